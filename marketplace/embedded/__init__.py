@@ -5,11 +5,12 @@ They are started when first needed, outlive the process that started them, and a
 """
 
 from types import ModuleType
+from urllib.parse import urlsplit, urlunsplit
 
 from marketplace.embedded import postgres, valkey
 from marketplace.embedded.places import EmbeddedError, Places, local_folder
 
-__all__ = ["EmbeddedError", "broker_url", "database_url", "ensure_running", "here", "status", "stop"]
+__all__ = ["EmbeddedError", "broker_url", "cache_url", "database_url", "ensure_running", "here", "status", "stop"]
 
 SERVICES: dict[str, ModuleType] = {"postgres": postgres, "valkey": valkey}
 
@@ -29,6 +30,19 @@ def broker_url() -> str:
     """The address of this checkout's Valkey, started if it does not run. Raises EmbeddedError."""
     ensure_running("valkey")
     return valkey.url(here())
+
+
+def cache_url(broker: str) -> str:
+    """The address of a cache on the broker's server, in a database of its own (number 1), as Django's cache reads it.
+
+    Empty where the broker is not a Redis or Valkey.
+    """
+    parts = urlsplit(broker)
+    if parts.scheme == "redis+socket":
+        return f"unix://{parts.path}?db=1"
+    if parts.scheme in ("redis", "rediss"):
+        return urlunsplit(parts._replace(path="/1"))
+    return ""
 
 
 def ensure_running(*names: str, places: Places | None = None) -> list[str]:
