@@ -1,0 +1,72 @@
+from marketplace.models.accreditation import (
+    Accreditation,
+    AccreditationDocument,
+    AccreditationStatus,
+    Side,
+)
+from marketplace.models.audit import AuditRecord
+from marketplace.models.organisation import (
+    Address,
+    AddressKind,
+    Heading,
+    Organisation,
+    OrganisationIdentifier,
+    OrganisationStatus,
+    Scheme,
+)
+from marketplace.models.person import ApiToken, Invitation, Membership, Person, PersonManager, Role, StaffRole
+from marketplace.models.platform import Heartbeat, IdempotencyKey, Notification, StoredFile
+from marketplace.models.signature import (
+    Certificate,
+    RevocationList,
+    Signature,
+    SigningRequest,
+    TrustedCertificate,
+    TrustKind,
+)
+from marketplace.models.tariff import (
+    Invoice,
+    InvoiceStatus,
+    LedgerEntry,
+    Plan,
+    Subscription,
+    SubscriptionStatus,
+)
+
+__all__ = [
+    "Accreditation",
+    "AccreditationDocument",
+    "AccreditationStatus",
+    "Address",
+    "AddressKind",
+    "ApiToken",
+    "AuditRecord",
+    "Certificate",
+    "Heading",
+    "Heartbeat",
+    "IdempotencyKey",
+    "Invitation",
+    "Invoice",
+    "InvoiceStatus",
+    "LedgerEntry",
+    "Membership",
+    "Notification",
+    "Organisation",
+    "OrganisationIdentifier",
+    "OrganisationStatus",
+    "Person",
+    "PersonManager",
+    "Plan",
+    "RevocationList",
+    "Role",
+    "Scheme",
+    "Side",
+    "Signature",
+    "SigningRequest",
+    "StaffRole",
+    "StoredFile",
+    "Subscription",
+    "SubscriptionStatus",
+    "TrustKind",
+    "TrustedCertificate",
+]

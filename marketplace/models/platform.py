@@ -1,0 +1,59 @@
+"""What every part of the platform leans on: stored files, notifications, double-submit keys, heartbeats."""
+
+from django.conf import settings
+from django.db import models
+
+
+class StoredFile(models.Model):
+    """A file whose bytes lie in the storage under `path`, checked (type, size) and hashed before it was stored."""
+
+    organisation = models.ForeignKey(
+        "marketplace.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="files"
+    )
+    name = models.CharField(max_length=200)
+    path = models.CharField(max_length=200)
+    media_type = models.CharField(max_length=120)
+    size = models.PositiveBigIntegerField(help_text="bytes")
+    sha256 = models.CharField(max_length=64)
+    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    uploaded_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Notification(models.Model):
+    """Something a person should know; also sent by mail where `mailed`."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
+    organisation = models.ForeignKey("marketplace.Organisation", on_delete=models.CASCADE, null=True, blank=True)
+    kind = models.CharField(max_length=40)
+    text = models.CharField(max_length=300)
+    url = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["person", "-id"], name="notification_of_person")]
+
+
+class IdempotencyKey(models.Model):
+    """What a key sent with a submission has already done, so that a double click submits once."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=64)
+    action = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "action", "key"], name="idempotency_once")]
+
+
+class Heartbeat(models.Model):
+    """When a process of the platform last said that it lives."""
+
+    process = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+    detail = models.JSONField(default=dict)

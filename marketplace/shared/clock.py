@@ -1,0 +1,23 @@
+"""The edge's clock. Only pages, the API, tasks and processes read it, once per request or tick; rules are given `at`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+_frozen: datetime | None = None
+
+
+def now() -> datetime:
+    """The time now, aware, in UTC."""
+    return _frozen or datetime.now(UTC)
+
+
+@contextmanager
+def frozen(at: datetime) -> Iterator[None]:
+    """Hold the clock at `at` in every thread of this process: for tests."""
+    global _frozen
+    before, _frozen = _frozen, at.astimezone(UTC)
+    try:
+        yield
+    finally:
+        _frozen = before

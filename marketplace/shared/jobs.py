@@ -1,0 +1,28 @@
+"""Background jobs, by name. Services enqueue them on commit, so that no service imports a task."""
+
+from celery import current_app
+from django.db import transaction
+
+# The closed list: a name that is not here is a typing error, found at once and not in the worker.
+JOBS = frozenset(
+    {
+        "marketplace.tasks.send_mail",
+        "marketplace.tasks.expire",
+        "procurement.tasks.announce",
+    }
+)
+
+
+def enqueue(name: str, *args: str | int | bool | None) -> None:
+    """Send the job to the queue once the surrounding transaction has committed. Raises ValueError for an unknown name."""
+    if name not in JOBS:
+        raise ValueError(f"{name} is not in the list of jobs")
+    transaction.on_commit(lambda: _send(name, args), robust=True)
+
+
+def _send(name: str, args: tuple[str | int | bool | None, ...]) -> None:
+    if current_app.conf.task_always_eager:  # tests: run it here
+        current_app.loader.import_default_modules()
+        current_app.tasks[name].apply(args=args)
+    else:
+        current_app.send_task(name, args=args)

@@ -1,0 +1,68 @@
+"""Who acts (once per request), and refusals as pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from marketplace.models import Membership
+from marketplace.permissions import NOBODY, Actor
+from marketplace.shared.errors import DomainError, NotFound
+from marketplace.web.gateway import gateway_origin
+
+Handler = Callable[[HttpRequest], HttpResponse]
+ORGANISATION_KEY = "organisation_id"
+
+
+class ActorMiddleware:
+    """Sets `request.actor`: the signed-in person and the organisation they chose, or their first."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.actor = _actor(request)  # type: ignore[attr-defined]  # ours, read through permissions.actor_of
+        response = self.get_response(request)
+        origin = gateway_origin(request)
+        if origin:
+            response._csp_update = {"connect-src": [origin]}  # type: ignore[attr-defined]  # django-csp's own hook
+        return response
+
+
+def _actor(request: HttpRequest) -> Actor:
+    person = request.user
+    if not person.is_authenticated:
+        return NOBODY
+    memberships = list(
+        Membership.objects.filter(person=person, active=True).select_related("organisation").order_by("pk")
+    )
+    request.memberships = memberships  # type: ignore[attr-defined]  # the organisation switcher lists them
+    chosen = request.session.get(ORGANISATION_KEY)
+    current = next((m for m in memberships if m.organisation_id == chosen), memberships[0] if memberships else None)
+    staff = frozenset(person.staff_roles)
+    if current is None:
+        return Actor(person=person, staff_roles=staff)
+    return Actor(person, current.organisation, frozenset(current.roles), staff)
+
+
+class DomainErrorMiddleware:
+    """A refusal that no view showed beside its field becomes a page with the same sentence, and nothing was written."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, DomainError):
+            return None
+        if isinstance(error, NotFound) and not request.user.is_authenticated:
+            return redirect(f"/accounts/login/?next={request.path}")
+        template = {403: "403.html", 404: "404.html"}.get(error.status, "409.html")
+        if request.method == "POST" and error.status == 409 and request.headers.get("HX-Request"):
+            messages.error(request, str(error))
+        return render(request, template, {"error": error, "sentence": str(error)}, status=error.status)

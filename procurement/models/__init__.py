@@ -1,0 +1,33 @@
+from procurement.models.auction import Auction, AuctionEvent, AuctionParticipant
+from procurement.models.award import Award, Contract, ContractSignature
+from procurement.models.bid import Bid, BidFile, BidPrice, BidEnvelope
+from procurement.models.moment import DueMoment, MomentKind
+from procurement.models.tender import (
+    Amendment,
+    Clarification,
+    Item,
+    Lot,
+    Tender,
+    TenderDocument,
+)
+
+__all__ = [
+    "Amendment",
+    "Auction",
+    "AuctionEvent",
+    "AuctionParticipant",
+    "Award",
+    "Bid",
+    "BidEnvelope",
+    "BidFile",
+    "BidPrice",
+    "Clarification",
+    "Contract",
+    "ContractSignature",
+    "DueMoment",
+    "Item",
+    "Lot",
+    "MomentKind",
+    "Tender",
+    "TenderDocument",
+]
