@@ -1,6 +1,7 @@
 """The states of procurement objects and the only moves between them.
 
-The values go to the database; the names are the field's (OCDS). One table per object and one function, `advance`, for all.
+The values go to the database; the names are the field's (OCDS). One table per object and one function, `advance`, for
+all.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ BID: Final[Mapping[BidStatus, set[BidStatus]]] = MappingProxyType(
         BidStatus.SUBMITTED: {BidStatus.WITHDRAWN, BidStatus.INVALIDATED, BidStatus.OPENED},
         # An amendment that matters asks for one signature more; the bid is as it was.
         BidStatus.INVALIDATED: {BidStatus.SUBMITTED, BidStatus.WITHDRAWN},
-        BidStatus.WITHDRAWN: set(),
+        # A bidder has one bid for a lot: who withdrew in time may prepare it again.
+        BidStatus.WITHDRAWN: {BidStatus.DRAFT},
         BidStatus.OPENED: {BidStatus.ADMITTED, BidStatus.REJECTED},
         # A bid can be disqualified even after it has won; then the next-ranked moves up.
         BidStatus.ADMITTED: {BidStatus.WINNING, BidStatus.LOSING, BidStatus.REJECTED},
@@ -168,10 +170,9 @@ State = TypeVar(
 )
 
 
-class IllegalTransition(Exception):
-    """A move that the object's table does not contain."""
-
-    code = "illegal_transition"
+class IllegalMove(ValueError):
+    """A move that the object's table does not contain. Services refuse it as `IllegalTransition`, which a person can
+    read."""
 
     def __init__(self, state: StrEnum, after: StrEnum) -> None:
         super().__init__(f"{type(state).__name__}: {state} cannot become {after}")
@@ -185,9 +186,9 @@ def allowed(state: State, after: State) -> bool:
 
 
 def advance(state: State, after: State) -> State:
-    """The state after the move. Raises IllegalTransition when the table does not have it."""
+    """The state after the move. Raises IllegalMove when the table does not have it."""
     if not allowed(state, after):
-        raise IllegalTransition(state, after)
+        raise IllegalMove(state, after)
     return after
 
 

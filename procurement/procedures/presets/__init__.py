@@ -1,0 +1,1 @@
+"""The presets, a module per family, and the settings that families share."""

@@ -1,0 +1,233 @@
+"""What a buyer may set for a tender: the preset's default and bounds of each setting, and one validator for all of
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from procurement.procedures.axes import Axes, Family
+from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference
+from procurement.rules.auction.views import Shown
+from procurement.rules.periods import DayKind
+
+# What a setting holds, as it stands in JSON: a decimal is a string, so that it stays exact.
+Value = bool | int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of a preset. `kind` is one of integer, decimal, choice, flag; `unit` is days, minutes, seconds,
+    percent or empty.
+
+    Bounds are inclusive. `nullable`: may be left empty, which `empty_means` says in words. A choice with one value is
+    fixed.
+    """
+
+    name: str
+    kind: str
+    label: str
+    default: Value
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    nullable: bool = False
+    empty_means: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """A preset. A published tender keeps `code` and `version`; a change of rules is a new version, never a changed
+    one."""
+
+    code: str
+    version: int
+    family: Family
+    name: str
+    summary: str
+    axes: Axes
+    settings: tuple[Setting, ...]
+    auction: AuctionKind | None = None
+
+    def setting(self, name: str) -> Setting:
+        """The setting of that name; KeyError when the preset has none."""
+        for setting in self.settings:
+            if setting.name == name:
+                return setting
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionSettings:
+    """The live auction of every lot of a tender. The step is the lot's own."""
+
+    start_delay_minutes: int
+    duration_minutes: int
+    reference: Reference
+    shown: Shown
+    soft_close_window_seconds: int
+    soft_close_extend_seconds: int
+    soft_close_from: ExtendFrom
+    max_extensions: int | None
+    hard_stop_minutes: int | None
+    minimum_participants: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenderSettings:
+    """All settings of a tender, resolved: what the buyer set, and the preset's defaults for the rest."""
+
+    day_kind: DayKind
+    enquiry_period_days: int
+    tender_period_days: int
+    minimum_remainder_days: int
+    standstill_days: int
+    minimum_bids: int
+    limit_price_shown: bool
+    abnormally_low_below_mean: Decimal
+    abnormally_low_below_next: Decimal
+    auction: AuctionSettings | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a value is refused: the setting, a stable code, a plain English sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+class SettingsRefused(ValueError):
+    """The settings given are outside the preset's bounds; `problems` says which."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
+        self.problems = problems
+
+
+def problems(procedure: Procedure, given: Mapping[str, object]) -> list[Problem]:
+    """What is wrong with the settings given for a tender, in the preset's order; empty when nothing is.
+
+    Settings not given take the preset's default and are not looked at, except together with others.
+    """
+    known = {setting.name for setting in procedure.settings}
+    found = [
+        Problem(name, "unknown_setting", f"{procedure.name} has no setting “{name}”.")
+        for name in given
+        if name not in known
+    ]
+    for setting in procedure.settings:
+        if setting.name in given and (problem := _problem(setting, given[setting.name])):
+            found.append(problem)
+    return found or list(_together({**_defaults(procedure), **given}))
+
+
+def resolve(procedure: Procedure, given: Mapping[str, object]) -> TenderSettings:
+    """The settings of a tender. Raises SettingsRefused when `problems` would find any."""
+    if refused := problems(procedure, given):
+        raise SettingsRefused(refused)
+    values = {**_defaults(procedure), **given}
+    return TenderSettings(
+        day_kind=DayKind(_text(values["day_kind"])),
+        enquiry_period_days=_whole(values["enquiry_period_days"]),
+        tender_period_days=_whole(values["tender_period_days"]),
+        minimum_remainder_days=_whole(values["minimum_remainder_days"]),
+        standstill_days=_whole(values["standstill_days"]),
+        minimum_bids=_whole(values["minimum_bids"]),
+        limit_price_shown=values["limit_price_shown"] is True,
+        abnormally_low_below_mean=Decimal(_text(values["abnormally_low_below_mean"])),
+        abnormally_low_below_next=Decimal(_text(values["abnormally_low_below_next"])),
+        auction=_auction(values) if procedure.auction else None,
+    )
+
+
+def _auction(values: Mapping[str, object]) -> AuctionSettings:
+    return AuctionSettings(
+        start_delay_minutes=_whole(values["auction_start_delay_minutes"]),
+        duration_minutes=_whole(values["auction_duration_minutes"]),
+        reference=Reference(_text(values["reference"])),
+        shown=Shown(_text(values["shown"])),
+        soft_close_window_seconds=_whole(values["soft_close_window_seconds"]),
+        soft_close_extend_seconds=_whole(values["soft_close_extend_seconds"]),
+        soft_close_from=ExtendFrom(_text(values["soft_close_from"])),
+        max_extensions=_whole_or_none(values["max_extensions"]),
+        hard_stop_minutes=_whole_or_none(values["hard_stop_minutes"]),
+        minimum_participants=_whole(values["minimum_participants"]),
+    )
+
+
+def _defaults(procedure: Procedure) -> dict[str, object]:
+    return {setting.name: setting.default for setting in procedure.settings}
+
+
+def _text(value: object) -> str:
+    return str(value)
+
+
+def _whole(value: object) -> int:
+    return int(str(value))
+
+
+def _whole_or_none(value: object) -> int | None:
+    return None if value is None else _whole(value)
+
+
+def _problem(setting: Setting, value: object) -> Problem | None:
+    if value is None:
+        return None if setting.nullable else Problem(setting.name, "required", f"{setting.label} is needed.")
+    if setting.kind == "flag":
+        return (
+            None if isinstance(value, bool) else Problem(setting.name, "not_a_flag", f"{setting.label} is yes or no.")
+        )
+    if setting.kind == "choice":
+        if isinstance(value, str) and value in setting.choices:
+            return None
+        return Problem(setting.name, "not_a_choice", f"{setting.label} is one of: {', '.join(setting.choices)}.")
+    return _number_problem(setting, value)
+
+
+def _number_problem(setting: Setting, value: object) -> Problem | None:
+    if setting.kind == "integer":
+        number = Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    else:
+        number = _decimal(value)
+    if number is None:
+        kind = "a whole number" if setting.kind == "integer" else "a number"
+        return Problem(setting.name, "not_a_number", f"{setting.label} is {kind}.")
+    unit = f" {setting.unit}" if setting.unit else ""
+    if setting.minimum is not None and number < setting.minimum:
+        return Problem(setting.name, "below_minimum", f"{setting.label} is at least {setting.minimum}{unit}.")
+    if setting.maximum is not None and number > setting.maximum:
+        return Problem(setting.name, "above_maximum", f"{setting.label} is at most {setting.maximum}{unit}.")
+    return None
+
+
+def _decimal(value: object) -> Decimal | None:
+    if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _together(values: Mapping[str, object]) -> Iterable[Problem]:
+    """What only two settings together can get wrong."""
+    if _whole(values["enquiry_period_days"]) > _whole(values["tender_period_days"]):
+        yield Problem(
+            "enquiry_period_days", "enquiries_after_tendering", "Questions cannot be asked longer than bids are taken."
+        )
+    if values.get("shown") == Shown.RANK and values.get("reference") == Reference.LEADER:
+        # The amount that would beat the leader betrays the leader's price.
+        yield Problem(
+            "reference", "rank_only_needs_own_reference", "Where only ranks are shown, bidders improve their own price."
+        )
+    stop = _whole_or_none(values.get("hard_stop_minutes"))
+    if stop is not None and stop < _whole(values["auction_duration_minutes"]):
+        yield Problem(
+            "hard_stop_minutes", "hard_stop_before_end", "The hard stop is not before the end of the auction."
+        )

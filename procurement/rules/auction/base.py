@@ -1,0 +1,246 @@
+"""What every kind of live auction shares: the terms of a lot, the state of its room, bids and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
+from hashlib import sha256
+
+from procurement.rules.effective import PRICE_ALONE, EffectivePrice, ceil_to, floor_to, half_up_to
+from procurement.rules.lifecycle import AuctionStatus
+from procurement.rules.ranking import Direction, Ranked, Standing, leader, rank_key, ranking
+
+
+class AuctionKind(StrEnum):
+    ENGLISH = "english"
+    DUTCH = "dutch"
+    JAPANESE = "japanese"
+    SEALED_FIRST_PRICE = "sealed_first_price"
+    SEALED_SECOND_PRICE = "sealed_second_price"
+    TURN_BASED = "turn_based"
+
+
+class Reference(StrEnum):
+    """What a new bid must beat: the leader's price, or the bidder's own last one."""
+
+    LEADER = "leader"
+    OWN = "own"
+
+
+class ExtendFrom(StrEnum):
+    """Where a soft close counts from: the receipt of the bid, or the end as it stood."""
+
+    RECEIPT = "receipt"
+    END = "end"
+
+
+class StepKind(StrEnum):
+    AMOUNT = "amount"
+    PERCENT = "percent"
+
+
+class Refused(StrEnum):
+    """Why a bid was refused. The codes are public: the room, the API and the simulator answer with the same ones."""
+
+    NOT_STARTED = "auction_not_started"
+    OVER = "auction_over"
+    PAUSED = "auction_paused"
+    CANCELLED = "auction_cancelled"
+    NOT_A_PARTICIPANT = "not_a_participant"
+    WRONG_ACTION = "wrong_action"
+    ALREADY_LEADING = "already_leading"
+    NOT_POSITIVE = "amount_not_positive"
+    TOO_PRECISE = "amount_too_precise"
+    TOO_LARGE = "amount_too_large"
+    LIMIT_NOT_MET = "limit_not_met"
+    STEP_NOT_MET = "step_not_met"
+    NO_ROOM_LEFT = "no_room_left"
+
+
+# numeric(20, 4) in the database.
+LARGEST_AMOUNT = Decimal(10) ** 16
+
+
+@dataclass(frozen=True, slots=True)
+class SoftClose:
+    """A valid bid received in the last `window` moves the end to its receipt (or the old end) + `extend`.
+
+    At most `max_extensions` times and never past the hard stop; None: no such bound.
+    """
+
+    window: timedelta
+    extend: timedelta
+    counted_from: ExtendFrom = ExtendFrom.RECEIPT
+    max_extensions: int | None = None
+    hard_stop_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is fixed for a lot before its auction starts. Limit and step apply to the effective price.
+
+    `limit` is the worst price admitted, None where there is none; `step` is an amount in whole minor units.
+    """
+
+    direction: Direction
+    minor_unit: Decimal
+    limit: Decimal | None
+    step: Decimal
+    reference: Reference = Reference.LEADER
+    soft_close: SoftClose | None = None
+    formulas: dict[str, EffectivePrice] = field(default_factory=dict)
+
+    def formula(self, bidder: str) -> EffectivePrice:
+        return self.formulas.get(bidder, PRICE_ALONE)
+
+    @cached_property
+    def exact_limit(self) -> Fraction | None:
+        return None if self.limit is None else Fraction(self.limit)
+
+    @cached_property
+    def exact_step(self) -> Fraction:
+        """Signed: added to a reference it gives the worst price that beats it."""
+        return Fraction(self.step) * (-1 if self.direction is Direction.DOWN else 1)
+
+    def admissible_amount(self, bidder: str, effective: Fraction) -> Decimal:
+        """The effective price as the amount the bidder may type: in minor units, rounded to the side that is
+        admitted."""
+        amount = self.formula(bidder).amount(effective)
+        return (
+            floor_to(amount, self.minor_unit) if self.direction is Direction.DOWN else ceil_to(amount, self.minor_unit)
+        )
+
+
+@dataclass(frozen=True)
+class Room:
+    """The state of one lot's auction. `standings` by bidder; only those in `bidders` may bid. [starts_at, ends_at)."""
+
+    terms: Terms
+    status: AuctionStatus
+    starts_at: datetime
+    ends_at: datetime
+    bidders: frozenset[str]
+    standings: dict[str, Standing]
+    extensions: int = 0
+    order: int = 0
+
+    @cached_property
+    def leader(self) -> Standing | None:
+        return leader(self.standings.values(), self.terms.direction)
+
+    @property
+    def ranking(self) -> tuple[Ranked, ...]:
+        return ranking(self.standings.values(), self.terms.direction)
+
+    def with_standing(self, standing: Standing, ends_at: datetime, extensions: int) -> Room:
+        """The room after an accepted bid. The old room is not changed."""
+        after = Room(
+            terms=self.terms,
+            status=self.status,
+            starts_at=self.starts_at,
+            ends_at=ends_at,
+            bidders=self.bidders,
+            standings={**self.standings, standing.bidder: standing},
+            extensions=extensions,
+            order=standing.order,
+        )
+        before = self.leader
+        direction = self.terms.direction
+        if before is None or rank_key(standing, direction) < rank_key(before, direction):
+            # Spares looking through all bidders again: most accepted bids take the lead.
+            after.__dict__["leader"] = standing
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """A bid as it was received; `received_at` is the stamp on arrival, not the time of the decision."""
+
+    bidder: str
+    amount: Decimal
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a bid. `code` is None when it was accepted.
+
+    `allowed_amount` is the best amount the bidder could have typed at that moment (the least concession), None where
+    nothing is admissible; `effective` that of the bid; `extended` whether the end moved; `ends_at` the end after it.
+    """
+
+    bid: Bid
+    code: Refused | None
+    allowed_amount: Decimal | None
+    effective: Fraction
+    ends_at: datetime
+    extended: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        return self.code is None
+
+
+def step_amount(kind: StepKind, value: Decimal, start_price: Decimal | None, minor_unit: Decimal) -> Decimal:
+    """The step in money. A percentage is of the start price, rounded half up to the minor unit, and at least one
+    minor unit.
+
+    Raises ValueError for a percentage without a start price and for a step that is not positive.
+    """
+    if value <= 0:
+        raise ValueError("a step is above zero")
+    if kind is StepKind.AMOUNT:
+        return value
+    if start_price is None:
+        raise ValueError("a step in percent needs a start price")
+    return max(half_up_to(Fraction(start_price) * Fraction(value) / 100, minor_unit), minor_unit)
+
+
+def refused_for_time(room: Room, at: datetime) -> Refused | None:
+    """Half-open: a bid received at the instant of the end is late, whenever it is decided.
+
+    A scheduled room whose time has come refuses too: the clock starts it, and only a started room is in the log.
+    """
+    if room.status is AuctionStatus.CANCELLED:
+        return Refused.CANCELLED
+    if room.status is AuctionStatus.ENDED:
+        return Refused.OVER
+    if room.status is AuctionStatus.PAUSED:
+        return Refused.PAUSED
+    if room.status is AuctionStatus.SCHEDULED or at < room.starts_at:
+        return Refused.NOT_STARTED
+    return Refused.OVER if at >= room.ends_at else None
+
+
+def refused_for_shape(amount: Decimal, minor_unit: Decimal) -> Refused | None:
+    """Whether the amount is a price at all: above zero, storable, in whole minor units."""
+    if not amount.is_finite() or amount <= 0:
+        return Refused.NOT_POSITIVE
+    if amount >= LARGEST_AMOUNT:
+        return Refused.TOO_LARGE
+    return Refused.TOO_PRECISE if amount % minor_unit else None
+
+
+def end_after(room: Room, received_at: datetime) -> datetime:
+    """The end after a valid bid received at this time. A soft close only ever moves the end later."""
+    soft = room.terms.soft_close
+    if soft is None or received_at < room.ends_at - soft.window:
+        return room.ends_at
+    if soft.max_extensions is not None and room.extensions >= soft.max_extensions:
+        return room.ends_at
+    base = received_at if soft.counted_from is ExtendFrom.RECEIPT else room.ends_at
+    moved = base + soft.extend
+    if soft.hard_stop_at is not None:
+        moved = min(moved, soft.hard_stop_at)
+    return max(room.ends_at, moved)
+
+
+def anonymous_order(bidders: Iterable[str], salt: str) -> list[str]:
+    """The bidders in an order that tells nothing about them: for labels "Bidder 1", "Bidder 2"… fixed for the whole
+    auction."""
+    return sorted(bidders, key=lambda bidder: sha256(f"{salt}:{bidder}".encode()).digest())
