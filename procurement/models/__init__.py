@@ -1,6 +1,6 @@
 from procurement.models.auction import Auction, AuctionEvent, AuctionParticipant
 from procurement.models.award import Award, Contract, ContractSignature
-from procurement.models.bid import Bid, BidFile, BidPrice, BidEnvelope
+from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing
 from procurement.models.moment import DueMoment, MomentKind
 from procurement.models.tender import (
     Amendment,
@@ -21,6 +21,7 @@ __all__ = [
     "BidEnvelope",
     "BidFile",
     "BidPrice",
+    "BidSealing",
     "Clarification",
     "Contract",
     "ContractSignature",

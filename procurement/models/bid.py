@@ -31,6 +31,7 @@ class Bid(models.Model):
     # The price table and remarks being typed, encrypted with the key-encryption key; readable by the bidder alone.
     draft = models.BinaryField(null=True, editable=False)
     revision = models.PositiveIntegerField(default=1, help_text="counts saves of the draft, for stale forms")
+    sent_revision = models.PositiveIntegerField(default=0, help_text="the draft's revision that was sent last")
     version = models.PositiveIntegerField(default=0, help_text="counts what was sent; names the envelope")
     tender_version = models.PositiveIntegerField(default=1, help_text="the tender's version the bid was sent for")
     received_at = models.DateTimeField(null=True, blank=True, help_text="of the standing envelope")
@@ -87,6 +88,21 @@ class BidEnvelope(models.Model):
         constraints = [models.UniqueConstraint(fields=["bid", "version"], name="envelope_version_once")]
 
 
+class BidSealing(models.Model):
+    """What was sealed for one signature and waits for it. Its ciphertext becomes the envelope, or is thrown away."""
+
+    bid = models.ForeignKey(Bid, on_delete=models.CASCADE, related_name="sealings")
+    request = models.OneToOneField("marketplace.SigningRequest", on_delete=models.PROTECT, related_name="+")
+    revision = models.PositiveIntegerField(help_text="the draft's revision that was sealed")
+    tender_version = models.PositiveIntegerField()
+    ciphertext = models.BinaryField()
+    manifest = models.JSONField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+
+
 class BidFile(models.Model):
     """A document of a bid. Encrypted: under the key-encryption key while the bid is a draft, to the lot's key when sent.
 
@@ -94,7 +110,7 @@ class BidFile(models.Model):
     """
 
     bid = models.ForeignKey(Bid, on_delete=models.PROTECT, related_name="files")
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, blank=True, help_text="empty until opened: a name can betray a price")
     media_type = models.CharField(max_length=120)
     size = models.PositiveBigIntegerField(help_text="bytes of the plain file")
     draft_path = models.CharField(max_length=200, blank=True)
