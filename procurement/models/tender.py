@@ -5,6 +5,9 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from marketplace.shared.errors import Sentence
+from procurement import procedures
+from procurement.models import units
 from procurement.rules.lifecycle import ClarificationStatus, LotStatus, TenderStatus
 
 TENDER_STATUS_NAMES = {
@@ -79,6 +82,8 @@ class Tender(models.Model):
         ]
         indexes = [
             GinIndex(fields=["search"], name="tender_search"),
+            # A word common in old tenders and absent from open ones must not read all the old ones.
+            GinIndex(fields=["search"], condition=models.Q(status="published"), name="tender_search_open"),
             models.Index(fields=["status", "tender_ends_at", "id"], name="tender_by_deadline"),
             models.Index(fields=["-published_at", "-id"], name="tender_by_publication"),
             models.Index(fields=["buyer", "status", "-id"], name="tender_of_buyer"),
@@ -86,6 +91,21 @@ class Tender(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} {self.title}"
+
+    @property
+    def preset(self) -> procedures.Procedure:
+        """The procedure in the version the tender keeps."""
+        return procedures.get(self.procedure, self.procedure_version)
+
+    @property
+    def terms(self) -> procedures.TenderSettings:
+        """The settings in force: the buyer's own, and the preset's defaults for the rest."""
+        return procedures.resolve(self.preset, self.settings)
+
+    @property
+    def limit_price_shown(self) -> bool:
+        """Whether bidders see the limit prices; a draft whose settings are not yet right shows none."""
+        return self.settings.get("limit_price_shown", self.preset.setting("limit_price_shown").default) is True
 
 
 class Lot(models.Model):
@@ -143,6 +163,11 @@ class Item(models.Model):
             models.UniqueConstraint(fields=["lot", "number"], name="item_number_once"),
             models.CheckConstraint(condition=models.Q(quantity__gt=0), name="item_quantity_positive"),
         ]
+
+    @property
+    def unit_name(self) -> Sentence:
+        """The unit in plain words: "piece", not H87."""
+        return units.name_of(self.unit)
 
 
 class TenderDocument(models.Model):
