@@ -210,6 +210,26 @@ DOCUMENT_TYPES: Final[Mapping[str, DocumentType]] = _types(
 ACCEPT: Final = ",".join(f".{extension}" for extension in DOCUMENT_TYPES)
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an upload was found to be. `size` in bytes, `sha256` of the bytes as sent."""
+
+    name: str
+    kind: DocumentType
+    size: int
+    sha256: str
+
+
+def examine(upload: File[Any], allowed: Mapping[str, DocumentType] = DOCUMENT_TYPES) -> Examined:
+    """Look at an upload without keeping a byte of it; it is left at its start. Raises a FileRefused."""
+    name = safe_name(upload.name or "")
+    kind = _kind_of(name, allowed)
+    size, digest = _measured(upload, name)
+    _require_genuine(upload, name, kind)
+    upload.seek(0)
+    return Examined(name, kind, size, digest)
+
+
 def store(
     upload: File[Any],
     *,
@@ -222,21 +242,17 @@ def store(
 
     Call it inside the transaction that uses the file. Raises a FileRefused before anything is stored.
     """
-    name = safe_name(upload.name or "")
-    kind = _kind_of(name, allowed)
-    size, digest = _measured(upload, name)
-    _require_genuine(upload, name, kind)
-    upload.seek(0)
-    path = default_storage.save(f"{FOLDER}/{at:%Y/%m}/{uuid.uuid4().hex}.{kind.extension}", upload)
+    found = examine(upload, allowed)
+    path = default_storage.save(f"{FOLDER}/{at:%Y/%m}/{uuid.uuid4().hex}.{found.kind.extension}", upload)
     try:
         with transaction.atomic():
             return StoredFile.objects.create(
                 organisation=organisation,
-                name=name,
+                name=found.name,
                 path=path,
-                media_type=kind.media_type,
-                size=size,
-                sha256=digest,
+                media_type=found.kind.media_type,
+                size=found.size,
+                sha256=found.sha256,
                 uploaded_by=by.person,
                 uploaded_at=at,
             )
