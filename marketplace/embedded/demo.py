@@ -1,0 +1,310 @@
+"""`make demo`: everything the marketplace needs on this machine, with a world of made-up people in it.
+
+The settings come from the environment: PORT (8000; the live auctions' gateway takes the next one), HOST (127.0.0.1),
+RESET=1 for a new world, DATABASE_URL and BROKER_URL for services other than the embedded ones.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from marketplace import embedded
+from marketplace.embedded import postgres
+from marketplace.embedded.places import PROJECT, EmbeddedError, Places, disk_full
+from marketplace.embedded.supervisor import Child, Supervisor, say
+
+_SECONDS_TO_BE_READY = 60.0
+_APPS = ("marketplace", "procurement", "analytics")
+
+
+class Told(Exception):
+    """The demonstration was told to stop while it was starting."""
+
+
+def main() -> int:
+    places = embedded.here()
+    try:
+        places.make()
+        with _only_one(places):
+            return Demo(places).run()
+    except EmbeddedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Told:
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(disk_full(places.local), file=sys.stderr)
+        return 1
+
+
+class Demo:
+    """One run of the demonstration."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.folder = places.local / "demo"
+        self.host = os.environ.get("HOST") or "127.0.0.1"
+        self.port = _port(os.environ.get("PORT") or "8000")
+        self.reset = os.environ.get("RESET", "") not in ("", "0")
+        self.own_database = not os.environ.get("DATABASE_URL")
+        self.own_broker = not os.environ.get("BROKER_URL")
+        if self.reset and not self.own_database:
+            raise EmbeddedError(
+                "RESET=1 empties only the embedded database. Unset DATABASE_URL, or empty yours by hand."
+            )
+
+    def run(self) -> int:
+        for port in (self.port, self.port + 1):
+            _check_free(self.host, port)
+        services = [name for name, ours in (("postgres", self.own_database), ("valkey", self.own_broker)) if ours]
+        started = embedded.ensure_running(*services, places=self.places) if services else []
+        self.supervisor = Supervisor(self.places.logs, self._environment())
+        self.supervisor.heed_signals()
+        try:
+            self._prepare()
+            self._start_processes()
+            self._announce()
+            self.supervisor.run(lambda: self._keep(services, started))
+            say("Stopping …")
+        finally:
+            self.supervisor.stop()
+            if started:
+                embedded.stop(*started, places=self.places)
+        say("Stopped.")
+        return 0
+
+    def _environment(self) -> dict[str, str]:
+        defaults = {
+            "DATABASE_URL": postgres.url(self.places),
+            "BROKER_URL": embedded.valkey.url(self.places),
+            "SITE_URL": f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}",
+            "GATEWAY_ORIGIN": f":{self.port + 1}",
+            # A period of a day passes in a minute, so that a newcomer sees a whole procurement in ten.
+            "PERIOD_UNIT": "minute",
+            "OPENLOT_ENVIRONMENT": "development",
+            "OPENLOT_DEMO": "1",
+            "DJANGO_SETTINGS_MODULE": "marketplace.config.settings",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {**defaults, **{name: value for name, value in os.environ.items() if value}}
+
+    # Before the processes start ------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        if self.own_database:
+            postgres.ensure_database(self.places)
+            if self.reset or (self.folder / "unfinished").exists():
+                say("Emptying the demonstration's database")
+                postgres.recreate_database(self.places)
+                for name in ("demo", "media", "mail"):
+                    shutil.rmtree(self.places.local / name, ignore_errors=True)
+                self.folder.mkdir()
+        database = postgres.identity(self.places) if self.own_database else os.environ["DATABASE_URL"]
+        migrations = database + _digest(PROJECT.glob("*/migrations/*.py"))
+        self._once("migrated", migrations, "Bringing the database up to date", "migrate", "--verbosity", "0")
+        collect = ("collectstatic", "--no-input", "--verbosity", "0")
+        self._once("collected", _digest(_static_files()), "Collecting the static files", *collect)
+        if _command_exists("demo_world"):
+            unfinished = self.folder / "unfinished"
+            if not self._is_done("world", database):
+                unfinished.touch()
+            self._once("world", database, "Making the demonstration's world (up to 90 seconds, once)", "demo_world")
+            unfinished.unlink(missing_ok=True)
+
+    def _is_done(self, name: str, state: str) -> bool:
+        stamp = self.folder / f"{name}.done"
+        return stamp.exists() and stamp.read_text() == state
+
+    def _once(self, name: str, state: str, title: str, *arguments: str) -> None:
+        """Run a command of manage.py unless it has been run for this very state of things."""
+        if self._is_done(name, state):
+            return
+        say(title)
+        code = self.supervisor.run_step(name, sys.executable, str(PROJECT / "manage.py"), *arguments)
+        if self.supervisor.stopping.is_set():
+            raise Told
+        if code != 0:
+            raise EmbeddedError(
+                f"{title}: this step failed, and the reason is above. Mend it and start again; "
+                "RESET=1 make demo begins with an empty database."
+            )
+        (self.folder / f"{name}.done").write_text(state)
+
+    # The processes -------------------------------------------------------------------------------------------------
+
+    def _start_processes(self) -> None:
+        python = sys.executable
+        manage = str(PROJECT / "manage.py")
+        granian = [python, "-m", "granian", "--host", self.host, "--no-ws", "--log-level", "warning"]
+        add = self.supervisor.add
+        web = add(
+            "web",
+            *granian,
+            "--interface",
+            "wsgi",
+            "--port",
+            str(self.port),
+            "--workers",
+            "2",
+            *("--blocking-threads", "8"),
+            "marketplace.config.wsgi:application",
+        )
+        servers = [(web, self.port)]
+        if (PROJECT / "procurement" / "auction" / "gateway.py").exists():
+            gateway = add(
+                "gateway",
+                *granian,
+                "--interface",
+                "asgi",
+                "--port",
+                str(self.port + 1),
+                "--workers",
+                "1",
+                "procurement.auction.gateway:application",
+            )
+            servers.append((gateway, self.port + 1))
+        add("worker", python, "-m", "celery", "-A", "marketplace.config", "worker", "--concurrency", "2", "-l", "INFO")
+        if _command_exists("clock"):
+            add("clock", python, manage, "clock")
+        for child, port in servers:
+            self._wait_until_ready(child, port)
+        if _command_exists("demo_bidders"):
+            add("bidders", python, manage, "demo_bidders")
+
+    def _wait_until_ready(self, child: Child, port: int) -> None:
+        deadline = time.monotonic() + _SECONDS_TO_BE_READY
+        while not _answers(self._local_host(), port):
+            if self.supervisor.stopping.wait(0.1):
+                raise Told
+            ended = child.process is not None and child.process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                state = "ended" if ended else f"does not answer after {_SECONDS_TO_BE_READY:.0f} s"
+                raise EmbeddedError(
+                    f"The process {child.name} {state}: {child.last_words()} The whole story is in {child.log}."
+                )
+
+    def _local_host(self) -> str:
+        return "127.0.0.1" if self.host == "0.0.0.0" else self.host
+
+    def _keep(self, services: list[str], started: list[str]) -> None:
+        """Start again a database or broker that somebody killed; from then on it is ours to stop."""
+        if not services:
+            return
+        try:
+            for name in embedded.ensure_running(*services, places=self.places):
+                say(f"{name} was stopped or killed by somebody; it runs again.")
+                if name not in started:
+                    started.append(name)
+        except EmbeddedError as error:
+            say(f"{error}\n  Another try in 10 s.")
+            self.supervisor.stopping.wait(10)
+
+    def _announce(self) -> None:
+        say(f"\nOpenlot is ready: {self._environment()['SITE_URL']}\n")
+        people = self.folder / "people.json"
+        if people.exists():
+            rows = json.loads(people.read_text())
+            columns = [("role", "Role"), ("name", "Name"), ("email", "E-mail"), ("password", "Password")]
+            width = {key: max(len(title), *(len(str(row.get(key, ""))) for row in rows)) for key, title in columns}
+            for row in [dict(columns), *rows]:
+                say("  " + "  ".join(str(row.get(key, "")).ljust(width[key]) for key, _ in columns).rstrip())
+            certificates = sorted({str(Path(row["certificate"]).parent) for row in rows if row.get("certificate")})
+            if certificates:
+                say(f"\n  Their signing certificates (.p12, same password): {', '.join(certificates)}")
+        say(f"  The processes' logs: {self.places.logs}\n\nCtrl-C stops it all.")
+
+
+@contextlib.contextmanager
+def _only_one(places: Places) -> Iterator[None]:
+    """Hold the lock of this checkout's demonstration."""
+    path = places.local / "demo.lock"
+    with open(path, "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EmbeddedError(
+                "A demonstration of this checkout runs already. Stop it with Ctrl-C in its terminal, then start again."
+            ) from None
+        yield
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 65534:
+        return int(text)
+    raise EmbeddedError(f"PORT={text} is not a port. Give a number from 1 to 65534: PORT=8001 make demo")
+
+
+def _check_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            raise EmbeddedError(
+                f"This user may not open port {port}. Choose one above 1024: PORT=8000 make demo"
+            ) from None
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise EmbeddedError(
+                    f"HOST={host} is no address of this machine. Leave it out, or correct it."
+                ) from None
+            raise EmbeddedError(
+                f"Port {port} is taken by another program. Choose another: PORT={_free_pair(host, port + 1)} make demo"
+            ) from None
+
+
+def _free_pair(host: str, start: int) -> int:
+    """The first port from `start` that is free together with the next one."""
+    for port in range(start, 65534):
+        with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
+            first.bind((host, port))
+            second.bind((host, port + 1))
+            return port
+    return start
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _command_exists(name: str) -> bool:
+    return any((PROJECT / app / "management" / "commands" / f"{name}.py").exists() for app in _APPS)
+
+
+def _static_files() -> Iterator[Path]:
+    yield PROJECT / "requirements" / "dev.txt"
+    yield Path(sys.prefix) / ".requirements"
+    for app in _APPS:
+        yield from (PROJECT / app / "static").rglob("*")
+
+
+def _digest(files: Iterator[Path]) -> str:
+    """What tells one state of these files from another: their names, sizes and times."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if path.is_file():
+            facts = path.stat()
+            digest.update(f"{path} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
