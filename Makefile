@@ -86,13 +86,16 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.requirements: requirements/dev.txt | $(VENV)/.python
-	@echo "Installing $$(grep -c '==' requirements/dev.txt) Python packages (one to three minutes the first time)"
-	@$(BIN)/python -m pip install --require-hashes --no-deps --requirement requirements/dev.txt || { \
+	@echo "Installing $$(grep -c '^[a-z].*==' requirements/dev.txt) Python packages (a minute or two the first time)"
+	@{ $(BIN)/python -m pip install --require-hashes --no-deps --requirement requirements/dev.txt || echo FAILED; } | awk ' \
+		/^Collecting/ { if (++n % 20 == 0) print "  " n " found"; fflush() } \
+		/^Installing collected/ { print "  unpacking"; fflush() } \
+		/^FAILED/ { failed = 1 } END { exit failed }' || { \
 		echo "The Python packages could not be installed: the reason is above (no network, a full disk, or a package without a wheel for this machine, which needs a compiler). Mend it and run make setup again." >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.node: requirements/node.txt | $(VENV)/.requirements
-	@if node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && npm --version >/dev/null 2>&1; then :; else \
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1; then :; else \
 		echo "Installing Node.js into $(VENV): this machine has none, or one older than 20"; \
 		$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/node.txt || { \
 			echo "Node.js could not be installed: the reason is above. Install Node.js 20 or newer with the system's package manager and run make setup again." >&2; exit 1; }; \
