@@ -1,7 +1,49 @@
-"""How forms are rendered."""
+"""The look of every form: one renderer and one bound field, so that a form needs no words about its appearance."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
 from django.forms.renderers import TemplatesSetting
+
+_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
+    (forms.CheckboxSelectMultiple, "form-check-input"),
+    (forms.RadioSelect, "form-check-input"),
+    (forms.CheckboxInput, "form-check-input"),
+    (forms.Select, "form-select"),
+    (forms.Widget, "form-control"),
+)
+
+
+class OpenlotBoundField(forms.BoundField):
+    """A field that carries Tabler's classes, and says to readers of the screen that it is wrong and why."""
+
+    @property
+    def is_choice_group(self) -> bool:
+        """Several inputs under one legend."""
+        return isinstance(self.field.widget, forms.RadioSelect | forms.CheckboxSelectMultiple)
+
+    @property
+    def is_checkbox(self) -> bool:
+        """One box whose label stands beside it."""
+        return isinstance(self.field.widget, forms.CheckboxInput)
+
+    def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
+        widget = widget or self.field.widget
+        built = super().build_widget_attrs(attrs, widget)
+        if widget.is_hidden:
+            return built
+        own = str(built.get("class") or widget.attrs.get("class") or "")
+        wanted = next(css for kind, css in _CLASSES if isinstance(widget, kind))
+        invalid = "is-invalid" if self.errors else ""
+        built["class"] = " ".join(dict.fromkeys([*own.split(), wanted, *invalid.split()]))
+        return built
 
 
 class OpenlotRenderer(TemplatesSetting):
-    """Forms use the templates of the project (templates/django/forms/)."""
+    """Renders forms, fields and choice groups from templates/django/forms/."""
+
+    form_template_name = "django/forms/form.html"
+    field_template_name = "django/forms/field.html"
+    bound_field_class = OpenlotBoundField

@@ -1,0 +1,70 @@
+"""The top bar: which pages an actor lives in. Routes are named as strings, so that marketplace knows no other app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext_lazy as _
+
+from marketplace.models import StaffRole
+from marketplace.permissions import NOBODY, Actor
+from marketplace.shared.errors import Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One link of the top bar; `current` marks the page the reader is on, or one below it."""
+
+    label: Sentence
+    url: str
+    icon: str
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    label: Sentence
+    route: str
+    icon: str
+    for_whom: Callable[[Actor], bool]
+
+
+def _staff(*roles: StaffRole) -> Callable[[Actor], bool]:
+    return lambda actor: actor.is_a(*roles)
+
+
+def _everyone(_actor: Actor) -> bool:
+    return True
+
+
+_PLACES: Final = (
+    _Place(_("Home"), "home", "home", lambda actor: actor.is_signed_in),
+    _Place(_("Procedures"), "tenders", "list-search", _everyone),
+    _Place(_("We buy"), "my_tenders", "shopping-cart", lambda actor: actor.is_buyer),
+    _Place(_("Our bids"), "my_bids", "file-dollar", lambda actor: actor.is_supplier),
+    _Place(_("Auctions"), "auctions", "gavel", lambda actor: actor.organisation is not None),
+    _Place(_("Contracts"), "contracts", "writing-sign", lambda actor: actor.organisation is not None),
+    _Place(_("Accreditation"), "accreditation_queue", "certificate", _staff(StaffRole.OPERATOR)),
+    _Place(_("Tariffs"), "tariff_desk", "receipt", _staff(StaffRole.TARIFF_MANAGER, StaffRole.OPERATOR)),
+    _Place(_("Insights"), "insights", "bulb", _staff(StaffRole.REPRESENTATIVE)),
+    _Place(_("Verify a signature"), "verify_signature", "shield-check", lambda actor: not actor.is_signed_in),
+)
+
+
+def entries_for(actor: Any, path: str) -> list[Entry]:
+    """The entries of `actor` (anything else counts as a visitor), the longest match of `path` marked as current."""
+    visitor = actor if isinstance(actor, Actor) else NOBODY
+    found = [(place, url) for place in _PLACES if place.for_whom(visitor) and (url := _url(place.route))]
+    matches = [url for _place, url in found if path == url or (url != "/" and path.startswith(url))]
+    here = max(matches, key=len, default="")
+    return [Entry(place.label, url, place.icon, url == here) for place, url in found]
+
+
+def _url(route: str) -> str:
+    try:
+        return reverse(route)
+    except NoReverseMatch:
+        return ""
