@@ -1,0 +1,34 @@
+"""Work that may be late by seconds: mail, and the daily sweep. Nothing is enforced by one of these having run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from smtplib import SMTPException
+from typing import Final
+
+from celery import shared_task
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from marketplace.models import IdempotencyKey
+from marketplace.services import files
+from marketplace.shared import clock
+
+# A double click comes within seconds; a month covers every form that was left open.
+IDEMPOTENCY_KEPT: Final = timedelta(days=30)
+
+
+@shared_task(
+    name="marketplace.tasks.send_mail", autoretry_for=(SMTPException, OSError), retry_backoff=30, max_retries=8
+)
+def send_mail(to: str, subject: str, text: str) -> None:
+    """Send one plain mail; a server that does not answer is tried again for about two hours."""
+    EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [to], headers={"Auto-Submitted": "auto-generated"}).send()
+
+
+@shared_task(name="marketplace.tasks.expire")
+def expire() -> None:
+    """Sweep what nobody needs any more: stored bytes without a row, keys of submissions long done."""
+    now = clock.now()
+    files.remove_orphans(at=now)
+    IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
