@@ -1,22 +1,96 @@
-"""Who may do what to which tender, bid, award and contract. Deny by default.
-
-Another organisation's object is answered with NotFound, one's own without the role with the roles that it takes.
-"""
+"""Who may do what to which tender, bid, award and contract. Deny by default; what is foreign is not told to exist."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from marketplace.models import Role
-from marketplace.permissions import Actor, require_role
+from django.utils.translation import gettext_lazy as _
+
+from marketplace.models import Organisation, Role, StaffRole
+from marketplace.permissions import Actor, NoOrganisation, organisation_of, require_active, require_role
+from marketplace.shared.errors import NotAllowed, NotFound
 from procurement.models import Bid, Contract, Lot, Tender
+from procurement.rules.lifecycle import TenderStatus
+
+# Who prepares, publishes and runs a buyer's tenders.
+BUYING_ROLES = (Role.OFFICER,)
+# Who speaks for a supplier before a bid.
+ASKING_ROLES = (Role.BID_MANAGER, Role.SIGNER, Role.ADMINISTRATOR)
+
+
+class NotABuyer(NotAllowed):
+    code = "not_a_buyer"
+    sentence = _("Your organisation is not registered as a buyer. Say in its profile that you buy.")
+
+
+class NotASupplier(NotAllowed):
+    code = "not_a_supplier"
+    sentence = _("Your organisation is not registered as a supplier. Say in its profile that you supply.")
+
+
+class OwnTender(NotAllowed):
+    code = "own_tender"
+    sentence = _("This is your own organisation’s procedure.")
+
+
+def can_see_tender(actor: Actor, tender: Tender) -> bool:
+    """What was published is public; drafts are the buyer's own."""
+    return tender.published_at is not None or actor.acts_for(tender.buyer_id)
+
+
+def require_tender_visible(actor: Actor, tender: Tender) -> None:
+    """Raises NotFound where the tender is not this person's to see."""
+    if not can_see_tender(actor, tender):
+        raise NotFound
+
+
+def can_run_tender(actor: Actor, tender: Tender) -> bool:
+    """Whether the person prepares, publishes, answers and cancels for the tender's buyer."""
+    return actor.acts_for(tender.buyer_id) and actor.has(*BUYING_ROLES)
+
+
+def require_tender_run(actor: Actor, tender: Tender) -> None:
+    """As `can_run_tender`. Another organisation's draft is NotFound; anything else that is not theirs is NotAllowed."""
+    require_tender_visible(actor, tender)
+    if not actor.acts_for(tender.buyer_id):
+        raise NotAllowed
+    require_role(actor, tender.buyer_id, *BUYING_ROLES)
+
+
+def require_tender_create(actor: Actor) -> Organisation:
+    """The buyer for which this person may create tenders."""
+    organisation = organisation_of(actor)
+    require_active(organisation)
+    if not organisation.is_buyer:
+        raise NotABuyer
+    require_role(actor, organisation.pk, *BUYING_ROLES)
+    return organisation
+
+
+def can_see_tender_audit(actor: Actor, tender: Tender) -> bool:
+    """The buyer's people, and the platform's operators and auditors."""
+    return actor.acts_for(tender.buyer_id) or actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR)
+
+
+def require_question_asked(actor: Actor, tender: Tender) -> Organisation:
+    """The supplier for which this person may ask about the tender. Raises NotFound for a draft."""
+    if tender.published_at is None or tender.status == TenderStatus.DRAFT:
+        raise NotFound
+    if actor.organisation is None:
+        raise NoOrganisation
+    if actor.acts_for(tender.buyer_id):
+        raise OwnTender
+    require_active(actor.organisation)
+    if not actor.organisation.is_supplier:
+        raise NotASupplier
+    require_role(actor, actor.organisation.pk, *ASKING_ROLES)
+    return actor.organisation
+
 
 # Bids -------------------------------------------------------------------------------------------------------------
 
 READS_OWN_BIDS: Final = (Role.BID_MANAGER, Role.SIGNER, Role.APPROVER, Role.ADMINISTRATOR, Role.OBSERVER)
-READS_OPENED_BIDS: Final = (
-    Role.OFFICER, Role.EVALUATOR, Role.APPROVER, Role.SIGNER, Role.ADMINISTRATOR, Role.OBSERVER,
-)  # fmt: skip
+READS_OPENED_BIDS: Final = (*BUYING_ROLES, Role.EVALUATOR, Role.APPROVER, Role.SIGNER, Role.ADMINISTRATOR, Role.OBSERVER)
 
 
 def require_bidder(actor: Actor, bid: Bid) -> None:
@@ -44,7 +118,7 @@ def require_reader_of_opened_bids(actor: Actor, tender: Tender) -> None:
 
 def require_evaluator(actor: Actor, lot: Lot) -> None:
     """May admit or reject bids of the buyer's own lot."""
-    require_role(actor, lot.tender.buyer_id, Role.OFFICER, Role.EVALUATOR)
+    require_role(actor, lot.tender.buyer_id, *BUYING_ROLES, Role.EVALUATOR)
 
 
 def require_awarder(actor: Actor, lot: Lot) -> None:
@@ -54,16 +128,18 @@ def require_awarder(actor: Actor, lot: Lot) -> None:
 
 def require_contract_officer(actor: Actor, contract: Contract) -> None:
     """May write the text of the buyer's own contract."""
-    require_role(actor, contract.buyer_id, Role.OFFICER)
+    require_role(actor, contract.buyer_id, *BUYING_ROLES)
 
 
 def require_contract_reader(actor: Actor, contract: Contract) -> None:
-    """May read a contract of either side's own organisation."""
-    own = contract.supplier_id if actor.acts_for(contract.supplier_id) else contract.buyer_id
-    require_role(actor, own, *Role)
+    """May read a contract of the own organisation, on either side of it."""
+    require_role(actor, _own_side(actor, contract), *Role)
 
 
 def require_contract_signer(actor: Actor, contract: Contract) -> None:
     """May sign for the side that the actor's organisation is."""
-    own = contract.supplier_id if actor.acts_for(contract.supplier_id) else contract.buyer_id
-    require_role(actor, own, Role.SIGNER)
+    require_role(actor, _own_side(actor, contract), Role.SIGNER)
+
+
+def _own_side(actor: Actor, contract: Contract) -> int:
+    return contract.supplier_id if actor.acts_for(contract.supplier_id) else contract.buyer_id
