@@ -26,7 +26,7 @@ def canonical(content: Mapping[str, Any]) -> bytes:
         raise PayloadError(str(error)) from error
 
 
-def sha256(payload: bytes) -> str:
+def sha256_hex(payload: bytes) -> str:
     """Lower-case hexadecimal SHA-256."""
     return hashlib.sha256(payload).hexdigest()
 
