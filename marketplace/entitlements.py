@@ -114,7 +114,7 @@ def _registration(standing: Standing, need: Need) -> list[Reason]:
     if standing.status != OrganisationStatus.REGISTERED:
         sentence = gettext("Your organisation’s registration is not finished.")
         remedy = gettext("Finish it: fill in what is missing and sign it.")
-        return [Reason("registration_not_finished", sentence, remedy, _url("organisation"))]
+        return [Reason("registration_not_finished", sentence, remedy, _url("register_organisation"))]
     if standing.on_side:
         return []
     if need.side == Side.SUPPLIER:
@@ -162,9 +162,9 @@ _STATE_OF: Final[Mapping[AccreditationStatus, str]] = MappingProxyType(
 
 def _accreditation(standing: Standing, need: Need, at: datetime) -> list[Reason]:
     until = standing.accredited_until
+    if standing.is_accredited(at):
+        return []
     if standing.accreditation == AccreditationStatus.ACCEPTED:
-        if until is None or at < until:
-            return []
         state = "expired"
     else:
         state = _STATE_OF.get(standing.accreditation, "missing") if standing.accreditation else "missing"

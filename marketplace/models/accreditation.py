@@ -23,7 +23,9 @@ class AccreditationStatus(models.TextChoices):
 
 
 class Accreditation(models.Model):
-    organisation = models.ForeignKey("marketplace.Organisation", on_delete=models.PROTECT, related_name="accreditations")
+    organisation = models.ForeignKey(
+        "marketplace.Organisation", on_delete=models.PROTECT, related_name="accreditations"
+    )
     side = models.CharField(max_length=8, choices=Side)
     status = models.CharField(max_length=12, choices=AccreditationStatus, default=AccreditationStatus.DRAFT)
     created_at = models.DateTimeField()
@@ -33,8 +35,10 @@ class Accreditation(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     reasons = models.TextField(_("reasons"), blank=True)
+    # Kept while a renewal is prepared and decided: what was granted counts until its end.
     valid_until = models.DateTimeField(null=True, blank=True)
-    version = models.PositiveIntegerField(default=1)
+    reminded_for = models.DateTimeField(null=True, blank=True, help_text="the end the organisation was reminded of")
+    version = models.PositiveIntegerField(default=1, help_text="counts requests sent; the signed request names it")
 
     class Meta:
         ordering = ["pk"]
@@ -44,17 +48,21 @@ class Accreditation(models.Model):
                 condition=models.Q(status__in=AccreditationStatus.values), name="accreditation_status_known"
             ),
             models.CheckConstraint(
-                condition=~models.Q(status="returned") | ~models.Q(reasons=""), name="accreditation_returned_with_reasons"
+                condition=~models.Q(status="returned") | ~models.Q(reasons=""),
+                name="accreditation_returned_with_reasons",
             ),
         ]
         indexes = [models.Index(fields=["status", "submitted_at"], name="accreditation_queue")]
 
     def is_valid(self, at: datetime) -> bool:
-        return self.status == AccreditationStatus.ACCEPTED and (self.valid_until is None or at < self.valid_until)
+        if self.valid_until is None:
+            return self.status == AccreditationStatus.ACCEPTED
+        return self.status != AccreditationStatus.REVOKED and at < self.valid_until
 
 
 class AccreditationDocument(models.Model):
     accreditation = models.ForeignKey(Accreditation, on_delete=models.CASCADE, related_name="documents")
+    kind = models.CharField(max_length=40, default="other", help_text="which of the asked documents it is")
     title = models.CharField(_("title"), max_length=120)
     file = models.ForeignKey("marketplace.StoredFile", on_delete=models.PROTECT, related_name="+")
 

@@ -10,7 +10,8 @@ class Plan(models.Model):
 
     `permits` holds (all optional; absent means no limit):
       families: list of procedure families one may bid in; max_lot_value: decimal string in `currency`;
-      bids_per_month: int; live_auctions: bool (default true); publish: bool (for buyers).
+      bids_per_month: int; live_auctions: bool (default true); publish: bool (default true, for buyers);
+      included: bool (default false): held by everybody on its side without subscribing.
     """
 
     code = models.SlugField(max_length=40)
@@ -50,6 +51,7 @@ class Subscription(models.Model):
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
+    reminded_for = models.DateTimeField(null=True, blank=True, help_text="the end the organisation was reminded of")
 
     class Meta:
         ordering = ["-pk"]

@@ -110,6 +110,12 @@ class Standing:
     taken: tuple[Taken, ...] = ()
     on_offer: tuple[Offer, ...] = ()
 
+    def is_accredited(self, at: datetime) -> bool:
+        """What was granted counts until its end, also while its renewal is prepared and decided."""
+        if self.accredited_until is None:
+            return self.accreditation == AccreditationStatus.ACCEPTED
+        return self.accreditation != AccreditationStatus.REVOKED and at < self.accredited_until
+
     def current(self, at: datetime) -> Offer | None:
         """The plan that counts: the highest that runs, else the one held without subscribing."""
         running = [taken.offer for taken in self.taken if taken.runs(at)]

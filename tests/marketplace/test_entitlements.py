@@ -79,22 +79,26 @@ def test_a_need_within_every_limit_is_allowed() -> None:
             "Say in your organisation’s profile that you supply.",
         ),
         pytest.param(
-            {"accreditation": None}, {}, "accreditation_missing",
+            {"accreditation": None, "accredited_until": None}, {}, "accreditation_missing",
             "Your organisation is not accredited as a supplier.",
             "Ask for accreditation: add the documents and sign the request.",
         ),
         pytest.param(
-            {"accreditation": AccreditationStatus.DRAFT}, {}, "accreditation_missing",
+            {"accreditation": AccreditationStatus.DRAFT, "accredited_until": None}, {}, "accreditation_missing",
             "Your organisation is not accredited as a supplier.",
             "Ask for accreditation: add the documents and sign the request.",
         ),
         pytest.param(
-            {"accreditation": AccreditationStatus.SUBMITTED}, {}, "accreditation_waiting",
+            {"accreditation": AccreditationStatus.SUBMITTED, "accredited_until": None}, {}, "accreditation_waiting",
             "Your accreditation as a supplier is waiting for the operator’s decision.",
             "There is nothing to do: you are told as soon as it is decided.",
         ),
         pytest.param(
-            {"accreditation": AccreditationStatus.RETURNED, "return_reasons": "The extract is older than six months"},
+            {
+                "accreditation": AccreditationStatus.RETURNED,
+                "accredited_until": None,
+                "return_reasons": "The extract is older than six months",
+            },
             {}, "accreditation_returned",
             "The operator returned your request for accreditation: “The extract is older than six months”.",
             "Put this right and send the request again.",
@@ -179,7 +183,7 @@ def test_each_reason_says_what_is_wrong_and_what_would_change_it(
 
 
 def test_all_reasons_are_given_at_once_in_the_order_of_dealing_with_them() -> None:
-    standing = replace(SUPPLIER, on_side=False, accreditation=None)
+    standing = replace(SUPPLIER, on_side=False, accreditation=None, accredited_until=None)
     need = Need(Action.LIVE_AUCTION, "auction", lot_value=euros("50000"), bids_this_month=9)
 
     assert [reason.code for reason in decide(standing, need, AT).reasons] == [
@@ -190,6 +194,16 @@ def test_all_reasons_are_given_at_once_in_the_order_of_dealing_with_them() -> No
         "lot_value_over_tariff",
         "bids_of_month_used_up",
     ]
+
+
+@pytest.mark.parametrize(
+    "status", [AccreditationStatus.DRAFT, AccreditationStatus.SUBMITTED, AccreditationStatus.RETURNED]
+)
+def test_while_a_renewal_is_decided_the_accreditation_counts_until_its_end(status: AccreditationStatus) -> None:
+    renewing = replace(SUPPLIER, accreditation=status, accredited_until=AT + DAY)
+
+    assert decide(renewing, QUOTATION, AT).allowed
+    assert not decide(renewing, QUOTATION, AT + DAY).allowed
 
 
 def test_a_lot_without_a_value_is_not_measured() -> None:
