@@ -44,7 +44,7 @@ def notify(
 def notify_staff(
     roles: Sequence[StaffRole], kind: str, text: Sentence, url: str = "", *, at: datetime, mail: bool = False
 ) -> int:
-    """Tell the platform's own people with one of the roles; without mail by default, as their home page has the queues."""
+    """Tell the platform's own people with one of the roles; no mail by default: their home page has the queues."""
     people = Person.objects.filter(is_active=True, staff_roles__overlap=[role.value for role in roles])
     return _tell(list(people), None, kind, text, url, at, mail)
 
