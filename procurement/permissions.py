@@ -90,7 +90,9 @@ def require_question_asked(actor: Actor, tender: Tender) -> Organisation:
 # Bids -------------------------------------------------------------------------------------------------------------
 
 READS_OWN_BIDS: Final = (Role.BID_MANAGER, Role.SIGNER, Role.APPROVER, Role.ADMINISTRATOR, Role.OBSERVER)
-READS_OPENED_BIDS: Final = (*BUYING_ROLES, Role.EVALUATOR, Role.APPROVER, Role.SIGNER, Role.ADMINISTRATOR, Role.OBSERVER)
+READS_OPENED_BIDS: Final = (
+    *BUYING_ROLES, Role.EVALUATOR, Role.APPROVER, Role.SIGNER, Role.ADMINISTRATOR, Role.OBSERVER,
+)  # fmt: skip
 
 
 def require_bidder(actor: Actor, bid: Bid) -> None:

@@ -18,6 +18,11 @@ NAMES: Final[Mapping[str, Sentence]] = MappingProxyType(
         "PR": _("pair"),
         "NMP": _("pack"),
         "XBX": _("box"),
+        "XBG": _("bag"),
+        "XCR": _("crate"),
+        "XCA": _("canister"),
+        "XTN": _("tin"),
+        "XDR": _("drum"),
         "XPX": _("pallet"),
         "RO": _("roll"),
         "ST": _("sheet"),
@@ -78,13 +83,19 @@ _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 
 def name_of(code: str) -> Sentence:
     """The unit's name; a code outside the list stands for itself."""
-    return NAMES.get(code, code)
+    return NAMES.get(code) or NAMES.get(_package(code), code)
 
 
 def code_of(text: str) -> str | None:
-    """The code of a unit written as a code, a name in the reader's language, or a usual abbreviation; None otherwise."""
+    """The code of a unit written as a code, as a name in the reader's language or as a usual abbreviation, else None."""
     plain = " ".join(text.split())
-    if plain.upper() in NAMES:
-        return plain.upper()
+    for code in (plain.upper(), _package(plain.upper())):
+        if code in NAMES:
+            return code
     lower = plain.lower().rstrip(".")
     return _ALIASES.get(lower) or next((code for code, name in NAMES.items() if str(name).lower() == lower), None)
+
+
+def _package(code: str) -> str:
+    """Packages are often written with their code of Recommendation 21 alone: BX, which is XBX in Recommendation 20."""
+    return {"PK": "NMP"}.get(code, f"X{code}")

@@ -1,0 +1,28 @@
+"""Due moments: rows that the clock process takes at their time. Called inside the transaction that makes the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from procurement.models import DueMoment, Lot, MomentKind, Tender
+
+
+def schedule(kind: MomentKind, tender: Tender, due_at: datetime, lot: Lot | None = None) -> DueMoment:
+    """The one waiting moment of this kind, made or moved to `due_at`; failures before the move are forgotten."""
+    moment, _made = DueMoment.objects.update_or_create(
+        kind=kind,
+        tender=tender,
+        lot=lot,
+        done_at=None,
+        defaults={"due_at": due_at, "next_try_at": due_at, "attempts": 0, "last_error": ""},
+    )
+    return moment
+
+
+def cancel(tender: Tender, lot: Lot | None = None, kinds: Iterable[MomentKind] = MomentKind) -> int:
+    """Drop what still waits: of the lot when one is given, else of the whole tender. How many were dropped."""
+    waiting = DueMoment.objects.filter(tender=tender, done_at=None, kind__in=list(kinds))
+    if lot is not None:
+        waiting = waiting.filter(lot=lot)
+    return waiting.delete()[0]

@@ -1,0 +1,43 @@
+"""Values of a tender in the words that changes, amendments and what is signed are told in."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from marketplace.shared.money import Money
+from procurement.models import Item
+from procurement.models.units import name_of
+
+
+def amount(value: Decimal | None, currency: str) -> str:
+    """“1250.00 EUR”; empty for none."""
+    return "" if value is None else f"{Money(value, currency).as_string()} {currency}"
+
+
+def plain(value: Decimal | None) -> str:
+    """A number without trailing zeros: “12.5”."""
+    return "" if value is None else f"{value.normalize():f}"
+
+
+def yes_no(value: bool) -> str:
+    return _("yes") if value else _("no")
+
+
+def moment(value: datetime | None, zone: str) -> str:
+    """“2026-03-12 12:00 (Europe/Berlin)”."""
+    return "" if value is None else f"{value.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
+
+
+def day(value: date | None) -> str:
+    return "" if value is None else value.isoformat()
+
+
+def item(row: Item) -> str:
+    """“Office chair, 10 piece, 39112000, 2026-04-01 – 2026-04-30”."""
+    delivery = " – ".join(filter(None, (day(row.deliver_from), day(row.deliver_until))))
+    parts = (row.description, f"{plain(row.quantity)} {name_of(row.unit)}", row.category.code, delivery)
+    return ", ".join(part for part in parts if part)
