@@ -20,10 +20,10 @@ GENESIS = "0" * 64
 def record(
     action: str, obj: models.Model, *, by: Actor | None, at: datetime, stream: str | None = None, **details: Any
 ) -> AuditRecord:
-    """Append to `stream` (the object's own by default, e.g. "organisation:4"; a tender's parts pass "tender:7").
+    """Append to `stream`: the object's own by default ("organisation:4"); a tender's parts pass "tender:7".
 
-    `by` is None for what the platform does by itself. `details` must be fit for JSON; amounts as strings, never a sealed
-    price. Must be called inside the transaction that makes the change.
+    `by` is None for what the platform does by itself. `details` must be fit for JSON; amounts as strings, never a
+    sealed price. Must be called inside the transaction that makes the change.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("audit.record belongs into the transaction of the change")
@@ -44,12 +44,13 @@ def record(
         details=details,
         previous_hash=last.hash if last else GENESIS,
     )
-    entry.hash = _hash(entry)
+    entry.hash = hash_of(entry)
     entry.save(force_insert=True)
     return entry
 
 
-def _hash(entry: AuditRecord) -> str:
+def hash_of(entry: AuditRecord) -> str:
+    """The hash a record must carry: over its content and the hash before it."""
     return sha256_hex(
         canonical(
             {
@@ -68,11 +69,10 @@ def _hash(entry: AuditRecord) -> str:
 
 
 def broken_at(records: Iterable[AuditRecord]) -> int | None:
-    """The number of the first record of one stream, given in order, at which the chain breaks; None when it is whole."""
-    previous, number = GENESIS, 0
-    for entry in records:
-        number += 1
-        if entry.number != number or entry.previous_hash != previous or entry.hash != _hash(entry):
+    """The number of the first record, of one stream in order, at which the chain breaks; None when it is whole."""
+    previous = GENESIS
+    for number, entry in enumerate(records, start=1):
+        if entry.number != number or entry.previous_hash != previous or entry.hash != hash_of(entry):
             return number
         previous = entry.hash
     return None

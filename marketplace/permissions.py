@@ -56,7 +56,9 @@ NOBODY = Actor(person=None)
 
 class RoleMissing(NotAllowed):
     code = "role_missing"
-    sentence = _("Your role does not allow this. It takes: %(roles)s. An administrator of your organisation can grant it.")
+    sentence = _(
+        "Your role does not allow this. It takes: %(roles)s. An administrator of your organisation can grant it."
+    )
 
 
 def actor_for(person: Person, organisation: Organisation | None = None) -> Actor:
@@ -100,7 +102,7 @@ class OrganisationNotActive(NotAllowed):
 
 
 def require_role(actor: Actor, organisation_id: int, *roles: Role) -> None:
-    """The actor acts for this organisation (else NotFound: it is not theirs to see) in one of the roles (else RoleMissing)."""
+    """The actor acts for this organisation (else NotFound: it is not theirs) in one of the roles (else RoleMissing)."""
     if not actor.acts_for(organisation_id):
         raise NotFound
     if not actor.has(*roles):

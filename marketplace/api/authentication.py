@@ -58,7 +58,7 @@ def actor_from(request: Request) -> Actor:
     return http.actor  # type: ignore[attr-defined]  # set by the middleware or by TokenAuthentication
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular registers by subclass
+class TokenScheme(OpenApiAuthenticationExtension):
     target_class = "marketplace.api.authentication.TokenAuthentication"
     name = "token"
 

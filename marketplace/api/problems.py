@@ -27,14 +27,16 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. A bug is not handled here: it stays a 500."""
     if isinstance(error, Invalid):
-        return problem(error.status, error.code, str(error), errors={k: [str(s) for s in v] for k, v in error.errors.items()})
+        return problem(
+            error.status, error.code, str(error), errors={k: [str(s) for s in v] for k, v in error.errors.items()}
+        )
     if isinstance(error, StaleForm):
         return problem(error.status, error.code, str(error), changes=[str(change) for change in error.changes])
     if isinstance(error, DomainError):
-        members = {name: str(value) for name, value in error.params.items()}
+        members: dict[str, Any] = {name: str(value) for name, value in error.params.items()}
         if error.field:
             members["field"] = error.field
-        return problem(error.status, error.code, str(error), **members)
+        return problem(error.status, error.code, str(error), None, **members)
     if isinstance(error, exceptions.ValidationError):
         return problem(422, "invalid", _("Please correct what is marked."), errors=error.detail)
     if isinstance(error, Http404):

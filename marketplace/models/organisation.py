@@ -72,7 +72,7 @@ class Scheme(models.TextChoices):
 
 
 class OrganisationIdentifier(models.Model):
-    """A legal registration number. A signing certificate must carry one of them in ETSI form, e.g. `VATDE-811569869`."""
+    """A legal registration number. A signing certificate must carry one of them in ETSI form: `VATDE-811569869`."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="identifiers")
     country = models.CharField(max_length=2)

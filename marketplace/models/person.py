@@ -50,7 +50,7 @@ class Person(AbstractBaseUser):
     position = models.CharField(_("position"), max_length=120, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     staff_roles = ArrayField(models.CharField(max_length=16, choices=StaffRole), default=list, blank=True)
-    is_active = models.BooleanField(default=True)
+    is_active = models.BooleanField(default=True)  # type: ignore[misc]  # the base declares a plain attribute
     date_joined = models.DateTimeField(auto_now_add=True)
 
     objects = PersonManager()

@@ -1,4 +1,4 @@
-"""The edge's clock. Only pages, the API, tasks and processes read it, once per request or tick; rules are given `at`."""
+"""The edge's clock. Only pages, the API, tasks and processes read it, once a request or tick; rules get `at`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

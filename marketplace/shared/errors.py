@@ -61,7 +61,9 @@ class StaleForm(DomainError):
 
     code = "stale"
     status = 409
-    sentence = _("Somebody changed this while you were editing. Your input is kept; look at what changed and send it again.")
+    sentence = _(
+        "Somebody changed this while you were editing. Your input is kept; look at what changed and send it again."
+    )
 
     def __init__(self, changes: list[Sentence] | None = None) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ JOBS = frozenset(
 
 
 def enqueue(name: str, *args: str | int | bool | None) -> None:
-    """Send the job to the queue once the surrounding transaction has committed. Raises ValueError for an unknown name."""
+    """Send the job to the queue once the transaction has committed. Raises ValueError for an unknown name."""
     if name not in JOBS:
         raise ValueError(f"{name} is not in the list of jobs")
     transaction.on_commit(lambda: _send(name, args), robust=True)

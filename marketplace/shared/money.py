@@ -63,7 +63,7 @@ def _without_grouping(text: str, group: str, point: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An exact amount in an ISO 4217 currency. Arithmetic never rounds; `rounded` does, half up, where a rule says so."""
+    """An exact amount in an ISO 4217 currency. Arithmetic never rounds; `rounded` does, half up, where a rule says."""
 
     amount: Decimal
     currency: str

@@ -1,4 +1,4 @@
-"""Whether this web process can serve: the database answers and is migrated, the other processes' heartbeats are told."""
+"""Whether this web process can serve: the database answers and is migrated. The other processes' pulse is told."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STALE_AFTER = timedelta(seconds=60)
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 {"status": "ready"} when this process can serve, else 503 with the reason. `processes` says "alive" or "stale".
+    """200 {"status": "ready"} when this process can serve, else 503 with the reason; `processes`: "alive" or "stale".
 
     A stale clock or worker does not take the web process out of service; monitoring reads it from `processes`.
     """

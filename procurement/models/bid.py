@@ -57,7 +57,9 @@ class Bid(models.Model):
         ordering = ["lot_id", "pk"]
         constraints = [
             models.UniqueConstraint(fields=["lot", "supplier"], name="bid_once_per_lot"),
-            models.CheckConstraint(condition=models.Q(status__in=[s.value for s in BidStatus]), name="bid_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[s.value for s in BidStatus]), name="bid_status_known"
+            ),
             # Sealed means sealed: no amount stands in a row that has not been opened.
             models.CheckConstraint(
                 condition=models.Q(opened_at__isnull=False)
@@ -80,7 +82,9 @@ class BidEnvelope(models.Model):
     received_at = models.DateTimeField()
     receipt = models.JSONField(help_text="canonical content and the platform's signature over it")
     superseded_at = models.DateTimeField(null=True, blank=True)
-    withdrawal_signature = models.ForeignKey("marketplace.Signature", on_delete=models.PROTECT, null=True, related_name="+")
+    withdrawal_signature = models.ForeignKey(
+        "marketplace.Signature", on_delete=models.PROTECT, null=True, related_name="+"
+    )
     withdrawal_receipt = models.JSONField(null=True, blank=True)
 
     class Meta:
@@ -104,7 +108,7 @@ class BidSealing(models.Model):
 
 
 class BidFile(models.Model):
-    """A document of a bid. Encrypted: under the key-encryption key while the bid is a draft, to the lot's key when sent.
+    """A document of a bid. Encrypted: under the key-encryption key while a draft, to the lot's key when sent.
 
     `sealed_path` names the ciphertext sealed to the lot's key; `opened` is the readable file after opening.
     """

@@ -29,7 +29,10 @@ LOT_STATUS_NAMES = {
     LotStatus.UNSUCCESSFUL: _("Unsuccessful"),
     LotStatus.CANCELLED: _("Cancelled"),
 }
-CLARIFICATION_STATUS_NAMES = {ClarificationStatus.ASKED: _("Not yet answered"), ClarificationStatus.ANSWERED: _("Answered")}
+CLARIFICATION_STATUS_NAMES = {
+    ClarificationStatus.ASKED: _("Not yet answered"),
+    ClarificationStatus.ANSWERED: _("Answered"),
+}
 
 
 class Tender(models.Model):
@@ -137,7 +140,9 @@ class Lot(models.Model):
         ordering = ["tender_id", "number"]
         constraints = [
             models.UniqueConstraint(fields=["tender", "number"], name="lot_number_once"),
-            models.CheckConstraint(condition=models.Q(status__in=[s.value for s in LotStatus]), name="lot_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[s.value for s in LotStatus]), name="lot_status_known"
+            ),
             models.CheckConstraint(
                 condition=models.Q(limit_price__isnull=True) | models.Q(limit_price__gt=0), name="lot_limit_positive"
             ),
@@ -216,7 +221,7 @@ class Clarification(models.Model):
 
 
 class Amendment(models.Model):
-    """A change after publishing. `changes` is a list of {field, before, after} in words; `version` the tender's after it."""
+    """A change after publishing. `changes`: {field, before, after} in words; `version`: the tender's after it."""
 
     tender = models.ForeignKey(Tender, on_delete=models.CASCADE, related_name="amendments")
     version = models.PositiveIntegerField()

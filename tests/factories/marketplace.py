@@ -29,7 +29,7 @@ from marketplace.permissions import Actor, actor_for
 
 # The factories' "now": tests that care give their own times.
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-PASSWORD = "correct horse battery"  # noqa: S105  a test's
+PASSWORD = "correct horse battery"
 
 
 class PersonFactory(DjangoModelFactory[Person]):
@@ -68,7 +68,7 @@ class OrganisationFactory(DjangoModelFactory[Organisation]):
     registered_at = NOON
 
     @factory.post_generation
-    def identifier(self: Organisation, create: bool, value: str | None, **_: Any) -> None:  # type: ignore[misc]
+    def identifier(self: Organisation, create: bool, value: str | None, **_: Any) -> None:
         if create:
             OrganisationIdentifier.objects.create(
                 organisation=self, country=self.country, scheme=Scheme.VAT, value=value or f"DE{811000000 + self.pk}"

@@ -1,0 +1,1 @@
+"""The demo world: believable companies, a year of procedures, and bidders who use the public routes."""
