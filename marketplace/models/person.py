@@ -50,14 +50,14 @@ class Person(AbstractBaseUser):
     position = models.CharField(_("position"), max_length=120, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     staff_roles = ArrayField(models.CharField(max_length=16, choices=StaffRole), default=list, blank=True)
-    is_active = models.BooleanField(default=True)  # type: ignore[misc]  # the base declares a plain attribute
+    is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(auto_now_add=True)
 
     objects = PersonManager()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS = []
 
     class Meta:
         verbose_name = _("person")

@@ -38,7 +38,9 @@ class Auction(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(status__in=[s.value for s in AuctionStatus]), name="auction_status_known")
+            models.CheckConstraint(
+                condition=models.Q(status__in=[s.value for s in AuctionStatus]), name="auction_status_known"
+            )
         ]
 
 

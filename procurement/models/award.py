@@ -38,7 +38,9 @@ class Award(models.Model):
     class Meta:
         ordering = ["lot_id", "pk"]
         constraints = [
-            models.CheckConstraint(condition=models.Q(status__in=[s.value for s in AwardStatus]), name="award_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[s.value for s in AwardStatus]), name="award_status_known"
+            ),
             models.UniqueConstraint(
                 fields=["lot"], condition=models.Q(status__in=["pending", "active"]), name="award_one_live_per_lot"
             ),
@@ -52,9 +54,13 @@ class Contract(models.Model):
     award = models.OneToOneField(Award, on_delete=models.PROTECT, related_name="contract")
     tender = models.ForeignKey("procurement.Tender", on_delete=models.PROTECT, related_name="contracts")
     buyer = models.ForeignKey("marketplace.Organisation", on_delete=models.PROTECT, related_name="contracts_as_buyer")
-    supplier = models.ForeignKey("marketplace.Organisation", on_delete=models.PROTECT, related_name="contracts_as_supplier")
+    supplier = models.ForeignKey(
+        "marketplace.Organisation", on_delete=models.PROTECT, related_name="contracts_as_supplier"
+    )
     status = models.CharField(
-        max_length=16, choices=[(s.value, n) for s, n in CONTRACT_STATUS_NAMES.items()], default=ContractStatus.DRAFT.value
+        max_length=16,
+        choices=[(s.value, n) for s, n in CONTRACT_STATUS_NAMES.items()],
+        default=ContractStatus.DRAFT.value,
     )
     text = models.TextField(_("text"))
     version = models.PositiveIntegerField(default=1)
@@ -86,4 +92,6 @@ class ContractSignature(models.Model):
 
     class Meta:
         ordering = ["signed_at"]
-        constraints = [models.UniqueConstraint(fields=["contract", "side", "version"], name="contract_signed_once_per_side")]
+        constraints = [
+            models.UniqueConstraint(fields=["contract", "side", "version"], name="contract_signed_once_per_side")
+        ]

@@ -87,7 +87,7 @@ def name_of(code: str) -> Sentence:
 
 
 def code_of(text: str) -> str | None:
-    """The code of a unit written as a code, as a name in the reader's language or as a usual abbreviation, else None."""
+    """The code of a unit written as a code, a name in the reader’s language or a usual abbreviation; else None."""
     plain = " ".join(text.split())
     for code in (plain.upper(), _package(plain.upper())):
         if code in NAMES:
