@@ -1,4 +1,4 @@
-"""Electronic signatures: judged (`verify_bounded`), made for tests and the demo (`sign`), and sealed content (`sealing`).
+"""Electronic signatures: judged (`verify_bounded`), made for tests and the demo (`sign`); sealed content (`sealing`).
 
     report = verify_bounded(signature, payload, Policy(anchors=…, eku=…, identifiers=…), at, Evidence(crls=…))
     report.passed, report.sub_indication, report.reasons

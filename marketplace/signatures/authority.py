@@ -6,7 +6,6 @@ It makes the certificates of the demo world and of the tests. A real deployment 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from .sign import Credential, PrivateKey
+from .sign import Credential, PrivateKey, write_private
 
 KeyType = Literal["p256", "p384", "rsa-2048", "rsa-3072", "ed25519", "rsa-1024"]
 #: The platform's extended key usage when the settings name no other.
@@ -122,10 +121,10 @@ class Authority:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         for label, credential in (("root", self.root), ("issuing", self.issuing)):
-            _write(folder / f"{label}.key.pem", credential.key_pem())
-            _write(folder / f"{label}.crt.pem", credential.pem)
+            write_private(folder / f"{label}.key.pem", credential.key_pem())
+            write_private(folder / f"{label}.crt.pem", credential.pem)
         revoked = {str(serial): moment.isoformat() for serial, moment in self.revoked.items()}
-        _write(folder / "revoked.json", json.dumps(revoked, indent=1).encode())
+        write_private(folder / "revoked.json", json.dumps(revoked, indent=1).encode())
 
     @classmethod
     def load(cls, folder: Path) -> Authority:
@@ -221,12 +220,6 @@ def _key_usage(*granted: str) -> x509.KeyUsage:
 
 def _hash_for(key: PrivateKey) -> hashes.SHA256 | None:
     return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-
-
-def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(content)
 
 
 def _read(folder: Path, label: str) -> tuple[x509.Certificate, PrivateKey]:

@@ -133,7 +133,7 @@ def verify_bounded(
         return Report.from_json(_current_pool().ask(request, seconds))
     except _Stopped:
         reason = "The signature took too long to check, or needs too much memory."
-    except Exception as error:  # no process to be had, or an answer that is none
+    except Exception as error:  # noqa: BLE001 – no process to be had, or an answer that is none
         reason = f"The signature could not be checked ({type(error).__name__})."
     return Report(Indication.INDETERMINATE, Sub.GENERIC, (reason,))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,39 +44,54 @@ def build(
     signer: x509.Certificate, others: Iterable[x509.Certificate], policy: Policy, evidence: Evidence, at: datetime
 ) -> Chain:
     """The trusted chain of a certificate that is valid and not revoked at `at`. Raises `Finding`."""
-    known = [*(_certificate(encoded) for encoded in policy.intermediates), *others]
-    intermediates = _above(signer, [certificate for certificate in known if certificate is not None])
-    anchors = [anchor for anchor in map(_certificate, policy.anchors) if anchor is not None]
-    if not anchors:
-        raise Finding(Sub.NO_CERTIFICATE_CHAIN_FOUND, "No authority is trusted yet.")
-    crls, ocsps = _revocation(evidence)
-
-    def path_at(moment: datetime, *, retroactive: bool = False) -> ValidationPath:
-        context = ValidationContext(
-            trust_roots=[_anchor(certificate) for certificate in anchors],
-            other_certs=intermediates,
-            moment=moment,
-            best_signature_time=at,
-            allow_fetching=False,
-            crls=crls,
-            ocsps=ocsps,
-            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO, retroactive_revinfo=retroactive),
-            time_tolerance=_TOLERANCE,
-            algorithm_usage_policy=Strength(policy.min_rsa, policy.rsa_3072_from),
-        )
-        paths = context.path_builder.async_build_paths_lazy(signer)
-        path: ValidationPath = asyncio.run(find_valid_path(signer, paths, context))
-        return path
-
+    validator = _Validator(signer, others, policy, evidence, at)
     try:
-        path = path_at(at)
+        path = validator.path(at)
     except (errors.ExpiredError, errors.NotYetValidError) as error:
-        raise _out_of_bounds(signer, error, path_at) from error
-    except Exception as error:
+        raise _out_of_bounds(signer, error, validator) from error
+    except (errors.ValidationError, errors.PathError) as error:
         raise _finding(error) from error
     if path.pkix_len == 0:
         raise Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, "An authority's own certificate cannot sign documents.")
-    return _describe(path, crls, evidence)
+    return _describe(path, validator.crls, evidence)
+
+
+class _Validator:
+    """pyHanko's path validation of one certificate with local evidence, at any moment."""
+
+    def __init__(
+        self,
+        signer: x509.Certificate,
+        others: Iterable[x509.Certificate],
+        policy: Policy,
+        evidence: Evidence,
+        signed_at: datetime,
+    ) -> None:
+        self.signer, self.signed_at = signer, signed_at
+        self.anchors = [_anchor(certificate) for certificate in _certificates(policy.anchors)]
+        if not self.anchors:
+            raise Finding(Sub.NO_CERTIFICATE_CHAIN_FOUND, "No authority is trusted yet.")
+        self.intermediates = _above(signer, [*_certificates(policy.intermediates), *others])
+        self.crls, self.ocsps = _revocation(evidence)
+        self.strength = Strength(policy.min_rsa, policy.rsa_3072_from)
+
+    def path(self, moment: datetime, *, retroactive: bool = False) -> ValidationPath:
+        """The valid path; raises pyHanko's errors. `retroactive` believes revocation data issued after `moment`."""
+        context = ValidationContext(
+            trust_roots=self.anchors,
+            other_certs=self.intermediates,
+            moment=moment,
+            best_signature_time=self.signed_at,
+            allow_fetching=False,
+            crls=self.crls,
+            ocsps=self.ocsps,
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO, retroactive_revinfo=retroactive),
+            time_tolerance=_TOLERANCE,
+            algorithm_usage_policy=self.strength,
+        )
+        paths = context.path_builder.async_build_paths_lazy(self.signer)
+        path: ValidationPath = asyncio.run(find_valid_path(self.signer, paths, context))
+        return path
 
 
 def check_usage(signer: x509.Certificate, eku: str | None) -> None:
@@ -118,9 +133,7 @@ def _above(signer: x509.Certificate, known: list[x509.Certificate]) -> list[x509
 
 
 def _out_of_bounds(
-    signer: x509.Certificate,
-    error: errors.ExpiredError | errors.NotYetValidError,
-    path_at: Callable[..., ValidationPath],
+    signer: x509.Certificate, error: errors.ExpiredError | errors.NotYetValidError, validator: _Validator
 ) -> Finding:
     """Why the certificate is outside of its validity, and what is known about its revocation then."""
     if error.is_side_validation or not error.is_ee_cert:
@@ -131,16 +144,16 @@ def _out_of_bounds(
     ended = signer.not_valid_after
     reason = f"The certificate expired on {_day(ended)}."
     try:
-        path_at(ended, retroactive=True)
-        path_at(ended)
+        validator.path(ended, retroactive=True)
+        validator.path(ended)
     except errors.RevokedError as revoked:
         return _finding(revoked)
-    except Exception:
+    except (errors.ValidationError, errors.PathError):
         return Finding(Sub.OUT_OF_BOUNDS_NO_POE, reason)
     return Finding(Sub.OUT_OF_BOUNDS_NOT_REVOKED, f"{reason} It was not revoked until then.")
 
 
-def _finding(error: Exception) -> Finding:
+def _finding(error: errors.ValidationError | errors.PathError) -> Finding:
     match error:
         case errors.RevokedError(is_side_validation=True):
             return Finding(_GENERAL, "The certificate that vouches for the revocation data was revoked.")
@@ -166,9 +179,7 @@ def _finding(error: Exception) -> Finding:
             for words, reason in _CONSTRAINTS:
                 if words in error.failure_msg:
                     return Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, reason)
-            return Finding(_GENERAL, "The chain from the certificate to its authority is broken.")
-    # pyHanko raises bare TypeError, KeyError and more on odd extensions.
-    return Finding(_GENERAL, "The chain from the certificate to its authority cannot be processed.")
+    return Finding(_GENERAL, "The chain from the certificate to its authority is broken.")
 
 
 def _anchor(certificate: x509.Certificate) -> CertTrustAnchor:
@@ -187,15 +198,18 @@ def _anchor(certificate: x509.Certificate) -> CertTrustAnchor:
     return CertTrustAnchor(certificate, quals=qualifiers)
 
 
-def _certificate(encoded: bytes) -> x509.Certificate | None:
-    """The certificate, or nothing when the operator's store holds something unreadable."""
-    try:
-        certificate = x509.Certificate.load(encoded, strict=True)
-        # Reading lazily, asn1crypto would find a broken one only in the middle of the path.
-        readable = all((certificate.subject.hashable, certificate.issuer.hashable, certificate.public_key.algorithm))
-        return certificate if readable else None
-    except Exception:
-        return None
+def _certificates(store: Iterable[bytes]) -> list[x509.Certificate]:
+    """The readable certificates of the operator's store."""
+    found = []
+    for encoded in store:
+        try:
+            certificate = x509.Certificate.load(encoded, strict=True)
+            # Reading lazily, asn1crypto would find a broken one only in the middle of the path.
+            if all((certificate.subject.hashable, certificate.issuer.hashable, certificate.public_key.algorithm)):
+                found.append(certificate)
+        except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more
+            continue
+    return found
 
 
 def _revocation(evidence: Evidence) -> tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]]:
@@ -205,14 +219,14 @@ def _revocation(evidence: Evidence) -> tuple[list[crl.CertificateList], list[ocs
             found = crl.CertificateList.load(encoded, strict=True)
             if found.issuer.hashable:
                 crls.append(found)
-        except Exception:  # unreadable evidence is missing evidence
+        except Exception:  # noqa: BLE001 – as above; unreadable evidence is missing evidence
             continue
     for encoded in evidence.ocsps:
         try:
             answer = ocsp.OCSPResponse.load(encoded, strict=True)
             if answer["response_status"].native == "successful":
                 ocsps.append(answer)
-        except Exception:
+        except Exception:  # noqa: BLE001 – as above
             continue
     return crls, ocsps
 

@@ -142,6 +142,9 @@ def _admit(signature: bytes) -> Admitted:
         raise _format("The file must hold exactly one signature; send each co-signature separately.")
     certificates = _certificates(signed_data)
     signer_info = signers[0]
+    by_key = signer_info["sid"].name == "subject_key_identifier"
+    if signer_info["version"].native != ("v3" if by_key else "v1"):
+        raise _format("The signature has an unknown version.")
     values = _signed_attributes(signer_info)
     if len(signer_info["unsigned_attrs"] or ()) > MAX_ATTRIBUTES:
         raise _format("The signature has too many attributes.")

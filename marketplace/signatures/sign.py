@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -114,6 +116,15 @@ class Credential:
             name.encode(), self.key, self.certificate, list(self.issuers), protection
         )
 
+    def save(self, path: Path, password: str) -> list[Path]:
+        """Write `path`.p12, .crt.pem (with the issuers) and .key.pem, each readable by its owner only."""
+        issuers = b"".join(issuer.public_bytes(serialization.Encoding.PEM) for issuer in self.issuers)
+        contents = {".p12": self.p12(password), ".crt.pem": self.pem + issuers, ".key.pem": self.key_pem()}
+        written = [path.with_name(path.name + suffix) for suffix in contents]
+        for file, content in zip(written, contents.values(), strict=True):
+            write_private(file, content)
+        return written
+
     @classmethod
     def from_p12(cls, encoded: bytes, password: str) -> Credential:
         """Raises `ValueError` for a wrong password or a file that is no PKCS #12."""
@@ -138,6 +149,13 @@ class Credential:
         """The signed attribute signing-certificate-v2, encoded, with the certificate's SHA-256."""
         hashed = _sequence(_tlv(_OCTET_STRING, hashlib.sha256(self.der).digest()))
         return attribute(SIGNING_CERTIFICATE_V2, _sequence(_sequence(hashed)))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, from the first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(content)
 
 
 def sign(payload: bytes, credential: Credential, at: datetime, *, digest: str = "sha256", pss: bool = False) -> bytes:

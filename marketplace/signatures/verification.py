@@ -34,15 +34,19 @@ def verify(
         findings = [weakness] if weakness else []
         trusted: chain.Chain | None = None
         for check in (
+            lambda: gate.check_names(certificate),
             lambda: chain.build(certificate, admitted.certificates, policy, evidence or Evidence(), at),
             lambda: chain.check_usage(certificate, policy.eku),
-            lambda: gate.check_names(certificate),
             lambda: _check_identity(signer, policy),
         ):
             try:
                 trusted = check() or trusted
             except Finding as finding:
                 findings.append(finding)
+            except Exception:  # noqa: BLE001 – the libraries raise bare TypeError, KeyError and more on odd extensions
+                findings.append(
+                    Finding(Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE, "The certificate or its chain cannot be read.")
+                )
         if findings or trusted is None:
             return refused(findings, signer, signed_at)
         return Report(
@@ -54,7 +58,7 @@ def verify(
         )
     except Finding as finding:
         return refused([finding], signer, signed_at)
-    except Exception as error:  # a flaw of ours or of a library must neither pass a signature nor break the page
+    except Exception as error:  # noqa: BLE001 – no flaw, ours or a library's, may pass a signature or break the page
         unexpected = Finding(Sub.GENERIC, f"The signature could not be checked ({type(error).__name__}).")
         return refused([unexpected], signer, signed_at)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,10 +75,8 @@ def test_rotation_unwraps_old_secrets_and_wraps_with_the_newest_key() -> None:
     ],
 )
 def test_parse_names_the_wrong_line_without_showing_it(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError, match=re.escape(message)):
         keys.Keyring.parse(text)
-
-    assert message in str(refused.value)
 
 
 def test_receipt_is_verified_with_the_public_key_alone(ring: keys.Keyring) -> None:
