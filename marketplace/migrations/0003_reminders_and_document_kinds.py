@@ -27,6 +27,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="accreditation",
             name="version",
-            field=models.PositiveIntegerField(default=1, help_text="counts requests sent; the signed request names it"),
+            field=models.PositiveIntegerField(default=1, help_text="raised by every change; what is signed or decided names it"),
         ),
     ]
