@@ -4,7 +4,7 @@
     def ready(self):
         waiting.register_tasks(queries.tenders.waiting_tasks)
 
-A provider is asked with the actor and the time, and yields what concerns this actor: nothing where it has nothing to say.
+A provider is asked with the actor and the time, and yields what concerns this actor: nothing where there is nothing.
 It reads a bounded number of rows, whatever the size of the organisation.
 """
 
