@@ -1,0 +1,106 @@
+"""The supervisor: what falls is started again, what was started is stopped, with all it started itself."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from marketplace.embedded import supervisor as supervisor_module
+from marketplace.embedded.supervisor import Supervisor
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    monkeypatch.setattr(supervisor_module, "_FIRST_PAUSE", 0.0)
+    supervisor = Supervisor(tmp_path, os.environ)
+    yield supervisor
+    supervisor.stop()
+
+
+def _python(code: str) -> tuple[str, str, str]:
+    return sys.executable, "-c", code
+
+
+def _wait_for(path: Path, lines: int = 1) -> list[str]:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if path.exists() and len(found := path.read_text().splitlines()) >= lines:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{path} did not get {lines} lines")
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+def test_a_fallen_process_is_told_of_and_started_again(
+    supervisor: Supervisor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    supervisor.add("web", *_python("import time; print('port in use', flush=True); time.sleep(60)"))
+    _wait_for(tmp_path / "web.log")
+    process = supervisor.children[0].process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+    supervisor.mend()
+
+    _wait_for(tmp_path / "web.log", lines=2)
+    assert supervisor.fallen() == []
+    assert "web ended (killed by SIGKILL): port in use" in capsys.readouterr().out
+
+
+def test_a_process_that_keeps_falling_is_started_ever_more_slowly(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_FIRST_PAUSE", 2.0)
+    child = supervisor.add("clock", *_python("raise SystemExit(3)"))
+    pauses = []
+    for _ in range(6):
+        assert child.process is not None
+        child.process.wait()
+        supervisor.mend()
+        pauses.append(round(child.again_at - time.monotonic()))
+        child.start()
+
+    assert pauses == [2, 4, 8, 16, 30, 30]
+    assert "clock ended (exit code 3): it said nothing" in capsys.readouterr().out
+
+
+def test_stop_ends_the_children_and_their_children(supervisor: Supervisor, tmp_path: Path) -> None:
+    code = "import subprocess, time; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); time.sleep(60)"
+    child = supervisor.add("worker", *_python(code))
+    grandchild = int(_wait_for(tmp_path / "worker.log")[0])
+    assert child.process is not None
+    pid = child.process.pid
+
+    supervisor.stop()
+
+    assert not _lives(pid)
+    assert not _lives(grandchild)
+
+
+def test_a_step_ends_early_when_told_to_stop(supervisor: Supervisor) -> None:
+    threading.Timer(0.3, supervisor.stopping.set).start()
+    began = time.monotonic()
+
+    assert supervisor.run_step("migrate", "sleep", "60") == 130
+
+    assert time.monotonic() - began < 10
+
+
+def test_run_returns_when_told_to_stop(supervisor: Supervisor) -> None:
+    threading.Timer(0.2, supervisor.stopping.set).start()
+
+    supervisor.run()
+
+    assert supervisor.stopping.is_set()
