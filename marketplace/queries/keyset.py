@@ -16,6 +16,7 @@ from django.db.models import Model, Q, QuerySet
 
 Row = TypeVar("Row", bound=Model)
 SIZE: Final = 50
+COUNT_CAP: Final = 1_001
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,14 @@ def _past(order: Sequence[str], values: Sequence[Any]) -> Q:
         name = key.lstrip("-")
         past |= equal & Q(**{f"{name}__{'lt' if key.startswith('-') else 'gt'}": value})
         equal &= Q(**{name: value})
-    return past
+    # Alternatives alone are only a filter: this bound is what the index is entered by.
+    first, side = order[0].lstrip("-"), "lte" if order[0].startswith("-") else "gte"
+    return Q(**{f"{first}__{side}": values[0]}) & past
+
+
+def capped_count(rows: QuerySet[Any]) -> int:
+    """How many rows there are, counted to `COUNT_CAP` and no further: "more than 1,000" costs little."""
+    return rows.order_by()[:COUNT_CAP].count()
 
 
 def _write(row: Model, order: Sequence[str]) -> str:

@@ -1,3 +1,7 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from procurement.web import tenders
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("procedures/<str:number>/", tenders.overview, name="tender"),
+]

@@ -1,0 +1,122 @@
+"""What a draft still lacks before it can be published, all at once, each with the place where it is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from marketplace import entitlements
+from marketplace.models import Side
+from marketplace.shared.errors import Sentence
+from procurement import procedures
+from procurement.models import Lot, Tender
+from procurement.services import timetable
+from procurement.services.lots import field_problems
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """`place` is a section of the editor ("basics", "terms", "timetable", "documents", "lot:<id>", "items:<id>") or "";
+    what is not `blocking` is advice. `url` leads outside the editor."""
+
+    code: str
+    sentence: Sentence
+    place: str = ""
+    blocking: bool = True
+    url: str = ""
+
+
+def need_of(tender: Tender) -> entitlements.Need:
+    """What the buyer's tariff is asked for."""
+    return entitlements.Need(entitlements.Action.PUBLISH, tender.preset.family.value, side=Side.BUYER)
+
+
+def missing(tender: Tender, at: datetime) -> list[Missing]:
+    """Everything that is missing for a publication at `at`, what blocks first; empty when nothing is."""
+    found = [
+        *_of_buyer(tender, at),
+        *_of_tender(tender),
+        *_of_terms(tender),
+        *(problem for lot in tender.lots.prefetch_related("items") for problem in _of_lot(tender, lot)),
+        *_of_timetable(tender, at),
+        *_advice(tender),
+    ]
+    return sorted(found, key=lambda problem: not problem.blocking)
+
+
+def _of_buyer(tender: Tender, at: datetime) -> Iterator[Missing]:
+    for reason in entitlements.check(tender.buyer, need_of(tender), at).reasons:
+        yield Missing(reason.code, f"{reason.sentence} {reason.remedy}", url=reason.url)
+
+
+def _of_tender(tender: Tender) -> Iterator[Missing]:
+    if not tender.title.strip():
+        yield Missing("title_missing", _("The procedure has no title."), "basics")
+    if not tender.lots.exists():
+        yield Missing("no_lots", _("The procedure has no lot."), "lots")
+
+
+def _of_terms(tender: Tender) -> Iterator[Missing]:
+    for problem in procedures.problems(tender.preset, tender.settings):
+        yield Missing(problem.code, _(problem.message), "terms")
+
+
+def _of_lot(tender: Tender, lot: Lot) -> Iterator[Missing]:
+    names = {"lot": lot.number}
+    place = f"lot:{lot.pk}"
+    if not lot.items.all():
+        yield Missing(
+            "no_items", _("Lot %(lot)s has no items: say what is needed and how much.") % names, f"items:{lot.pk}"
+        )
+    if tender.preset.auction is not None:
+        if lot.limit_price is None:
+            yield Missing(
+                "start_price_missing",
+                _("Lot %(lot)s has no limit price: a live auction starts from it.") % names,
+                place,
+            )
+        if lot.step_value is None or not lot.step_kind:
+            yield Missing("step_missing", _("Lot %(lot)s has no auction step.") % names, place)
+        elif lot.step_kind == "amount" and lot.limit_price is not None and lot.step_value >= lot.limit_price:
+            yield Missing("step_too_large", _("The step of lot %(lot)s is not below its limit price.") % names, place)
+    # A currency changed after the amounts were typed can make them impossible.
+    for sentences in field_problems(
+        {"limit_price": lot.limit_price, "step_kind": lot.step_kind, "step_value": lot.step_value}, lot.currency
+    ).values():
+        for sentence in sentences:
+            yield Missing("amount_refused", _("Lot %(lot)s: %(why)s") % {**names, "why": sentence}, place)
+
+
+def _of_timetable(tender: Tender, at: datetime) -> Iterator[Missing]:
+    labels = {"enquiry_ends_at": _("Questions until"), "tender_ends_at": _("Bids until")}
+    for name, sentences in timetable.problems(tender, at).items():
+        for sentence in sentences:
+            yield Missing("dates_refused", f"{labels[name]}: {sentence}", "timetable")
+
+
+def _advice(tender: Tender) -> Iterator[Missing]:
+    if not tender.description.strip():
+        yield Missing(
+            "description_missing",
+            _("There is no description. Bidders ask fewer questions where there is one."),
+            "basics",
+            False,
+        )
+    for lot in tender.lots.all():
+        if not lot.delivery_place:
+            yield Missing(
+                "delivery_missing",
+                _("Lot %(lot)s does not say where to deliver.") % {"lot": lot.number},
+                f"lot:{lot.pk}",
+                False,
+            )
+    if not tender.documents.exists():
+        yield Missing(
+            "no_documents",
+            _("There are no documents, such as a specification or a draft contract."),
+            "documents",
+            False,
+        )

@@ -1,0 +1,12 @@
+"""What may be late by seconds. Nothing is enforced by a task having run."""
+
+from celery import shared_task
+
+from marketplace.shared import clock
+from procurement.services import publishing
+
+
+@shared_task
+def announce(tender_id: int) -> None:
+    """Tell matching suppliers about a published tender."""
+    publishing.announce(tender_id, at=clock.now())
