@@ -91,7 +91,7 @@ class LotRules:
             "kind": "english",
             "direction": self.direction.value,
             "minor_unit": str(self.minor_unit),
-            "step": str(self.step),
+            "step": self.plain(self.step),
             "reference": self.reference.value,
             "shown": self.shown.value,
             "soft_close": {
@@ -101,6 +101,10 @@ class LotRules:
                 "max_extensions": self.max_extensions,
             },
         }
+
+    def plain(self, amount: Decimal) -> str:
+        """The amount in whole minor units, as JSON carries it."""
+        return f"{amount.quantize(self.minor_unit):f}"
 
     @classmethod
     def from_json(cls, rules: Mapping[str, Any]) -> LotRules:
@@ -165,10 +169,10 @@ def scheduled_detail(
     return {
         "rules": rules.as_json(),
         "currency": currency,
-        "start_price": None if start_price is None else str(start_price),
+        "start_price": None if start_price is None else rules.plain(start_price),
         **times_detail(starts_at, ends_at, hard_stop_at),
         "bidders": [
-            {"bidder": bidder, "label": label, "amount": str(amount), "received_at": iso(received_at)}
+            {"bidder": bidder, "label": label, "amount": rules.plain(amount), "received_at": iso(received_at)}
             for bidder, label, amount, received_at in bidders
         ],
     }

@@ -1,0 +1,234 @@
+"""The room decides in batches: one lock, one reading, the pure rule for each bid in order of receipt, one commit.
+
+Right with any number of processes: the lot's advisory lock is the only order there is between them, and what a
+process remembers of a lot is checked against the head of its log under that lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+
+from marketplace.models import OrganisationStatus
+from procurement.models import Auction
+from procurement.queries import auctions as rooms
+from procurement.rules.auction.base import Bid, Decision, Refused, Room
+from procurement.rules.auction.english import decide
+from procurement.rules.auction.log import Event, EventKind, Hall, bid_detail
+from procurement.services import auction_log
+from procurement.services.auction_log import Written
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingBid:
+    """A bid as it came in. `key` is the bidder's own, so that a double click or a retry bids once."""
+
+    lot: int
+    participant: int
+    person: int
+    amount: Decimal
+    key: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a bid, on disk before it is told. `number` is the event of an accepted one; `repeated`: it was
+    there already.
+
+    `allowed_amount` is not for everybody's eyes: `rules.auction.views.tells_allowed` says when the bidder may be told.
+    """
+
+    code: str | None
+    number: int | None = None
+    allowed_amount: Decimal | None = None
+    ends_at: datetime | None = None
+    repeated: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        return self.code is None
+
+
+_WRITTEN_BEFORE = """
+    SELECT event.participant_id, event.key, event.number, event.amount
+    FROM procurement_auctionevent AS event
+    JOIN unnest(%s::bigint[], %s::text[]) AS bid (participant, key)
+      ON event.participant_id = bid.participant AND event.key = bid.key AND event.key <> ''
+"""
+_LIVE_MEMBERS = """
+    SELECT DISTINCT seat.id, member.person_id
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (participant, person, lot)
+    JOIN procurement_auctionparticipant AS seat ON seat.id = bid.participant
+    JOIN procurement_auction AS auction ON auction.id = seat.auction_id AND auction.lot_id = bid.lot
+    JOIN marketplace_membership AS member
+      ON member.organisation_id = seat.supplier_id AND member.person_id = bid.person AND member.active
+    JOIN marketplace_person AS person ON person.id = member.person_id AND person.is_active
+    JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id AND supplier.status = %s
+"""
+_UPDATE_STANDINGS = """
+    UPDATE procurement_auctionparticipant AS seat
+    SET standing_amount = bid.amount, standing_at = bid.at, bids_accepted = seat.bids_accepted + bid.accepted
+    FROM unnest(%s::bigint[], %s::numeric[], %s::timestamptz[], %s::int[]) AS bid (seat, amount, at, accepted)
+    WHERE seat.id = bid.seat
+"""
+_UPDATE_AUCTIONS = """
+    UPDATE procurement_auction AS auction
+    SET ends_at = now.ends_at, extensions = now.extensions, last_event = now.number, head_hash = now.head
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::int[], %s::text[])
+      AS now (auction, ends_at, extensions, number, head)
+    WHERE auction.id = now.auction
+"""
+
+UNKNOWN_AUCTION = "no_auction"
+KEY_REUSED = "idempotency_key_reused"
+
+
+class Desk:
+    """Where a process hands in bids, one batch at a time; not to be shared by threads."""
+
+    def __init__(self) -> None:
+        self._halls: dict[int, Hall] = {}
+
+    def decide(self, waiting: Sequence[WaitingBid]) -> list[Answer]:
+        """The answers, in the order of `waiting`; bids are decided in the order of receipt. On an error nothing is
+        written."""
+        order = sorted(range(len(waiting)), key=lambda place: waiting[place].received_at)
+        with transaction.atomic():
+            batch = _Batch(self._read({bid.lot for bid in waiting}), _written_before(waiting), _live_members(waiting))
+            answers = {place: batch.decide(waiting[place]) for place in order}
+            batch.write()
+        # Only now: what was not committed must not be remembered.
+        self._halls.update(batch.halls)
+        return [answers[place] for place in range(len(waiting))]
+
+    def _read(self, lots: Iterable[int]) -> dict[int, Hall]:
+        """The halls of the lots, under their locks; from memory where the log has not moved on."""
+        auction_log.lock(lots)
+        halls = {}
+        for auction, lot, number, head in Auction.objects.filter(lot__in=lots).values_list(
+            "pk", "lot_id", "last_event", "head_hash"
+        ):
+            known = self._halls.get(lot)
+            if known is not None and (known.auction != auction or known.number > number):
+                known = None
+            if known is None or (known.number, known.head) != (number, head):
+                known = rooms.hall(auction, known)
+            if known is not None and known.head != head:
+                known = rooms.hall(auction)
+            if known is not None:
+                halls[lot] = known
+        return halls
+
+
+class _Batch:
+    """One transaction's work."""
+
+    def __init__(
+        self, halls: dict[int, Hall], before: dict[tuple[int, str], tuple[int, Decimal]], members: set[tuple[int, int]]
+    ) -> None:
+        self.halls = halls
+        self._before = before
+        self._members = members
+        self._written: list[Written] = []
+        self._touched: dict[int, None] = {}
+
+    def decide(self, bid: WaitingBid) -> Answer:
+        hall = self.halls.get(bid.lot)
+        if hall is None:
+            return Answer(UNKNOWN_AUCTION)
+        if before := self._before.get((bid.participant, bid.key)):
+            written, amount = before
+            if amount != bid.amount:
+                return Answer(KEY_REUSED, ends_at=hall.room.ends_at)
+            return Answer(None, written, ends_at=hall.room.ends_at, repeated=True)
+        if (bid.participant, bid.person) not in self._members:
+            return Answer(Refused.NOT_A_PARTICIPANT, ends_at=hall.room.ends_at)
+        decision, after = decide(hall.room, Bid(rooms.bidder(bid.participant), bid.amount, bid.received_at))
+        number = self._accept(hall, bid, after) if decision.accepted else None
+        return _answer(decision, number)
+
+    def _accept(self, hall: Hall, bid: WaitingBid, after: Room) -> int:
+        bidder = rooms.bidder(bid.participant)
+        event = Event(
+            number=hall.number + 1,
+            kind=EventKind.BID,
+            at=bid.received_at,
+            bidder=bidder,
+            amount=bid.amount,
+            key=bid.key,
+            person=bid.person,
+            detail=bid_detail(after, bidder),
+        )
+        written, self.halls[bid.lot] = auction_log.chained(hall, hall.auction, event)
+        self._written.append(written)
+        self._touched[bid.lot] = None
+        self._before[bid.participant, bid.key] = (event.number, bid.amount)
+        return event.number
+
+    def write(self) -> None:
+        """The events, what stands for each bidder, and the heads of the logs; and one notification for all."""
+        if not self._written:
+            return
+        auction_log.write(self._written)
+        halls = [self.halls[lot] for lot in self._touched]
+        _update_standings(halls, self._written)
+        _update_auctions(halls)
+        auction_log.notify({lot: self.halls[lot].number for lot in self._touched})
+
+
+def _answer(decision: Decision, number: int | None) -> Answer:
+    return Answer(decision.code, number, decision.allowed_amount, decision.ends_at)
+
+
+def _written_before(waiting: Sequence[WaitingBid]) -> dict[tuple[int, str], tuple[int, Decimal]]:
+    """Number and amount of what these bidders have already bid under these keys."""
+    rows = _rows(_WRITTEN_BEFORE, [bid.participant for bid in waiting], [bid.key for bid in waiting])
+    return {(participant, key): (number, amount) for participant, key, number, amount in rows}
+
+
+def _live_members(waiting: Sequence[WaitingBid]) -> set[tuple[int, int]]:
+    """Which (participant, person) still hold: the person is active, and a member of a supplier that is not
+    suspended."""
+    columns = zip(*((bid.participant, bid.person, bid.lot) for bid in waiting), strict=True)
+    return set(_rows(_LIVE_MEMBERS, *map(list, columns), OrganisationStatus.REGISTERED.value))
+
+
+def _update_standings(halls: Iterable[Hall], written: Iterable[Written]) -> None:
+    accepted = Counter(entry.event.bidder for entry in written)
+    standing = [bid for hall in halls for bid in hall.room.standings.values() if bid.bidder in accepted]
+    _execute(
+        _UPDATE_STANDINGS,
+        [int(bid.bidder) for bid in standing],
+        [bid.amount for bid in standing],
+        [bid.received_at for bid in standing],
+        [accepted[bid.bidder] for bid in standing],
+    )
+
+
+def _update_auctions(halls: Sequence[Hall]) -> None:
+    _execute(
+        _UPDATE_AUCTIONS,
+        [hall.auction for hall in halls],
+        [hall.room.ends_at for hall in halls],
+        [hall.room.extensions for hall in halls],
+        [hall.number for hall in halls],
+        [hall.head for hall in halls],
+    )
+
+
+def _rows(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+
+def _execute(statement: str, *parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)

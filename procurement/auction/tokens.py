@@ -1,0 +1,66 @@
+"""Tickets to the gateway: short-lived, signed, naming lot, person and seat. The gateway needs no session and no
+database for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.core import signing
+
+from marketplace.models import Role, StaffRole
+from marketplace.permissions import Actor
+from marketplace.shared.errors import NotFound
+from procurement.models import Lot
+from procurement.queries import auctions as rooms
+
+_SALT = "openlot.auction.ticket"
+# Who bids for a supplier; its other people watch with its eyes.
+BIDDING_ROLES = (Role.BID_MANAGER, Role.SIGNER, Role.ADMINISTRATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a token says. `participant` is the seat whose view is shown, None for an observer, who sees all amounts."""
+
+    lot: int
+    person: int
+    participant: int | None
+    may_bid: bool
+
+
+class TicketRefused(ValueError):
+    """The token is forged, damaged or too old."""
+
+
+def ticket_for(actor: Actor, lot: Lot) -> Ticket:
+    """What this person may do in the lot's auction. Raises NotFound for who has no business there.
+
+    A supplier with a seat sees its own view, and bids through its bid managers, signers and administrators; the
+    buyer's people and the platform's operators and auditors observe.
+    """
+    if actor.person is None:
+        raise NotFound
+    if actor.acts_for(lot.tender.buyer_id) or actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR):
+        return Ticket(lot.pk, actor.person.pk, None, may_bid=False)
+    seat = rooms.of_supplier(lot.pk, actor.organisation.pk) if actor.organisation else None
+    if seat is None:
+        raise NotFound
+    return Ticket(lot.pk, actor.person.pk, seat.pk, may_bid=actor.has(*BIDDING_ROLES))
+
+
+def issue(ticket: Ticket) -> str:
+    """The token for a ticket, valid for GATEWAY_TOKEN_SECONDS from now."""
+    return signing.dumps([ticket.lot, ticket.person, ticket.participant, int(ticket.may_bid)], salt=_SALT)
+
+
+def read(token: str) -> Ticket:
+    """The ticket of a token. Raises TicketRefused."""
+    try:
+        lot, person, participant, may_bid = signing.loads(
+            token, salt=_SALT, max_age=timedelta(seconds=settings.GATEWAY_TOKEN_SECONDS)
+        )
+    except (signing.BadSignature, ValueError, TypeError) as error:
+        raise TicketRefused("the ticket is not valid, or it has expired") from error
+    return Ticket(lot, person, participant, bool(may_bid))

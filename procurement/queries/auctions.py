@@ -1,0 +1,68 @@
+"""Live auctions as their logs tell them: the room is the fold of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+
+from procurement.models import Auction, AuctionEvent, AuctionParticipant
+from procurement.rules.auction.log import Event, EventKind, Hall, fold
+
+
+def of_supplier(lot_id: int, supplier_id: int) -> AuctionParticipant | None:
+    """The supplier's seat in the lot's auction."""
+    return (
+        AuctionParticipant.objects.filter(auction__lot=lot_id, supplier=supplier_id).select_related("auction").first()
+    )
+
+
+def bidder(participant_id: int) -> str:
+    """A participant's name in the log and in the rules."""
+    return str(participant_id)
+
+
+def participants(auction: Auction) -> QuerySet[AuctionParticipant]:
+    """Who takes part, in the order of the anonymous labels."""
+    return auction.participants.select_related("supplier").order_by("label")
+
+
+def events(auction_id: int, *, after: int = 0) -> Iterator[tuple[Event, str]]:
+    """The events numbered above `after`, in order, each with its recorded hash. One query."""
+    rows = AuctionEvent.objects.filter(auction=auction_id, number__gt=after).order_by("number")
+    for row in rows.values_list(
+        "number", "kind", "at", "participant_id", "amount", "key", "person_id", "detail", "hash"
+    ).iterator():
+        yield _event(*row[:-1]), row[-1]
+
+
+def hall(auction_id: int, known: Hall | None = None) -> Hall | None:
+    """The auction as it stands, from `known` on where an earlier state is at hand; None while nothing was written.
+
+    Taken at its word: procurement.auction.replay is what recomputes the hashes.
+    """
+    return folded(auction_id, events(auction_id, after=known.number if known else 0), known)
+
+
+def folded(auction_id: int, following: Iterable[tuple[Event, str]], known: Hall | None = None) -> Hall | None:
+    """`known` after the events that follow it."""
+    for event, head in following:
+        known = fold(known, event, auction=auction_id, head=head)
+    return known
+
+
+def _event(
+    number: int,
+    kind: str,
+    at: datetime,
+    participant: int | None,
+    amount: Decimal | None,
+    key: str,
+    person: int | None,
+    detail: dict[str, Any],
+) -> Event:
+    name = None if participant is None else bidder(participant)
+    return Event(number, EventKind(kind), at, name, amount, key, person, detail)

@@ -1,0 +1,298 @@
+"""The life of a live auction: scheduled after opening, started and ended by the clock, paused in an outage,
+cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from marketplace import audit
+from marketplace.models import StaffRole
+from marketplace.permissions import Actor, require_staff
+from marketplace.shared.errors import DomainError
+from marketplace.shared.money import minor_unit
+from procurement.models import Auction, AuctionParticipant, Bid, Lot, MomentKind, Tender
+from procurement.procedures import AuctionSettings
+from procurement.queries import auctions as rooms
+from procurement.rules.auction.base import StepKind, anonymous_order, step_amount
+from procurement.rules.auction.log import (
+    Event,
+    EventKind,
+    Hall,
+    LotRules,
+    ranking_detail,
+    scheduled_detail,
+    times_detail,
+)
+from procurement.rules.lifecycle import AuctionStatus, BidStatus, LotStatus, TenderStatus
+from procurement.services import auction_log, moments
+from procurement.services.transitions import move
+
+# The clock may come this late without the bidders losing time that was promised to them.
+PUNCTUAL = timedelta(seconds=5)
+# Bids that arrived in time may still wait in a queue of ours when the end has come.
+DRAIN = timedelta(seconds=2)
+
+
+class AuctionStillRunning(DomainError):
+    code = "auction_still_running"
+    sentence = _("The auction has not ended yet.")
+
+
+@transaction.atomic
+def schedule(tender_id: int, *, at: datetime, by: Actor | None = None) -> list[Auction]:
+    """Make the auctions of a tender that is being evaluated, one for each active lot with enough admitted bids.
+
+    Returns them; empty when no lot has enough, and then the tender goes on without an auction. They start at the
+    planned time, or, if that has passed, the procedure's delay after `at`. Raises IllegalTransition unless the tender
+    is in evaluation.
+    """
+    tender = Tender.objects.select_for_update().get(pk=tender_id)
+    settings = tender.terms.auction
+    if settings is None:
+        return []
+    planned = tender.auction_starts_at
+    starts_at = planned if planned and planned > at else at + timedelta(minutes=settings.start_delay_minutes)
+    made = []
+    for lot in tender.lots.select_for_update().filter(status=LotStatus.ACTIVE.value).order_by("number"):
+        bids = list(lot.bids.filter(status=BidStatus.ADMITTED.value).order_by("amount_received_at", "pk"))
+        if len(bids) >= settings.minimum_participants:
+            made.append(_make(tender, lot, bids, settings, starts_at, at))
+    if made:
+        move(tender, TenderStatus.AUCTION)
+        tender.auction_starts_at = starts_at
+        tender.save(update_fields=["status", "auction_starts_at", "updated_at"])
+        for auction in made:
+            _record("auction.scheduled", auction, tender, by, at, starts_at=starts_at.isoformat())
+    return made
+
+
+@transaction.atomic
+def start(auction_id: int, *, at: datetime) -> Auction:
+    """Open the room. Where the clock comes late, the times move so that the auction has its full length."""
+    auction, tender, hall = _locked(auction_id)
+    move(auction, AuctionStatus.RUNNING)
+    late = at - auction.starts_at
+    if late > PUNCTUAL:
+        _shift(auction, late)
+        auction.starts_at += late
+    _append(auction, hall, EventKind.STARTED, at, detail=_times(auction))
+    moments.schedule(MomentKind.AUCTION_ENDS, tender, auction.ends_at, auction.lot)
+    _record("auction.started", auction, tender, None, at)
+    return auction
+
+
+@transaction.atomic
+def end(auction_id: int, *, at: datetime) -> Auction:
+    """Close the room and write the final amounts and ranks to the bids; with its last auction the tender goes to
+    awarding.
+
+    Raises AuctionStillRunning before the end, wherever a soft close has moved it.
+    """
+    auction, tender, hall = _locked(auction_id)
+    if at < auction.ends_at:
+        raise AuctionStillRunning
+    move(auction, AuctionStatus.ENDED)
+    auction.ended_at = auction.ends_at
+    ranking = ranking_detail(hall.room)
+    _append(auction, hall, EventKind.ENDED, at, detail={"ranking": ranking}, saves=["ended_at"])
+    _settle(auction, hall)
+    _record("auction.ended", auction, tender, None, at, ranking=ranking, head=auction.head_hash)
+    _go_on(tender)
+    return auction
+
+
+@transaction.atomic
+def pause(auction_id: int, reason: str, *, by: Actor, at: datetime) -> Auction:
+    """Stop taking bids while the platform is not able to. An operator's; who did it and why is in the log."""
+    require_staff(by, StaffRole.OPERATOR)
+    auction, tender, hall = _locked(auction_id)
+    move(auction, AuctionStatus.PAUSED)
+    auction.paused_at = at
+    _append(auction, hall, EventKind.PAUSED, at, by=by, detail={"reason": reason}, saves=["paused_at"])
+    _record("auction.paused", auction, tender, by, at, reason=reason)
+    return auction
+
+
+@transaction.atomic
+def resume(auction_id: int, *, by: Actor, at: datetime, outage_began_at: datetime | None = None) -> Auction:
+    """Take bids again; the end and the hard stop move by as long as no bids were taken.
+
+    That is the length of the pause, or from `outage_began_at` where the platform had failed before it was paused.
+    """
+    require_staff(by, StaffRole.OPERATOR)
+    auction, tender, hall = _locked(auction_id)
+    move(auction, AuctionStatus.RUNNING)
+    began = min(filter(None, (auction.paused_at, outage_began_at)), default=at)
+    _shift(auction, at - began)
+    auction.paused_at = None
+    detail = {**_times(auction), "outage_s": (at - began) // timedelta(seconds=1)}
+    _append(auction, hall, EventKind.RESUMED, at, by=by, detail=detail, saves=["paused_at"])
+    moments.schedule(MomentKind.AUCTION_ENDS, tender, auction.ends_at, auction.lot)
+    _record("auction.resumed", auction, tender, by, at, lost_seconds=detail["outage_s"])
+    return auction
+
+
+@transaction.atomic
+def cancel(auction_id: int, reason: str, *, at: datetime, by: Actor | None = None) -> Auction:
+    """Close the room of a lot that was cancelled. The lot and its tender are the caller's business."""
+    auction, tender, hall = _locked(auction_id)
+    move(auction, AuctionStatus.CANCELLED)
+    _append(auction, hall, EventKind.CANCELLED, at, by=by, detail={"reason": reason})
+    moments.cancel(tender, auction.lot, (MomentKind.AUCTION_STARTS, MomentKind.AUCTION_ENDS))
+    _record("auction.cancelled", auction, tender, by, at, reason=reason)
+    return auction
+
+
+def _locked(auction_id: int) -> tuple[Auction, Tender, Hall]:
+    """Tender, lot, room, auction: always in this order. The room's lock keeps bids out while the service writes."""
+    known = Auction.objects.select_related("lot").get(pk=auction_id)
+    tender = Tender.objects.select_for_update().get(pk=known.lot.tender_id)
+    Lot.objects.select_for_update().get(pk=known.lot_id)
+    auction_log.lock([known.lot_id])
+    auction = Auction.objects.select_for_update(of=("self",)).select_related("lot").get(pk=auction_id)
+    hall = rooms.hall(auction_id)
+    if hall is None:
+        raise ValueError(f"auction {auction_id} has no log")
+    return auction, tender, hall
+
+
+def _make(
+    tender: Tender, lot: Lot, bids: list[Bid], settings: AuctionSettings, starts_at: datetime, at: datetime
+) -> Auction:
+    rules = _rules(tender, lot, bids, settings)
+    ends_at = starts_at + timedelta(minutes=settings.duration_minutes)
+    stop = settings.hard_stop_minutes
+    auction = Auction.objects.create(
+        lot=lot,
+        rules=rules.as_json(),
+        currency=lot.currency,
+        start_price=lot.limit_price,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        hard_stop_at=None if stop is None else starts_at + timedelta(minutes=stop),
+    )
+    seats = _seat(auction, bids)
+    auction_log.lock([lot.pk])
+    detail = scheduled_detail(
+        rules,
+        auction.currency,
+        auction.start_price,
+        auction.starts_at,
+        auction.ends_at,
+        auction.hard_stop_at,
+        [(rooms.bidder(seat.pk), seat.label, seat.initial_amount, seat.standing_at) for seat in seats],
+    )
+    _append(auction, None, EventKind.SCHEDULED, at, detail=detail)
+    moments.schedule(MomentKind.AUCTION_STARTS, tender, starts_at, lot)
+    return auction
+
+
+def _rules(tender: Tender, lot: Lot, bids: list[Bid], settings: AuctionSettings) -> LotRules:
+    unit = minor_unit(lot.currency)
+    amounts = [_opened_amount(bid) for bid in bids]
+    # Without a limit price a step in percent is counted from the best first bid.
+    step = step_amount(StepKind(lot.step_kind), lot.step_value or unit, lot.limit_price or min(amounts), unit)
+    return LotRules(
+        direction=tender.preset.axes.direction,
+        minor_unit=unit,
+        step=step,
+        reference=settings.reference,
+        shown=settings.shown,
+        soft_close_window=timedelta(seconds=settings.soft_close_window_seconds),
+        soft_close_extend=timedelta(seconds=settings.soft_close_extend_seconds),
+        soft_close_from=settings.soft_close_from,
+        max_extensions=settings.max_extensions,
+    )
+
+
+def _seat(auction: Auction, bids: list[Bid]) -> list[AuctionParticipant]:
+    """Seats under labels whose order tells nothing about who came when."""
+    by_name = {str(bid.pk): bid for bid in bids}
+    order = anonymous_order(by_name, salt=bytes(auction.lot.wrapped_private_key or b"").hex())
+    labels = {name: str(number) for number, name in enumerate(order, start=1)}
+    seats = []
+    for name, bid in by_name.items():
+        amount = _opened_amount(bid)
+        seat = AuctionParticipant(
+            auction=auction,
+            bid=bid,
+            supplier_id=bid.supplier_id,
+            label=labels[name],
+            initial_amount=amount,
+            standing_amount=amount,
+            standing_at=_received_at(bid),
+        )
+        seats.append(seat)
+    return AuctionParticipant.objects.bulk_create(seats)
+
+
+def _opened_amount(bid: Bid) -> Decimal:
+    if bid.amount is None:
+        raise ValueError(f"bid {bid.pk} has not been opened")
+    return bid.amount
+
+
+def _received_at(bid: Bid) -> datetime:
+    received = bid.amount_received_at or bid.received_at
+    if received is None:
+        raise ValueError(f"bid {bid.pk} was never sent")
+    return received
+
+
+def _append(
+    auction: Auction,
+    hall: Hall | None,
+    kind: EventKind,
+    at: datetime,
+    *,
+    by: Actor | None = None,
+    detail: Mapping[str, Any] | None = None,
+    saves: list[str] | None = None,
+) -> None:
+    person = by.person.pk if by and by.person else None
+    event = Event(hall.number + 1 if hall else 1, kind, at, person=person, detail=detail or {})
+    after = auction_log.append(hall, auction.pk, event)
+    auction.last_event, auction.head_hash = after.number, after.head
+    fields = ["status", "starts_at", "ends_at", "hard_stop_at", "extensions", "last_event", "head_hash"]
+    auction.save(update_fields=[*fields, *(saves or [])])
+    auction_log.notify({auction.lot_id: after.number})
+
+
+def _times(auction: Auction) -> dict[str, Any]:
+    return times_detail(auction.starts_at, auction.ends_at, auction.hard_stop_at)
+
+
+def _shift(auction: Auction, by: timedelta) -> None:
+    auction.ends_at += by
+    if auction.hard_stop_at is not None:
+        auction.hard_stop_at += by
+
+
+def _settle(auction: Auction, hall: Hall) -> None:
+    """The final amounts, when they were received, and the ranks: from the room to the bids."""
+    seats = {rooms.bidder(seat.pk): seat for seat in auction.participants.select_related("bid")}
+    bids = []
+    for line in hall.room.ranking:
+        bid = seats[line.standing.bidder].bid
+        bid.amount, bid.amount_received_at = line.standing.amount, line.standing.received_at
+        bid.rank = line.rank
+        bids.append(bid)
+    Bid.objects.bulk_update(bids, ["amount", "amount_received_at", "rank"])
+
+
+def _go_on(tender: Tender) -> None:
+    """With no auction left to wait for, the tender goes to awarding."""
+    open_rooms = [AuctionStatus.SCHEDULED.value, AuctionStatus.RUNNING.value, AuctionStatus.PAUSED.value]
+    if not Auction.objects.filter(lot__tender=tender, status__in=open_rooms).exists():
+        move(tender, TenderStatus.AWARDING)
+        tender.save(update_fields=["status", "updated_at"])
+
+
+def _record(action: str, auction: Auction, tender: Tender, by: Actor | None, at: datetime, **details: Any) -> None:
+    audit.record(action, auction, by=by, at=at, stream=f"tender:{tender.pk}", lot=auction.lot_id, **details)

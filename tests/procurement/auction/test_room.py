@@ -1,0 +1,223 @@
+"""The room on a real PostgreSQL: batches, keys, many processes."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal as D
+
+import pytest
+from django.db import IntegrityError, connection
+
+from marketplace.models import OrganisationStatus
+from procurement.auction import room
+from procurement.auction.room import KEY_REUSED, UNKNOWN_AUCTION, Desk
+from procurement.models import AuctionEvent
+from procurement.queries import auctions as rooms
+from procurement.rules.auction.log import replay
+from procurement.services import auction_log, auctions
+from tests.factories.auctions import START, running_auction, running_auctions, seats
+
+pytestmark = pytest.mark.django_db
+
+
+def later(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def codes(answers):
+    return [answer.code for answer in answers]
+
+
+def test_a_batch_is_decided_in_the_order_of_receipt_and_answered_in_its_own():
+    auction = running_auction()
+    a, b, _ = seats(auction)
+    answers = Desk().decide([b.bid("95.00", later(20)), a.bid("96.00", later(10)), a.bid("95.00", later(30))])
+    assert codes(answers) == [None, None, "step_not_met"]
+    assert [answer.number for answer in answers] == [4, 3, None]
+    assert answers[2].allowed_amount == D("94.00")
+    auction.refresh_from_db()
+    b.participant.refresh_from_db()
+    assert (b.participant.standing_amount, b.participant.standing_at) == (D("95.00"), later(20))
+    assert b.participant.bids_accepted == 1
+    assert auction.last_event == 4
+    hall = replay(auction.pk, rooms.events(auction.pk))
+    assert (hall.head, hall.room.leader.bidder) == (auction.head_hash, str(b.participant.pk))
+
+
+def test_a_refused_bid_leaves_no_trace():
+    auction = running_auction()
+    (a, *_) = seats(auction)
+    before = list(AuctionEvent.objects.values())
+    assert codes(Desk().decide([a.bid("97.50", later(1))])) == ["step_not_met"]
+    assert list(AuctionEvent.objects.values()) == before
+    assert auction.participants.get(pk=a.participant.pk).standing_amount == D("100.00")
+
+
+def test_a_bid_at_the_instant_of_the_end_is_late_whenever_it_is_decided():
+    auction = running_auction()
+    a, b, _ = seats(auction)
+    just = auction.ends_at - timedelta(microseconds=1)
+    # In time after all: the bid received just before moved the end.
+    assert codes(Desk().decide([a.bid("80.00", auction.ends_at), b.bid("90.00", just)])) == [None, None]
+    (stricter,) = running_auctions(max_extensions=0)
+    a, b, _ = seats(stricter)
+    late, timely = a.bid("90.00", stricter.ends_at), b.bid("90.00", just)
+    assert codes(Desk().decide([late, timely])) == ["auction_over", None]
+
+
+def test_a_soft_close_moves_the_end_for_everybody():
+    auction = running_auction()
+    a, b, _ = seats(auction)
+    (answer,) = Desk().decide([a.bid("90.00", later(590))])
+    auction.refresh_from_db()
+    assert answer.ends_at == auction.ends_at == later(770)
+    assert auction.extensions == 1
+    assert codes(Desk().decide([b.bid("80.00", later(600))])) == [None]
+
+
+def test_a_double_click_bids_once():
+    auction = running_auction()
+    (a, *_) = seats(auction)
+    bid = a.bid("95.00", later(1), key="click")
+    again = a.bid("95.00", later(2), key="click")
+    first, second = Desk().decide([bid, again])
+    (third,) = Desk().decide([again])
+    assert [(x.code, x.number, x.repeated) for x in (first, second, third)] == [
+        (None, 3, False),
+        (None, 3, True),
+        (None, 3, True),
+    ]
+    assert AuctionEvent.objects.filter(auction=auction, kind="bid").count() == 1
+
+
+def test_a_key_is_good_for_one_amount_only():
+    (a, *_) = seats(running_auction())
+    desk = Desk()
+    desk.decide([a.bid("95.00", later(1), key="click")])
+    assert codes(desk.decide([a.bid("94.00", later(2), key="click")])) == [KEY_REUSED]
+
+
+def test_only_live_members_of_the_supplier_bid_and_only_in_their_own_auction():
+    auction, other = running_auctions(lots=2)
+    a, b, c = seats(auction)
+    elsewhere = seats(other)[0]
+    desk = Desk()
+    strangers = [
+        room.WaitingBid(auction.lot_id, a.participant.pk, b.by.person.pk, D("90.00"), "k1", later(1)),
+        room.WaitingBid(auction.lot_id, elsewhere.participant.pk, elsewhere.by.person.pk, D("90.00"), "k2", later(1)),
+        room.WaitingBid(auction.lot_id, 0, a.by.person.pk, D("90.00"), "k3", later(1)),
+        room.WaitingBid(0, a.participant.pk, a.by.person.pk, D("90.00"), "k4", later(1)),
+    ]
+    assert codes(desk.decide(strangers)) == ["not_a_participant"] * 3 + [UNKNOWN_AUCTION]
+    a.by.person.memberships.update(active=False)
+    b.by.person.is_active = False
+    b.by.person.save()
+    c.participant.supplier.status = OrganisationStatus.SUSPENDED
+    c.participant.supplier.save()
+    assert codes(desk.decide([seat.bid("90.00", later(2)) for seat in (a, b, c)])) == ["not_a_participant"] * 3
+
+
+def test_lots_are_decided_together_and_apart():
+    one, two = running_auctions(lots=2)
+    a, b = seats(one)[0], seats(two)[0]
+    answers = Desk().decide([b.bid("90.00", later(1)), a.bid("90.00", later(1)), a.bid("95.00", later(2))])
+    assert codes(answers) == [None, None, "already_leading"]
+    assert [rooms.hall(auction.pk).number for auction in (one, two)] == [3, 3]
+
+
+def test_what_another_process_wrote_is_seen():
+    auction = running_auction()
+    a, b, c = seats(auction)
+    here, there = Desk(), Desk()
+    assert codes(here.decide([a.bid("95.00", later(1))])) == [None]
+    assert codes(there.decide([b.bid("94.00", later(2))])) == [None]
+    assert codes(here.decide([c.bid("94.00", later(3)), a.bid("93.00", later(4))])) == ["step_not_met", None]
+    assert replay(auction.pk, rooms.events(auction.pk)).number == 5
+
+
+def test_a_batch_takes_as_many_queries_for_fifty_bids_as_for_one(django_assert_num_queries):
+    auction = running_auction(*["100.00"] * 5)
+    bidders = seats(auction)
+    desk = Desk()
+    desk.decide([bidders[0].bid("99.00", later(1))])
+    with django_assert_num_queries(10):
+        desk.decide([bidders[1].bid("98.00", later(2))])
+    # Nobody else bid meanwhile: the log is not read again.
+    with django_assert_num_queries(10):
+        desk.decide([bidders[n % 5].bid(f"{97 - n}.00", later(3 + n)) for n in range(50)])
+
+
+def test_nothing_is_remembered_of_a_batch_that_failed(monkeypatch):
+    auction = running_auction()
+    a, b, _ = seats(auction)
+    desk = Desk()
+    desk.decide([a.bid("95.00", later(1))])
+
+    def fail(numbers):
+        raise ConnectionError("the database went away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(auction_log, "notify", fail)
+        with pytest.raises(ConnectionError):
+            desk.decide([b.bid("94.00", later(2))])
+    assert rooms.hall(auction.pk).number == 3
+    assert codes(desk.decide([b.bid("94.00", later(2))])) == [None]
+    assert replay(auction.pk, rooms.events(auction.pk)).number == 4
+
+
+def test_an_ended_paused_or_cancelled_room_takes_nothing():
+    ended, cancelled = running_auctions(lots=2)
+    a, c = seats(ended)[0], seats(cancelled)[0]
+    auctions.end(ended.pk, at=ended.ends_at + auctions.DRAIN)
+    auctions.cancel(cancelled.pk, "The lot is no longer needed.", at=later(5))
+    desk = Desk()
+    assert codes(desk.decide([a.bid("90.00", later(10)), c.bid("90.00", later(10))])) == [
+        "auction_over",
+        "auction_cancelled",
+    ]
+
+
+# Several processes at once -----------------------------------------------------------------------------------------
+
+BATCHES = 12
+
+
+def _bid_from_all_sides(auction):
+    """Four desks, as four processes would, send rising concessions of four bidders at the same time."""
+    sides = seats(auction)
+    ready = threading.Barrier(len(sides))
+
+    def bid(place):
+        desk, answers = Desk(), []
+        try:
+            ready.wait(10)
+            for step in range(BATCHES):
+                amount = D(100) - 4 * step - place - D("0.5")
+                answers += desk.decide([sides[place].bid(f"{amount:.2f}", later(step * 4 + place))])
+        finally:
+            connection.close()
+        return answers
+
+    with ThreadPoolExecutor(len(sides)) as pool:
+        return [answer for answers in pool.map(bid, range(len(sides))) for answer in answers]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_at_once_write_one_unbroken_log():
+    auction = running_auction(*["100.00"] * 4)
+    answers = _bid_from_all_sides(auction)
+    accepted = [answer.number for answer in answers if answer.accepted]
+    hall = replay(auction.pk, rooms.events(auction.pk))
+    assert sorted(accepted) == list(range(3, hall.number + 1))
+    auction.refresh_from_db()
+    assert (auction.last_event, auction.head_hash) == (hall.number, hall.head)
+    for seat in auction.participants.all():
+        assert seat.standing_amount == hall.room.standings[rooms.bidder(seat.pk)].amount
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_lock_the_log_would_break(monkeypatch):
+    auction = running_auction(*["100.00"] * 4)
+    monkeypatch.setattr(auction_log, "lock", lambda lots: None)
+    with pytest.raises(IntegrityError):
+        _bid_from_all_sides(auction)
