@@ -16,7 +16,7 @@ class HasStatus(Protocol):
 
 
 def move(subject: HasStatus, after: StrEnum) -> None:
-    """Set the status; the caller holds the row's lock and saves it. Raises IllegalTransition with both states in words."""
+    """Set the status; the caller holds the row's lock and saves it. Raises IllegalTransition, both states in words."""
     before = type(after)(subject.status)
     if after not in TABLES[type(after)][before]:
         words = subject.get_status_display()

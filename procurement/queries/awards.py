@@ -1,0 +1,89 @@
+"""What an award is decided on: the comparison of opened bids, and the awards made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from marketplace.shared.money import minor_unit
+from procurement.models import Award, Bid, Item, Lot, Tender
+from procurement.queries import bids
+from procurement.rules.evaluation import AbnormallyLow, Cell, Column, Comparison, PricedBid, PricedItem, compare
+from procurement.rules.lifecycle import AwardStatus, BidStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """An item and one cell for each bidder, in the columns' order."""
+
+    item: Item
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LotComparison:
+    """Bidders best first as (column, bid) pairs; rejected bids and unreadable ones stand apart."""
+
+    lot: Lot
+    columns: tuple[tuple[Column, Bid], ...]
+    rows: tuple[ComparisonRow, ...]
+    rejected: tuple[Bid, ...]
+
+
+def comparison_of(lot: Lot, opened: Iterable[Bid], items: Iterable[Item] | None = None) -> Comparison:
+    """The rules' comparison of bids whose prices are loaded; bidders are the bids' ids as strings."""
+    terms = lot.tender.terms
+    priced = [PricedItem(item.pk, item.quantity) for item in (lot.items.all() if items is None else items)]
+    return compare(
+        priced,
+        [_priced(bid) for bid in opened],
+        minor_unit=minor_unit(lot.currency),
+        direction=lot.tender.preset.axes.direction,
+        limit=lot.limit_price,
+        thresholds=AbnormallyLow(terms.abnormally_low_below_mean, terms.abnormally_low_below_next),
+    )
+
+
+def comparison(lot: Lot, at: datetime) -> LotComparison:
+    """The comparison table of a lot; without a column before the opening. Five queries."""
+    items = list(lot.items.select_related("category"))
+    opened = list(bids.opened_of_tender(lot.tender, at).filter(lot=lot))
+    counted = {str(b.pk): b for b in opened if b.status != BidStatus.REJECTED and b.amount is not None}
+    found = comparison_of(lot, counted.values(), items)
+    return LotComparison(
+        lot=lot,
+        columns=tuple((column, counted[column.bidder]) for column in found.columns),
+        rows=tuple(ComparisonRow(item, found.cells[item.pk]) for item in items),
+        rejected=tuple(bid for bid in opened if str(bid.pk) not in counted),
+    )
+
+
+def live_of(lot: Lot) -> Award | None:
+    """The award being decided or in force."""
+    return of_tender(lot.tender).filter(lot=lot, status__in=LIVE).first()
+
+
+def of_tender(tender: Tender) -> QuerySet[Award]:
+    """Every award of the tender with its bid's supplier and its signature, in the order of lots and decisions."""
+    return Award.objects.filter(lot__tender=tender).select_related(
+        "lot", "bid__supplier", "decided_by", "signature__certificate"
+    )
+
+
+LIVE = (AwardStatus.PENDING.value, AwardStatus.ACTIVE.value)
+
+
+def _priced(bid: Bid) -> PricedBid:
+    assert bid.amount is not None
+    assert bid.initial_amount is not None
+    assert bid.amount_received_at is not None
+    return PricedBid(
+        bidder=str(bid.pk),
+        unit_prices={price.item_id: price.unit_price for price in bid.prices.all()},
+        total=bid.amount,
+        received_at=bid.amount_received_at,
+        initial_total=bid.initial_amount,
+    )
