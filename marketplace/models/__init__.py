@@ -12,6 +12,7 @@ from marketplace.models.organisation import (
     Organisation,
     OrganisationIdentifier,
     OrganisationStatus,
+    RegistrationDraft,
     Scheme,
 )
 from marketplace.models.person import ApiToken, Invitation, Membership, Person, PersonManager, Role, StaffRole
@@ -57,6 +58,7 @@ __all__ = [
     "Person",
     "PersonManager",
     "Plan",
+    "RegistrationDraft",
     "RevocationList",
     "Role",
     "Scheme",

@@ -1,5 +1,6 @@
 """Organisations: who buys and who supplies."""
 
+from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -121,3 +122,15 @@ class Address(models.Model):
 
     def __str__(self) -> str:
         return ", ".join(part for part in (self.street, self.postal_code, self.city, self.region, self.country) if part)
+
+
+class RegistrationDraft(models.Model):
+    """What a person typed into a step of the registration that cannot be saved as it stands, so that nothing is lost."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    step = models.CharField(max_length=16)
+    typed = models.JSONField(default=dict, help_text="field name to the list of its raw values")
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "step"], name="registration_draft_once")]
