@@ -104,7 +104,7 @@ $(VENV)/.node: requirements/node.txt | $(VENV)/.requirements
 
 assets/node_modules/.stamp: assets/package.json assets/package-lock.json | $(VENV)/.node
 	@echo "Installing the front end's packages"
-	@cd assets && npm ci --no-audit --no-fund --loglevel=error || { \
+	@cd assets && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error || { \
 		echo "The front end's packages could not be installed: the reason is above. Mend it and run make setup again." >&2; exit 1; }
 	@touch $@
 

@@ -85,6 +85,9 @@ def test_stop_ends_the_children_and_their_children(supervisor: Supervisor, tmp_p
 
     supervisor.stop()
 
+    deadline = time.monotonic() + 5
+    while _lives(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not _lives(pid)
     assert not _lives(grandchild)
 
