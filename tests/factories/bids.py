@@ -1,0 +1,40 @@
+"""Tenders that take bids, bidders, and bids at every stage, made by the services that make them in earnest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from marketplace.models import Organisation
+from marketplace.permissions import Actor
+from procurement.models import Bid, Lot, Tender
+from procurement.services import bid_drafts, lot_keys
+from tests.factories.marketplace import NOON, accredited_supplier, member
+from tests.factories.procurement import published_tender
+
+#: The deadline of the factories' tenders.
+CLOSES = NOON + timedelta(days=10)
+LATER = CLOSES + timedelta(seconds=5)
+
+
+def tender_taking_bids(*, lots: int = 1, items: int = 2, **fields: Any) -> Tender:
+    """A published tender whose lots have their keys; it closes at CLOSES."""
+    tender = published_tender(lots=lots, items=items, **fields)
+    for lot in tender.lots.all():
+        lot_keys.make(lot)
+        lot.save(update_fields=["public_key", "wrapped_private_key"])
+    return tender
+
+
+def bidder(supplier: Organisation | None = None) -> Actor:
+    """A person with every role in a supplier that may bid."""
+    return member(supplier or accredited_supplier())
+
+
+def drafted_bid(lot: Lot, prices: Sequence[str], *, by: Actor | None = None, at: datetime = NOON, **more: Any) -> Bid:
+    """A draft with a unit price for each item of the lot, in the items' order."""
+    by = by or bidder()
+    bid = bid_drafts.start(lot.pk, by=by, at=at)
+    typed = {item.pk: price for item, price in zip(lot.items.all(), prices, strict=True)}
+    return bid_drafts.save(bid.pk, prices=typed, remarks=more.get("remarks", ""), revision=bid.revision, by=by, at=at)
