@@ -1,0 +1,209 @@
+"""The clock: once, in order, and whatever else fails."""
+
+import threading
+from datetime import timedelta
+from types import MappingProxyType
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, transaction
+
+from marketplace.models import Heartbeat
+from procurement.auction import clock
+from procurement.auction.room import Desk
+from procurement.models import Auction, AuctionEvent, Bid, DueMoment, MomentKind
+from procurement.rules.lifecycle import AuctionStatus
+from procurement.services import auctions
+from tests.factories.auctions import START, evaluated_tender, running_auction, seats
+from tests.factories.marketplace import NOON
+from tests.factories.procurement import published_tender
+
+pytestmark = pytest.mark.django_db
+
+
+def later(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def handlers(monkeypatch):
+    """Handlers of the test's own, which note what they were given: `handlers[kind] = function`."""
+    own = {}
+    monkeypatch.setattr(clock, "HANDLERS", MappingProxyType(own))
+    return own
+
+
+def moment(**fields):
+    tender = published_tender()
+    DueMoment.objects.filter(tender=tender).update(**{"due_at": START, "next_try_at": START, **fields})
+    return DueMoment.objects.get(tender=tender)
+
+
+def test_every_kind_of_moment_has_a_handler():
+    assert set(clock.HANDLERS) == set(MomentKind)
+
+
+def test_a_due_moment_happens_once_and_one_that_is_not_due_waits(handlers):
+    seen = []
+    handlers[MomentKind.TENDER_ENDS] = lambda row, at: seen.append((row.pk, at))
+    due, not_due = moment(), moment(next_try_at=later(1), due_at=later(1))
+    assert clock.tick(START) == clock.Tick(done=1)
+    assert clock.tick(START) == clock.Tick()
+    assert seen == [(due.pk, START)]
+    due.refresh_from_db()
+    not_due.refresh_from_db()
+    assert (due.done_at, not_due.done_at) == (START, None)
+
+
+def test_a_failing_moment_stops_no_other_and_is_tried_again_later_and_later(handlers):
+    bad, good = moment(), moment(due_at=later(1), next_try_at=later(1))
+
+    def handle(row, at):
+        if row.pk == bad.pk:
+            Heartbeat.objects.create(process="half done", at=at)
+            raise ValueError("this tender is in a bad way")
+
+    handlers[MomentKind.TENDER_ENDS] = handle
+    assert clock.tick(later(1)) == clock.Tick(done=1, failed=1)
+    assert not Heartbeat.objects.exists()
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (bad.done_at, bad.attempts, bad.last_error) == (None, 1, "ValueError: this tender is in a bad way")
+    assert (bad.next_try_at, good.done_at) == (later(2), later(1))
+    assert clock.tick(later(2)) == clock.Tick(failed=1)
+    bad.refresh_from_db()
+    assert (bad.attempts, bad.next_try_at) == (2, later(4))
+
+
+def test_a_moment_moved_while_it_is_carried_out_is_not_finished(handlers):
+    row = moment()
+
+    def amend(row, at):
+        DueMoment.objects.filter(pk=row.pk).update(due_at=later(60), next_try_at=later(60))
+
+    handlers[MomentKind.TENDER_ENDS] = amend
+    clock.tick(START)
+    row.refresh_from_db()
+    assert (row.done_at, row.next_try_at) == (None, later(60))
+
+
+def test_a_claim_of_a_clock_that_died_runs_out(handlers):
+    handlers[MomentKind.TENDER_ENDS] = lambda row, at: None
+    row = moment()
+    assert clock._claim(START).pk == row.pk
+    assert clock.tick(later(119)) == clock.Tick()
+    assert clock.tick(later(120)) == clock.Tick(done=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_moment_that_another_clock_holds_is_skipped(handlers):
+    seen = []
+    handlers[MomentKind.TENDER_ENDS] = lambda row, at: seen.append(row.pk)
+    held, free = moment(), moment()
+    taken, release = threading.Event(), threading.Event()
+
+    def other_clock():
+        with transaction.atomic():
+            DueMoment.objects.select_for_update().get(pk=held.pk)
+            taken.set()
+            release.wait(10)
+        connection.close()
+
+    thread = threading.Thread(target=other_clock)
+    thread.start()
+    taken.wait(10)
+    try:
+        assert clock.tick(START) == clock.Tick(done=1)
+    finally:
+        release.set()
+        thread.join()
+    assert seen == [free.pk]
+    assert clock.tick(START) == clock.Tick(done=1)
+
+
+def test_an_auction_is_started_extended_drained_and_ended_by_the_clock():
+    tender = evaluated_tender("98.00", "97.00")
+    auctions.schedule(tender.pk, at=later(-30))
+    clock.tick(later(-1))
+    auction = Auction.objects.get()
+    assert auction.status == "scheduled"
+    clock.tick(later(0.2))
+    a, _ = seats(auction)
+    # Received in time, still in a queue when the end has come; then the end has moved.
+    clock.tick(later(600))
+    Desk().decide([a.bid("90.00", later(599))])
+    clock.tick(later(602))
+    auction.refresh_from_db()
+    assert (auction.status, auction.ends_at) == ("running", later(779))
+    clock.tick(later(780.9))
+    auction.refresh_from_db()
+    assert auction.status == "running"
+    clock.tick(later(781))
+    auction.refresh_from_db()
+    tender.refresh_from_db()
+    assert (auction.status, tender.status) == ("ended", "awarding")
+    assert Bid.objects.get(rank=1).pk == a.participant.bid_id
+    assert not DueMoment.objects.filter(done_at=None).exists()
+    assert clock.tick(later(3600)) == clock.Tick()
+
+
+def test_the_clock_waits_while_an_auction_is_paused():
+    auction = running_auction()
+    Auction.objects.update(status=AuctionStatus.PAUSED.value)
+    clock.tick(later(602))
+    row = DueMoment.objects.get(kind=MomentKind.AUCTION_ENDS)
+    assert (row.done_at, row.next_try_at) == (None, later(607))
+    auction.refresh_from_db()
+    assert auction.status == "paused"
+
+
+def test_bids_are_opened_at_the_deadline():
+    tender = published_tender()
+    clock.tick(NOON + timedelta(days=10))
+    tender.refresh_from_db()
+    assert tender.status == "unsuccessful"
+
+
+def test_a_clock_without_database_waits_and_goes_on(monkeypatch):
+    stopping, rounds = threading.Event(), []
+
+    def tick(at):
+        rounds.append(at)
+        if len(rounds) == 1:
+            raise OperationalError("the connection is closed")
+        stopping.set()
+
+    monkeypatch.setattr(clock, "tick", tick)
+    monkeypatch.setattr(clock, "_WITHOUT_DATABASE_SECONDS", 0)
+    monkeypatch.setattr(clock.connection, "close", lambda: rounds.append("closed"))
+    clock.run(stopping)
+    assert len(rounds) == 3
+    assert rounds[1] == "closed"
+    assert Heartbeat.objects.get(process="clock").detail == {"overdue": 0}
+
+
+def test_the_command_carries_out_what_is_due(handlers, freeze, capsys):
+    handlers[MomentKind.TENDER_ENDS] = lambda row, at: None
+    moment()
+    freeze(START)
+    call_command("clock", "--once")
+    assert capsys.readouterr().out == "1 done, 0 failed\n"
+
+
+def test_an_auction_is_proved_from_its_log(capsys):
+    auction = running_auction()
+    a, *_ = seats(auction)
+    Desk().decide([a.bid("90.00", later(1))])
+    call_command("replay_auction", str(auction.lot_id))
+    printed = capsys.readouterr().out
+    assert f"1. bidder {a.participant.label}  90.00 EUR" in printed
+    assert auction.participants.update(standing_amount=1) == 3
+    with pytest.raises(CommandError, match="the tables differ: bidder"):
+        call_command("replay_auction", str(auction.lot_id))
+    with connection.cursor() as cursor:  # as somebody who owns the database could
+        cursor.execute("SET LOCAL session_replication_role = replica")
+    AuctionEvent.objects.filter(kind="bid").update(amount=91)
+    with pytest.raises(CommandError, match="does not hold: event 3"):
+        call_command("replay_auction", str(auction.lot_id))
+    with pytest.raises(CommandError, match="has no auction"):
+        call_command("replay_auction", "0")
