@@ -1,6 +1,7 @@
 """Settings, read from the environment (see .env.example). Without any, the embedded PostgreSQL and Valkey are used."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import environ
@@ -38,6 +39,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if not PRODUCTION else [
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_NAME = "Openlot"
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000")
+# Who issues the invoices, and where they are paid: printed as they stand, "\n" begins a new line.
+PLATFORM_NAME_AND_ADDRESS = env.str("PLATFORM_NAME_AND_ADDRESS", SITE_NAME, multiline=True)
+PLATFORM_BANK_ACCOUNT = env.str("PLATFORM_BANK_ACCOUNT", "", multiline=True)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -206,6 +210,9 @@ OPENLOT_KEYS_FILE = Path(required_in_production("OPENLOT_KEYS_FILE", str(LOCAL_D
 # The extended key usage a signing certificate must carry; empty: any document signing certificate.
 SIGNING_EKU_OID = env.str("SIGNING_EKU_OID", "1.3.6.1.4.1.55738.7.1")
 SIGNING_MIN_RSA_BITS = env.int("SIGNING_MIN_RSA_BITS", 2048)
+# The sunset of RSA keys below 3072 bits, e.g. 2028-01-01T00:00:00Z; empty: none yet.
+_sunset = env.str("SIGNING_RSA_3072_FROM", "")
+SIGNING_RSA_3072_FROM = datetime.fromisoformat(_sunset) if _sunset else None
 
 # A preset's periods are counted in days. The demonstration counts a day as a minute.
 PERIOD_UNIT = env.str("PERIOD_UNIT", "day")

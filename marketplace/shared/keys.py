@@ -164,7 +164,7 @@ def keyring() -> Keyring:
     if not text:
         path = _key_file()
         source = str(path)
-        if settings.DEBUG:
+        if not settings.PRODUCTION:
             create_key_file(path)
         text = _read_private(path)
     try:

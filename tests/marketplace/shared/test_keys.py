@@ -116,7 +116,7 @@ def test_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("fresh_keyring")
 def test_production_refuses_to_invent_keys(tmp_path: Path, settings: Settings) -> None:
-    settings.DEBUG = False
+    settings.PRODUCTION = True
     settings.OPENLOT_KEYS_FILE = str(tmp_path / "keys")
 
     with pytest.raises(ImproperlyConfigured):
@@ -127,7 +127,7 @@ def test_production_refuses_to_invent_keys(tmp_path: Path, settings: Settings) -
 
 @pytest.mark.usefixtures("fresh_keyring")
 def test_development_makes_keys_once(tmp_path: Path, settings: Settings) -> None:
-    settings.DEBUG = True
+    settings.PRODUCTION = False
     settings.OPENLOT_KEYS_FILE = str(tmp_path / "keys")
 
     wrapped = keys.wrap(b"secret", purpose="x")
@@ -138,7 +138,7 @@ def test_development_makes_keys_once(tmp_path: Path, settings: Settings) -> None
 
 @pytest.mark.usefixtures("fresh_keyring")
 def test_key_file_that_others_can_read_is_refused(tmp_path: Path, settings: Settings) -> None:
-    settings.DEBUG = True
+    settings.PRODUCTION = False
     settings.OPENLOT_KEYS_FILE = str(tmp_path / "keys")
     keys.create_key_file(tmp_path / "keys")
     (tmp_path / "keys").chmod(0o644)

@@ -1,0 +1,213 @@
+"""Signing one action once: prepare what is signed, then take the signature that completes it.
+
+What is signed names the action, the organisation, the object with its version and a nonce, so a signature is good for
+nothing else; and its nonce is spent by the first signature that passes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cryptography import x509
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from marketplace import audit
+from marketplace.models import (
+    Certificate,
+    Organisation,
+    RevocationList,
+    Scheme,
+    Signature,
+    SigningRequest,
+    TrustedCertificate,
+    TrustKind,
+)
+from marketplace.permissions import Actor, organisation_of, person_of
+from marketplace.services.signing_words import refusal_sentence
+from marketplace.shared.errors import DomainError, NotFound
+from marketplace.signatures import Evidence, Policy, Report, verify_bounded
+from marketplace.signatures import payload as payloads
+
+FORMAT: Final = "openlot-signature-1"
+
+
+class NoIdentifier(DomainError):
+    code, status = "no_identifier", 422
+    sentence = _("Give your organisation’s registration number first: a signing certificate is matched by it.")
+
+
+class AlreadySigned(DomainError):
+    code = "already_signed"
+    sentence = _("This was signed already. A signature counts once.")
+
+
+class SigningTimeOver(DomainError):
+    code = "signing_time_over"
+    sentence = _("The time to sign this is over. Go back, check it again and sign what it says now.")
+
+
+class OrganisationChanged(DomainError):
+    code = "organisation_changed"
+    sentence = _("Your organisation’s registration numbers changed meanwhile. Go back and sign what it says now.")
+
+
+class SignatureRefused(DomainError):
+    """The signature did not pass. Nothing is spent: the same request may be signed again."""
+
+    code, status = "signature_refused", 422
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        super().__init__(
+            field="signature",
+            indication=str(report.indication),
+            sub_indication=str(report.sub_indication),
+            reasons=list(report.reasons),
+        )
+
+    def __str__(self) -> str:
+        return str(refusal_sentence(self.report.sub_indication))
+
+
+@transaction.atomic
+def prepare(
+    *,
+    action: str,
+    actor: Actor,
+    object_type: str,
+    object_id: int | str,
+    object_version: int,
+    content: Mapping[str, Any],
+    at: datetime,
+    expires_at: datetime,
+) -> SigningRequest:
+    """What is to be signed for one action on one version of an object, until `expires_at` (which is too late).
+
+    `content` is what the reader must see and the signature must cover: strings, whole numbers, booleans, lists and
+    objects; files by their SHA-256, amounts as strings. Raises NoIdentifier, NoOrganisation, payload.PayloadError.
+    """
+    person, organisation = person_of(actor), organisation_of(actor)
+    identifiers = identifiers_of(organisation)
+    if not identifiers:
+        raise NoIdentifier
+    nonce = secrets.token_hex(32)
+    payload = payloads.canonical(
+        {
+            "format": FORMAT,
+            "action": action,
+            "organisation": {"name": organisation.full_name, "identifiers": identifiers},
+            "object": {"type": object_type, "id": str(object_id), "version": object_version},
+            "content": dict(content),
+            "prepared_at": _instant(at),
+            "sign_before": _instant(expires_at),
+            "nonce": nonce,
+        }
+    )
+    return SigningRequest.objects.create(
+        nonce=nonce,
+        action=action,
+        organisation=organisation,
+        person=person,
+        object_type=object_type,
+        object_id=str(object_id),
+        object_version=object_version,
+        payload=payload,
+        payload_sha256=payloads.sha256_hex(payload),
+        created_at=at,
+        expires_at=expires_at,
+    )
+
+
+@transaction.atomic
+def complete(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> Signature:
+    """Take a person's signature of what was prepared for them, `at` being its receipt. Spends the request.
+
+    Raises SignatureRefused, AlreadySigned, SigningTimeOver, OrganisationChanged, and NotFound for a request that was
+    prepared for another person or organisation. The caller has checked that the request is for its own object.
+    """
+    locked = SigningRequest.objects.select_for_update(of=("self",)).filter(pk=request.pk).first()
+    person, organisation = person_of(by), organisation_of(by)
+    if locked is None or (locked.person_id, locked.organisation_id) != (person.pk, organisation.pk):
+        raise NotFound
+    if locked.used_at is not None:
+        raise AlreadySigned
+    if at >= locked.expires_at:
+        raise SigningTimeOver
+    payload = bytes(locked.payload)
+    identifiers = identifiers_of(organisation)
+    if payloads.parse(payload)["organisation"]["identifiers"] != identifiers:
+        raise OrganisationChanged
+    report = judge(cms, payload, identifiers=identifiers, at=at)
+    if not report.passed:
+        raise SignatureRefused(report)
+    signature = Signature.objects.create(
+        request=locked,
+        organisation=organisation,
+        person=person,
+        certificate=_certificate(report, by, at),
+        cms=cms,
+        report=report.as_dict(),
+        evidence={"chain": list(report.chain), "revocation": list(report.revocation)},
+        received_at=at,
+    )
+    locked.used_at = at
+    locked.save(update_fields=["used_at"])
+    request.used_at = at
+    audit.record(
+        "signature_accepted", signature, by=by, at=at,
+        signed_action=locked.action, signed_object=f"{locked.object_type}:{locked.object_id}",
+        object_version=locked.object_version, payload_sha256=locked.payload_sha256,
+        certificate_sha256=signature.certificate.sha256,
+    )  # fmt: skip
+    return signature
+
+
+def judge(cms: bytes, payload: bytes, *, identifiers: list[str], at: datetime) -> Report:
+    """The verdict under this platform's policy: its trust store, revocation lists, extended key usage and key sizes."""
+    trusted = list(TrustedCertificate.objects.filter(enabled=True).values_list("kind", "der"))
+    policy = Policy(
+        anchors=tuple(bytes(der) for kind, der in trusted if kind == TrustKind.ANCHOR),
+        intermediates=tuple(bytes(der) for kind, der in trusted if kind == TrustKind.INTERMEDIATE),
+        eku=settings.SIGNING_EKU_OID or None,
+        identifiers=frozenset(identifiers),
+        min_rsa=settings.SIGNING_MIN_RSA_BITS,
+        rsa_3072_from=settings.SIGNING_RSA_3072_FROM,
+    )
+    crls = tuple(bytes(der) for der in RevocationList.objects.values_list("der", flat=True))
+    return verify_bounded(cms, payload, policy, at, Evidence(crls=crls))
+
+
+def identifiers_of(organisation: Organisation) -> list[str]:
+    """The numbers that name this organisation and no other, in ETSI form, sorted. A KPP may be shared by two."""
+    return sorted(one.semantic for one in organisation.identifiers.all() if one.scheme != Scheme.KPP)
+
+
+def _certificate(report: Report, by: Actor, at: datetime) -> Certificate:
+    """The record of a certificate that has passed, made at its first use by the organisation."""
+    signer = report.signer
+    assert signer is not None  # a signature that passed has a signer
+    parsed = x509.load_der_x509_certificate(signer.certificate)
+    certificate, _created = Certificate.objects.get_or_create(
+        organisation=organisation_of(by),
+        sha256=signer.fingerprint,
+        defaults={
+            "person": person_of(by),
+            "der": signer.certificate,
+            "subject": signer.subject[:500],
+            "issuer": parsed.issuer.rfc4514_string()[:500],
+            "serial": signer.serial,
+            "not_before": parsed.not_valid_before_utc,
+            "not_after": parsed.not_valid_after_utc,
+            "first_used_at": at,
+        },
+    )
+    return certificate
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
