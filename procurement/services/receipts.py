@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from marketplace.models import Signature
+from marketplace.services import signing
 from marketplace.shared import keys
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope
@@ -65,10 +66,6 @@ def instant(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
-def identifiers(semantic: Sequence[str]) -> list[str]:
-    return sorted(semantic)
-
-
 def _about(bid: Bid, kind: str, signature: Signature, received_at: datetime) -> dict[str, Any]:
     tender = bid.lot.tender
     return {
@@ -79,7 +76,7 @@ def _about(bid: Bid, kind: str, signature: Signature, received_at: datetime) -> 
         "lot": bid.lot.number,
         "bid": bid.pk,
         "bid_version": bid.version,
-        "supplier": identifiers([one.semantic for one in bid.supplier.identifiers.all()]),
+        "supplier": signing.identifiers_of(bid.supplier),
         "supplier_name": bid.supplier.full_name,
         "received_at": instant(received_at),
         "signer": signature.certificate.subject,

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.files.base import ContentFile
+
 from marketplace.models import Organisation
 from marketplace.permissions import Actor
 from procurement.models import Bid, Lot, Tender
-from procurement.services import bid_drafts, lot_keys
+from procurement.services import bid_drafts, bids, lot_keys
 from tests.factories.marketplace import NOON, accredited_supplier, member
 from tests.factories.procurement import published_tender
+from tests.factories.signatures import signed
 
 #: The deadline of the factories' tenders.
 CLOSES = NOON + timedelta(days=10)
@@ -38,3 +41,18 @@ def drafted_bid(lot: Lot, prices: Sequence[str], *, by: Actor | None = None, at:
     bid = bid_drafts.start(lot.pk, by=by, at=at)
     typed = {item.pk: price for item, price in zip(lot.items.all(), prices, strict=True)}
     return bid_drafts.save(bid.pk, prices=typed, remarks=more.get("remarks", ""), revision=bid.revision, by=by, at=at)
+
+
+def sent_bid(lot: Lot, prices: Sequence[str], *, by: Actor | None = None, at: datetime = NOON, **more: Any) -> Bid:
+    """A bid sent under a signature that passes; the trust store has to hold the authority (signatures.trust)."""
+    by = by or bidder()
+    bid = drafted_bid(lot, prices, by=by, at=at, **more)
+    for name, content in more.get("files", {}).items():
+        bid_drafts.add_file(bid.pk, ContentFile(content, name=name), by=by, at=at)
+    return send(bid, by=by, at=at)
+
+
+def send(bid: Bid, *, by: Actor, at: datetime = NOON) -> Bid:
+    """Sign and submit the draft as it stands."""
+    request = bids.prepare_submission(bid.pk, by=by, at=at)
+    return bids.submit(request.pk, signed(request), idempotency_key=f"send-{request.pk}", by=by, at=at).bid

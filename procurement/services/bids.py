@@ -1,0 +1,354 @@
+"""Sending, replacing, confirming and withdrawing bids. A bid is sealed to its lot's key, then signed, then stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from marketplace import audit, entitlements
+from marketplace.models import Role, Signature, SigningRequest
+from marketplace.permissions import Actor
+from marketplace.services import notifications, signing
+from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
+from marketplace.shared.money import Money
+from marketplace.signatures import sealing
+from marketplace.signatures.payload import sha256_hex
+from procurement import permissions
+from procurement.models import Bid, BidEnvelope, BidFile, BidSealing
+from procurement.queries import bids as bid_queries
+from procurement.rules.lifecycle import BidStatus
+from procurement.rules.price_table import PriceProblem, PriceTable
+from procurement.services import bid_content, bid_drafts, receipts
+from procurement.services.bid_content import Content, ContentFile, ContentLine
+from procurement.services.bid_drafts import Draft
+from procurement.services.once import once
+from procurement.services.transitions import move
+
+SUBMIT: Final = "bid.submit"
+WITHDRAW: Final = "bid.withdraw"
+#: How long a prepared payload waits for its signature, at most until the deadline.
+SIGNING_TIME: Final = timedelta(hours=2)
+
+PRICE_PROBLEMS: Final[Mapping[PriceProblem, Sentence]] = MappingProxyType(
+    {
+        PriceProblem.MISSING: gettext_lazy("Enter a unit price."),
+        PriceProblem.NOT_A_NUMBER: gettext_lazy("This is not a price. Write it like 1250.50."),
+        PriceProblem.NOT_POSITIVE: gettext_lazy("The price must be above zero."),
+        PriceProblem.TOO_PRECISE: gettext_lazy("A unit price has at most four decimal places."),
+        PriceProblem.TOO_LARGE: gettext_lazy("This price is too large to be right."),
+    }
+)
+
+
+class PricesIncomplete(Invalid):
+    """`errors` has one entry for each line that is wrong: "price_<item id>"."""
+
+    code = "prices_incomplete"
+    sentence = gettext_lazy("The price table is not complete.")
+
+
+class OverLimitPrice(DomainError):
+    code, status = "over_limit_price", 422
+    sentence = gettext_lazy("The total %(total)s is above the lot’s limit price, %(limit)s. Such a bid is not taken.")
+
+
+class ChangedSinceReview(DomainError):
+    code = "changed_since_review"
+    sentence = gettext_lazy("The bid was changed after it was prepared for signing. Review and sign what it says now.")
+
+
+class AmendedSinceReview(DomainError):
+    code = "amended_since_review"
+    sentence = gettext_lazy(
+        "The buyer amended the procedure after you prepared this bid. Read the changes, then review it again."
+    )
+
+
+class NothingToWithdraw(DomainError):
+    code = "nothing_to_withdraw"
+    sentence = gettext_lazy("There is no bid to withdraw: its state is “%(state)s”.")
+
+
+class NoLotKey(DomainError):
+    code, status = "no_lot_key", 503
+    sentence = gettext_lazy("The lot has no key to seal bids with. The operator has to be told.")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the check before sending. `anchor` names the field that puts it right."""
+
+    holds: bool
+    text: Sentence
+    anchor: str = ""
+
+
+def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[Check]:
+    """What must hold before the bid can be sent, in the order in which one would put it right."""
+    lot = bid.lot
+    first_wrong = next((line for line in table.lines if line.problem), None)
+    found = [
+        Check(
+            table.complete,
+            _("%(priced)s of %(all)s items have a price.") % {"priced": table.priced, "all": len(table.lines)},
+            f"price_{first_wrong.item}" if first_wrong else "",
+        )
+    ]
+    if table.limit is not None:
+        limit = Money(table.limit, lot.currency).rounded()
+        within = _("The total is within the limit price of %(limit)s.") % {"limit": limit}
+        above = _("The total is above the limit price of %(limit)s: such a bid is not taken.") % {"limit": limit}
+        found.append(Check(not table.over_limit, above if table.over_limit else within, "total"))
+    answer = entitlements.check(bid.supplier, bid_queries.need_of(lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    found += [Check(False, f"{reason.sentence} {reason.remedy}") for reason in answer.reasons]
+    if answer.allowed:
+        found.append(Check(True, _("Accreditation and tariff permit this bid.")))
+    return found
+
+
+@transaction.atomic
+def prepare_submission(bid_id: int, *, by: Actor, at: datetime) -> SigningRequest:
+    """Seal the bid as it stands and prepare its manifest for a signature. What was prepared before is thrown away.
+
+    Raises PricesIncomplete, OverLimitPrice, NotEntitled, and whatever ended the time for bids.
+    """
+    bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
+    lot, tender = bid.lot, bid.lot.tender
+    entitlements.require(bid.supplier, bid_queries.need_of(lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    draft = bid_drafts.read_draft(bid, by=by)
+    items = list(lot.items.all())
+    table = _complete(bid, bid_drafts.price_table(lot, draft))
+    if not lot.public_key:
+        raise NoLotKey
+    version = bid.version + 1
+    files = _sealed_files(bid, draft)
+    content = Content(_lines(table), table.total, draft.remarks, tuple(file for file, _entry in files))
+    plain = bid_content.encode(bid, version, content, items)
+    ciphertext = sealing.seal(bytes(lot.public_key), plain, bid_content.info(bid, bid_content.CONTENT_PART))
+    deadline = tender.tender_ends_at
+    assert deadline is not None  # a published tender has one: a constraint of the table
+    manifest = {
+        "tender": tender.number,
+        "tender_title": tender.title,
+        "tender_version": tender.version,
+        "lot": lot.number,
+        "lot_title": lot.title,
+        "lot_key_sha256": sha256_hex(bytes(lot.public_key)),
+        "bid_version": version,
+        "deadline": receipts.instant(deadline),
+        "algorithm": sealing.ALGORITHM,
+        "content": {"size": len(ciphertext), "sha256": sha256_hex(ciphertext)},
+        "files": [entry for _file, entry in files],
+    }
+    request = signing.prepare(
+        action=SUBMIT,
+        actor=by,
+        object_type="bid",
+        object_id=bid.pk,
+        object_version=version,
+        content=manifest,
+        at=at,
+        expires_at=min(deadline, at + SIGNING_TIME),
+    )
+    BidSealing.objects.filter(bid=bid).delete()
+    BidSealing.objects.create(
+        bid=bid,
+        request=request,
+        revision=bid.revision,
+        tender_version=tender.version,
+        ciphertext=ciphertext,
+        manifest=manifest,
+        created_at=at,
+    )
+    return request
+
+
+@transaction.atomic
+def submit(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime) -> BidEnvelope:
+    """Store the sealed bid under its signature. `at` is the time of receipt: at the closing instant it is late.
+
+    The same request sent again answers with the envelope it made. A refused signature (SignatureRefused) leaves the bid
+    as it was. Raises ChangedSinceReview, AmendedSinceReview, and whatever ended the time for bids.
+    """
+    first = once(SUBMIT, idempotency_key, request_id, by=by, at=at)
+    found = _signers_bid(_subject(request_id, SUBMIT), by)
+    if not first or BidEnvelope.objects.filter(signature__request=request_id).exists():
+        return BidEnvelope.objects.get(signature__request=request_id)
+    bid = bid_drafts.locked(found, at)
+    # Two different keys for one request: the second waited for the lock above and finds the first's work done.
+    made = BidEnvelope.objects.filter(signature__request=request_id).first()
+    if made:
+        return made
+    sealed = BidSealing.objects.select_related("request").filter(bid=bid, request=request_id).first()
+    if sealed is None or sealed.revision != bid.revision:
+        raise ChangedSinceReview
+    if sealed.tender_version != bid.lot.tender.version:
+        raise AmendedSinceReview
+    entitlements.require(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    signature = signing.complete(sealed.request, cms, by=by, at=at)
+    envelope = _store(bid, sealed, signature, at)
+    audit.record(
+        "bid.submitted", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}",
+        version=envelope.version, manifest=sealed.manifest["content"], files=sealed.manifest["files"],
+    )  # fmt: skip
+    _tell(bid, "bid_received", _("Your bid for lot %(lot)s of %(tender)s was received and sealed."), at)
+    return envelope
+
+
+@transaction.atomic
+def prepare_withdrawal(bid_id: int, *, by: Actor, at: datetime) -> SigningRequest:
+    """What is signed to take a sent bid back. Raises NothingToWithdraw, and whatever ended the time for bids."""
+    bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
+    envelope = _withdrawable(bid)
+    tender = bid.lot.tender
+    assert tender.tender_ends_at is not None
+    return signing.prepare(
+        action=WITHDRAW,
+        actor=by,
+        object_type="bid",
+        object_id=bid.pk,
+        object_version=bid.version,
+        content={
+            "tender": tender.number,
+            "tender_title": tender.title,
+            "lot": bid.lot.number,
+            "lot_title": bid.lot.title,
+            "bid_version": bid.version,
+            "received_at": receipts.instant(envelope.received_at),
+            "deadline": receipts.instant(tender.tender_ends_at),
+            "content": envelope.manifest["content"],
+        },
+        at=at,
+        expires_at=min(tender.tender_ends_at, at + SIGNING_TIME),
+    )
+
+
+@transaction.atomic
+def withdraw(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime) -> BidEnvelope:
+    """Take the bid back before the deadline; it will not be opened, and may be prepared again. Returns the envelope
+    with its receipt of withdrawal."""
+    first = once(WITHDRAW, idempotency_key, request_id, by=by, at=at)
+    found = _signers_bid(_subject(request_id, WITHDRAW), by)
+    done = BidEnvelope.objects.filter(withdrawal_signature__request=request_id).first()
+    if done or not first:
+        return done or BidEnvelope.objects.get(withdrawal_signature__request=request_id)
+    bid = bid_drafts.locked(found, at)
+    envelope = _withdrawable(bid)
+    request = SigningRequest.objects.get(pk=request_id)
+    if request.object_version != bid.version:
+        raise ChangedSinceReview
+    signature = signing.complete(request, cms, by=by, at=at)
+    move(bid, BidStatus.WITHDRAWN)
+    bid.withdrawn_at = at
+    bid.save(update_fields=["status", "withdrawn_at", "updated_at"])
+    envelope.withdrawal_signature = signature
+    envelope.withdrawal_receipt = receipts.for_withdrawal(bid, envelope, signature, at)
+    envelope.save(update_fields=["withdrawal_signature", "withdrawal_receipt"])
+    audit.record("bid.withdrawn", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}", version=envelope.version)
+    _tell(bid, "bid_withdrawn", _("Your bid for lot %(lot)s of %(tender)s was withdrawn. It will not be opened."), at)
+    return envelope
+
+
+def _signers_bid(bid_id: int, by: Actor) -> Bid:
+    bid = Bid.objects.select_related("lot").defer("draft").filter(pk=bid_id).first()
+    if bid is None:
+        raise NotFound
+    permissions.require_bid_signer(by, bid)
+    return bid
+
+
+def _subject(request_id: int, action: str) -> int:
+    request = SigningRequest.objects.filter(pk=request_id, action=action, object_type="bid").first()
+    if request is None:
+        raise NotFound
+    return int(request.object_id)
+
+
+def _withdrawable(bid: Bid) -> BidEnvelope:
+    if bid.status not in (BidStatus.SUBMITTED, BidStatus.INVALIDATED):
+        raise NothingToWithdraw(state=bid.get_status_display())
+    return BidEnvelope.objects.select_for_update().get(bid=bid, version=bid.version)
+
+
+def _complete(bid: Bid, table: PriceTable) -> PriceTable:
+    wrong: dict[str, list[Sentence]] = {
+        f"price_{line.item}": [PRICE_PROBLEMS[line.problem]] for line in table.lines if line.problem
+    }
+    if wrong:
+        raise PricesIncomplete(wrong)
+    if table.over_limit and table.limit is not None:
+        raise OverLimitPrice(
+            field="total",
+            total=Money(table.total, bid.currency).rounded(),
+            limit=Money(table.limit, bid.currency).rounded(),
+        )
+    return table
+
+
+def _lines(table: PriceTable) -> tuple[ContentLine, ...]:
+    return tuple(
+        ContentLine(line.item, line.unit_price, line.amount)
+        for line in table.lines
+        if line.unit_price is not None and line.amount is not None
+    )
+
+
+def _sealed_files(bid: Bid, draft: Draft) -> list[tuple[ContentFile, dict[str, Any]]]:
+    """Each document for the content, and its ciphertext for the manifest; sealed once, whatever version sends it."""
+    assert bid.lot.public_key is not None
+    found = []
+    for document in bid.files.filter(removed_at=None):
+        plain = bid_drafts.decrypted_file(document)
+        if not document.sealed_path:
+            _seal(document, bid, plain)
+        name = draft.file_names.get(document.pk, "")
+        about = ContentFile(document.pk, name, document.media_type, document.size, sha256_hex(plain))
+        entry = {"file": document.pk, "size": len(plain) + sealing.OVERHEAD, "sha256": document.sealed_sha256}
+        found.append((about, entry))
+    return found
+
+
+def _seal(document: BidFile, bid: Bid, plain: bytes) -> None:
+    part = bid_content.sealed_file_part(document.pk)
+    ciphertext = sealing.seal(bytes(bid.lot.public_key or b""), plain, bid_content.info(bid, part))
+    document.sealed_path = bid_drafts.store(bid, ciphertext)
+    document.sealed_sha256 = sha256_hex(ciphertext)
+    document.save(update_fields=["sealed_path", "sealed_sha256"])
+
+
+def _store(bid: Bid, sealed: BidSealing, signature: Signature, at: datetime) -> BidEnvelope:
+    if bid.status != BidStatus.SUBMITTED:
+        move(bid, BidStatus.SUBMITTED)
+    bid.version += 1
+    bid.tender_version = sealed.tender_version
+    bid.sent_revision = sealed.revision
+    bid.received_at = at
+    bid.save(update_fields=["status", "version", "tender_version", "sent_revision", "received_at", "updated_at"])
+    BidEnvelope.objects.filter(bid=bid, superseded_at=None).update(superseded_at=at)
+    envelope = BidEnvelope.objects.create(
+        bid=bid,
+        version=bid.version,
+        ciphertext=sealed.ciphertext,
+        manifest=sealed.manifest,
+        signature=signature,
+        received_at=at,
+        receipt=receipts.for_envelope(bid, sealed.manifest, signature, at),
+    )
+    bid.files.filter(pk__in=[entry["file"] for entry in sealed.manifest["files"]]).update(in_version=bid.version)
+    BidSealing.objects.filter(bid=bid).delete()
+    return envelope
+
+
+def _tell(bid: Bid, kind: str, sentence: str, at: datetime) -> None:
+    words = sentence % {"lot": bid.lot.number, "tender": bid.lot.tender.number}
+    notifications.notify(
+        bid.supplier, kind, words, reverse("bid", args=[bid.pk]), at=at, roles=[Role.BID_MANAGER, Role.SIGNER]
+    )

@@ -1,0 +1,217 @@
+"""Opening: after the deadline the lots' keys are used once, every envelope is read, and what it says is public to the
+buyer. An envelope that does not open is shown as what it is and stops no other bid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from marketplace import audit
+from marketplace.models import Role
+from marketplace.permissions import NOBODY
+from marketplace.services import files, notifications
+from marketplace.shared.errors import DomainError
+from marketplace.shared.keys import UnwrapError
+from marketplace.signatures import sealing
+from marketplace.signatures.payload import sha256_hex
+from procurement.models import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, Item, Lot, Tender
+from procurement.queries import bids as bid_queries
+from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
+from procurement.services import bid_content, bid_drafts, evaluation, lot_keys, outcomes
+from procurement.services.bid_content import CONTENT_PART, Content, UnreadableContent
+from procurement.services.bid_content import ContentFile as SealedFile
+from procurement.services.transitions import move
+
+DROPPED: Final = gettext_lazy("The draft was not sent before the deadline.")
+NOT_CONFIRMED: Final = gettext_lazy("The bid was not confirmed after the amendment.")
+
+
+class TenderPeriodRunning(DomainError):
+    code = "tender_period_running"
+    sentence = gettext_lazy("Bids are sealed until %(until)s UTC. Nobody can open them earlier.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What one envelope held, or why it does not say."""
+
+    bid: Bid
+    content: Content | None
+    problem: str = ""
+
+
+@transaction.atomic
+def open_tender(tender_id: int, at: datetime) -> Tender:
+    """Open every sealed bid of a tender whose time for bids is over. Run again, it does nothing.
+
+    Raises TenderPeriodRunning before the deadline.
+    """
+    tender = Tender.objects.select_for_update().get(pk=tender_id)
+    if tender.status != TenderStatus.PUBLISHED:
+        return tender
+    if tender.tender_ends_at is None or at < tender.tender_ends_at:
+        raise TenderPeriodRunning(until=f"{tender.tender_ends_at:%Y-%m-%d %H:%M:%S}" if tender.tender_ends_at else "")
+    move(tender, TenderStatus.OPENING)
+    tender.opened_at = at
+    tender.save(update_fields=["status", "opened_at", "updated_at"])
+    audit.record("tender.opened", tender, by=None, at=at, stream=_stream(tender))
+    lots = list(Lot.objects.select_for_update().filter(tender=tender, status=LotStatus.ACTIVE.value))
+    _drop_unsent(tender, at)
+    for lot in lots:
+        lot.tender = tender
+        _open_lot(lot, at)
+    if not outcomes.conclude(tender, at):
+        move(tender, TenderStatus.EVALUATION)
+        tender.save(update_fields=["status", "updated_at"])
+        _tell_buyer(tender, at)
+        evaluation.begin(tender, at)
+    return tender
+
+
+def _open_lot(lot: Lot, at: datetime) -> None:
+    bids = list(bid_queries.in_force([lot.pk]).select_for_update(of=("self",)))
+    needed = lot.tender.terms.minimum_bids
+    if len(bids) < needed:
+        reason = _("Too few bids: %(sent)s were sent, %(needed)s are needed. They were not opened.") % {
+            "sent": len(bids),
+            "needed": needed,
+        }
+        outcomes.fail_lot(lot, reason if bids else str(_("No bid was sent.")), at)
+        for bid in bids:
+            _tell_supplier(bid, lot, _("Lot %(lot)s of %(tender)s failed: too few bids. Yours was not opened."), at)
+        return
+    _read_all(lot, bids, at)
+    evaluation.rank(lot, at)
+    for bid in bids:
+        _tell_supplier(bid, lot, _("The bids for lot %(lot)s of %(tender)s were opened."), at)
+
+
+def _read_all(lot: Lot, bids: Sequence[Bid], at: datetime) -> None:
+    """The private key lives for this call only."""
+    items = list(lot.items.all())
+    envelopes = {
+        envelope.bid_id: envelope
+        for envelope in BidEnvelope.objects.filter(bid__in=bids, superseded_at=None, withdrawal_signature=None)
+    }
+    private, trouble = b"", ""
+    try:
+        private = lot_keys.unwrap_private(lot)
+    except UnwrapError:
+        trouble = str(_("the platform could not use the lot’s key"))
+    audit.record(
+        "lot.key_used", lot, by=None, at=at, stream=_stream(lot.tender),
+        envelopes=[sha256_hex(bytes(envelope.ciphertext)) for _bid, envelope in sorted(envelopes.items())],
+        trouble=trouble,
+    )  # fmt: skip
+    for bid in bids:
+        bid.lot = lot
+        _record(_read(bid, envelopes.get(bid.pk), items, private, trouble), private, at)
+
+
+def _read(bid: Bid, envelope: BidEnvelope | None, items: Sequence[Item], private: bytes, trouble: str) -> _Opened:
+    if trouble or envelope is None:
+        return _Opened(bid, None, trouble or str(_("its envelope is missing")))
+    ciphertext = bytes(envelope.ciphertext)
+    if sha256_hex(ciphertext) != envelope.manifest["content"]["sha256"]:
+        return _Opened(bid, None, str(_("the stored envelope is not the one that was signed")))
+    try:
+        plain = sealing.open_sealed(private, ciphertext, bid_content.info(bid, CONTENT_PART))
+        return _Opened(bid, bid_content.decode(bid, envelope.version, plain, items))
+    except sealing.SealingError:
+        return _Opened(bid, None, str(_("it does not open with the lot’s key")))
+    except UnreadableContent as error:
+        return _Opened(bid, None, str(error))
+
+
+def _record(opened: _Opened, private: bytes, at: datetime) -> None:
+    bid, content = opened.bid, opened.content
+    move(bid, BidStatus.OPENED)
+    bid.opened_at = at
+    bid_drafts.erase(bid)
+    if content is None:
+        bid.opening_problem = opened.problem[:300]
+        move(bid, BidStatus.REJECTED)
+        bid.decision_reason = _("The envelope could not be read: %(problem)s.") % {"problem": opened.problem}
+    else:
+        bid.initial_amount = bid.amount = content.total
+        bid.amount_received_at = bid.received_at
+        bid.remarks = content.remarks
+        BidPrice.objects.bulk_create(
+            BidPrice(bid=bid, item_id=line.item, unit_price=line.unit_price, amount=line.amount)
+            for line in content.lines
+        )
+        bid.opening_problem = _open_files(bid, content, private, at)[:300]
+    bid.save()
+    audit.record(
+        "bid.opened", bid, by=None, at=at, stream=_stream(bid.lot.tender), version=bid.version,
+        problem=bid.opening_problem,
+    )  # fmt: skip
+
+
+def _open_files(bid: Bid, content: Content, private: bytes, at: datetime) -> str:
+    """Store each document readable. A document that does not open is named; the price stands."""
+    documents = {document.pk: document for document in bid.files.all()}
+    lost = [file.name for file in content.files if not _open_file(bid, documents.get(file.file), file, private, at)]
+    return _("These documents could not be read: %(names)s") % {"names": ", ".join(lost)} if lost else ""
+
+
+def _open_file(bid: Bid, document: BidFile | None, file: SealedFile, private: bytes, at: datetime) -> bool:
+    if document is None or not document.sealed_path:
+        return False
+    try:
+        ciphertext = bid_drafts.stored(document.sealed_path)
+        part = bid_content.sealed_file_part(document.pk)
+        plain = sealing.open_sealed(private, ciphertext, bid_content.info(bid, part))
+        if sha256_hex(plain) != file.sha256:
+            return False
+        upload = ContentFile(plain, name=file.name)
+        document.opened = files.store(upload, organisation=bid.supplier, by=NOBODY, at=at)
+    except (OSError, sealing.SealingError, files.FileRefused):
+        return False
+    document.name = file.name
+    document.save(update_fields=["name", "opened"])
+    return True
+
+
+def _drop_unsent(tender: Tender, at: datetime) -> None:
+    """Drafts and unconfirmed bids end here; what they said is forgotten."""
+    reasons = {BidStatus.DRAFT: DROPPED, BidStatus.INVALIDATED: NOT_CONFIRMED}
+    unsent = Bid.objects.select_for_update(of=("self",)).filter(
+        lot__tender=tender, status__in=[status.value for status in reasons]
+    )
+    for bid in unsent.select_related("supplier", "lot"):
+        bid.decision_reason = str(reasons[BidStatus(bid.status)])
+        move(bid, BidStatus.WITHDRAWN)
+        bid_drafts.erase(bid)
+        bid.save(update_fields=["status", "draft", "decision_reason", "updated_at"])
+        audit.record("bid.dropped", bid, by=None, at=at, stream=_stream(tender), reason=bid.decision_reason)
+        bid.lot.tender = tender
+        _tell_supplier(bid, bid.lot, _("Your bid for lot %(lot)s of %(tender)s was not sent in time."), at)
+    BidSealing.objects.filter(bid__lot__tender=tender).delete()
+
+
+def _tell_supplier(bid: Bid, lot: Lot, sentence: str, at: datetime) -> None:
+    words = sentence % {"lot": lot.number, "tender": lot.tender.number}
+    notifications.notify(
+        bid.supplier, "bids_opened", words, reverse("bid", args=[bid.pk]), at=at, roles=[Role.BID_MANAGER]
+    )
+
+
+def _tell_buyer(tender: Tender, at: datetime) -> None:
+    words = _("The bids of %(tender)s are open. Read and decide them.") % {"tender": tender.number}
+    notifications.notify(
+        tender.buyer, "bids_opened", words, reverse("opening_protocol", args=[tender.number]), at=at,
+        roles=[Role.OFFICER, Role.EVALUATOR],
+    )  # fmt: skip
+
+
+def _stream(tender: Tender) -> str:
+    return f"tender:{tender.pk}"
