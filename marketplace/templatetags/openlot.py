@@ -1,107 +1,80 @@
-"""How Openlot writes money, time, states and icons. A builtin of every template: nothing needs loading.
-
-Numbers and dates are Babel's, in the active language; a moment is shown in the tender's zone and in the reader's, both named.
-"""
+"""How Openlot writes money, time, states and icons. A builtin of every template: nothing needs loading."""
 
 from __future__ import annotations
 
-import json
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from datetime import date as Date
-from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, get_timezone_location
-from babel.numbers import format_decimal, format_percent, get_currency_precision
+from babel.dates import format_date
+from babel.numbers import format_decimal, format_percent
 from django import template
-from django.contrib.staticfiles import finders
-from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.context import Context
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext
 
 from marketplace.shared import clock
-from marketplace.shared.money import Money
+from marketplace.web import bundle, formats
+from marketplace.web.formats import EMPTY, zone_of
 from marketplace.web.navigation import Entry, entries_for
 from marketplace.web.parts import Chart
+from marketplace.web.script_words import SENTENCES
 
 register = template.Library()
 
-BUILD: Final = "build"
-EMPTY: Final = "—"
-
 # A state's tone and picture. Colour never speaks alone: the state's words stand beside it.
-_TONES: Final[Mapping[str, tuple[str, str]]] = {
-    **dict.fromkeys(("draft", "none", "inactive"), ("quiet", "pencil")),
-    **dict.fromkeys(("approval", "pending", "submitted", "scheduled", "asked", "signing", "issued"), ("wait", "hourglass")),
-    **dict.fromkeys(("published", "opened", "registered", "answered"), ("open", "circle-dot")),
-    **dict.fromkeys(("auction", "running"), ("live", "gavel")),
-    **dict.fromkeys(("opening", "evaluation", "awarding", "standstill", "admitted"), ("work", "progress")),
-    **dict.fromkeys(
-        ("complete", "completed", "active", "winning", "accepted", "approved", "accredited", "paid", "signed", "done"),
-        ("good", "circle-check"),
+_STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("quiet", "pencil"): ("draft", "none", "inactive"),
+    ("quiet", "circle-minus"): ("withdrawn", "losing", "ended"),
+    ("wait", "hourglass"): ("approval", "pending", "submitted", "scheduled", "asked", "signing", "issued"),
+    ("open", "circle-dot"): ("published", "opened", "registered", "answered"),
+    ("live", "gavel"): ("auction", "running"),
+    ("work", "progress"): ("opening", "evaluation", "awarding", "standstill", "admitted"),
+    ("good", "circle-check"): (
+        *("complete", "completed", "active", "winning", "accepted"),
+        *("approved", "accredited", "paid", "signed", "done"),
     ),
-    **dict.fromkeys(("paused", "invalidated", "suspended", "returned", "expiring"), ("warn", "alert-triangle")),
-    **dict.fromkeys(("cancelled", "rejected", "terminated", "unsuccessful", "expired", "overdue", "revoked"), ("bad", "ban")),
-    **dict.fromkeys(("withdrawn", "losing", "ended"), ("quiet", "circle-minus")),
+    ("warn", "alert-triangle"): ("paused", "invalidated", "suspended", "returned", "expiring"),
+    ("bad", "ban"): ("cancelled", "rejected", "terminated", "unsuccessful", "expired", "overdue", "revoked"),
 }
-
-
-def _locale() -> Locale:
-    try:
-        return Locale.parse((get_language() or "en").replace("-", "_"))
-    except (UnknownLocaleError, ValueError):
-        return Locale("en")
+_TONES: Final = {state: look for look, states in _STATES.items() for state in states}
 
 
 # Money and numbers
 
 
-def _money_of(value: Any, currency: str) -> Money | None:
-    if isinstance(value, Money):
-        return value
-    if isinstance(value, Decimal | int) and not isinstance(value, bool) and currency:
-        return Money(Decimal(value), currency)
-    return None
-
-
-def format_amount(value: Decimal, currency: str) -> str:
-    """The amount in the active language with at least the currency's minor units; more digits only where it has them."""
-    digits = get_currency_precision(currency)
-    return format_decimal(value, f"#,##0.{'0' * digits}{'#' * (4 - digits)}" if digits else "#,##0.####", _locale())
-
-
 @register.filter(name="amount")
 def amount_filter(value: Any, currency: str = "") -> SafeString | str:
     """`{{ lot.limit|amount }}`: the figure alone, for columns whose head names the currency."""
-    money = _money_of(value, currency)
-    return EMPTY if money is None else format_html("<bdi>{}</bdi>", format_amount(money.amount, money.currency))
+    found = formats.money_of(value, currency)
+    return EMPTY if found is None else format_html("<bdi>{}</bdi>", formats.amount(found))
 
 
 @register.filter(name="money")
 def money_filter(value: Any, currency: str = "") -> SafeString | str:
     """`{{ bid.total|money }}` or `{{ lot.limit_amount|money:lot.currency }}`: the figure with its currency."""
-    money = _money_of(value, currency)
-    if money is None:
+    found = formats.money_of(value, currency)
+    if found is None:
         return EMPTY
-    figure = format_amount(money.amount, money.currency)
-    return format_html('<bdi class="money">{} <span class="money-unit">{}</span></bdi>', figure, money.currency)
+    return format_html(
+        '<bdi class="money">{} <span class="money-unit">{}</span></bdi>', formats.amount(found), found.currency
+    )
 
 
 @register.inclusion_tag("components/_money.html")
 def money(value: Any, currency: str = "", vat: bool | None = None) -> dict[str, Any]:
-    """`{% money bid.total vat=lot.vat_included %}`: the figure, its currency and whether VAT is inside. `vat=None` says nothing."""
-    found = _money_of(value, currency)
+    """`{% money bid.total vat=lot.vat_included %}`: figure, currency, and whether VAT is inside (None says nothing)."""
+    found = formats.money_of(value, currency)
     return {
-        "figure": format_amount(found.amount, found.currency) if found else "",
+        "figure": formats.amount(found) if found else "",
         "currency": found.currency if found else "",
         "vat": vat,
     }
@@ -113,7 +86,7 @@ def number(value: Any) -> str:
     if value is None or value == "":
         return EMPTY
     try:
-        return format_decimal(Decimal(str(value)), "#,##0.######", _locale())
+        return format_decimal(Decimal(str(value)), "#,##0.######", formats.locale())
     except InvalidOperation:
         return str(value)
 
@@ -123,55 +96,26 @@ def percent(value: Any, digits: int = 1) -> str:
     """A share (0.125) as "12.5%"."""
     if value is None or value == "":
         return EMPTY
-    return format_percent(Decimal(str(value)), f"#,##0.{'#' * digits}%", _locale())
+    return format_percent(Decimal(str(value)), f"#,##0.{'#' * digits}%", formats.locale())
 
 
 @register.filter
-def filesize(value: Any) -> str:
-    """Bytes in the unit a person would choose: "1.4 MB" (decimal units, as storage is sold)."""
-    if value is None or value == "":
-        return EMPTY
-    size = Decimal(value)
-    if size < 1000:
-        return ngettext("%(count)s byte", "%(count)s bytes", int(size)) % {"count": int(size)}
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000 or unit == "GB":
-            break
-    return f"{format_decimal(size, '#,##0' if size >= 100 else '#,##0.#', _locale())} {unit}"
+def filesize(value: int | None) -> str:
+    """Bytes as "1.4 MB"."""
+    return EMPTY if value is None else formats.filesize(int(value))
 
 
 # Time
 
 
-def zone_of(name: Any) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(str(name)) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _offset(moment: datetime) -> str:
-    minutes = round((moment.utcoffset() or timedelta()).total_seconds() / 60)
-    hours, rest = divmod(abs(minutes), 60)
-    return "UTC" if minutes == 0 else f"UTC{'+' if minutes > 0 else '−'}{hours}{f':{rest:02}' if rest else ''}"
-
-
-def zone_label(moment: datetime) -> str:
-    """The zone as a reader knows it: "Berlin, UTC+1"."""
-    name = getattr(moment.tzinfo, "key", "UTC")
-    if name in ("UTC", "Etc/UTC"):
-        return "UTC"
-    return f"{get_timezone_location(moment.tzinfo, _locale(), return_city=True)}, {_offset(moment)}"
-
-
-def _clock_face(moment: datetime, seconds: bool = False) -> str:
-    return format_datetime(moment, "d MMM y, HH:mm:ss" if seconds else "d MMM y, HH:mm", locale=_locale())
-
-
-def _reader_zone(context: Context) -> ZoneInfo | None:
+def _reader_zone(context: Context) -> ZoneInfo:
     person = getattr(context.get("actor"), "person", None)
-    return zone_of(getattr(person, "time_zone", "")) or zone_of(timezone.get_current_timezone_name())
+    chosen = zone_of(getattr(person, "time_zone", "")) or zone_of(timezone.get_current_timezone_name())
+    return chosen or ZoneInfo("UTC")
 
 
 @register.inclusion_tag("components/_when.html", takes_context=True)
@@ -180,22 +124,23 @@ def when(
 ) -> dict[str, Any]:
     """`{% when tender.closes_at tz=tender.time_zone %}`: in the tender's zone and in the reader's, both named.
 
-    `compact=True` is for table cells: one line, the offset instead of the city. Without `tz` the reader's zone is the only one.
+    `compact=True` is for table cells: one line, the offset instead of the city. Without `tz` only the reader's zone.
     """
     if moment is None:
         return {"moment": None}
-    reader_zone = _reader_zone(context) or ZoneInfo("UTC")
+    reader_zone = _reader_zone(context)
     shown = moment.astimezone(zone_of(tz) or reader_zone)
     reader = moment.astimezone(reader_zone)
-    # UTC as the stored zone means that nobody chose one: the browser's own zone then stands beside it.
+    # UTC means that nobody chose a zone: the browser's own then stands beside it.
     browser = reader_zone.key == "UTC" and not compact
     return {
         "moment": moment,
-        "iso": moment.astimezone(ZoneInfo("UTC")).isoformat().replace("+00:00", "Z"),
-        "text": _clock_face(shown, seconds),
-        "zone": _offset(shown) if compact else zone_label(shown),
-        "reader": "" if browser or reader.utcoffset() == shown.utcoffset() else _clock_face(reader, seconds),
-        "reader_zone": zone_label(reader),
+        "iso": _iso(moment),
+        "offset": formats.offset_minutes(shown),
+        "text": formats.moment_text(shown, seconds),
+        "zone": formats.offset(shown) if compact else formats.zone_label(shown),
+        "reader": "" if browser or reader.utcoffset() == shown.utcoffset() else formats.moment_text(reader, seconds),
+        "reader_zone": formats.zone_label(reader),
         "browser": browser,
         "compact": compact,
     }
@@ -206,50 +151,69 @@ def date(value: Date | None) -> SafeString | str:
     """`{% date certificate.not_after %}`: a day, where the hour does not matter."""
     if value is None:
         return EMPTY
-    text = format_date(value, "d MMM y", locale=_locale())
+    text = format_date(value, "d MMM y", locale=formats.locale())
     return format_html('<time datetime="{}">{}</time>', value.isoformat()[:10], text)
 
 
 @register.filter
 def duration(value: timedelta | int | float | None) -> str:
-    """The two largest units: "2 days 4 hours", "5 minutes 30 seconds"; a past or zero span is "0 seconds"."""
+    """A span (a timedelta, or seconds) in its two largest units."""
     if value is None:
         return EMPTY
-    left = max(0, int(value.total_seconds() if isinstance(value, timedelta) else value))
-    days, left = divmod(left, 86_400)
-    hours, left = divmod(left, 3_600)
-    minutes, seconds = divmod(left, 60)
-    parts = (
-        (days, ngettext("%(count)s day", "%(count)s days", days)),
-        (hours, ngettext("%(count)s hour", "%(count)s hours", hours)),
-        (minutes, ngettext("%(count)s minute", "%(count)s minutes", minutes)),
-        (seconds, ngettext("%(count)s second", "%(count)s seconds", seconds)),
-    )
-    first = next((i for i, (count, _text) in enumerate(parts) if count), 3)
-    return " ".join(text % {"count": count} for count, text in parts[first : first + 2] if count or first == 3)
+    return formats.duration(value if isinstance(value, timedelta) else timedelta(seconds=value))
 
 
 @register.inclusion_tag("components/_countdown.html")
 def countdown(until: datetime | None, label: str = "", over: str = "") -> dict[str, Any]:
-    """`{% countdown lot.closes_at label=_("Closes in") over=_("Closed: bids are no longer taken") %}` on the server's clock."""
+    """`{% countdown lot.closes_at label=_("Closes in") over=_("Closed: no more bids") %}`, on the server's clock."""
     if until is None:
         return {"until": None}
     left = until - clock.now()
     return {
         "until": until,
-        "iso": until.astimezone(ZoneInfo("UTC")).isoformat().replace("+00:00", "Z"),
-        "left": duration(left),
+        "iso": _iso(until),
+        "left": formats.duration(left),
         "is_over": left <= timedelta(0),
         "label": label or gettext("Time left"),
         "over": over or gettext("The time is over"),
     }
 
 
-# States, icons, assets
+# What is signed, and what submits once
 
 
-def tone_of(status: Any) -> tuple[str, str]:
-    """The tone (a class `tone-…`) and the icon of a state's value."""
+@register.filter
+def base64(value: bytes | memoryview | str | None) -> str:
+    """Bytes for a data attribute."""
+    return b64encode(_bytes(value)).decode()
+
+
+@register.filter
+def utf8(value: bytes | memoryview | str | None) -> str:
+    """Bytes shown as the text they are; what is no UTF-8 is replaced visibly."""
+    return _bytes(value).decode("utf-8", "replace")
+
+
+def _bytes(value: bytes | memoryview | str | None) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value or b"")
+
+
+@register.simple_tag
+def idempotency_key() -> SafeString:
+    """A hidden field, new for every page: inside a form it makes a double click submit once."""
+    return format_html('<input type="hidden" name="idempotency_key" value="{}">', token_urlsafe(24))
+
+
+# States, icons, scripts
+
+
+@register.filter
+def tone(status: Any) -> str:
+    """The tone of a state's value, for a class `tone-…`."""
+    return _look(status)[0]
+
+
+def _look(status: Any) -> tuple[str, str]:
     return _TONES.get(str(getattr(status, "value", status)), ("quiet", "circle"))
 
 
@@ -264,64 +228,45 @@ def status_label(value: Any) -> str:
 @register.inclusion_tag("components/_status.html")
 def status(value: Any, label: str | Promise = "", tone: str = "") -> dict[str, Any]:
     """`{% status tender %}`, `{% status bid.status bid.get_status_display %}` or `{% status "paid" _("Paid") %}`."""
-    state = getattr(value, "status", value)
-    found, picture = tone_of(state)
+    found, picture = _look(getattr(value, "status", value))
     return {"label": label or status_label(value), "tone": tone or found, "icon": picture}
-
-
-@lru_cache(maxsize=1)
-def _icons() -> dict[str, str]:
-    path = _built("icons.json")
-    return json.loads(path.read_text("utf-8")) if path else {}
-
-
-def _built(name: str) -> Path | None:
-    """A file of the front-end bundle: among the collected files, else where the build left it."""
-    collected = Path(staticfiles_storage.path(f"{BUILD}/{name}"))
-    found = str(collected) if collected.exists() else finders.find(f"{BUILD}/{name}")
-    return Path(found) if isinstance(found, str) else None
 
 
 @register.simple_tag
 def icon(name: str, label: str = "", css: str = "") -> SafeString:
-    """`{% icon "gavel" %}`: an outline icon of Tabler's set, as inline SVG. Without `label` it is hidden from readers of the screen."""
-    body = mark_safe(_icons().get(name, ""))  # noqa: S308  (our own build's file)
-    attributes = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
+    """`{% icon "gavel" %}`: an outline icon of Tabler's set as inline SVG; without `label` it is decoration."""
     return format_html(
-        '<svg class="icon {}" viewBox="0 0 24 24" width="24" height="24" fill="none" stroke="currentColor" stroke-width="2" '
-        'stroke-linecap="round" stroke-linejoin="round" focusable="false" {}>{}</svg>',
-        css, attributes, body,
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def _integrity_collected() -> dict[str, str]:
-    return _integrity_read()
-
-
-def _integrity_read() -> dict[str, str]:
-    path = _built("integrity.json")
-    return json.loads(path.read_text("utf-8")) if path else {}
+        '<svg class="icon {}" viewBox="0 0 24 24" width="24" height="24" fill="none" stroke="currentColor" '
+        'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" focusable="false" {}>{}</svg>',
+        css,
+        format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"'),
+        mark_safe(bundle.icon(name)),
+    )
 
 
 @register.simple_tag
 def integrity(name: str) -> str:
-    """The subresource hash of a built file, e.g. `{% integrity "forge.js" %}`; empty where files are served as they change."""
-    hashed = staticfiles_storage.url(f"{BUILD}/{name}") != f"{staticfiles_storage.base_url}{BUILD}/{name}"
-    return _integrity_collected().get(name, "") if hashed else ""
+    """The subresource hash of a built file, e.g. `{% integrity "forge.js" %}`."""
+    return bundle.integrity(name)
 
 
 @register.simple_tag
 def script(name: str, *, blocking: bool = False) -> SafeString:
     """`{% script "charts" %}`: one of the built scripts, as a module, with its hash."""
-    url = staticfiles_storage.url(f"{BUILD}/{name}.js")
-    digest = integrity(f"{name}.js")
+    digest = bundle.integrity(f"{name}.js")
     return format_html(
         '<script src="{}"{}{}></script>',
-        url,
+        bundle.url(f"{name}.js"),
         "" if blocking else mark_safe(' type="module"'),
         format_html(' integrity="{}" crossorigin="anonymous"', digest) if digest else "",
     )
+
+
+@register.simple_tag
+def script_words() -> SafeString | str:
+    """The scripts' sentences in the active language; nothing in English, which is what the scripts are written in."""
+    translated = {english: text for english in SENTENCES if (text := gettext(english)) != english}
+    return json_script(translated, "words") if translated else ""
 
 
 @register.simple_tag
@@ -335,13 +280,12 @@ def chart_data(chart: Chart) -> SafeString:
 
 @register.inclusion_tag("components/_sort.html", takes_context=True)
 def sort(context: Context, column: str, label: str, start: str = "") -> dict[str, Any]:
-    """The head of a sortable column: `{% sort "closes_at" _("Deadline") %}` toggles ?sort=closes_at and ?sort=-closes_at.
+    """The head of a sortable column: `{% sort "closes_at" _("Deadline") %}` toggles ?sort=closes_at and -closes_at.
 
     `start="-"` sorts downwards at the first click. The view reads `sort` and refuses what it does not know.
     """
     query = context["request"].GET.copy()
-    current = query.get("sort", "")
-    direction = {column: "ascending", f"-{column}": "descending"}.get(current, "")
+    direction = {column: "ascending", f"-{column}": "descending"}.get(query.get("sort", ""), "")
     query["sort"] = {"ascending": f"-{column}", "descending": column}.get(direction, f"{start}{column}")
     for cursor in ("after", "before"):
         query.pop(cursor, None)

@@ -12,7 +12,7 @@ from marketplace.shared.errors import Sentence
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The one thing a person can do on a page. Where it is not allowed, `reason` says why and `remedy_*` what would change it."""
+    """What a person can do on a page; where it is not allowed, `reason` says why and `remedy_*` what would help."""
 
     label: Sentence
     url: str
@@ -79,7 +79,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """A figure of a dashboard. `value` is ready to show (a Money, or a formatted string); `url` opens what it is made of."""
+    """A figure of a dashboard: `value` is a Money or ready text, `url` opens what it is made of."""
 
     label: Sentence
     value: Any
@@ -91,7 +91,7 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart and the table beside it. `option` is ECharts' own, in plain JSON values; cells of `rows` are ready to show."""
+    """A chart and the table beside it: `option` is ECharts' own, in plain JSON; cells of `rows` are ready text."""
 
     id: str
     title: Sentence
