@@ -179,6 +179,9 @@ export function drafts(root: ParentNode): void {
           retry();
         } else {
           dirty.delete(form);
+          // The next save must name the revision that this one made, or it would be taken for a stale form.
+          const revision = answer.headers.get("X-Revision");
+          for (const input of all<HTMLInputElement>(form, "input[name=revision]")) input.value = revision ?? input.value;
           show(say("Saved {time}", { time: new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" }) }), false);
         }
       } catch {
