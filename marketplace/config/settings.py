@@ -113,7 +113,10 @@ if not DATABASE_URL:
     if PRODUCTION:
         raise ImproperlyConfigured("DATABASE_URL is not set: point it at your PostgreSQL server.")
     DATABASE_URL = embedded.database_url()
-DATABASES = {"default": {**env.db_url_config(DATABASE_URL), "ATOMIC_REQUESTS": False}}
+# A connection is tried before it is used: a database that was restarted costs nobody an error.
+DATABASES = {
+    "default": {**env.db_url_config(DATABASE_URL), "ATOMIC_REQUESTS": False, "CONN_HEALTH_CHECKS": not TESTING}
+}
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "application_name": env.str("OPENLOT_PROCESS", "openlot"),
