@@ -16,6 +16,7 @@ from marketplace import audit
 from marketplace.models import RevocationList, StaffRole, TrustedCertificate, TrustKind
 from marketplace.permissions import Actor, require_staff
 from marketplace.shared.errors import DomainError, NotFound
+from marketplace.signatures.authority import Authority
 
 #: One certificate, or one list: larger files are a mistake.
 MAX_CERTIFICATE = 64 * 1024
@@ -127,6 +128,17 @@ def load_list(encoded: bytes, *, by: Actor | None, at: datetime) -> RevocationLi
         loaded.save(update_fields=list(fields))
     audit.record("revocation_list_loaded", loaded, by=by, at=at, number=loaded.number, entries=len(crl))
     return loaded
+
+
+@transaction.atomic
+def trust_demo(authority: Authority, *, at: datetime) -> None:
+    """Trust a demo authority and take its revocation lists, as of now; done again, it renews the lists."""
+    known = set(TrustedCertificate.objects.values_list("sha256", flat=True))
+    for kind, credential in ((TrustKind.ANCHOR, authority.root), (TrustKind.INTERMEDIATE, authority.issuing)):
+        if hashlib.sha256(credential.der).hexdigest() not in known:
+            add(kind, credential.der, by=None, at=at, note="Demo certification authority")
+    for crl in authority.crls(at):
+        load_list(crl, by=None, at=at)
 
 
 def _require_operator(by: Actor | None) -> None:

@@ -8,7 +8,8 @@ from datetime import datetime
 from asn1crypto import algos, keys
 from pyhanko_certvalidator.policy_decl import AlgorithmUsageConstraint, AlgorithmUsagePolicy
 
-HASHES = frozenset({"sha256", "sha384", "sha512"})
+from .gate import STRONG_HASHES
+
 CURVES = frozenset({"secp256r1", "secp384r1"})
 MAX_RSA = 8192
 _SUNSET_RSA = 3072
@@ -27,7 +28,7 @@ class Strength(AlgorithmUsagePolicy):
         self, algo: algos.DigestAlgorithm, moment: datetime | None
     ) -> AlgorithmUsageConstraint:
         name = algo["algorithm"].native
-        return _OK if name in HASHES else _refuse(f"the hash function {name} is too weak or unknown")
+        return _OK if name in STRONG_HASHES else _refuse(f"the hash function {name} is too weak or unknown")
 
     def signature_algorithm_allowed(
         self, algo: algos.SignedDigestAlgorithm, moment: datetime | None, public_key: keys.PublicKeyInfo | None
@@ -48,11 +49,11 @@ class Strength(AlgorithmUsagePolicy):
             name = algo.hash_algo
         except ValueError:
             return None  # the bare OID of RSA: the hash function is named, and checked, elsewhere
-        if name not in HASHES:
+        if name not in STRONG_HASHES:
             return f"the hash function {name} is too weak or unknown"
         if scheme == "rsassa_pss":
             mask = algo["parameters"]["mask_gen_algorithm"]
-            if mask["algorithm"].native != "mgf1" or mask["parameters"]["algorithm"].native not in HASHES:
+            if mask["algorithm"].native != "mgf1" or mask["parameters"]["algorithm"].native not in STRONG_HASHES:
                 return "the parameters of RSA-PSS are not accepted"
         return None
 

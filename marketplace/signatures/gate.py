@@ -21,6 +21,7 @@ from .report import Finding, Signer, Sub
 MAX_SIZE = 256 * 1024
 MAX_CERTIFICATES = 10
 MAX_ATTRIBUTES = 32
+STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
 #: Signing times before this are a dead clock's, not a claim.
 _DAWN = datetime(2000, 1, 1, tzinfo=UTC)
 _MANDATORY = {
@@ -65,7 +66,7 @@ def signer_certificate(admitted: Admitted) -> x509.Certificate:
         raise Finding(Sub.NO_SIGNING_CERTIFICATE_FOUND, "The signature does not contain the signer's certificate.")
     reference = admitted.certificate_reference
     algorithm = reference["hash_algorithm"]["algorithm"].native
-    if algorithm not in {"sha256", "sha384", "sha512"}:
+    if algorithm not in STRONG_HASHES:
         raise Finding(
             Sub.CRYPTO_CONSTRAINTS_FAILURE, "The signature refers to the signer's certificate by a weak hash function."
         )
@@ -186,7 +187,7 @@ def _signed_attributes(signer_info: cms.SignerInfo) -> dict[str, Any]:
     found = {attribute["type"].native: attribute["values"] for attribute in attributes}
     for name, words in _MANDATORY.items():
         if name not in found:
-            raise Finding(Sub.SIG_CONSTRAINTS_FAILURE, f"The signature does not state {words}.")
+            raise _incomplete(words, signer_info["digest_algorithm"]["algorithm"].native)
         if len(found[name]) != 1:
             raise _format(f"The signature must state {words} exactly once.")
     values = {name: found[name][0] for name in _MANDATORY}
@@ -195,6 +196,13 @@ def _signed_attributes(signer_info: cms.SignerInfo) -> dict[str, Any]:
     if len(values["signing_certificate_v2"]["certs"]) < 1:
         raise _format("The reference to the signer's certificate is empty.")
     return values
+
+
+def _incomplete(missing: str, digest: str) -> Finding:
+    """Told to use SHA-1, OpenSSL refers to the certificate in the old way: the weak hash is what a person can mend."""
+    if digest not in STRONG_HASHES:
+        return Finding(Sub.CRYPTO_CONSTRAINTS_FAILURE, f"The hash function {digest} is too weak. Sign with SHA-256.")
+    return Finding(Sub.SIG_CONSTRAINTS_FAILURE, f"The signature does not state {missing}.")
 
 
 def _digest_algorithm(signed_data: cms.SignedData, signer_info: cms.SignerInfo) -> str:

@@ -9,7 +9,7 @@ from asn1crypto import x509
 from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 
 from . import chain, gate
-from .algorithms import HASHES, Strength
+from .algorithms import Strength
 from .report import Evidence, Finding, Indication, Policy, Report, Signer, Sub, refused
 
 
@@ -89,7 +89,7 @@ def _check_integrity(
     admitted: gate.Admitted, certificate: x509.Certificate, payload: bytes, weakness: Finding | None
 ) -> None:
     """Raise `Finding` unless the signature is over this payload and verifies under the signer's key."""
-    if admitted.digest_algorithm not in HASHES | {"sha1", "md5", "sha224"}:
+    if admitted.digest_algorithm not in gate.STRONG_HASHES | {"sha1", "md5", "sha224"}:
         raise weakness or Finding(Sub.CRYPTO_CONSTRAINTS_FAILURE, "The hash function is unknown.")
     digest = hashlib.new(admitted.digest_algorithm, payload, usedforsecurity=False).digest()
     if digest != admitted.message_digest:

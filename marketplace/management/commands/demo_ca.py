@@ -9,18 +9,20 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from marketplace.services import trust_store
 from marketplace.shared import clock
 from marketplace.signatures.authority import Authority
 
 
 class Command(BaseCommand):
-    help = "Runs a demo certification authority in a folder. Needs no database. Never trust it in production."
+    help = "Runs a demo certification authority in a folder, for demonstrations and trials."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--folder", type=Path, default=settings.LOCAL_DIR / "demo-ca", help="where it lives")
         actions = parser.add_subparsers(dest="action", required=True)
         actions.add_parser("create", help="make the authority's keys and certificates")
+        actions.add_parser("trust", help="put it into this platform's trust store, with its current revocation lists")
         issue = actions.add_parser("issue", help="issue a certificate as .p12, .crt.pem and .key.pem")
         issue.add_argument("--person", required=True)
         issue.add_argument("--organisation", required=True)
@@ -45,6 +47,11 @@ class Command(BaseCommand):
         except FileNotFoundError:
             raise CommandError(f"There is no authority in {folder}: run demo_ca create first.") from None
         match options["action"]:
+            case "trust":
+                if settings.PRODUCTION:
+                    raise CommandError("A demo authority is not trusted in production: anybody may hold its keys.")
+                trust_store.trust_demo(authority, at=clock.now())
+                self.stdout.write("Trusted.")
             case "issue":
                 self._issue(authority, options)
             case "revoke":

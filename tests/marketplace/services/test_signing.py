@@ -38,7 +38,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 def trust(db: None, authority: Authority) -> None:
-    _trust(authority)
+    trust_store.trust_demo(authority, at=NOON)
 
 
 @dataclass(frozen=True)
@@ -317,7 +317,7 @@ def test_plain_words_show_everything_that_is_signed(signer: Signer) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_signatures_at_once_one_wins(authority: Authority) -> None:
-    _trust(authority)
+    trust_store.trust_demo(authority, at=NOON)
     signer = _signer(authority)
     request = signer.prepare()
     cms = signer.sign(request)
@@ -342,13 +342,6 @@ def test_of_two_signatures_at_once_one_wins(authority: Authority) -> None:
 
     assert sorted(outcomes) == ["already_signed", "signed"]
     assert Signature.objects.count() == 1
-
-
-def _trust(authority: Authority) -> None:
-    trust_store.add(TrustKind.ANCHOR, authority.root.der, by=None, at=NOON)
-    trust_store.add(TrustKind.INTERMEDIATE, authority.issuing.der, by=None, at=NOON)
-    for crl in authority.crls(NOON):
-        trust_store.load_list(crl, by=None, at=NOON)
 
 
 def _signer(authority: Authority) -> Signer:

@@ -93,3 +93,12 @@ def test_list_of_an_unknown_or_false_issuer_is_refused(authority: Authority) -> 
         with pytest.raises(trust_store.NoRevocationList):
             trust_store.load_list(nothing, by=None, at=NOON)
     assert RevocationList.objects.count() == 0
+
+
+def test_demo_authority_is_trusted_and_its_lists_renewed(authority: Authority) -> None:
+    trust_store.trust_demo(authority, at=NOON)
+    trust_store.trust_demo(authority, at=NOON + DAY)
+
+    kinds = TrustedCertificate.objects.order_by("pk").values_list("kind", flat=True)
+    assert list(kinds) == [TrustKind.ANCHOR, TrustKind.INTERMEDIATE]
+    assert list(RevocationList.objects.values_list("loaded_at", flat=True)) == [NOON + DAY] * 2
