@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.core.mail import EmailMessage
 
-from marketplace.models import IdempotencyKey
+from marketplace.models import Heartbeat, IdempotencyKey
 from marketplace.services import files
 from marketplace.shared import clock
 
@@ -32,3 +32,9 @@ def expire() -> None:
     now = clock.now()
     files.remove_orphans(at=now)
     IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
+
+
+@shared_task(name="marketplace.tasks.beat")
+def beat() -> None:
+    """Say that tasks are carried out: sent by every worker to itself."""
+    Heartbeat.objects.update_or_create(process="worker", defaults={"at": clock.now()})

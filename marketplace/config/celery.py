@@ -1,10 +1,29 @@
 """The Celery application: `celery -A marketplace.config worker`."""
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.config.settings")
 app = Celery("openlot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+_SECONDS_BETWEEN_BEATS = 20
+
+
+class Beats(bootsteps.StartStopStep):
+    """Has every worker send itself a small task, so that a heartbeat tells that tasks are carried out.
+
+    That a worker's main process lives would say less: neither the broker nor its children need to work for it.
+    """
+
+    requires = {"celery.worker.components:Timer"}
+
+    def start(self, parent: Any) -> None:
+        beat = ("marketplace.tasks.beat",)
+        parent.timer.call_repeatedly(_SECONDS_BETWEEN_BEATS, app.send_task, beat, {"expires": _SECONDS_BETWEEN_BEATS})
+
+
+app.steps["worker"].add(Beats)
