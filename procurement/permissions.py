@@ -57,6 +57,19 @@ def require_tender_run(actor: Actor, tender: Tender) -> None:
     require_role(actor, tender.buyer_id, *BUYING_ROLES)
 
 
+def can_sign_for_tender(actor: Actor, tender: Tender) -> bool:
+    """Whether the person signs amendments and cancellations for the tender's buyer."""
+    return actor.acts_for(tender.buyer_id) and actor.has(Role.SIGNER)
+
+
+def require_tender_signed(actor: Actor, tender: Tender) -> None:
+    """As `can_sign_for_tender`; refuses as `require_tender_run`."""
+    require_tender_visible(actor, tender)
+    if not actor.acts_for(tender.buyer_id):
+        raise NotAllowed
+    require_role(actor, tender.buyer_id, Role.SIGNER)
+
+
 def require_tender_create(actor: Actor) -> Organisation:
     """The buyer for which this person may create tenders."""
     organisation = organisation_of(actor)

@@ -40,7 +40,7 @@ def missing(tender: Tender, at: datetime) -> list[Missing]:
         *_of_buyer(tender, at),
         *_of_tender(tender),
         *_of_terms(tender),
-        *(problem for lot in tender.lots.prefetch_related("items") for problem in _of_lot(tender, lot)),
+        *(problem for lot in tender.lots.prefetch_related("items") for problem in missing_in_lot(tender, lot)),
         *_of_timetable(tender, at),
         *_advice(tender),
     ]
@@ -64,7 +64,8 @@ def _of_terms(tender: Tender) -> Iterator[Missing]:
         yield Missing(problem.code, _(problem.message), "terms")
 
 
-def _of_lot(tender: Tender, lot: Lot) -> Iterator[Missing]:
+def missing_in_lot(tender: Tender, lot: Lot) -> Iterator[Missing]:
+    """What keeps a lot from being bid for."""
     names = {"lot": lot.number}
     place = f"lot:{lot.pk}"
     if not lot.items.all():

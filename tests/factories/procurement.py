@@ -74,7 +74,8 @@ def draft_tender(*, lots: int = 1, items: int = 2, buyer: Organisation | None = 
 
 def published_tender(*, lots: int = 1, items: int = 2, **fields: Any) -> Tender:
     """A tender open for bids since NOON, with its due moment; lot keys come only from publishing by the service."""
-    tender = draft_tender(lots=lots, items=items, status=TenderStatus.PUBLISHED.value, published_at=NOON, **fields)
+    fields = {"status": TenderStatus.PUBLISHED.value, "published_at": NOON, **fields}
+    tender = draft_tender(lots=lots, items=items, **fields)
     assert tender.tender_ends_at is not None
     DueMoment.objects.create(
         kind=MomentKind.TENDER_ENDS, tender=tender, due_at=tender.tender_ends_at, next_try_at=tender.tender_ends_at

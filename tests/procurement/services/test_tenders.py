@@ -128,8 +128,8 @@ def test_a_foreign_draft_does_not_exist_and_a_published_tender_is_not_edited():
     tender = draft_tender()
     with pytest.raises(NotFound):
         tenders.update(tender.pk, "basics", {"title": "X"}, revision=1, by=member(accredited_buyer()), at=NOON)
+    by = member(tender.buyer, Role.EVALUATOR)
     with pytest.raises(NotAllowed):
-        by = member(tender.buyer, Role.EVALUATOR)
         tenders.update(tender.pk, "basics", {"title": "X"}, revision=1, by=by, at=NOON)
     live = published_tender()
     with pytest.raises(NotADraft):
