@@ -56,6 +56,7 @@ def ensure_running(*names: str, places: Places | None = None) -> list[str]:
         return []
     started = []
     with places.one_starter():
+        places.need_space()
         for name in missing:
             if not SERVICES[name].is_running(places):
                 SERVICES[name].start(places)

@@ -36,6 +36,7 @@ def main() -> int:
     places = embedded.here()
     try:
         places.make()
+        places.need_space()
         with _only_one(places):
             return Demo(places).run()
     except EmbeddedError as error:

@@ -77,9 +77,12 @@ class Places:
         return place.stat().st_uid if os.geteuid() == 0 and place.exists() else os.geteuid()
 
     def make(self) -> None:
-        """Create the folders. Raises EmbeddedError where the disk is full or a folder belongs to somebody else."""
+        """Create the folders. Raises EmbeddedError where one belongs to somebody else."""
         for folder in (self.local, self.logs, self.sockets):
             self.make_folder(folder)
+
+    def need_space(self) -> None:
+        """Raise EmbeddedError where the disk is too full to start on: a database that fills it stops in mid-work."""
         if shutil.disk_usage(self.local).free < _LEAST_FREE_BYTES:
             raise disk_full(self.local)
 
