@@ -219,11 +219,11 @@ def _limits(plan: Offer, standing: Standing, need: Need) -> list[Reason]:
     remedy = _remedy(standing, need, gettext("Ask the operator for a tariff that permits it."))
     return [
         Reason(code, sentence % {"plan": plan.name, **words}, remedy, _url("tariffs"))
-        for code, sentence, words in _exceeded(plan.permits, need)
+        for code, sentence, words in exceeded(plan.permits, need)
     ]
 
 
-def _exceeded(permits: Permits, need: Need) -> list[tuple[str, str, dict[str, str]]]:
+def exceeded(permits: Permits, need: Need) -> list[tuple[str, str, dict[str, str]]]:
     """Codes of the exceeded limits with their sentences, which still lack the plan's name."""
     found: list[tuple[str, str, dict[str, str]]] = []
     if permits.families and need.family not in permits.families:
@@ -264,7 +264,7 @@ def _bids_exceed(permits: Permits, need: Need) -> list[tuple[str, str, dict[str,
 
 def _remedy(standing: Standing, need: Need, otherwise: str) -> str:
     """The smallest plan on offer that permits the need, with its price; `otherwise` where none does."""
-    fitting = next((offer for offer in standing.on_offer if not _exceeded(offer.permits, need)), None)
+    fitting = next((offer for offer in standing.on_offer if not exceeded(offer.permits, need)), None)
     if fitting is None:
         return otherwise
     return gettext("The tariff “%(plan)s” (%(price)s without VAT) permits it.") % {

@@ -1,0 +1,12 @@
+from django.urls import path
+
+from marketplace.web import tariff_desk
+
+urlpatterns = [
+    path("tariffs/", tariff_desk.desk, name="tariff_desk"),
+    path("tariffs/invoices/<int:invoice_id>/", tariff_desk.invoice, name="invoice_desk"),
+    path("tariffs/subscriptions/", tariff_desk.subscriptions, name="subscription_desk"),
+    path("tariffs/plans/", tariff_desk.plans, name="plan_desk"),
+    path("tariffs/plans/new/", tariff_desk.plan_new, name="plan_new"),
+    path("tariffs/plans/<slug:code>/", tariff_desk.plan, name="plan_edit"),
+]
