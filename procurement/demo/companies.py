@@ -6,6 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import StringIO
+
+from django.core.management import call_command
 
 from marketplace.models import (
     Accreditation,
@@ -48,10 +51,8 @@ class Company:
 
 
 def make_headings() -> dict[str, Heading]:
-    """The headings of the demo's lines, by code; those that exist already are kept as they are."""
-    Heading.objects.bulk_create(
-        [Heading(code=line.code, name=line.heading) for line in LINES], ignore_conflicts=True, unique_fields=["code"]
-    )
+    """The headings of the demo's lines, by code, loaded with all others."""
+    call_command("load_headings", verbosity=0, stdout=StringIO())
     return {heading.code: heading for heading in Heading.objects.filter(code__in=[line.code for line in LINES])}
 
 
@@ -69,6 +70,26 @@ def make_companies(
     _write([*made_buyers, *made_suppliers], rng, now, headings)
     _subscribe(made_suppliers, rng, now)
     return made_buyers, made_suppliers
+
+
+def from_database(rng: random.Random, organisation_ids: Sequence[int], line: Line) -> list[Company]:
+    """Companies made earlier, in the order asked for, as traders of one line who quote close to each other."""
+    countries = {country.code: country for country in COUNTRIES}
+    members = {
+        member.organisation_id: member
+        for member in Membership.objects.filter(organisation__in=organisation_ids)
+        .select_related("organisation", "person")
+        .order_by("-pk")
+    }
+    found = []
+    for organisation_id in organisation_ids:
+        member = members[organisation_id]
+        country = countries[member.organisation.country]
+        legal = member.organisation.addresses.filter(kind=AddressKind.LEGAL).first()
+        city = legal.city if legal else country.cities[0][0]
+        size = rng.uniform(0.97, 1.05)
+        found.append(Company(member.organisation, country, member.person, city, (line,), size, member))
+    return found
 
 
 def _draft(rng: random.Random, namer: Namer, now: datetime, *, is_buyer: bool) -> Company:
