@@ -113,6 +113,11 @@ def require_bidder(actor: Actor, bid: Bid) -> None:
     require_role(actor, bid.supplier_id, *READS_OWN_BIDS)
 
 
+def require_bids_reader(actor: Actor, supplier_id: int) -> None:
+    """May see the list of the organisation's bids."""
+    require_role(actor, supplier_id, *READS_OWN_BIDS)
+
+
 def require_bid_manager(actor: Actor, supplier_id: int) -> None:
     """May write the organisation's bids."""
     require_role(actor, supplier_id, Role.BID_MANAGER)

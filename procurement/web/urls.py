@@ -1,7 +1,9 @@
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from procurement.web import tenders
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("procedures/<str:number>/", tenders.overview, name="tender"),
+    path("", include("procurement.web.bid_urls")),
+    path("", include("procurement.web.award_urls")),
 ]

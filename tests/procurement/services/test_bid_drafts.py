@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.files.base import ContentFile
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def lot() -> Lot:
     lot = tender_taking_bids().lots.get()
-    lot.limit_price = 1000
+    lot.limit_price = Decimal(1000)
     lot.save()
     return lot
 

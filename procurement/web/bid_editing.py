@@ -1,0 +1,196 @@
+"""Preparing a bid: the price table that saves itself, remarks and documents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from marketplace.models import Role
+from marketplace.permissions import Actor, actor_of
+from marketplace.services import files
+from marketplace.shared import clock
+from marketplace.shared.errors import DomainError, Invalid, NotFound, StaleForm
+from marketplace.shared.money import Money, minor_unit
+from procurement import permissions
+from procurement.models import Bid, BidFile
+from procurement.queries import bids as bid_queries
+from procurement.services import bid_drafts
+from procurement.services import bids as service
+from procurement.services.bid_drafts import Draft
+from procurement.web.bid_parts import attachment, crumbs_of, documents_of, item_lines, own_bid
+
+
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, bid_id: int) -> HttpResponse:
+    """The price table, remarks and documents. Saves itself as it is filled in, and as a whole without JavaScript."""
+    at, actor = clock.now(), actor_of(request)
+    bid = own_bid(actor, bid_id)
+    permissions.require_bid_manager(actor, bid.supplier_id)
+    if request.method == "POST":
+        if request.headers.get("X-Autosave"):
+            return _autosave(request, bid, actor, at)
+        return _save_and_go_on(request, bid, actor, at)
+    if not bid_queries.is_open(bid.lot, at) or bid.status not in bid_drafts.EDITABLE:
+        return redirect("bid", bid.pk)
+    return _edit_page(request, bid, bid_drafts.read_draft(bid, by=actor), at)
+
+
+@require_POST
+def review(request: HttpRequest, bid_id: int) -> HttpResponse:
+    """Seal the bid as it stands, and go to the page where it is signed."""
+    actor, at = actor_of(request), clock.now()
+    bid = own_bid(actor, bid_id)
+    try:
+        prepared = service.prepare_submission(bid.pk, by=actor, at=at)
+    except Invalid as error:
+        draft = bid_drafts.read_draft(bid, by=actor)
+        return _edit_page(request, bid, draft, at, status=error.status, checked=True)
+    except DomainError as error:
+        if error.status in (403, 404):
+            raise
+        messages.error(request, str(error))
+        return redirect("bid_edit", bid.pk)
+    return redirect("bid_sign", bid.pk, prepared.nonce)
+
+
+@require_GET
+def download_file(request: HttpRequest, bid_id: int, file_id: int) -> HttpResponse:
+    """A document of the own bid, decrypted for its owner."""
+    actor = actor_of(request)
+    bid = own_bid(actor, bid_id)
+    document = BidFile.objects.filter(bid=bid, pk=file_id).first()
+    if document is None:
+        raise NotFound
+    document.bid = bid
+    if document.opened is not None:
+        with files.open_file(document.opened) as content:
+            plain, name = content.read(), document.name
+    else:
+        plain = bid_drafts.plain_file(document, by=actor)
+        name = bid_drafts.read_draft(bid, by=actor).file_names.get(document.pk, "document")
+    return attachment(plain, name, document.media_type)
+
+
+@require_POST
+def remove_file(request: HttpRequest, bid_id: int, file_id: int) -> HttpResponse:
+    actor = actor_of(request)
+    bid_drafts.remove_file(own_bid(actor, bid_id).pk, file_id, by=actor, at=clock.now())
+    messages.success(request, _("The document was removed from the bid."))
+    return redirect(reverse("bid_edit", args=[bid_id]) + "#documents")
+
+
+@require_http_methods(["GET", "POST"])
+def discard(request: HttpRequest, bid_id: int) -> HttpResponse:
+    actor = actor_of(request)
+    bid = own_bid(actor, bid_id)
+    if request.method == "POST":
+        bid_drafts.discard(bid.pk, by=actor, at=clock.now())
+        messages.success(request, _("The draft was thrown away."))
+        return redirect("my_bids")
+    return render(
+        request,
+        "confirm.html",
+        {
+            "title": _("Throw this draft away?"),
+            "text": _("Prices, remarks and documents are erased. Nothing was sent, so nobody is told."),
+            "submit_label": _("Throw it away"),
+            "back_url": reverse("bid", args=[bid.pk]),
+            "danger": True,
+        },
+    )
+
+
+def _autosave(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) -> HttpResponse:
+    prices, remarks, revision = _typed(request)
+    try:
+        saved = bid_drafts.save(bid.pk, prices=prices, remarks=remarks, revision=revision, by=actor, at=at)
+    except DomainError as error:
+        return JsonResponse({"code": error.code, "detail": str(error)}, status=error.status)
+    table = bid_drafts.price_table(saved.lot, bid_drafts.read_draft(saved, by=actor))
+    answer = JsonResponse({"revision": saved.revision, "total": f"{table.total}", "complete": table.complete})
+    answer["X-Revision"] = str(saved.revision)
+    return answer
+
+
+def _save_and_go_on(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) -> HttpResponse:
+    """Save what was typed, then do what the pressed button says: stay, add the chosen document, or review."""
+    prices, remarks, revision = _typed(request)
+    try:
+        bid = bid_drafts.save(bid.pk, prices=prices, remarks=remarks, revision=revision, by=actor, at=at)
+        for upload in request.FILES.getlist("file"):
+            bid_drafts.add_file(bid.pk, upload, by=actor, at=at)
+    except DomainError as error:
+        if error.status in (403, 404):
+            raise
+        kept = bid_drafts.read_draft(bid, by=actor)
+        typed = Draft({**kept.prices, **prices}, remarks, kept.file_names)
+        return _edit_page(request, bid, typed, at, error=error, status=error.status)
+    if request.POST.get("then") == "review":
+        return review(request, bid.pk)
+    messages.success(request, _("Saved. Nothing has been sent yet."))
+    return redirect("bid_edit", bid.pk)
+
+
+def _typed(request: HttpRequest) -> tuple[dict[int, str], str, int]:
+    prices = {
+        int(name.removeprefix("price_")): str(value)
+        for name, value in request.POST.items()
+        if name.startswith("price_") and name.removeprefix("price_").isascii() and name.removeprefix("price_").isdigit()
+    }
+    revision = request.POST.get("revision", "")
+    remarks = request.POST.get("remarks", "").replace("\r\n", "\n")
+    return prices, remarks, int(revision) if revision.isascii() and revision.isdigit() else 0
+
+
+def _edit_page(
+    request: HttpRequest,
+    bid: Bid,
+    draft: Draft,
+    at: datetime,
+    *,
+    error: DomainError | None = None,
+    status: int = 200,
+    checked: bool = False,
+) -> HttpResponse:
+    """`checked` marks every line that is not a price yet; otherwise only what was typed wrongly is marked."""
+    lot, tender = bid.lot, bid.lot.tender
+    table = bid_drafts.price_table(lot, draft)
+    lines = item_lines(lot, table, mark_missing=checked)
+    actor = actor_of(request)
+    # What the person sees is what is kept now; the next save goes on from there.
+    current = Bid.objects.only("revision").get(pk=bid.pk)
+    return render(
+        request,
+        "procurement/bid_edit.html",
+        {
+            "bid": bid,
+            "revision": current.revision,
+            "lot": lot,
+            "tender": tender,
+            "crumbs": crumbs_of(lot, bid),
+            "lines": lines,
+            "table": table,
+            "total": Money(table.total, bid.currency),
+            "limit": Money(table.limit, bid.currency) if table.limit is not None else None,
+            "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
+            "draft": draft,
+            "documents": documents_of(bid, draft, editing=True),
+            "accept": files.ACCEPT,
+            "checks": service.checks(bid, draft, table, at=at),
+            "errors": [(row.item.description, f"price_{row.item.pk}", row.error) for row in lines if row.error]
+            if checked
+            else [],
+            "sentence": str(error) if error else "",
+            "error_field": error.field if error else "",
+            "changes": error.changes if isinstance(error, StaleForm) else [],
+            "may_sign": actor.has(Role.SIGNER),
+            "remarks_length": bid_drafts.REMARKS_LENGTH,
+        },
+        status=status,
+    )

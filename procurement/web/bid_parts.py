@@ -1,0 +1,116 @@
+"""What the pages of a bid share: the own bid, its price table and documents as they are shown, the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+
+from marketplace.permissions import Actor
+from marketplace.shared.errors import NotFound, Sentence
+from marketplace.shared.money import Money
+from marketplace.web.parts import Crumb
+from procurement import permissions
+from procurement.models import Bid, Item, Lot
+from procurement.rules.price_table import Line, PriceTable
+from procurement.services import bid_drafts, bids
+from procurement.services.bid_drafts import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLine:
+    """A row of the price table: the lot's item and what stands beside it."""
+
+    item: Item
+    line: Line
+    error: Sentence = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of the bid as the list component shows it."""
+
+    pk: int
+    name: str
+    url: str
+    size: int
+    sha256: str
+    uploaded_at: datetime | None
+    note: Sentence = ""
+    remove_url: str = ""
+
+
+def own_bid(actor: Actor, bid_id: int) -> Bid:
+    bid = Bid.objects.filter(pk=bid_id).select_related("lot__tender__buyer", "supplier").first()
+    if bid is None:
+        raise NotFound
+    permissions.require_bidder(actor, bid)
+    return bid
+
+
+def item_lines(lot: Lot, table: PriceTable, *, mark_missing: bool = False) -> list[ItemLine]:
+    items = {item.pk: item for item in lot.items.all()}
+    found = []
+    for line in table.lines:
+        problem = line.problem if line.typed or mark_missing else None
+        found.append(ItemLine(items[line.item], line, bids.PRICE_PROBLEMS[problem] if problem else ""))
+    return found
+
+
+def sent_or_drafted(bid: Bid, draft: Draft) -> list[ItemLine]:
+    """The price table of an opened bid, else of the draft that the organisation alone can read."""
+    if bid.opened_at is None:
+        return item_lines(bid.lot, bid_drafts.price_table(bid.lot, draft))
+    return [
+        ItemLine(price.item, Line(price.item_id, f"{price.unit_price:f}", price.unit_price, price.amount, None))
+        for price in bid.prices.select_related("item")
+    ]
+
+
+def total_of(bid: Bid, draft: Draft) -> Money | None:
+    if bid.opened_at is not None:
+        return Money(bid.initial_amount, bid.currency) if bid.initial_amount is not None else None
+    table = bid_drafts.price_table(bid.lot, draft)
+    return Money(table.total, bid.currency) if table.priced else None
+
+
+def documents_of(bid: Bid, draft: Draft, *, editing: bool = False) -> list[Document]:
+    kept = bid.files.filter(removed_at=None) if bid.opened_at is None else bid.files.filter(opened__isnull=False)
+    return [
+        Document(
+            pk=document.pk,
+            name=document.name or draft.file_names.get(document.pk, ""),
+            url=reverse("bid_file", args=[bid.pk, document.pk]) if document.draft_path or document.opened_id else "",
+            size=document.size,
+            sha256=document.sealed_sha256,
+            uploaded_at=document.added_at,
+            note="" if document.in_version or not bid.version else _("not yet sent"),
+            remove_url=reverse("bid_file_remove", args=[bid.pk, document.pk]) if editing else "",
+        )
+        for document in kept
+    ]
+
+
+def crumbs_of(lot: Lot, bid: Bid | None = None) -> list[Crumb]:
+    crumbs = [Crumb(_("Our bids"), reverse("my_bids")), Crumb(lot.tender.number, lot.tender.get_absolute_url())]
+    return [*crumbs, Crumb(_("Bid"), reverse("bid", args=[bid.pk]))] if bid else crumbs
+
+
+def attachment(content: bytes, name: str, media_type: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=media_type)
+    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, no-store"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+def url_of(route: str, *args: object) -> str:
+    try:
+        return reverse(route, args=args)
+    except NoReverseMatch:
+        return reverse("home")
