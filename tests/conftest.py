@@ -4,10 +4,16 @@ import contextlib
 import hashlib
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.conf import settings as django_settings
@@ -166,6 +172,51 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 def page(open_page: Callable[..., Page], live_server: Any) -> Page:
     """One person's page on the test server."""
     return open_page(base_url=live_server.url)
+
+
+@pytest.fixture
+def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[str]:
+    """The live auctions' gateway as a process of its own on this test's database, by the real clock; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    database = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}")
+    environment = {
+        **os.environ,
+        "DATABASE_URL": urlunsplit(database),
+        "BROKER_URL": "memory://",
+        "SITE_URL": live_server.url,
+        "OPENLOT_KEYS_FILE": str(settings.OPENLOT_KEYS_FILE),
+        "PERIOD_UNIT": settings.PERIOD_UNIT,
+    }
+    log = tmp_path / "gateway.log"
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--no-ws"]
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [*command, "procurement.auction.gateway:application"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    settings.GATEWAY_ORIGIN = f":{port}"
+    try:
+        _wait_until_ready(f"{address}/healthz", process, log)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the gateway does not answer:\n{log.read_text(errors='replace')}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
