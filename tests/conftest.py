@@ -200,7 +200,8 @@ def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[str]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    address = f"http://127.0.0.1:{port}"
+    # The live server names itself so, and a page may talk to its own host only.
+    address = f"http://localhost:{port}"
     settings.GATEWAY_ORIGIN = f":{port}"
     try:
         _wait_until_ready(f"{address}/healthz", process, log)
