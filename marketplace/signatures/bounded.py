@@ -25,6 +25,8 @@ WALL_SECONDS = 2.0
 MEMORY_BYTES = 512 * 1024 * 1024
 WORKERS = 2
 _START_SECONDS = 30.0
+_QUEUE_SECONDS = 15.0
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "TZ")
 _LENGTH = struct.Struct(">I")
 READY = b"ready"
 
@@ -37,8 +39,9 @@ class _Worker:
     """One child process. Not to be shared by threads at the same time."""
 
     def __init__(self) -> None:
-        # The child finds this package the way we did, whatever started us.
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        # The child finds this package the way we did, and learns nothing else: no password, no key.
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         command = f"from {__package__}.worker import serve; serve({MEMORY_BYTES})"
         self.process = subprocess.Popen(
             [sys.executable, "-c", command],
@@ -95,7 +98,7 @@ class _Pool:
             self._slots.put(None)
 
     def ask(self, request: bytes, seconds: float) -> bytes:
-        worker = self._slots.get()
+        worker = self._slots.get(timeout=_QUEUE_SECONDS)
         try:
             worker = worker or _Worker()
             return worker.ask(request, seconds)
@@ -133,6 +136,8 @@ def verify_bounded(
         return Report.from_json(_current_pool().ask(request, seconds))
     except _Stopped:
         reason = "The signature took too long to check, or needs too much memory."
+    except queue.Empty:
+        reason = "Too many signatures are being checked at this moment. Send it again."
     except Exception as error:  # noqa: BLE001 – no process to be had, or an answer that is none
         reason = f"The signature could not be checked ({type(error).__name__})."
     return Report(Indication.INDETERMINATE, Sub.GENERIC, (reason,))

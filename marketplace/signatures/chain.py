@@ -16,6 +16,7 @@ from pyhanko_certvalidator.name_trees import process_general_subtrees
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy, PKIXValidationParams
 
+from . import der
 from .algorithms import Strength
 from .report import Evidence, Finding, Policy, Sub
 
@@ -71,7 +72,7 @@ class _Validator:
         self.anchors = [_anchor(certificate) for certificate in _certificates(policy.anchors)]
         if not self.anchors:
             raise Finding(Sub.NO_CERTIFICATE_CHAIN_FOUND, "No authority is trusted yet.")
-        self.intermediates = _above(signer, [*_certificates(policy.intermediates), *others])
+        self.intermediates = _above(signer, [*_certificates(policy.intermediates), *filter(_readable, others)])
         self.crls, self.ocsps = _revocation(evidence)
         self.strength = Strength(policy.min_rsa, policy.rsa_3072_from)
 
@@ -203,13 +204,20 @@ def _certificates(store: Iterable[bytes]) -> list[x509.Certificate]:
     found = []
     for encoded in store:
         try:
-            certificate = x509.Certificate.load(encoded, strict=True)
-            # Reading lazily, asn1crypto would find a broken one only in the middle of the path.
-            if all((certificate.subject.hashable, certificate.issuer.hashable, certificate.public_key.algorithm)):
-                found.append(certificate)
-        except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more
+            der.check(encoded)
+        except der.DerError:
             continue
-    return found
+        found.append(x509.Certificate.load(encoded))
+    return [certificate for certificate in found if _readable(certificate)]
+
+
+def _readable(certificate: x509.Certificate) -> bool:
+    """Whether the parts that path building looks at can be read. asn1crypto is lazy: it would fail midway."""
+    try:
+        certificate.ca  # noqa: B018 – reading it is the test
+        return all((certificate.subject.hashable, certificate.issuer.hashable, certificate.public_key.algorithm))
+    except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more
+        return False
 
 
 def _revocation(evidence: Evidence) -> tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]]:

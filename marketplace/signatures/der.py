@@ -76,7 +76,9 @@ def _check_universal(number: int, constructed: bool, encoded: bytes, start: int,
     elif number == _NULL:
         wrong = size != 0
     elif number == _BIT_STRING:
-        wrong = size == 0 or encoded[start] > 7 or (size == 1 and encoded[start] != 0)
+        unused = encoded[start] if size else 8
+        # Bits that are not used are zero, or two encodings would be one value.
+        wrong = unused > 7 or bool(encoded[end - 1] & ((1 << unused) - 1) if size > 1 else unused)
     elif number == _OID:
         wrong = size == 0 or bool(encoded[end - 1] & 0x80)
     else:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 # Importing asn1crypto.tsp teaches asn1crypto.cms the attribute signing_certificate_v2.
-from asn1crypto import cms, core, tsp, x509
+from asn1crypto import algos, cms, core, tsp, x509
 
 from . import der
 from .report import Finding, Signer, Sub
@@ -42,6 +42,7 @@ class Admitted:
     signer_info: cms.SignerInfo
     certificates: tuple[x509.Certificate, ...]
     digest_algorithm: str
+    scheme: algos.SignedDigestAlgorithm
     message_digest: bytes
     signing_time: datetime
     certificate_reference: tsp.ESSCertIDv2
@@ -60,6 +61,15 @@ def admit(signature: bytes) -> Admitted:
 
 def signer_certificate(admitted: Admitted) -> x509.Certificate:
     """The certificate that the signature names and pins by its hash. Raises `Finding`."""
+    try:
+        return _signer_certificate(admitted)
+    except Finding:
+        raise
+    except Exception as error:
+        raise _format("A certificate in the signature cannot be read.") from error
+
+
+def _signer_certificate(admitted: Admitted) -> x509.Certificate:
     sid = admitted.signer_info["sid"]
     named = [certificate for certificate in admitted.certificates if _names(sid, certificate)]
     if not named:
@@ -154,6 +164,7 @@ def _admit(signature: bytes) -> Admitted:
         signer_info=signer_info,
         certificates=certificates,
         digest_algorithm=_digest_algorithm(signed_data, signer_info),
+        scheme=_scheme(signer_info),
         message_digest=values["message_digest"].native,
         signing_time=_signing_time(values["signing_time"]),
         certificate_reference=values["signing_certificate_v2"]["certs"][0],
@@ -211,6 +222,13 @@ def _digest_algorithm(signed_data: cms.SignedData, signer_info: cms.SignerInfo) 
     if name not in declared or len(declared) != 1:
         raise _format("The signature does not agree with itself about its hash function.")
     return name
+
+
+def _scheme(signer_info: cms.SignerInfo) -> algos.SignedDigestAlgorithm:
+    scheme = signer_info["signature_algorithm"]
+    if not (scheme["algorithm"].native and signer_info["signature"].native):
+        raise _format("The signature has no value.")
+    return scheme
 
 
 def _signing_time(value: cms.Time) -> datetime:

@@ -66,10 +66,9 @@ def verify(
 def _weakness(admitted: gate.Admitted, certificate: x509.Certificate, policy: Policy, at: datetime) -> Finding | None:
     """Too weak a key or hash function. Kept until the values are checked: a wrong hash is the graver verdict."""
     strength = Strength(policy.min_rsa, policy.rsa_3072_from)
-    info = admitted.signer_info
-    scheme = info["signature_algorithm"]
+    scheme = admitted.scheme
     for answer in (
-        strength.digest_algorithm_allowed(info["digest_algorithm"], at),
+        strength.digest_algorithm_allowed(admitted.signer_info["digest_algorithm"], at),
         strength.signature_algorithm_allowed(scheme, at, certificate.public_key),
     ):
         if not answer:

@@ -102,6 +102,29 @@ def test_workers_memory_is_limited(pool: bounded._Pool, policy: Policy, evidence
     assert int(line.split()[3]) < 4 * 1024**3
 
 
+def test_worker_knows_no_secret_of_the_parents(
+    pool: bounded._Pool, policy: Policy, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENLOT_KEYS", "secret")
+
+    verify_bounded(b"garbage", PAYLOAD, policy, AT, evidence, seconds=PATIENT)
+
+    with open(f"/proc/{_workers(pool)[0]}/environ", "rb") as environment:
+        assert b"OPENLOT" not in environment.read()
+
+
+def test_full_queue_is_a_verdict(pool: bounded._Pool, policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "_QUEUE_SECONDS", 0.01)
+    taken = [pool._slots.get() for _ in range(bounded.WORKERS)]
+
+    report = verify_bounded(b"garbage", PAYLOAD, policy, AT, seconds=PATIENT)
+
+    assert report.sub_indication == Sub.GENERIC
+    assert "Too many" in report.reasons[0]
+    for slot in taken:
+        pool._slots.put(slot)
+
+
 def test_many_threads_share_few_workers(
     pool: bounded._Pool, policy: Policy, evidence: Evidence, signer: Credential
 ) -> None:
