@@ -21,6 +21,7 @@ from procurement.queries import auctions as rooms
 from procurement.rules.auction.base import Bid, Decision, Refused, Room
 from procurement.rules.auction.english import decide
 from procurement.rules.auction.log import Event, EventKind, Hall, bid_detail
+from procurement.rules.auction.views import tells_allowed
 from procurement.services import auction_log
 from procurement.services.auction_log import Written
 
@@ -42,12 +43,14 @@ class Answer:
     """What became of a bid, on disk before it is told. `number` is the event of an accepted one; `repeated`: it was
     there already.
 
-    `allowed_amount` is not for everybody's eyes: `rules.auction.views.tells_allowed` says when the bidder may be told.
+    `allowed_amount` is what would have been admitted, None also where the bidder may not be told. Amounts are plain
+    strings in the currency's minor unit.
     """
 
     code: str | None
     number: int | None = None
-    allowed_amount: Decimal | None = None
+    amount: str | None = None
+    allowed_amount: str | None = None
     ends_at: datetime | None = None
     repeated: bool = False
 
@@ -147,12 +150,11 @@ class _Batch:
             written, amount = before
             if amount != bid.amount:
                 return Answer(KEY_REUSED, ends_at=hall.room.ends_at)
-            return Answer(None, written, ends_at=hall.room.ends_at, repeated=True)
+            return Answer(None, written, hall.rules.plain(amount), ends_at=hall.room.ends_at, repeated=True)
         if (bid.participant, bid.person) not in self._members:
             return Answer(Refused.NOT_A_PARTICIPANT, ends_at=hall.room.ends_at)
         decision, after = decide(hall.room, Bid(rooms.bidder(bid.participant), bid.amount, bid.received_at))
-        number = self._accept(hall, bid, after) if decision.accepted else None
-        return _answer(decision, number)
+        return answer_of(hall, decision, self._accept(hall, bid, after) if decision.accepted else None)
 
     def _accept(self, hall: Hall, bid: WaitingBid, after: Room) -> int:
         bidder = rooms.bidder(bid.participant)
@@ -183,8 +185,22 @@ class _Batch:
         auction_log.notify({lot: self.halls[lot].number for lot in self._touched})
 
 
-def _answer(decision: Decision, number: int | None) -> Answer:
-    return Answer(decision.code, number, decision.allowed_amount, decision.ends_at)
+def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answer:
+    """The decision in the words of the room, with no more than the bidder may be told."""
+    rules, allowed = hall.rules, decision.allowed_amount
+    told = allowed is not None and tells_allowed(rules.reference, rules.shown)
+    return Answer(
+        code=decision.code,
+        number=number,
+        amount=rules.plain(decision.bid.amount) if decision.accepted else None,
+        allowed_amount=rules.plain(allowed) if told and allowed is not None else None,
+        ends_at=decision.ends_at,
+    )
+
+
+def is_live_member(lot: int, participant: int, person: int) -> bool:
+    """Whether the person may still see the lot's auction from that seat."""
+    return bool(_rows(_LIVE_MEMBERS, [participant], [person], [lot], OrganisationStatus.REGISTERED.value))
 
 
 def _written_before(waiting: Sequence[WaitingBid]) -> dict[tuple[int, str], tuple[int, Decimal]]:

@@ -60,14 +60,14 @@ def bidder_view(room: Room, bidder: str, shown: Shown) -> BidderView:
         own_rank=rank,
         leading=leading,
         best_amount=best,
-        allowed_amount=english.allowed_amount(room, bidder) if tells_allowed(room, shown) else None,
+        allowed_amount=english.allowed_amount(room, bidder) if tells_allowed(room.terms.reference, shown) else None,
     )
 
 
-def tells_allowed(room: Room, shown: Shown) -> bool:
+def tells_allowed(reference: Reference, shown: Shown) -> bool:
     """Whether the bidder may be told which amount would be admitted: by the leader's reference it is the leader's
     price."""
-    return shown.price or room.terms.reference is Reference.OWN
+    return shown.price or reference is Reference.OWN
 
 
 def observer_view(room: Room, labels: dict[str, str]) -> tuple[Row, ...]:

@@ -34,7 +34,7 @@ def test_a_batch_is_decided_in_the_order_of_receipt_and_answered_in_its_own():
     answers = Desk().decide([b.bid("95.00", later(20)), a.bid("96.00", later(10)), a.bid("95.00", later(30))])
     assert codes(answers) == [None, None, "step_not_met"]
     assert [answer.number for answer in answers] == [4, 3, None]
-    assert answers[2].allowed_amount == D("94.00")
+    assert answers[2].allowed_amount == "94.00"
     auction.refresh_from_db()
     b.participant.refresh_from_db()
     assert (b.participant.standing_amount, b.participant.standing_at) == (D("95.00"), later(20))

@@ -1,0 +1,247 @@
+"""The gateway of live auctions: bids in, streams out, over bare ASGI. Run by
+`granian --interface asgi procurement.auction.gateway:application`; docs/procedures/live-auction.md says what it speaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.config.settings")
+django.setup()
+
+# Models can be imported only now.
+from marketplace.shared import clock  # noqa: E402
+from marketplace.shared.money import parse_decimal  # noqa: E402
+from procurement.auction import tokens  # noqa: E402
+from procurement.auction.asgi import (  # noqa: E402
+    PREFLIGHT,
+    Headers,
+    Receive,
+    Refuse,
+    Request,
+    Scope,
+    Send,
+    cors,
+    refuse,
+)
+from procurement.auction.feeds import Feeds, heartbeat  # noqa: E402
+from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
+from procurement.auction.room import Answer, WaitingBid, answer_of, is_live_member  # noqa: E402
+from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
+from procurement.queries import auctions as rooms  # noqa: E402
+from procurement.rules.auction.base import Bid, Refused  # noqa: E402
+from procurement.rules.auction.english import decide, hopeless  # noqa: E402
+from procurement.rules.auction.log import iso  # noqa: E402
+
+_MOST_BODY = 2048
+_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_LOT_PATH = re.compile(r"/live/lots/(\d{1,18})/(bids|events)")
+# What a stale room may refuse: it can only have got harder since.
+_CERTAIN = {Refused.STEP_NOT_MET, Refused.LIMIT_NOT_MET, Refused.NO_ROOM_LEFT, Refused.TOO_LARGE, Refused.NOT_POSITIVE}
+
+
+class Gateway:
+    """One process's gateway. Starts its tasks with the first request where the server knows no lifespan."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            self._start()
+            await self._answer(Request(scope, receive, send))
+
+    async def aclose(self) -> None:
+        """Stop: streams end, what is being decided is decided and told."""
+        if not self._tasks:
+            return
+        self.feeds.close_streams()
+        with contextlib.suppress(TimeoutError):
+            await self.intake.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self.feeds.aclose()
+        await self.intake.aclose()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.aclose()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def _start(self) -> None:
+        if self._tasks:
+            return
+        self.intake, self.feeds = Intake(), Feeds()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(run) for run in (self.intake.run(), self.feeds.listen(), self.feeds.beat())]
+
+    async def _answer(self, request: Request) -> None:
+        allowed: Headers = []
+        try:
+            allowed = cors(request)
+            await self._route(request, allowed)
+        except Refuse as refused:
+            await request.problem(refused.why, allowed)
+
+    async def _route(self, request: Request, allowed: Headers) -> None:
+        if request.method == "OPTIONS":
+            headers: Headers = [*allowed, *PREFLIGHT]
+            await request.send({"type": "http.response.start", "status": 204, "headers": headers})
+            await request.send({"type": "http.response.body", "body": b""})
+        elif request.path == "/live/time":
+            await request.answer(200, {"now": iso(clock.now())}, extra=allowed)
+        elif request.path in ("/live/healthz", "/healthz"):
+            ready = self.feeds.listening.is_set()
+            content = {"status": "ready"} if ready else {"status": "unavailable", "reason": "the database is away"}
+            await request.answer(200 if ready else 503, content, extra=allowed)
+        elif found := _LOT_PATH.fullmatch(request.path):
+            await self._lot(request, int(found[1]), found[2], allowed)
+        else:
+            raise refuse("not_found")
+
+    async def _lot(self, request: Request, lot: int, what: str, allowed: Headers) -> None:
+        if request.method != ("POST" if what == "bids" else "GET"):
+            raise refuse("method_not_allowed")
+        try:
+            ticket = tokens.read(request.bearer)
+        except TicketRefused:
+            raise refuse("ticket_refused") from None
+        if ticket.lot != lot:
+            raise refuse("ticket_refused")
+        await (self._bid if what == "bids" else self._stream)(request, ticket, allowed)
+
+    # Bids ----------------------------------------------------------------------------------------------------------
+
+    async def _bid(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
+        if ticket.participant is None or not ticket.may_bid:
+            raise refuse("bidding_role_missing")
+        body = await request.body(_MOST_BODY)
+        # The stamp: when the whole bid was here, before anything else takes time.
+        bid = _parsed(body, ticket, ticket.participant, clock.now())
+        answer = self._at_once(bid)
+        if answer is None:
+            try:
+                answer = await self.intake.submit(bid)
+            except TooBusy:
+                raise refuse("too_busy") from None
+            except NotRecorded:
+                raise refuse("not_recorded") from None
+        if answer.code is not None:
+            raise refuse(answer.code, allowed_amount=answer.allowed_amount, received_at=iso(bid.received_at))
+        content = {
+            "accepted": True,
+            "number": answer.number,
+            "amount": answer.amount,
+            "received_at": iso(bid.received_at),
+            "ends_at": iso(answer.ends_at) if answer.ends_at else None,
+            "repeated": answer.repeated,
+        }
+        await request.answer(200 if answer.repeated else 201, content, extra=allowed)
+
+    def _at_once(self, bid: WaitingBid) -> Answer | None:
+        """The refusal of a bid that is hopeless by what is remembered here; None when only the room can tell."""
+        feed = self.feeds.get(bid.lot)
+        bidder = rooms.bidder(bid.participant)
+        if feed is None or feed.hall is None or (bidder, bid.key) in feed.keys:
+            return None
+        decision, _ = decide(feed.hall.room, Bid(bidder, bid.amount, bid.received_at))
+        certain = decision.code in _CERTAIN and hopeless(feed.hall.room, decision.bid)
+        return answer_of(feed.hall, decision) if certain else None
+
+    # Streams -------------------------------------------------------------------------------------------------------
+
+    async def _stream(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
+        viewer = None
+        if ticket.participant is not None:
+            viewer = rooms.bidder(ticket.participant)
+            seat = (ticket.lot, ticket.participant, ticket.person)
+            if not await self.feeds.in_thread(lambda: is_live_member(*seat)):
+                raise refuse(Refused.NOT_A_PARTICIPANT)
+        subscribed = await self.feeds.subscribe(ticket.lot, viewer, _last_event(request))
+        if subscribed is None:
+            raise refuse("no_auction")
+        feed, subscriber = subscribed
+        watching = asyncio.create_task(_closed(request, subscriber.close))
+        try:
+            headers: Headers = [
+                (b"content-type", b"text/event-stream; charset=utf-8"),
+                (b"cache-control", b"no-store"),
+                (b"x-accel-buffering", b"no"),
+                *allowed,
+            ]
+            await request.send({"type": "http.response.start", "status": 200, "headers": headers})
+            await _send_part(request, b"retry: 1000\n" + heartbeat())
+            while not subscriber.closed:
+                subscriber.news.clear()
+                if frame := feed.frame(subscriber):
+                    await _send_part(request, frame)
+                elif subscriber.beat:
+                    await _send_part(request, heartbeat())
+                subscriber.beat = False
+                await subscriber.news.wait()
+            await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+        except OSError:
+            pass  # the viewer has gone; it comes back with its Last-Event-ID
+        finally:
+            watching.cancel()
+            self.feeds.leave(ticket.lot, feed, subscriber)
+
+
+def _parsed(body: bytes, ticket: Ticket, participant: int, received_at: datetime) -> WaitingBid:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        raise refuse("not_json") from None
+    if not isinstance(content, dict):
+        raise refuse("not_json")
+    key = content.get("idempotency_key")
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise refuse("key_malformed", field="idempotency_key")
+    amount = _amount(content.get("amount"))
+    return WaitingBid(ticket.lot, participant, ticket.person, amount, key, received_at)
+
+
+def _amount(value: Any) -> Decimal:
+    if not isinstance(value, str):  # a JSON number has already been through a float
+        raise refuse("amount_not_a_number", field="amount")
+    try:
+        return parse_decimal(value)
+    except ValueError:
+        raise refuse("amount_not_a_number", field="amount") from None
+
+
+def _last_event(request: Request) -> int:
+    value = request.headers.get("last-event-id", "")
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else 0
+
+
+async def _closed(request: Request, close: Any) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    close()
+
+
+async def _send_part(request: Request, part: bytes) -> None:
+    await request.send({"type": "http.response.body", "body": part, "more_body": True})
+
+
+application = Gateway()

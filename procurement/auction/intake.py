@@ -1,0 +1,131 @@
+"""Between the event loop and the room: bids wait here while the batch before them is being committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import InterfaceError, OperationalError, connection
+
+from procurement.auction.room import Answer, Desk, WaitingBid
+from procurement.rules.auction.base import Refused
+
+log = logging.getLogger(__name__)
+
+_MOST_WAITING = 20_000
+_BATCH = 500
+# A bid that came just after the end is looked at again for so long: an earlier one, in the queue of another process,
+# may still move the end.
+_SECOND_LOOK = timedelta(milliseconds=500)
+_LOOKS = 5
+_LOOK_EVERY_S = 0.1
+_LONGEST_DRAIN_S = 5.0
+
+
+@dataclass
+class _Waiting:
+    bid: WaitingBid
+    answer: asyncio.Future[Answer]
+    looks: int = 0
+
+
+class TooBusy(Exception):
+    """The queue is full: better told at once than answered late."""
+
+
+class NotRecorded(Exception):
+    """The bid is not in the log, or nobody knows. Sent again under the same key it counts once."""
+
+
+class Intake:
+    """The queue of one process, and the one thread that decides its batches on one connection."""
+
+    def __init__(self) -> None:
+        self._desk = Desk()
+        self._waiting: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="room")
+
+    async def submit(self, bid: WaitingBid) -> Answer:
+        """What became of the bid, once it is on disk. Raises TooBusy or NotRecorded."""
+        if len(self._waiting) >= _MOST_WAITING:
+            raise TooBusy
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue(_Waiting(bid, answer))
+        return await answer
+
+    async def run(self) -> None:
+        """Decide batch after batch, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._arrived.wait()
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            if not self._waiting:
+                self._arrived.clear()
+            answers = await loop.run_in_executor(self._thread, self._decided, [entry.bid for entry in batch])
+            for entry, answer in zip(batch, answers, strict=True):
+                self._tell(entry, answer)
+            if not self._waiting:
+                self._idle.set()
+
+    async def drain(self) -> None:
+        """Wait until all that came in is decided and told, while `run` still runs."""
+        async with asyncio.timeout(_LONGEST_DRAIN_S):
+            await self._idle.wait()
+
+    async def aclose(self) -> None:
+        """Give the connection back. `run` has ended."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: connection.close())
+        self._thread.shutdown()
+
+    def _queue(self, entry: _Waiting) -> None:
+        self._waiting.append(entry)
+        self._arrived.set()
+        self._idle.clear()
+
+    def _tell(self, entry: _Waiting, answer: Answer | None) -> None:
+        if entry.answer.done():  # whoever sent it has gone
+            return
+        if answer is None:
+            entry.answer.set_exception(NotRecorded())
+        elif _just_late(entry.bid, answer) and entry.looks < _LOOKS:
+            entry.looks += 1
+            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._queue, entry)
+        else:
+            entry.answer.set_result(answer)
+
+    def _decided(self, bids: Sequence[WaitingBid]) -> Sequence[Answer | None]:
+        """In the room's thread. Where a batch of several lots fails, each is tried alone: one bad lot stops no
+        other."""
+        try:
+            return self._desk.decide(bids)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("A batch of %s bids could not be committed: %s", len(bids), error)
+            connection.close()
+            return [None] * len(bids)
+        except Exception:
+            log.exception("A batch of %s bids failed", len(bids))
+            lots = {bid.lot for bid in bids}
+            return [None] * len(bids) if len(lots) == 1 else self._decided_apart(bids, lots)
+
+    def _decided_apart(self, bids: Sequence[WaitingBid], lots: set[int]) -> list[Answer | None]:
+        answers: list[Answer | None] = [None] * len(bids)
+        for lot in sorted(lots):
+            places = [place for place, bid in enumerate(bids) if bid.lot == lot]
+            for place, answer in zip(places, self._decided([bids[place] for place in places]), strict=True):
+                answers[place] = answer
+        return answers
+
+
+def _just_late(bid: WaitingBid, answer: Answer) -> bool:
+    return (
+        answer.code == Refused.OVER
+        and answer.ends_at is not None
+        and answer.ends_at <= bid.received_at < answer.ends_at + _SECOND_LOOK
+    )

@@ -1,0 +1,71 @@
+"""Why the gateway refuses, in a sentence: one for every code of the rules and of the gateway itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+
+from marketplace.shared.errors import Sentence
+from procurement.rules.auction.base import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP status, a stable code and a sentence; `members` are added to the problem document."""
+
+    status: int
+    code: str
+    sentence: Sentence
+    members: Mapping[str, Any]
+
+    def problem(self) -> dict[str, Any]:
+        """The problem document (RFC 9457)."""
+        sentence = str(self.sentence)
+        return {
+            "type": f"urn:openlot:problem:{self.code}",
+            "title": sentence,
+            "status": self.status,
+            "code": self.code,
+            "detail": sentence,
+            **self.members,
+        }
+
+
+_SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
+    Refused.NOT_STARTED: (409, _("The auction has not started yet.")),
+    Refused.OVER: (409, _("The auction was over when your bid arrived.")),
+    Refused.PAUSED: (409, _("The auction is paused. The time lost will be given back.")),
+    Refused.CANCELLED: (409, _("The auction was cancelled.")),
+    Refused.NOT_A_PARTICIPANT: (403, _("You do not take part in this auction.")),
+    Refused.WRONG_ACTION: (409, _("This is not done in an auction of this kind.")),
+    Refused.ALREADY_LEADING: (409, _("Yours is the best bid already. You cannot bid against yourself.")),
+    Refused.NOT_POSITIVE: (422, _("A bid is above zero.")),
+    Refused.TOO_PRECISE: (422, _("The amount has more decimal places than the currency.")),
+    Refused.TOO_LARGE: (422, _("The amount is too large.")),
+    Refused.LIMIT_NOT_MET: (409, _("The bid does not meet the limit price.")),
+    Refused.STEP_NOT_MET: (409, _("The bid does not improve the price by the step.")),
+    Refused.NO_ROOM_LEFT: (409, _("No better bid is possible any more.")),
+    "no_auction": (404, _("There is nothing here, or it is not yours to see.")),
+    "not_found": (404, _("There is nothing here, or it is not yours to see.")),
+    "idempotency_key_reused": (409, _("This key was already used for another amount.")),
+    "ticket_refused": (401, _("Your ticket to the auction is not valid any more. Load the page again.")),
+    "bidding_role_missing": (403, _("Your role does not allow bidding.")),
+    "origin_not_allowed": (403, _("This site may not use the gateway.")),
+    "method_not_allowed": (405, _("This address does not take that method.")),
+    "body_too_large": (413, _("The request is too large for a bid.")),
+    "body_incomplete": (400, _("The request ended before the bid was complete.")),
+    "not_json": (422, _("The bid is not a JSON object.")),
+    "amount_not_a_number": (422, _("The amount is not a number. Write it like 1234.50.")),
+    "key_malformed": (422, _("The idempotency key is 8 to 64 letters, digits, hyphens or underscores.")),
+    "not_recorded": (503, _("Your bid could not be recorded just now. Send it again; it counts once.")),
+    "too_busy": (503, _("Too many bids are waiting. Send it again in a moment; it counts once.")),
+}
+
+
+def refusal(code: str, **members: Any) -> Refusal:
+    """The refusal of that code."""
+    status, sentence = _SENTENCES[code]
+    return Refusal(status, str(code), sentence, {name: value for name, value in members.items() if value is not None})
