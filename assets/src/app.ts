@@ -5,7 +5,7 @@ import { drafts, focusErrors, leaveGuards, restoreRefused, submitGuards, watchLe
 import { dialogs, menuButton, menus } from "./app/menus";
 import { dismissals, requestErrors } from "./app/notes";
 import { priceTables } from "./app/prices";
-import { columnChoices, rowKeys } from "./app/tables";
+import { columnChoices, rowKeys, stickyHeads } from "./app/tables";
 import { themeSwitches } from "./app/theme";
 import { countdowns, localTimes, startClock } from "./app/times";
 import { readPageTime, watchForSleep } from "./lib/clock";
@@ -26,6 +26,7 @@ function enhance(root: ParentNode): void {
   drafts(root);
   priceTables(root);
   columnChoices(root);
+  stickyHeads(root);
 }
 
 readPageTime();

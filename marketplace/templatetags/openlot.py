@@ -131,17 +131,19 @@ def when(
     reader_zone = _reader_zone(context)
     shown = moment.astimezone(zone_of(tz) or reader_zone)
     reader = moment.astimezone(reader_zone)
-    # UTC means that nobody chose a zone: the browser's own then stands beside it.
-    browser = reader_zone.key == "UTC" and not compact
+    # UTC means that nobody chose a zone: the browser's own then stands beside the tender's.
+    nobody_chose = reader_zone.key == "UTC"
     return {
         "moment": moment,
         "iso": _iso(moment),
         "offset": formats.offset_minutes(shown),
         "text": formats.moment_text(shown, seconds),
         "zone": formats.offset(shown) if compact else formats.zone_label(shown),
-        "reader": "" if browser or reader.utcoffset() == shown.utcoffset() else formats.moment_text(reader, seconds),
+        "reader": ""
+        if nobody_chose or reader.utcoffset() == shown.utcoffset()
+        else formats.moment_text(reader, seconds),
         "reader_zone": formats.zone_label(reader),
-        "browser": browser,
+        "browser": nobody_chose and not compact,
         "compact": compact,
     }
 

@@ -54,3 +54,20 @@ export function columnChoices(root: ParentNode): void {
     apply();
   }
 }
+
+/** A table that fits its frame need not scroll in it: its head can then stick to the top bar while the page scrolls. */
+const fitting = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const frame = target.closest<HTMLElement>(".table-scroll");
+    const table = frame?.querySelector("table");
+    if (!frame || !table || frame.classList.contains("table-tall")) continue;
+    const fits = table.scrollWidth <= frame.clientWidth + 1;
+    frame.classList.toggle("fits", fits);
+    if (fits) frame.removeAttribute("tabindex");
+    else frame.tabIndex = 0;
+  }
+});
+
+export function stickyHeads(root: ParentNode): void {
+  for (const frame of all(root, ".table-scroll")) if (once(frame, "fits")) fitting.observe(frame);
+}

@@ -66,21 +66,29 @@ export function countdowns(root: ParentNode): void {
   }
 }
 
+/** As the server writes it: "22 Nov 2026, 17:56 UTC+1". */
+function dayAndClock(moment: Date): string {
+  const format = new Intl.DateTimeFormat(language, {
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
+  const parts = Object.fromEntries(format.formatToParts(moment).map((part) => [part.type, part.value]));
+  const minutes = -moment.getTimezoneOffset();
+  const rest = Math.abs(minutes) % 60 ? `:${String(Math.abs(minutes) % 60).padStart(2, "0")}` : "";
+  const zone = minutes ? `UTC${minutes > 0 ? "+" : "−"}${Math.floor(Math.abs(minutes) / 60)}${rest}` : "UTC";
+  return `${parts.day} ${parts.month} ${parts.year}, ${parts.hour}:${parts.minute} ${zone}`;
+}
+
 /** Where a person has not chosen a zone, the browser's stands beside the tender's. */
 export function localTimes(root: ParentNode): void {
   for (const element of all(root, "[data-local-time]")) {
     const moment = new Date(element.dataset.localTime ?? "");
     if (Number.isNaN(moment.getTime()) || -moment.getTimezoneOffset() === Number(element.dataset.offset)) continue;
-    const text = new Intl.DateTimeFormat(language, {
-      day: "numeric",
-      month: "short",
-      year: "numeric",
-      hour: "2-digit",
-      minute: "2-digit",
-      hourCycle: "h23",
-      timeZoneName: "short",
-    }).format(moment);
-    element.textContent = `${element.dataset.words} ${text}`;
+    element.textContent = `${element.dataset.words} ${dayAndClock(moment)}`;
     element.hidden = false;
   }
 }

@@ -1,0 +1,105 @@
+/** The bidding as a step line: the best price, and one's own. What the lot does not show is not there. */
+import uPlot from "uplot";
+import { serverNow } from "../lib/clock";
+import { language } from "../lib/dom";
+import { say } from "../lib/words";
+import type { RoomEvent, RoomState } from "./room";
+
+type Row = [time: number, best: number | null, own: number | null];
+
+function cssColour(name: string): string {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const resolved = getComputedStyle(probe).color;
+  probe.remove();
+  return resolved;
+}
+
+export class BiddingChart {
+  private readonly rows: Row[] = [];
+  private plot: uPlot | null = null;
+  private best: number | null = null;
+  private own: number | null = null;
+  private start = 0;
+  private isOver = false;
+
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly observer: boolean,
+  ) {
+    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(element);
+    new MutationObserver(() => this.rebuild()).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
+  }
+
+  take(events: readonly RoomEvent[], state: RoomState): void {
+    this.start = Date.parse(state.starts_at) / 1000;
+    this.isOver = state.status === "ended" || state.status === "cancelled";
+    for (const event of events) {
+      // For drawing only: prices are compared and sent as exact decimals elsewhere.
+      const at = Math.max(Date.parse(event.at) / 1000, this.start);
+      if (event.kind === "scheduled") {
+        this.best = event.best ? Number(event.best) : null;
+        this.own = typeof event.own === "string" ? Number(event.own) : null;
+      } else if (event.kind === "bid" && event.amount) {
+        if (event.leads && state.shown !== "rank") this.best = Number(event.amount);
+        if (event.leads && this.observer) this.best = Number(event.amount);
+        if (event.own === true) this.own = Number(event.amount);
+      } else if (event.kind !== "ended") {
+        continue;
+      }
+      this.rows.push([at, this.best, this.own]);
+    }
+    this.draw();
+  }
+
+  draw(): void {
+    if (this.rows.length === 0) return;
+    const now = Math.max(serverNow() / 1000, this.start);
+    const last = this.rows.at(-1);
+    const rows = this.isOver || !last || last[0] >= now ? this.rows : [...this.rows, [now, this.best, this.own] as Row];
+    const series: uPlot.AlignedData = [rows.map((row) => row[0]), rows.map((row) => row[1]), ...(this.observer ? [] : [rows.map((row) => row[2])])];
+    if (this.plot) this.plot.setData(series);
+    else this.plot = new uPlot(this.options(), series, this.element);
+  }
+
+  private rebuild(): void {
+    this.plot?.destroy();
+    this.plot = null;
+    this.draw();
+  }
+
+  private size(): { width: number; height: number } {
+    return { width: this.element.clientWidth, height: Math.max(180, this.element.clientHeight) };
+  }
+
+  private options(): uPlot.Options {
+    const text = cssColour("--tblr-secondary-color");
+    const line = cssColour("--tblr-border-color-translucent");
+    const steps = uPlot.paths.stepped?.({ align: 1 });
+    const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+    const price = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+    const exact = new Intl.NumberFormat(language, { minimumFractionDigits: 2 });
+    const axis = { stroke: text, font: `13px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
+    const value = (_plot: uPlot, amount: number | null): string => (amount === null ? "—" : exact.format(amount));
+    return {
+      ...this.size(),
+      padding: [12, 16, 0, 0],
+      cursor: { points: { size: 7 }, drag: { x: false, y: false } },
+      legend: { live: true },
+      scales: { y: { range: (_plot, low, high) => [low - Math.max((high - low) * 0.12, 1), high + Math.max((high - low) * 0.12, 1)] } },
+      axes: [
+        { ...axis, values: (_plot, times) => times.map((time) => clock.format(time * 1000)), space: 90 },
+        { ...axis, values: (_plot, prices) => prices.map((one) => price.format(one)), size: 84 },
+      ],
+      series: [
+        { label: say("Time"), value: (_plot, time) => (time === null ? "—" : clock.format(time * 1000)) },
+        { label: say("Best price"), stroke: cssColour("--tblr-link-color"), width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 }, value },
+        ...(this.observer
+          ? []
+          : [{ label: say("Your price"), stroke: cssColour("--ol-amber"), width: 2, dash: [6, 4], paths: steps, points: { show: false }, value }]),
+      ],
+    };
+  }
+}

@@ -1,0 +1,181 @@
+"""Live auctions: the list, the live page with its ticket to the gateway, the operator's pause, and the log to check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from babel.numbers import get_currency_precision
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from marketplace.models import StaffRole
+from marketplace.permissions import actor_of
+from marketplace.queries import keyset
+from marketplace.shared import clock
+from marketplace.shared.errors import NotFound
+from marketplace.shared.money import Money
+from marketplace.web.gateway import gateway_origin
+from marketplace.web.parts import Crumb
+from procurement.auction import tokens
+from procurement.auction.projection import state, update
+from procurement.auction.replay import LogBroken, replay_lot
+from procurement.auction.tokens import Ticket
+from procurement.models import Auction, Lot
+from procurement.queries import auction_lists
+from procurement.queries import auctions as rooms
+from procurement.rules.auction.log import Event, Hall
+from procurement.rules.lifecycle import AuctionStatus
+from procurement.services import auctions as service
+
+_FIRST_OVER = ("-ends_at", "-pk")
+
+
+class PauseForm(forms.Form):
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=300, help_text=gettext_lazy("Everyone sees it."))
+
+
+@login_required
+@require_GET
+def auctions(request: HttpRequest) -> HttpResponse:
+    """The auctions of the organisation: what runs or comes, then what is over."""
+    actor = actor_of(request)
+    if actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR):
+        mine = auction_lists.all_of_platform()
+    elif actor.organisation is not None:
+        mine = auction_lists.of_organisation(actor.organisation.pk)
+    else:
+        raise NotFound
+    over = keyset.page(
+        auction_lists.over(mine),
+        _FIRST_OVER,
+        after=request.GET.get("after", ""),
+        before=request.GET.get("before", ""),
+        size=20,
+    )
+    context = {
+        "open_auctions": list(auction_lists.still_open(mine)[:100]),
+        "over": over.rows,
+        "next_url": f"?after={over.after}" if over.after else "",
+        "previous_url": f"?before={over.before}" if over.before else "",
+    }
+    return render(request, "procurement/auctions.html", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
+    """The live page: as the viewer's ticket allows, the room as it stands; the script goes on from there."""
+    found, auction, ticket, hall = _entered(request, number, lot)
+    viewer = _viewer(ticket)
+    now = clock.now()
+    room = state(hall, viewer, now)
+    context: dict[str, Any] = {
+        "lot": found,
+        "tender": found.tender,
+        "auction": auction,
+        "room": room,
+        "token": tokens.issue(ticket),
+        "may_bid": ticket.may_bid,
+        "is_observer": viewer is None,
+        "is_open": hall.room.status not in (AuctionStatus.ENDED, AuctionStatus.CANCELLED),
+        "gateway": gateway_origin(request),
+        "digits": get_currency_precision(auction.currency),
+        "step": Money(hall.rules.step, auction.currency),
+        "limit": Money(auction.start_price, auction.currency) if auction.start_price is not None else None,
+        "crumbs": _crumbs(found),
+        "can_pause": actor_of(request).is_a(StaffRole.OPERATOR),
+        "pause_form": PauseForm(),
+    }
+    return render(request, "procurement/auction.html", context)
+
+
+@login_required
+@require_POST
+def pause(request: HttpRequest, number: str, lot: int) -> HttpResponse:
+    """Stop the auction, or let it go on: an operator's, when the platform cannot serve everybody."""
+    found, auction, _ticket, _hall = _entered(request, number, lot)
+    actor, now = actor_of(request), clock.now()
+    if "resume" in request.POST:
+        service.resume(auction.pk, by=actor, at=now)
+        return redirect("auction", number, lot)
+    form = PauseForm(request.POST)
+    if form.is_valid():
+        service.pause(auction.pk, form.cleaned_data["reason"], by=actor, at=now)
+    else:
+        messages.error(request, _("Give the reason of the pause: everyone sees it."))
+    return redirect("auction", found.tender.number, found.number)
+
+
+@login_required
+@require_GET
+def replay(request: HttpRequest, number: str, lot: int) -> HttpResponse:
+    """The log recomputed from its first event to its last, each with its hash, as far as the viewer may see amounts."""
+    found, auction, ticket, hall = _entered(request, number, lot)
+    if hall.room.status is not AuctionStatus.ENDED:
+        return redirect("auction", number, lot)
+    events = list(rooms.events(auction.pk))
+    context: dict[str, Any] = {
+        "lot": found,
+        "tender": found.tender,
+        "auction": auction,
+        "room": state(hall, _viewer(ticket), clock.now()),
+        "rows": _rows(hall, events, _viewer(ticket)),
+        "crumbs": [*_crumbs(found), Crumb(_("Auction"), _url(found))],
+    }
+    try:
+        context["replay"] = replay_lot(found.pk)
+    except LogBroken as broken:
+        context["broken"] = broken
+    return render(request, "procurement/auction_replay.html", context)
+
+
+def _entered(request: HttpRequest, number: str, lot: int) -> tuple[Lot, Auction, Ticket, Hall]:
+    """The lot's auction for somebody who has business there; raises NotFound for everybody else."""
+    found = auction_lists.lot_of(number, lot)
+    if found is None:
+        raise NotFound
+    ticket = tokens.ticket_for(actor_of(request), found)
+    hall = rooms.hall(found.auction.pk)
+    if hall is None:
+        raise NotFound
+    return found, found.auction, ticket, hall
+
+
+def _viewer(ticket: Ticket) -> str | None:
+    return None if ticket.participant is None else rooms.bidder(ticket.participant)
+
+
+def _rows(hall: Hall, events: list[tuple[Event, str]], viewer: str | None) -> list[dict[str, Any]]:
+    """Every event with its hash; what the viewer may not see of it stays out."""
+    told = {
+        one["number"]: one for one in update(hall, [event for event, _head in events], viewer, clock.now())["events"]
+    }
+    return [
+        {
+            "number": event.number,
+            "kind": event.kind.value,
+            "at": event.at,
+            "label": hall.labels.get(event.bidder or "", "") if event.number in told else "",
+            "own": event.bidder is not None and event.bidder == viewer,
+            "amount": event.amount if event.number in told else None,
+            "hash": head,
+        }
+        for event, head in events
+    ]
+
+
+def _crumbs(lot: Lot) -> list[Crumb]:
+    return [Crumb(_("Auctions"), reverse("auctions")), Crumb(lot.tender.number, lot.tender.get_absolute_url())]
+
+
+def _url(lot: Lot) -> str:
+    return reverse("auction", args=[lot.tender.number, lot.number])
