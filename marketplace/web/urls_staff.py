@@ -1,8 +1,10 @@
 from django.urls import path
 
-from marketplace.web import tariff_desk
+from marketplace.web import accreditation, tariff_desk
 
 urlpatterns = [
+    path("accreditation/", accreditation.queue, name="accreditation_queue"),
+    path("accreditation/<int:accreditation_id>/", accreditation.decide, name="accreditation_decide"),
     path("tariffs/", tariff_desk.desk, name="tariff_desk"),
     path("tariffs/invoices/<int:invoice_id>/", tariff_desk.invoice, name="invoice_desk"),
     path("tariffs/subscriptions/", tariff_desk.subscriptions, name="subscription_desk"),

@@ -1,13 +1,11 @@
 """Taking a plan, its invoice, the payment, and what runs when."""
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from marketplace.models import (
     AuditRecord,
@@ -27,6 +25,7 @@ from marketplace.permissions import OrganisationNotActive, RoleMissing
 from marketplace.queries import tariffs as queries
 from marketplace.services import invoices, plans, tariffs
 from marketplace.shared.errors import Invalid, NotFound, StaleForm
+from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, OrganisationFactory, PlanFactory, SubscriptionFactory, member, staff
 
 DAY = timedelta(days=1)
@@ -354,27 +353,6 @@ class TestPlans:
 
 def vars_of(terms: plans.Terms) -> dict[str, Any]:
     return {name: getattr(terms, name) for name in plans.Terms.__dataclass_fields__}
-
-
-def at_the_same_time(*calls: Callable[[], object]) -> list[object]:
-    """What each call answered or raised, all begun at one moment, each in its own connection."""
-    barrier, answers = threading.Barrier(len(calls)), [None] * len(calls)  # type: list[object]
-
-    def run(number: int, call: Callable[[], object]) -> None:
-        try:
-            barrier.wait(10)
-            answers[number] = call()
-        except Exception as error:  # noqa: BLE001  an answer too
-            answers[number] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(number, call)) for number, call in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return answers
 
 
 @pytest.mark.django_db(transaction=True)
