@@ -91,7 +91,7 @@ def edit(contract_id: int, text: str, version: int, *, by: Actor, at: datetime) 
     permissions.require_contract_officer(by, contract)
     if contract.status != ContractStatus.DRAFT:
         raise ContractNotEditable(state=contract.get_status_display())
-    tidy = text.replace("\r\n", "\n").strip() + "\n"
+    tidy = _tidy(text)
     if not tidy.strip() or len(tidy) > TEXT_LENGTH:
         raise ContractTextUnfit(field="text", most=TEXT_LENGTH)
     if tidy == contract.text:
@@ -230,7 +230,7 @@ def _locked(contract_id: int) -> Contract:
 def _text(award: Award, lot: Lot, tender: Tender) -> str:
     prices = list(BidPrice.objects.filter(bid=award.bid).select_related("item"))
     table_total = sum((price.amount for price in prices), award.amount * 0)
-    return render_to_string(
+    text = render_to_string(
         "procurement/contract_text.txt",
         {
             "tender": tender,
@@ -244,6 +244,11 @@ def _text(award: Award, lot: Lot, tender: Tender) -> str:
             "reduced": table_total != award.amount,
         },
     )
+    return _tidy(text)
+
+
+def _tidy(text: str) -> str:
+    return text.replace("\r\n", "\n").strip() + "\n"
 
 
 def _party(organisation: Organisation) -> dict[str, object]:

@@ -10,8 +10,8 @@ from django.core.files.base import ContentFile
 
 from marketplace.models import Organisation
 from marketplace.permissions import Actor
-from procurement.models import Bid, Lot, Tender
-from procurement.services import bid_drafts, bids, lot_keys
+from procurement.models import Award, Bid, Contract, Lot, Tender
+from procurement.services import awards, bid_drafts, bids, evaluation, lot_keys, opening
 from tests.factories.marketplace import NOON, accredited_supplier, member
 from tests.factories.procurement import published_tender
 from tests.factories.signatures import signed
@@ -56,3 +56,30 @@ def send(bid: Bid, *, by: Actor, at: datetime = NOON) -> Bid:
     """Sign and submit the draft as it stands."""
     request = bids.prepare_submission(bid.pk, by=by, at=at)
     return bids.submit(request.pk, signed(request), idempotency_key=f"send-{request.pk}", by=by, at=at).bid
+
+
+def opened_lot(*price_tables: Sequence[str], admit: bool = True, **fields: Any) -> Lot:
+    """The lot of an opened tender with a sent bid for each price table (two items); all admitted unless told not."""
+    lot = tender_taking_bids(**fields).lots.get()
+    for place, prices in enumerate(price_tables):
+        sent_bid(lot, prices, at=NOON + timedelta(minutes=place))
+    opening.open_tender(lot.tender_id, LATER)
+    if admit:
+        evaluation.admit_all(lot.pk, by=member(lot.tender.buyer), at=LATER)
+    return Lot.objects.select_related("tender__buyer").get(pk=lot.pk)
+
+
+def awarded(lot: Lot, *, by: Actor | None = None, at: datetime = LATER) -> Award:
+    """The lot awarded to its best-ranked bid under a signature that passes."""
+    by = by or member(lot.tender.buyer)
+    best = Bid.objects.filter(lot=lot, rank=1).get()
+    request = awards.propose(lot.pk, best.pk, "", by=by, at=at)
+    return awards.decide(request.pk, signed(request), idempotency_key=f"award-{request.pk}", by=by, at=at)
+
+
+def contracted(lot: Lot) -> Contract:
+    """The contract of the lot's award, drafted after the standstill."""
+    award = awarded(lot)
+    assert award.standstill_ends_at is not None
+    awards.end_standstill(lot.pk, award.standstill_ends_at)
+    return Contract.objects.get(award=award)
