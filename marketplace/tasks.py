@@ -1,4 +1,4 @@
-"""Work that may be late by seconds: mail, and the daily sweep. Nothing is enforced by one of these having run."""
+"""Work that may be late by seconds: mail, and the hourly sweep. Nothing is enforced by one of these having run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from marketplace.models import Heartbeat, IdempotencyKey
-from marketplace.services import files
+from marketplace.services import accreditations, files, tariffs
 from marketplace.shared import clock
 
 # A double click comes within seconds; a month covers every form that was left open.
@@ -28,8 +28,10 @@ def send_mail(to: str, subject: str, text: str) -> None:
 
 @shared_task(name="marketplace.tasks.expire")
 def expire() -> None:
-    """Sweep what nobody needs any more: stored bytes without a row, keys of submissions long done."""
+    """The sweep: say what ends soon; drop stored bytes without a row and keys of submissions long done."""
     now = clock.now()
+    accreditations.remind(at=now)
+    tariffs.remind(at=now)
     files.remove_orphans(at=now)
     IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
 

@@ -11,6 +11,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 _SECONDS_BETWEEN_BEATS = 20
+# Several workers sweep one after the other; the second finds nothing to do.
+_SECONDS_BETWEEN_SWEEPS = 3600
 
 
 class Beats(bootsteps.StartStopStep):
@@ -24,6 +26,8 @@ class Beats(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         beat = ("marketplace.tasks.beat",)
         parent.timer.call_repeatedly(_SECONDS_BETWEEN_BEATS, app.send_task, beat, {"expires": _SECONDS_BETWEEN_BEATS})
+        sweep = ("marketplace.tasks.expire",)
+        parent.timer.call_repeatedly(_SECONDS_BETWEEN_SWEEPS, app.send_task, sweep, {"expires": _SECONDS_BETWEEN_SWEEPS})
 
 
 app.steps["worker"].add(Beats)
