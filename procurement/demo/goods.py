@@ -62,16 +62,16 @@ LINES: tuple[Line, ...] = (
         "Photocopier paper",
         4,
         "Copier paper, {quarter}; Paper and envelopes for {place}",
-        "Copier paper A4, 80 g/m², 500 sheets|PK|4.35|4000; Copier paper A3, 80 g/m², 500 sheets|PK|9.10|400; "
-        "Envelopes DIN long, window, 1,000 pieces|BX|21.40|120",
+        "Copier paper A4, 80 g/m², 500 sheets|NMP|4.35|4000; Copier paper A3, 80 g/m², 500 sheets|NMP|9.10|400; "
+        "Envelopes DIN long, window, 1,000 pieces|XBX|21.40|120",
     ),
     _line(
         "44316000",
         "Ironmongery and fasteners",
         6,
         "Fasteners for assembly, {quarter}; Bolts and nuts, stainless; Fixing material for {place}",
-        "Hexagon bolt M12 × 60, A2, 100 pieces|BX|38.20|300; Hexagon nut M12, A2, 200 pieces|BX|19.90|300; "
-        "Washer M12, A2, 500 pieces|BX|14.75|200; Threaded rod M16, 1 m, 8.8|H87|6.85|800; "
+        "Hexagon bolt M12 × 60, A2, 100 pieces|XBX|38.20|300; Hexagon nut M12, A2, 200 pieces|XBX|19.90|300; "
+        "Washer M12, A2, 500 pieces|XBX|14.75|200; Threaded rod M16, 1 m, 8.8|H87|6.85|800; "
         "Heavy-duty anchor M16 × 145|H87|5.40|1500",
     ),
     _line(
@@ -111,7 +111,7 @@ LINES: tuple[Line, ...] = (
         "Protective gear",
         4,
         "Personal protective equipment, {quarter}; Gloves and masks for {place}",
-        "Nitrile gloves, 100 pieces|BX|7.80|2500; Respirator FFP2, 20 pieces|BX|11.20|900; "
+        "Nitrile gloves, 100 pieces|XBX|7.80|2500; Respirator FFP2, 20 pieces|XBX|11.20|900; "
         "Safety helmet EN 397|H87|18.40|200; "
         "Safety goggles, anti-fog|H87|9.30|400; Hearing protection, 28 dB|H87|15.90|220",
     ),
@@ -177,15 +177,15 @@ LINES: tuple[Line, ...] = (
         5,
         "Process chemicals, {quarter}; Solvents and acids for {place}",
         "Sodium hydroxide 50 %, bulk|TNE|412.00|120; Hydrochloric acid 31 %, IBC|TNE|238.00|60; "
-        "Isopropanol, technical, drum 200 l|DR|348.00|90; "
-        "Citric acid, 25 kg bag|BG|41.00|600",
+        "Isopropanol, technical, drum 200 l|XDR|348.00|90; "
+        "Citric acid, 25 kg bag|XBG|41.00|600",
     ),
     _line(
         "44111000",
         "Building materials",
         4,
         "Cement and aggregates for {place}; Masonry material, {quarter}",
-        "Cement CEM II 42.5, 25 kg|BG|5.90|3500; Aerated concrete block 24 cm|H87|4.75|6000; "
+        "Cement CEM II 42.5, 25 kg|XBG|5.90|3500; Aerated concrete block 24 cm|H87|4.75|6000; "
         "Mortar, bulk|TNE|118.00|90; "
         "Insulation board XPS 100 mm|MTK|14.60|2400",
     ),
@@ -229,32 +229,32 @@ LINES: tuple[Line, ...] = (
         "Food products",
         6,
         "Food for the canteen, {quarter}; Dry goods for {place}",
-        "Pasta, 5 kg|BG|7.60|900; Rice, long grain, 10 kg|BG|14.20|500; "
-        "Sunflower oil, 10 l|CA|17.90|350; Tomatoes, peeled, 2.5 kg|TN|4.10|1600",
+        "Pasta, 5 kg|XBG|7.60|900; Rice, long grain, 10 kg|XBG|14.20|500; "
+        "Sunflower oil, 10 l|XCA|17.90|350; Tomatoes, peeled, 2.5 kg|XTN|4.10|1600",
     ),
     _line(
         "15980000",
         "Non-alcoholic beverages",
         4,
         "Drinks for {place}; Water and coffee, {quarter}",
-        "Mineral water, crate 12 × 0.7 l|CR|5.20|2400; Coffee beans, 1 kg|KGM|13.80|900; "
-        "Apple juice, 6 × 1 l|PK|7.40|700",
+        "Mineral water, crate 12 × 0.7 l|XCR|5.20|2400; Coffee beans, 1 kg|KGM|13.80|900; "
+        "Apple juice, 6 × 1 l|NMP|7.40|700",
     ),
     _line(
         "33140000",
         "Medical consumables",
         5,
         "Dressing material, {quarter}; Consumables for {place}",
-        "Sterile compress 10 × 10, 100 pieces|BX|8.40|1200; Infusion set|H87|1.12|9000; "
-        "Syringe 10 ml, 100 pieces|BX|6.30|1500; Disinfectant, 5 l|CA|24.50|400",
+        "Sterile compress 10 × 10, 100 pieces|XBX|8.40|1200; Infusion set|H87|1.12|9000; "
+        "Syringe 10 ml, 100 pieces|XBX|6.30|1500; Disinfectant, 5 l|XCA|24.50|400",
     ),
     _line(
         "33600000",
         "Pharmaceutical products",
         5,
         "Medicines for the clinic, {quarter}; Infusion solutions",
-        "Sodium chloride 0.9 %, 500 ml, 20 pieces|BX|21.60|1800; "
-        "Paracetamol 1 g i.v., 12 pieces|BX|19.40|600; Heparin 25,000 IU, 10 pieces|BX|38.50|300",
+        "Sodium chloride 0.9 %, 500 ml, 20 pieces|XBX|21.60|1800; "
+        "Paracetamol 1 g i.v., 12 pieces|XBX|19.40|600; Heparin 25,000 IU, 10 pieces|XBX|38.50|300",
     ),
     _line(
         "48000000",
@@ -285,7 +285,7 @@ LINES: tuple[Line, ...] = (
         "Printing services",
         3,
         "Printing of brochures, {quarter}; Annual report {year}",
-        "Brochure A4, 32 pages|H87|1.48|15000; Poster A1|H87|3.20|800; Business cards, 250 pieces|BX|24.00|300",
+        "Brochure A4, 32 pages|H87|1.48|15000; Poster A1|H87|3.20|800; Business cards, 250 pieces|XBX|24.00|300",
     ),
     _line(
         "30125100",
@@ -300,7 +300,7 @@ LINES: tuple[Line, ...] = (
         5,
         "Packaging film, {quarter}; Bags and film for {place}",
         "Stretch film 500 mm × 300 m, 23 µm|RO|7.10|3000; "
-        "LDPE bag 300 × 400, 1,000 pieces|BX|26.40|500; Pallet cover, roll of 50|RO|38.00|220",
+        "LDPE bag 300 × 400, 1,000 pieces|XBX|26.40|500; Pallet cover, roll of 50|RO|38.00|220",
     ),
     _line(
         "44617000",
