@@ -210,8 +210,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Openlot <no-reply@openlot.ex
 
 # Keys outside the database: they open sealed bids and sign receipts (marketplace/shared/keys.py).
 OPENLOT_KEYS_FILE = Path(required_in_production("OPENLOT_KEYS_FILE", str(LOCAL_DIR / "keys.json")))
-# The extended key usage a signing certificate must carry; empty: any document signing certificate.
-SIGNING_EKU_OID = env.str("SIGNING_EKU_OID", "1.3.6.1.4.1.55738.7.1")
+# The extended key usage a signing certificate must carry; empty: any document signing certificate. The default lies
+# under the arc kept for examples (RFC 5612): a real platform names one under its own enterprise number.
+SIGNING_EKU_OID = env.str("SIGNING_EKU_OID", "1.3.6.1.4.1.32473.7.1")
 SIGNING_MIN_RSA_BITS = env.int("SIGNING_MIN_RSA_BITS", 2048)
 # The sunset of RSA keys below 3072 bits, e.g. 2028-01-01T00:00:00Z; empty: none yet.
 _sunset = env.str("SIGNING_RSA_3072_FROM", "")

@@ -20,8 +20,8 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from .sign import Credential, PrivateKey, write_private
 
 KeyType = Literal["p256", "p384", "rsa-2048", "rsa-3072", "ed25519", "rsa-1024"]
-#: The platform's extended key usage when the settings name no other.
-DEFAULT_EKU = "1.3.6.1.4.1.55738.7.1"
+#: The platform's extended key usage when the settings name no other, under the arc kept for examples (RFC 5612).
+DEFAULT_EKU = "1.3.6.1.4.1.32473.7.1"
 _ORGANISATION_IDENTIFIER = ObjectIdentifier("2.5.4.97")
 _KEY_USAGES = (
     "digital_signature",
