@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -16,12 +17,26 @@ from marketplace.shared.errors import DomainError, Invalid, StaleForm
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
-    """A problem document: `type` names the code under this site's own URN, `detail` is the sentence."""
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, /, **members: Any) -> Response:
+    """A problem document: `type` names the code under this site's own URN, `detail` is the sentence.
+
+    A member that has the name of one of these gives way: what the HTTP answer says is what the document says.
+    """
     body = {"type": f"urn:openlot:problem:{code}", "title": detail, "status": status, "code": code, "detail": detail}
-    response = Response(body | members, status=status, headers=headers)
+    response = Response(members | body, status=status, headers=headers)
     response.content_type = MEDIA_TYPE
     return response
+
+
+def _member(value: Any) -> Any:
+    """A refusal's parameter as JSON: what JSON knows stays what it is, the rest (amounts, moments) is its words."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _member(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_member(one) for one in value]
+    return str(value)
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -33,7 +48,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, StaleForm):
         return problem(error.status, error.code, str(error), changes=[str(change) for change in error.changes])
     if isinstance(error, DomainError):
-        members: dict[str, Any] = {name: str(value) for name, value in error.params.items()}
+        members = {name: _member(value) for name, value in error.params.items()}
         if error.field:
             members["field"] = error.field
         return problem(error.status, error.code, str(error), None, **members)

@@ -14,7 +14,7 @@ class DomainError(Exception):
     """A rule said no. `code` is stable and public, `sentence` is what the person reads, `field` what it stands beside.
 
     The sentence may hold %(name)s placeholders, filled from the keyword arguments. Keyword arguments are also the
-    members of the API's problem document, so they must be fit for JSON once turned to strings.
+    members of the API's problem document: whole numbers, booleans, lists and None stay such, the rest is its words.
     """
 
     code: ClassVar[str] = "refused"
