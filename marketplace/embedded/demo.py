@@ -77,7 +77,7 @@ class Demo:
         try:
             self._prepare()
             self._start_processes()
-            self._announce()
+            self.announce()
             self.supervisor.run(lambda: self._keep(services, started))
             say("Stopping …")
         finally:
@@ -214,18 +214,22 @@ class Demo:
             say(f"{error}\n  Another try in 10 s.")
             self.supervisor.stopping.wait(10)
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Say where it is, who the people are and how it ends."""
         say(f"\nOpenlot is ready: {self._environment()['SITE_URL']}\n")
         people = self.folder / "people.json"
         if people.exists():
             rows = json.loads(people.read_text())
-            columns = [("role", "Role"), ("name", "Name"), ("email", "E-mail"), ("password", "Password")]
-            width = {key: max(len(title), *(len(str(row.get(key, ""))) for row in rows)) for key, title in columns}
-            for row in [dict(columns), *rows]:
-                say("  " + "  ".join(str(row.get(key, "")).ljust(width[key]) for key, _ in columns).rstrip())
-            certificates = sorted({str(Path(row["certificate"]).parent) for row in rows if row.get("certificate")})
+            certificates = [Path(row["certificate"]) for row in rows if row.get("certificate")]
+            for row in rows:
+                row["file"] = Path(row.get("certificate") or "").name
+            columns = {"role": "Role", "name": "Name", "email": "E-mail", "password": "Password", "file": "Certificate"}
+            width = {key: max(len(str(row.get(key, ""))) for row in [columns, *rows]) for key in columns}
+            for row in [columns, *rows]:
+                say("  " + "  ".join(str(row.get(key, "")).ljust(width[key]) for key in columns).rstrip())
             if certificates:
-                say(f"\n  Their signing certificates (.p12, same password): {', '.join(certificates)}")
+                # The first person's password opens every certificate of the demonstration.
+                say(f"\n  The certificates lie in {certificates[0].parent}; their password: {rows[0]['password']}")
         say(f"  The processes' logs: {self.places.logs}\n\nCtrl-C stops it all.")
 
 

@@ -1,6 +1,7 @@
 """`make demo`: what a newcomer reads when something is in the way."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.embedded.places import PROJECT
+from marketplace.embedded.demo import Demo
+from marketplace.embedded.places import PROJECT, Places
 
 
 def _demo(local: Path, **environment: str) -> tuple[int, str]:
@@ -68,3 +70,21 @@ def test_a_host_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     code, said = _demo(tmp_path, HOST="192.0.2.1")
 
     assert (code, said) == (1, "HOST=192.0.2.1 is no address of this machine. Leave it out, or correct it.")
+
+
+def test_the_newcomer_is_told_the_people_their_passwords_and_certificates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = Places(tmp_path)
+    (tmp_path / "demo").mkdir()
+    buyer = {"role": "buyer", "name": "Ada", "email": "ada@nord.example", "password": "open-lot-26"}
+    people = [{**buyer, "certificate": "/keys/ada.p12"}, {**buyer, "role": "operator", "name": "Bo"}]
+    (tmp_path / "demo" / "people.json").write_text(json.dumps(people))
+
+    Demo(places).announce()
+
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Openlot", "is", "ready:", "http://127.0.0.1:8000"] in said
+    assert ["buyer", "Ada", "ada@nord.example", "open-lot-26", "ada.p12"] in said
+    assert ["operator", "Bo", "ada@nord.example", "open-lot-26"] in said
+    assert "The certificates lie in /keys; their password: open-lot-26".split() in said
