@@ -37,9 +37,8 @@ async def gateway() -> AsyncIterator[Client]:
     app = Gateway()
     client = Client(app)
     try:
-        async with asyncio.timeout(WAIT_S):
-            while (await client.get("/live/healthz"))[0] != 200:  # noqa: ASYNC110  from outside, as a balancer asks
-                await asyncio.sleep(0.01)
+        await client.get("/live/time")
+        await asyncio.wait_for(app.feeds.listening.wait(), WAIT_S)
         yield client
     finally:
         await app.aclose()
@@ -97,7 +96,7 @@ class Stream:
         self.gone = asyncio.Event()
         self.ended = asyncio.Event()
         self.status = 0
-        self.comments: list[str] = []
+        self.comments: asyncio.Queue[str] = asyncio.Queue()
         self.messages: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
         self._asked = False
 
@@ -118,7 +117,9 @@ class Stream:
             lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
             if "data" in lines:
                 self.messages.put_nowait((int(lines["id"]), json.loads(lines["data"])))
-            self.comments += [line for line in block.splitlines() if line.startswith(":")]
+            for line in block.splitlines():
+                if line.startswith(":"):
+                    self.comments.put_nowait(line)
 
     async def next(self) -> tuple[int, Any]:
         """The next update and its id."""

@@ -389,14 +389,16 @@ def test_the_server_tells_its_time_and_keeps_the_stream_open(monkeypatch):
 
     async def errand():
         async with gateway() as client:
+            assert (await client.get("/live/healthz"))[2] == {"status": "ready"}
             status, headers, content = await client.get("/live/time")
             assert (status, headers["cache-control"]) == (200, "no-store")
             assert abs(datetime.fromisoformat(content["now"]) - datetime.now(UTC)) < timedelta(seconds=1)
             async with client.stream(auction.lot_id, token_of(a)) as stream:
                 await stream.until(2)
-                while len(stream.comments) < 4:  # noqa: ASYNC110  what the browser would wait for
-                    await asyncio.sleep(0.01)
-                assert datetime.fromisoformat(stream.comments[-1].removeprefix(": ")).tzinfo is not None
+                beats = [await asyncio.wait_for(stream.comments.get(), 5) for _ in range(4)]
+                times = [datetime.fromisoformat(beat.removeprefix(": ")) for beat in beats]
+                assert times == sorted(times)
+                assert all(time.tzinfo is not None for time in times)
 
     run(errand())
 
