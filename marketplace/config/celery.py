@@ -27,7 +27,8 @@ class Beats(bootsteps.StartStopStep):
         beat = ("marketplace.tasks.beat",)
         parent.timer.call_repeatedly(_SECONDS_BETWEEN_BEATS, app.send_task, beat, {"expires": _SECONDS_BETWEEN_BEATS})
         sweep = ("marketplace.tasks.expire",)
-        parent.timer.call_repeatedly(_SECONDS_BETWEEN_SWEEPS, app.send_task, sweep, {"expires": _SECONDS_BETWEEN_SWEEPS})
+        late = {"expires": _SECONDS_BETWEEN_SWEEPS}
+        parent.timer.call_repeatedly(_SECONDS_BETWEEN_SWEEPS, app.send_task, sweep, late)
 
 
 app.steps["worker"].add(Beats)

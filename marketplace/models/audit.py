@@ -22,4 +22,8 @@ class AuditRecord(models.Model):
     class Meta:
         ordering = ["stream", "number"]
         constraints = [models.UniqueConstraint(fields=["stream", "number"], name="audit_number_once")]
-        indexes = [models.Index(fields=["object_type", "object_id"], name="audit_of_object")]
+        indexes = [
+            models.Index(fields=["object_type", "object_id"], name="audit_of_object"),
+            models.Index(fields=["action", "-id"], name="audit_by_action"),
+            models.Index(fields=["person", "-id"], name="audit_by_person"),
+        ]
