@@ -34,7 +34,7 @@ class LivePage {
     this.observer = this.state.own === null;
     this.mayBid = page.dataset.mayBid === "yes";
     this.gateway = new Gateway(page.dataset.gateway ?? "", page.dataset.lot ?? "", page.dataset.token ?? "", () => this.renewed());
-    this.chart = new BiddingChart(this.slot("chart"), this.observer);
+    this.chart = new BiddingChart(this.slot("chart"), this.observer, page.dataset.zone || "UTC");
     this.input = page.querySelector("[data-live-input]");
     this.button = page.querySelector("[data-live-button]");
     this.bindBidding();
@@ -157,7 +157,7 @@ class LivePage {
       this.write("standing", status === "ended" ? final : place);
       this.write("own", state.own.amount ? say("Your price: {amount}", { amount: this.withCurrency(state.own.amount) }) : "");
     } else {
-      this.write("standing", state.best?.label ?? "—");
+      this.write("standing", state.best?.label ? bidder(state.best.label) : "—");
       this.ranking();
     }
     this.write("best", state.best ? this.amount(state.best.amount) : state.shown === "rank" ? say("not shown") : "—");
@@ -174,7 +174,7 @@ class LivePage {
       ...(this.state.ranking ?? []).map((row) => {
         const line = document.createElement("tr");
         if (row.rank === 1) line.className = "best";
-        for (const [text, css] of [[String(row.rank), ""], [row.label, ""], [this.amount(row.amount), "figure"], [this.clockTime(row.at), "figure"]] as const) {
+        for (const [text, css] of [[String(row.rank), ""], [bidder(row.label), ""], [this.amount(row.amount), "figure"], [this.clockTime(row.at), "figure"]] as const) {
           const cell = document.createElement("td");
           cell.className = css;
           cell.textContent = text;
@@ -211,7 +211,7 @@ class LivePage {
   }
 
   private words(event: RoomEvent): string {
-    if (event.kind === "bid") return event.own === true ? say("You") : (event.label ?? "");
+    if (event.kind === "bid") return event.own === true ? say("You") : bidder(event.label ?? "");
     return {
       scheduled: "",
       started: say("Started"),
@@ -321,7 +321,8 @@ class LivePage {
     const { input, state } = this;
     if (!input) return;
     const untouched = input.value.trim() === "" || input.value === this.prefilled;
-    if (untouched) this.fillAllowed();
+    if (untouched && state.own?.leading) input.value = this.prefilled = "";
+    else if (untouched) this.fillAllowed();
     const typed = this.typed();
     const allowed = state.allowed ? parse(state.allowed) : null;
     const tooWeak = Boolean(typed && allowed && (state.direction === "down" ? compare(typed, allowed) > 0 : compare(typed, allowed) < 0));
@@ -358,7 +359,7 @@ class LivePage {
     const why = this.reasonNot();
     const typed = this.typed();
     button.setAttribute("aria-disabled", String(Boolean(why)));
-    const text = this.sending ? say("Sending…") : typed ? say("Bid {amount}", { amount: this.withCurrency(typed) }) : say("Bid");
+    const text = this.sending ? say("Sending…") : typed ? say("Bid {amount}", { amount: this.withCurrency(typed) }) : this.state.own?.leading ? say("You lead") : say("Bid");
     const label = this.armed && typed && this.armed === plain(typed) ? say("Yes, bid {amount}", { amount: this.withCurrency(typed) }) : text;
     this.write("button-words", label);
     this.write("why", why);
@@ -415,9 +416,8 @@ class LivePage {
     }
     const exact = new Date(answer.received_at).toISOString().slice(11, 23);
     this.message(say("Received at {time} UTC: {amount}", { time: exact, amount: this.withCurrency(answer.amount) }), "good");
-    if (this.input) this.input.value = "";
-    this.prefilled = "";
-    this.prefill();
+    // The next allowed amount comes with the stream; until then an empty field invites no bid against oneself.
+    if (this.input) this.input.value = this.prefilled = "";
   }
 
   private message(text: string, tone: "" | "good" | "warn" | "bad"): void {
@@ -426,6 +426,11 @@ class LivePage {
     slot.textContent = text;
     slot.className = `live-message${tone ? ` tone-${tone}` : ""}`;
   }
+}
+
+/** Bidders stay anonymous until the award: they are known by their labels. */
+function bidder(label: string): string {
+  return label ? say("Bidder {label}", { label }) : "";
 }
 
 /** Without digits below the minor unit when they are zeros; null where they say something. */

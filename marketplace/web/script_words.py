@@ -77,6 +77,7 @@ SENTENCES: Final = (
     ),
     _("The best allowed amount is {amount}."),
     _("Received at {time} UTC: {amount}"),
+    _("Bidder {label}"),
     _("Time"),
     _("Best price"),
     _("Your price"),

@@ -28,6 +28,7 @@ export class BiddingChart {
   constructor(
     private readonly element: HTMLElement,
     private readonly observer: boolean,
+    private readonly zone: string,
   ) {
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(element);
     new MutationObserver(() => this.rebuild()).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
@@ -78,27 +79,25 @@ export class BiddingChart {
     const text = cssColour("--tblr-secondary-color");
     const line = cssColour("--tblr-border-color-translucent");
     const steps = uPlot.paths.stepped?.({ align: 1 });
-    const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+    const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: this.zone });
     const price = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
-    const exact = new Intl.NumberFormat(language, { minimumFractionDigits: 2 });
     const axis = { stroke: text, font: `13px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
-    const value = (_plot: uPlot, amount: number | null): string => (amount === null ? "—" : exact.format(amount));
     return {
       ...this.size(),
       padding: [12, 16, 0, 0],
       cursor: { points: { size: 7 }, drag: { x: false, y: false } },
-      legend: { live: true },
+      legend: { live: false },
       scales: { y: { range: (_plot, low, high) => [low - Math.max((high - low) * 0.12, 1), high + Math.max((high - low) * 0.12, 1)] } },
       axes: [
-        { ...axis, values: (_plot, times) => times.map((time) => clock.format(time * 1000)), space: 90 },
+        { ...axis, values: (_plot, times) => times.map((time) => clock.format(time * 1000)), space: 90, size: 34 },
         { ...axis, values: (_plot, prices) => prices.map((one) => price.format(one)), size: 84 },
       ],
       series: [
-        { label: say("Time"), value: (_plot, time) => (time === null ? "—" : clock.format(time * 1000)) },
-        { label: say("Best price"), stroke: cssColour("--tblr-link-color"), width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 }, value },
+        { label: say("Time") },
+        { label: say("Best price"), stroke: cssColour("--tblr-link-color"), width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 } },
         ...(this.observer
           ? []
-          : [{ label: say("Your price"), stroke: cssColour("--ol-amber"), width: 2, dash: [6, 4], paths: steps, points: { show: false }, value }]),
+          : [{ label: say("Your price"), stroke: cssColour("--ol-amber"), width: 2, dash: [6, 4], paths: steps, points: { show: false } }]),
       ],
     };
   }
