@@ -195,7 +195,7 @@ def _subscribe(suppliers: Sequence[Company], rng: random.Random, now: datetime) 
     plans = list(Plan.objects.filter(side=Side.SUPPLIER, active=True).order_by("rank"))
     subscriptions = []
     for supplier in suppliers:
-        starts = now - timedelta(days=rng.randint(5, 250))
+        starts = now - timedelta(days=rng.randint(60, 250))
         plan = plans[-1] if rng.random() < 0.8 else rng.choice(plans)
         subscriptions.append(
             Subscription(

@@ -12,6 +12,7 @@ from typing import Final
 
 from django.conf import settings
 
+from marketplace.entitlements import NotEntitled
 from marketplace.models import Heading, SigningRequest
 from marketplace.permissions import Actor, actor_for
 from marketplace.signatures.sign import sign
@@ -37,6 +38,8 @@ from procurement.services.lots import ItemRow
 
 RFQ: Final = "rfq_open"
 AUCTION: Final = "auction_english_reverse"
+# Long enough to hold a working day, whatever day of the week it begins on.
+QUESTIONS_TAKEN: Final = timedelta(days=4, hours=16)
 
 
 @contextmanager
@@ -141,7 +144,7 @@ class Stage:
             tenders.update(
                 tender.pk,
                 "timetable",
-                {"enquiry_ends_at": at + (ends_at - at) / 2, "tender_ends_at": ends_at},
+                {"enquiry_ends_at": at + max((ends_at - at) / 2, QUESTIONS_TAKEN), "tender_ends_at": ends_at},
                 revision=_revision(tender), by=by, at=drafted,
             )  # fmt: skip
             return publishing.publish(tender.pk, by=by, at=at)
@@ -155,7 +158,7 @@ class Stage:
     # Suppliers ---------------------------------------------------------------------------------------------------
 
     def bid(self, supplier: Company, lot: Lot, at: datetime, line: Line, *, send: bool = True) -> Bid | None:
-        """A priced bid, sent under signature unless only drafted. None where its total is above the limit price."""
+        """A priced bid, sent under signature unless only drafted. None where it would not be taken."""
         by = self.actor(supplier)
         usual = {good.name.partition(" {")[0]: good for good in line.goods}
         prices, total = {}, Decimal(0)
@@ -166,7 +169,10 @@ class Stage:
             total += unit * item.quantity
         if lot.limit_price is not None and total > lot.limit_price:
             return None
-        bid = bid_drafts.start(lot.pk, by=by, at=at)
+        try:
+            bid = bid_drafts.start(lot.pk, by=by, at=at)
+        except NotEntitled:  # a small tariff: this supplier does not take part
+            return None
         bid = bid_drafts.save(bid.pk, prices=prices, remarks="", revision=bid.revision, by=by, at=at)
         if send:
             request = bids.prepare_submission(bid.pk, by=by, at=at)

@@ -199,7 +199,7 @@ class _Present:
         buyer = self.us if number < 2 else self.rng.choice(self.stage.buyers)
         line, first = self._line(buyer)
         published = self.now - timedelta(days=self.rng.uniform(1, 6))
-        ends = (self.now + timedelta(days=self.rng.uniform(3, 15))).replace(minute=0, second=0, microsecond=0)
+        ends = (self.now + timedelta(days=self.rng.uniform(4, 15))).replace(minute=0, second=0, microsecond=0)
         tender = self.stage.publish(
             buyer, line, published, ends, procedure=procedure, lot_count=self.rng.choice([1, 1, 1, 2])
         )
