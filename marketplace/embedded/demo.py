@@ -88,15 +88,21 @@ class Demo:
         return 0
 
     def _environment(self) -> dict[str, str]:
+        broker = embedded.valkey.url(self.places)
+        # Named one by one, so that an .env written for a real platform does not reach the demonstration.
         defaults = {
+            "OPENLOT_ENVIRONMENT": "development",
+            "ALLOWED_HOSTS": "*",
             "DATABASE_URL": postgres.url(self.places),
-            "BROKER_URL": embedded.valkey.url(self.places),
+            "BROKER_URL": broker,
+            "CACHE_URL": embedded.cache_url(os.environ.get("BROKER_URL") or broker),
+            "EMAIL_URL": "filemail:",
+            "MEDIA_ROOT": str(self.places.local / "media"),
+            "OPENLOT_KEYS_FILE": str(self.places.local / "keys.json"),
             "SITE_URL": f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}",
             "GATEWAY_ORIGIN": f":{self.port + 1}",
             # A period of a day passes in a minute, so that a newcomer sees a whole procurement in ten.
             "PERIOD_UNIT": "minute",
-            "OPENLOT_ENVIRONMENT": "development",
-            "OPENLOT_DEMO": "1",
             "DJANGO_SETTINGS_MODULE": "marketplace.config.settings",
             "PYTHONUNBUFFERED": "1",
         }
