@@ -112,6 +112,7 @@ def detail(request: HttpRequest, number: str) -> HttpResponse:
             "sides": sides,
             "sha256": sha256_hex(contract.text.encode()),
             "amount": Money(contract.amount, contract.currency),
+            "shows_limit": contract.tender.limit_price_shown or actor.acts_for(contract.buyer_id),
             "crumbs": [Crumb(_("Contracts"), reverse("contracts"))],
             "next_step": _next_step(contract, sides),
             "action": _sign_action(contract, actor, sides),
