@@ -1,8 +1,16 @@
 from django.urls import path
 
-from marketplace.web import accreditation, tariff_desk
+from marketplace.web import accreditation, staff, tariff_desk, trust
 
 urlpatterns = [
+    path("", staff.home, name="staff_home"),
+    path("organisations/", staff.organisations, name="staff_organisations"),
+    path("organisations/<int:organisation_id>/", staff.organisation, name="staff_organisation"),
+    path("people/", staff.roles, name="staff_roles"),
+    path("audit/", staff.audit_browser, name="audit_browser"),
+    path("health/", staff.health, name="system_health"),
+    path("trust/", trust.store, name="trust_store"),
+    path("trust/<int:trusted_id>/", trust.switch, name="trust_switch"),
     path("accreditation/", accreditation.queue, name="accreditation_queue"),
     path("accreditation/<int:accreditation_id>/", accreditation.decide, name="accreditation_decide"),
     path("tariffs/", tariff_desk.desk, name="tariff_desk"),

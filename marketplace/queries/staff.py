@@ -1,0 +1,80 @@
+"""What waits for the platform's people, and how its processes are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q, QuerySet
+
+from marketplace.models import (
+    Heartbeat,
+    InvoiceStatus,
+    Organisation,
+    OrganisationIdentifier,
+    Person,
+    RevocationList,
+    TrustedCertificate,
+)
+from marketplace.queries import accreditations, keyset, tariffs
+
+STALE_AFTER = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many wait, counted to keyset.COUNT_CAP, and since when the first one does."""
+
+    count: int
+    oldest: datetime | None = None
+
+
+def accreditation_queue() -> Queue:
+    waiting = accreditations.waiting()
+    return Queue(keyset.capped_count(waiting), waiting.values_list("submitted_at", flat=True).first())
+
+
+def unpaid_invoices() -> Queue:
+    open_ones = tariffs.invoices(status=InvoiceStatus.ISSUED)
+    oldest = open_ones.order_by("issued_at").values_list("issued_at", flat=True).first()
+    return Queue(keyset.capped_count(open_ones), oldest)
+
+
+def overdue_invoices(at: datetime) -> Queue:
+    overdue = tariffs.invoices(overdue_at=at)
+    return Queue(keyset.capped_count(overdue), overdue.order_by("due_at").values_list("due_at", flat=True).first())
+
+
+def stale_lists(at: datetime) -> QuerySet[RevocationList]:
+    """Revocation lists past the date their authority promised the next one for."""
+    return RevocationList.objects.filter(next_update__lte=at).defer("der")
+
+
+def revocation_lists() -> QuerySet[RevocationList]:
+    return RevocationList.objects.defer("der").order_by("issuer")
+
+
+def trusted() -> QuerySet[TrustedCertificate]:
+    return TrustedCertificate.objects.defer("der").select_related("added_by").order_by("kind", "subject", "pk")
+
+
+def heartbeats(at: datetime) -> list[tuple[Heartbeat, bool]]:
+    """Each process with whether it has said lately that it lives."""
+    return [(beat, at - beat.at < STALE_AFTER) for beat in Heartbeat.objects.order_by("process")]
+
+
+def organisations(*, text: str = "", status: str = "") -> QuerySet[Organisation]:
+    """By a part of the short name, or by a registration number."""
+    found = Organisation.objects.prefetch_related("identifiers")
+    if status:
+        found = found.filter(status=status)
+    if text:
+        number = "".join(text.split()).upper()
+        named = OrganisationIdentifier.objects.filter(value=number).values("organisation_id")
+        found = found.filter(Q(short_name__icontains=text) | Q(pk__in=named))
+    return found
+
+
+def people() -> QuerySet[Person]:
+    """Everybody with a staff role."""
+    return Person.objects.exclude(staff_roles=[]).order_by("full_name", "email", "pk")

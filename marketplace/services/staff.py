@@ -1,0 +1,115 @@
+"""What the platform's own people do to organisations and to each other: suspend, restore, give staff roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from marketplace import audit
+from marketplace.models import Membership, Organisation, OrganisationStatus, Person, Role, StaffRole
+from marketplace.permissions import Actor, require_staff
+from marketplace.services import notifications
+from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotAllowed, NotFound
+
+ROLES_STREAM: Final = "staff"
+
+
+class OwnOrganisation(NotAllowed):
+    code = "own_organisation"
+    sentence = _("You are a member of this organisation: another operator has to do this.")
+
+
+class OwnRoles(NotAllowed):
+    code = "own_roles"
+    sentence = _("Nobody changes their own roles: another operator has to do this.")
+
+
+class UnknownPerson(DomainError):
+    code, status = "unknown_person", 422
+    sentence = _("Nobody with this e-mail address has signed up. Ask the person to sign up first.")
+
+
+@transaction.atomic
+def suspend(organisation_id: int, reason: str, *, by: Actor, at: datetime) -> Organisation:
+    """Stop a registered organisation from acting at all; what it did stays. Its members are told the reason."""
+    organisation = _locked(organisation_id, by)
+    _move(organisation, OrganisationStatus.REGISTERED, OrganisationStatus.SUSPENDED)
+    reason = _reason(reason)
+    audit.record("organisation_suspended", organisation, by=by, at=at, reason=reason)
+    words = gettext("The operator has suspended %(organisation)s: %(reason)s")
+    _tell(organisation, "organisation_suspended", words % {"organisation": organisation, "reason": reason}, at)
+    return organisation
+
+
+@transaction.atomic
+def restore(organisation_id: int, reason: str, *, by: Actor, at: datetime) -> Organisation:
+    """Let a suspended organisation act again."""
+    organisation = _locked(organisation_id, by)
+    _move(organisation, OrganisationStatus.SUSPENDED, OrganisationStatus.REGISTERED)
+    reason = _reason(reason)
+    audit.record("organisation_restored", organisation, by=by, at=at, reason=reason)
+    words = gettext("%(organisation)s may take part again: %(reason)s")
+    _tell(organisation, "organisation_restored", words % {"organisation": organisation, "reason": reason}, at)
+    return organisation
+
+
+@transaction.atomic
+def grant(email: str, roles: Iterable[str], *, by: Actor | None, at: datetime) -> Person:
+    """Give a person exactly these staff roles; none takes them all. `by` is None for the platform's set-up.
+
+    Raises UnknownPerson, OwnRoles, NotFound for anybody but an operator.
+    """
+    if by is not None:
+        require_staff(by, StaffRole.OPERATOR)
+    person = Person.objects.select_for_update().filter(email=email.strip().lower(), is_active=True).first()
+    if person is None:
+        raise UnknownPerson(field="email")
+    if by is not None and by.person == person:
+        raise OwnRoles
+    wanted = [role.value for role in StaffRole if role.value in set(roles)]
+    before = list(person.staff_roles)
+    if before == wanted:
+        return person
+    person.staff_roles = wanted
+    person.save(update_fields=["staff_roles"])
+    audit.record("staff_roles_changed", person, by=by, at=at, stream=ROLES_STREAM, before=before, after=wanted)
+    labels = ", ".join(str(StaffRole(role).label) for role in wanted) or gettext("none")
+    notifications.notify(
+        person,
+        "staff_roles_changed",
+        gettext("Your roles on the platform are now: %(roles)s.") % {"roles": labels},
+        at=at,
+    )
+    return person
+
+
+def _locked(organisation_id: int, by: Actor) -> Organisation:
+    require_staff(by, StaffRole.OPERATOR)
+    organisation = Organisation.objects.select_for_update(no_key=True).filter(pk=organisation_id).first()
+    if organisation is None:
+        raise NotFound
+    if Membership.objects.filter(organisation=organisation, person=by.person, active=True).exists():
+        raise OwnOrganisation
+    return organisation
+
+
+def _move(organisation: Organisation, before: OrganisationStatus, after: OrganisationStatus) -> None:
+    if organisation.status != before:
+        raise IllegalTransition(organisation.get_status_display(), str(after.label))
+    organisation.status = after
+    organisation.save(update_fields=["status", "updated_at"])
+
+
+def _reason(reason: str) -> str:
+    if not reason.strip():
+        raise Invalid({"reason": [_("Say why: the organisation reads it.")]})
+    return reason.strip()
+
+
+def _tell(organisation: Organisation, kind: str, words: str, at: datetime) -> None:
+    notifications.notify(organisation, kind, words, at=at, roles=[Role.ADMINISTRATOR, Role.SIGNER])
