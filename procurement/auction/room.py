@@ -11,12 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Final
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from marketplace.models import OrganisationStatus
-from procurement.models import Auction
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.base import Bid, Decision, Refused, Room
 from procurement.rules.auction.english import decide
@@ -59,14 +58,15 @@ class Answer:
         return self.code is None
 
 
-_WRITTEN_BEFORE = """
+_HEADS: Final = "SELECT id, lot_id, last_event, head_hash FROM procurement_auction WHERE lot_id = ANY(%s::bigint[])"
+_WRITTEN_BEFORE: Final = """
     SELECT event.participant_id, event.key, event.number, event.amount
     FROM procurement_auctionevent AS event
     JOIN unnest(%s::bigint[], %s::text[]) AS bid (participant, key)
       ON event.participant_id = bid.participant AND event.key = bid.key AND event.key <> ''
 """
-_LIVE_MEMBERS = """
-    SELECT DISTINCT seat.id, member.person_id
+_LIVE_MEMBERS: Final = """
+    SELECT seat.id, member.person_id
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (participant, person, lot)
     JOIN procurement_auctionparticipant AS seat ON seat.id = bid.participant
     JOIN procurement_auction AS auction ON auction.id = seat.auction_id AND auction.lot_id = bid.lot
@@ -75,13 +75,13 @@ _LIVE_MEMBERS = """
     JOIN marketplace_person AS person ON person.id = member.person_id AND person.is_active
     JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id AND supplier.status = %s
 """
-_UPDATE_STANDINGS = """
+_UPDATE_STANDINGS: Final = """
     UPDATE procurement_auctionparticipant AS seat
     SET standing_amount = bid.amount, standing_at = bid.at, bids_accepted = seat.bids_accepted + bid.accepted
     FROM unnest(%s::bigint[], %s::numeric[], %s::timestamptz[], %s::int[]) AS bid (seat, amount, at, accepted)
     WHERE seat.id = bid.seat
 """
-_UPDATE_AUCTIONS = """
+_UPDATE_AUCTIONS: Final = """
     UPDATE procurement_auction AS auction
     SET ends_at = now.ends_at, extensions = now.extensions, last_event = now.number, head_hash = now.head
     FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::int[], %s::text[])
@@ -104,30 +104,43 @@ class Desk:
         written."""
         order = sorted(range(len(waiting)), key=lambda place: waiting[place].received_at)
         with transaction.atomic():
-            batch = _Batch(self._read({bid.lot for bid in waiting}), _written_before(waiting), _live_members(waiting))
+            batch = self._read(waiting)
             answers = {place: batch.decide(waiting[place]) for place in order}
             batch.write()
         # Only now: what was not committed must not be remembered.
         self._halls.update(batch.halls)
         return [answers[place] for place in range(len(waiting))]
 
-    def _read(self, lots: Iterable[int]) -> dict[int, Hall]:
-        """The halls of the lots, under their locks; from memory where the log has not moved on."""
-        auction_log.lock(lots)
-        halls = {}
-        for auction, lot, number, head in Auction.objects.filter(lot__in=lots).values_list(
-            "pk", "lot_id", "last_event", "head_hash"
-        ):
-            known = self._halls.get(lot)
-            if known is not None and (known.auction != auction or known.number > number):
-                known = None
-            if known is None or (known.number, known.head) != (number, head):
-                known = rooms.hall(auction, known)
-            if known is not None and known.head != head:
-                known = rooms.hall(auction)
-            if known is not None:
-                halls[lot] = known
-        return halls
+    def _read(self, waiting: Sequence[WaitingBid]) -> _Batch:
+        """What the batch is decided by, read under the locks of its lots."""
+        lots = sorted({bid.lot for bid in waiting})
+        with auction_log.together():
+            auction_log.lock(lots)
+            heads = auction_log.execute(_HEADS, lots)
+            before = auction_log.execute(
+                _WRITTEN_BEFORE, [bid.participant for bid in waiting], [bid.key for bid in waiting]
+            )
+            members = auction_log.execute(
+                _LIVE_MEMBERS,
+                [bid.participant for bid in waiting],
+                [bid.person for bid in waiting],
+                [bid.lot for bid in waiting],
+                OrganisationStatus.REGISTERED.value,
+            )
+        halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
+        keys = {(participant, key): (number, amount) for participant, key, number, amount in before}
+        return _Batch(halls, keys, {(participant, person) for participant, person in members})
+
+    def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
+        """The hall of a lot whose log has come to `number` and `head`; from memory where that is what is remembered."""
+        known = self._halls.get(lot)
+        if known is not None and (known.auction != auction or known.number > number):
+            known = None
+        if known is None or known.number < number:
+            known = rooms.hall(auction, known)
+        if known is not None and known.head != head:
+            known = rooms.hall(auction)
+        return known
 
 
 class _Batch:
@@ -178,11 +191,12 @@ class _Batch:
         """The events, what stands for each bidder, and the heads of the logs; and one notification for all."""
         if not self._written:
             return
-        auction_log.write(self._written)
         halls = [self.halls[lot] for lot in self._touched]
-        _update_standings(halls, self._written)
-        _update_auctions(halls)
-        auction_log.notify({lot: self.halls[lot].number for lot in self._touched})
+        with auction_log.together():
+            auction_log.write(self._written)
+            _update_standings(halls, self._written)
+            _update_auctions(halls)
+            auction_log.notify({lot: self.halls[lot].number for lot in self._touched})
 
 
 def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answer:
@@ -200,26 +214,14 @@ def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answ
 
 def is_live_member(lot: int, participant: int, person: int) -> bool:
     """Whether the person may still see the lot's auction from that seat."""
-    return bool(_rows(_LIVE_MEMBERS, [participant], [person], [lot], OrganisationStatus.REGISTERED.value))
-
-
-def _written_before(waiting: Sequence[WaitingBid]) -> dict[tuple[int, str], tuple[int, Decimal]]:
-    """Number and amount of what these bidders have already bid under these keys."""
-    rows = _rows(_WRITTEN_BEFORE, [bid.participant for bid in waiting], [bid.key for bid in waiting])
-    return {(participant, key): (number, amount) for participant, key, number, amount in rows}
-
-
-def _live_members(waiting: Sequence[WaitingBid]) -> set[tuple[int, int]]:
-    """Which (participant, person) still hold: the person is active, and a member of a supplier that is not
-    suspended."""
-    columns = zip(*((bid.participant, bid.person, bid.lot) for bid in waiting), strict=True)
-    return set(_rows(_LIVE_MEMBERS, *map(list, columns), OrganisationStatus.REGISTERED.value))
+    found = auction_log.execute(_LIVE_MEMBERS, [participant], [person], [lot], OrganisationStatus.REGISTERED.value)
+    return found.fetchone() is not None
 
 
 def _update_standings(halls: Iterable[Hall], written: Iterable[Written]) -> None:
     accepted = Counter(entry.event.bidder for entry in written)
     standing = [bid for hall in halls for bid in hall.room.standings.values() if bid.bidder in accepted]
-    _execute(
+    auction_log.execute(
         _UPDATE_STANDINGS,
         [int(bid.bidder) for bid in standing],
         [bid.amount for bid in standing],
@@ -229,7 +231,7 @@ def _update_standings(halls: Iterable[Hall], written: Iterable[Written]) -> None
 
 
 def _update_auctions(halls: Sequence[Hall]) -> None:
-    _execute(
+    auction_log.execute(
         _UPDATE_AUCTIONS,
         [hall.auction for hall in halls],
         [hall.room.ends_at for hall in halls],
@@ -237,14 +239,3 @@ def _update_auctions(halls: Sequence[Hall]) -> None:
         [hall.number for hall in halls],
         [hall.head for hall in halls],
     )
-
-
-def _rows(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchall()
-
-
-def _execute(statement: str, *parameters: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Final, LiteralString
 
+import psycopg
 from django.db import connection
 
-from procurement.models import AuctionEvent
 from procurement.rules.auction.log import GENESIS, Event, Hall, fold
 
 # NOTIFY carries ids only: "lot:number,lot:number…", the number of each lot's last event.
 CHANNEL = "openlot_auction"
 # A notification takes 8,000 bytes; beyond, the listeners are told to look at every lot they show.
 _MOST_NAMED = 200
+
+_LOCK: Final = """
+    SELECT pg_advisory_xact_lock(hashtextextended('auction:' || lot, 0))
+    FROM (SELECT unnest(%s::bigint[]) AS lot ORDER BY 1 OFFSET 0) AS lots
+"""
+_INSERT: Final = """
+    INSERT INTO procurement_auctionevent
+      (auction_id, number, kind, at, participant_id, amount, key, person_id, detail, previous_hash, hash)
+    SELECT auction, number, kind, at, participant, amount, key, person, detail::jsonb, previous, hash
+    FROM unnest(
+      %s::bigint[], %s::int[], %s::text[], %s::timestamptz[], %s::bigint[], %s::numeric[], %s::text[], %s::bigint[],
+      %s::text[], %s::text[], %s::text[]
+    ) AS event (auction, number, kind, at, participant, amount, key, person, detail, previous, hash)
+"""
+_NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +49,7 @@ def lock(lots: Iterable[int]) -> None:
 
     A row lock would let waiters overtake each other: with falling bids that refuses two of three that were in time.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('auction:' || lot, 0)) "
-            "FROM (SELECT unnest(%s::bigint[]) AS lot ORDER BY 1 OFFSET 0) AS lots",
-            [sorted(lots)],
-        )
+    execute(_LOCK, sorted(lots))
 
 
 def chained(hall: Hall | None, auction_id: int, event: Event) -> tuple[Written, Hall]:
@@ -55,26 +68,42 @@ def append(hall: Hall | None, auction_id: int, event: Event) -> Hall:
 
 def write(entries: Sequence[Written]) -> None:
     """Insert the events, all in one statement. The caller holds the locks of their lots."""
-    AuctionEvent.objects.bulk_create(
-        AuctionEvent(
-            auction_id=entry.auction,
-            number=entry.event.number,
-            kind=entry.event.kind.value,
-            at=entry.event.at,
-            participant_id=None if entry.event.bidder is None else int(entry.event.bidder),
-            amount=entry.event.amount,
-            key=entry.event.key,
-            person_id=entry.event.person,
-            detail=entry.event.detail,
-            previous_hash=entry.previous,
-            hash=entry.head,
-        )
-        for entry in entries
+    events = [entry.event for entry in entries]
+    execute(
+        _INSERT,
+        [entry.auction for entry in entries],
+        [event.number for event in events],
+        [event.kind.value for event in events],
+        [event.at for event in events],
+        [None if event.bidder is None else int(event.bidder) for event in events],
+        [event.amount for event in events],
+        [event.key for event in events],
+        [event.person for event in events],
+        [json.dumps(event.detail, ensure_ascii=False) for event in events],
+        [entry.previous for entry in entries],
+        [entry.head for entry in entries],
     )
 
 
 def notify(numbers: Mapping[int, int]) -> None:
     """Tell the gateways, once the transaction commits, up to which event each lot (by id) has come."""
     named = ",".join(f"{lot}:{number}" for lot, number in numbers.items()) if len(numbers) <= _MOST_NAMED else "*"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, named])
+    execute(_NOTIFY, CHANNEL, named)
+
+
+def execute(statement: LiteralString, *parameters: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Run a statement that the server keeps prepared: a batch of bids is a few small statements, most of them planning.
+
+    On Django's connection and in its transaction, past Django's cursor, which sends the values inside the text.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        return psycopg.Cursor(connection.connection).execute(statement, parameters, prepare=True)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """The statements inside are sent without waiting for each other's answers; read those after the block."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
