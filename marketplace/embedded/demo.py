@@ -25,6 +25,7 @@ from marketplace.embedded.places import PROJECT, EmbeddedError, Places, disk_ful
 from marketplace.embedded.supervisor import Child, Supervisor, say
 
 _SECONDS_TO_BE_READY = 60.0
+_WEB_THREADS = ("--workers", "2", "--blocking-threads", "8")
 _APPS = ("marketplace", "procurement", "analytics")
 
 
@@ -70,10 +71,10 @@ class Demo:
     def run(self) -> int:
         for port in (self.port, self.port + 1):
             _check_free(self.host, port)
-        services = [name for name, ours in (("postgres", self.own_database), ("valkey", self.own_broker)) if ours]
-        started = embedded.ensure_running(*services, places=self.places) if services else []
         self.supervisor = Supervisor(self.places.logs, self._environment())
         self.supervisor.heed_signals()
+        services = [name for name, ours in (("postgres", self.own_database), ("valkey", self.own_broker)) if ours]
+        started = embedded.ensure_running(*services, places=self.places) if services else []
         try:
             self._prepare()
             self._start_processes()
@@ -125,12 +126,21 @@ class Demo:
         self._once("migrated", migrations, "Bringing the database up to date", "migrate", "--verbosity", "0")
         collect = ("collectstatic", "--no-input", "--verbosity", "0")
         self._once("collected", _digest(_static_files()), "Collecting the static files", *collect)
-        if _command_exists("demo_world"):
-            unfinished = self.folder / "unfinished"
-            if not self._is_done("world", database):
-                unfinished.touch()
-            self._once("world", database, "Making the demonstration's world (up to 90 seconds, once)", "demo_world")
-            unfinished.unlink(missing_ok=True)
+        self._make_world(database)
+
+    def _make_world(self, database: str) -> None:
+        """Fill an empty database; a world whose making was interrupted is begun anew at the next start."""
+        if self._is_done("world", database):
+            return
+        unfinished = self.folder / "unfinished"
+        if postgres.has_rows(self._environment()["DATABASE_URL"], "marketplace_organisation"):
+            say(
+                "There are organisations in the database already: they stay. For the demonstration's: RESET=1 make demo"
+            )
+            return
+        unfinished.touch()
+        self._once("world", database, "Making the demonstration's world (up to 90 seconds, once)", "demo_world")
+        unfinished.unlink()
 
     def _is_done(self, name: str, state: str) -> bool:
         stamp = self.folder / f"{name}.done"
@@ -154,43 +164,22 @@ class Demo:
     # The processes -------------------------------------------------------------------------------------------------
 
     def _start_processes(self) -> None:
-        python = sys.executable
-        manage = str(PROJECT / "manage.py")
-        granian = [python, "-m", "granian", "--host", self.host, "--no-ws", "--log-level", "warning"]
-        add = self.supervisor.add
-        web = add(
-            "web",
-            *granian,
-            "--interface",
-            "wsgi",
-            "--port",
-            str(self.port),
-            "--workers",
-            "2",
-            *("--blocking-threads", "8"),
-            "marketplace.config.wsgi:application",
-        )
-        servers = [(web, self.port)]
-        if (PROJECT / "procurement" / "auction" / "gateway.py").exists():
-            gateway = add(
-                "gateway",
-                *granian,
-                "--interface",
-                "asgi",
-                "--port",
-                str(self.port + 1),
-                "--workers",
-                "1",
-                "procurement.auction.gateway:application",
-            )
-            servers.append((gateway, self.port + 1))
-        add("worker", python, "-m", "celery", "-A", "marketplace.config", "worker", "--concurrency", "2", "-l", "INFO")
-        if _command_exists("clock"):
-            add("clock", python, manage, "clock")
-        for child, port in servers:
-            self._wait_until_ready(child, port)
+        manage = (sys.executable, str(PROJECT / "manage.py"))
+        celery = (sys.executable, "-m", "celery", "-A", "marketplace.config")
+        servers = [
+            self._serve("web", "wsgi", self.port, "marketplace.config.wsgi:application", *_WEB_THREADS),
+            self._serve("gateway", "asgi", self.port + 1, "procurement.auction.gateway:application"),
+        ]
+        self.supervisor.add("worker", *celery, "worker", "--concurrency", "2", "--loglevel", "INFO")
+        self.supervisor.add("clock", *manage, "clock")
+        for port, server in enumerate(servers, start=self.port):
+            self._wait_until_ready(server, port)
         if _command_exists("demo_bidders"):
-            add("bidders", python, manage, "demo_bidders")
+            self.supervisor.add("bidders", *manage, "demo_bidders")
+
+    def _serve(self, name: str, interface: str, port: int, application: str, *options: str) -> Child:
+        granian = (sys.executable, "-m", "granian", "--interface", interface, "--host", self.host, "--port", str(port))
+        return self.supervisor.add(name, *granian, "--no-ws", "--log-level", "warning", *options, application)
 
     def _wait_until_ready(self, child: Child, port: int) -> None:
         deadline = time.monotonic() + _SECONDS_TO_BE_READY

@@ -159,6 +159,7 @@ def run(
         timeout=timeout,
         env=plain_environment(),
         cwd="/",
+        start_new_session=True,  # Ctrl-C is for whoever called, not for a half-made database
         **identity,
     )
 

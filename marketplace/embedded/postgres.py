@@ -107,8 +107,7 @@ def stop(places: Places) -> None:
 
 def ensure_database(places: Places) -> None:
     """Create the database where it is missing."""
-    found = _sql(places, f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'")
-    if found != "1":
+    if not identity(places):
         _sql(places, f'CREATE DATABASE "{DATABASE}"')
 
 
@@ -119,8 +118,14 @@ def recreate_database(places: Places) -> None:
 
 
 def identity(places: Places) -> str:
-    """What tells this database from one made later under the same name."""
+    """What tells this database from one made later under the same name; empty when there is none."""
     return _sql(places, f"SELECT oid FROM pg_database WHERE datname = '{DATABASE}'")
+
+
+def has_rows(database_url: str, table: str) -> bool:
+    """Whether the table of the database at this address, embedded or not, is there and holds anything."""
+    code, output = _psql(database_url, f'SELECT EXISTS (SELECT FROM "{table}")')
+    return code == 0 and output == "t"
 
 
 def program(name: str) -> Path:
@@ -129,10 +134,15 @@ def program(name: str) -> Path:
 
 
 def _sql(places: Places, statement: str) -> str:
-    done = run([program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url(places, "postgres"), "-c", statement])
-    if done.returncode != 0:
-        raise explain("PostgreSQL", done.stdout, places, places.logs / "postgres.log")
-    return done.stdout.strip()
+    code, output = _psql(url(places, "postgres"), statement)
+    if code != 0:
+        raise explain("PostgreSQL", output, places, places.logs / "postgres.log")
+    return output
+
+
+def _psql(database_url: str, statement: str) -> tuple[int, str]:
+    done = run([program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database_url, "-c", statement])
+    return done.returncode, done.stdout.strip()
 
 
 def _data(places: Places) -> Path:

@@ -181,3 +181,13 @@ def test_what_a_failed_start_printed_becomes_one_sentence(output: str, sentence:
 )
 def test_the_cache_takes_another_number_on_the_brokers_server(broker: str, cache: str) -> None:
     assert embedded.cache_url(broker) == cache
+
+
+def test_rows_are_found_in_a_table_that_holds_some(places: Places) -> None:
+    embedded.ensure_running("postgres", places=places)
+    with psycopg.connect(postgres.url(places)) as connection:
+        connection.execute("CREATE TABLE empty (n int); CREATE TABLE full_one AS SELECT 1 AS n")
+
+    found = [postgres.has_rows(postgres.url(places), table) for table in ("full_one", "empty", "missing")]
+
+    assert found == [True, False, False]
