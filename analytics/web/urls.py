@@ -1,3 +1,9 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from analytics.web import accounts
+
+urlpatterns = [
+    path("", accounts.accounts, name="insights"),
+    path("accounts/<int:organisation_id>/", accounts.account, name="insights_account"),
+    path("accounts/<int:organisation_id>/contracts/", accounts.contracts, name="insights_contracts"),
+]
