@@ -135,7 +135,7 @@ class Demo:
         unfinished = self.folder / "unfinished"
         if postgres.has_rows(self._environment()["DATABASE_URL"], "marketplace_organisation"):
             say(
-                "There are organisations in the database already: they stay. For the demonstration's: RESET=1 make demo"
+                "The database holds organisations already: they stay. For the demonstration's: RESET=1 make demo"
             )
             return
         unfinished.touch()
