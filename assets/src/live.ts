@@ -34,7 +34,7 @@ class LivePage {
     this.observer = this.state.own === null;
     this.mayBid = page.dataset.mayBid === "yes";
     this.gateway = new Gateway(page.dataset.gateway ?? "", page.dataset.lot ?? "", page.dataset.token ?? "", () => this.renewed());
-    this.chart = new BiddingChart(this.slot("chart"), this.observer, page.dataset.zone || "UTC");
+    this.chart = new BiddingChart(this.slot("chart"), this.observer, this.state.shown, page.dataset.zone || "UTC");
     this.input = page.querySelector("[data-live-input]");
     this.button = page.querySelector("[data-live-button]");
     this.bindBidding();
@@ -149,6 +149,7 @@ class LivePage {
     const { state } = this;
     const status = state.status;
     this.page.dataset.status = status;
+    this.showStatus();
     this.page.classList.toggle("is-leading", Boolean(state.own?.leading) && status !== "scheduled");
     if (state.own) {
       const rank = state.own.rank;
@@ -166,6 +167,23 @@ class LivePage {
     this.prefill();
     this.showButton();
     this.tick();
+  }
+
+  private showStatus(): void {
+    const badge = this.page.querySelector(".live-head .status-badge");
+    const words = badge?.querySelector("span");
+    if (!badge || !words) return;
+    const [tone, name] = {
+      scheduled: ["wait", say("Not yet started")],
+      running: ["live", say("Running")],
+      paused: ["warn", say("Paused")],
+      ended: ["quiet", say("Ended")],
+      cancelled: ["bad", say("Cancelled")],
+    }[this.state.status] as [string, string];
+    if (words.textContent === name) return;
+    badge.className = `status-badge tone-${tone}`;
+    badge.querySelector("svg")?.remove();
+    words.textContent = name;
   }
 
   private ranking(): void {

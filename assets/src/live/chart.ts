@@ -28,6 +28,7 @@ export class BiddingChart {
   constructor(
     private readonly element: HTMLElement,
     private readonly observer: boolean,
+    private readonly shown: RoomState["shown"],
     private readonly zone: string,
   ) {
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(element);
@@ -94,7 +95,7 @@ export class BiddingChart {
       ],
       series: [
         { label: say("Time") },
-        { label: say("Best price"), stroke: cssColour("--tblr-link-color"), width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 } },
+        { label: say("Best price"), show: this.observer || this.shown !== "rank", stroke: cssColour("--tblr-link-color"), width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 } },
         ...(this.observer
           ? []
           : [{ label: say("Your price"), stroke: cssColour("--ol-amber"), width: 2, dash: [6, 4], paths: steps, points: { show: false } }]),
