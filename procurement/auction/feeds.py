@@ -15,10 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 
 from marketplace.shared import clock
 from procurement.auction.projection import update
+from procurement.auction.room import live_members
+from procurement.auction.tokens import Ticket
 from procurement.models import Auction
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import Event, Hall, iso
@@ -34,7 +36,8 @@ _LISTEN_AGAIN_S = 1.0
 class Subscriber:
     """One open stream: who looks, and up to which event it has been told."""
 
-    def __init__(self, viewer: str | None, seen: int) -> None:
+    def __init__(self, ticket: Ticket, viewer: str | None, seen: int) -> None:
+        self.ticket = ticket
         self.viewer = viewer
         self.seen = seen
         self.closed = False
@@ -102,8 +105,9 @@ class Feeds:
         """The lot's feed, if somebody watches it here."""
         return self._feeds.get(lot)
 
-    async def subscribe(self, lot: int, viewer: str | None, seen: int) -> tuple[Feed, Subscriber] | None:
-        """A subscription to the lot, to be ended with `leave`; None where the lot has no auction."""
+    async def subscribe(self, ticket: Ticket, viewer: str | None, seen: int) -> tuple[Feed, Subscriber] | None:
+        """A subscription to the ticket's lot, to be ended with `leave`; None where the lot has no auction."""
+        lot = ticket.lot
         feed = self._feeds.get(lot)
         if feed is None:
             auction = await self.in_thread(lambda: Auction.objects.filter(lot=lot).values_list("pk", flat=True).first())
@@ -113,7 +117,7 @@ class Feeds:
         if feed.hall is None:
             feed.take(*await self.in_thread(feed.read))
         last = feed.hall.number if feed.hall else 0
-        subscriber = Subscriber(viewer, seen if seen <= last else 0)
+        subscriber = Subscriber(ticket, viewer, seen if seen <= last else 0)
         feed.subscribers.add(subscriber)
         return feed, subscriber
 
@@ -145,16 +149,18 @@ class Feeds:
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
             self._all_dirty()
-            for feed in self._feeds.values():
-                for subscriber in feed.subscribers:
-                    subscriber.beat = True
-                    subscriber.news.set()
+            for subscriber in self._subscribers():
+                subscriber.beat = True
+                subscriber.news.set()
+            try:
+                await self._part_from_strangers()
+            except DatabaseError as error:
+                log.warning("Nobody knows who has left: %s", error)
 
     def close_streams(self) -> None:
         """Tell every stream to end: the process stops, and its viewers come back to another."""
-        for feed in self._feeds.values():
-            for subscriber in feed.subscribers:
-                subscriber.close()
+        for subscriber in self._subscribers():
+            subscriber.close()
 
     async def aclose(self) -> None:
         for task in self._tasks.values():
@@ -164,6 +170,19 @@ class Feeds:
     async def in_thread(self, ask: Callable[[], Any]) -> Any:
         """Run a question to the database in a thread, on a connection that is given back at once."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, _asked, ask)
+
+    def _subscribers(self) -> list[Subscriber]:
+        return [subscriber for feed in self._feeds.values() for subscriber in feed.subscribers]
+
+    async def _part_from_strangers(self) -> None:
+        """End the streams of those who have left their supplier, or whose supplier was suspended, since they came."""
+        seated = [subscriber for subscriber in self._subscribers() if subscriber.viewer is not None]
+        if not seated:
+            return
+        members = await self.in_thread(lambda: live_members([subscriber.ticket.seat for subscriber in seated]))
+        for subscriber in seated:
+            if subscriber.ticket.seat not in members:
+                subscriber.close()
 
     def _open(self, lot: int, auction: int) -> Feed:
         feed = self._feeds[lot] = Feed(auction)

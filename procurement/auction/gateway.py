@@ -35,7 +35,7 @@ from procurement.auction.asgi import (  # noqa: E402
 )
 from procurement.auction.feeds import Feeds, heartbeat  # noqa: E402
 from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
-from procurement.auction.room import Answer, WaitingBid, answer_of, is_live_member  # noqa: E402
+from procurement.auction.room import Answer, WaitingBid, answer_of, live_members  # noqa: E402
 from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
 from procurement.queries import auctions as rooms  # noqa: E402
 from procurement.rules.auction.base import Bid, Refused  # noqa: E402
@@ -170,13 +170,10 @@ class Gateway:
     # Streams -------------------------------------------------------------------------------------------------------
 
     async def _stream(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
-        viewer = None
-        if ticket.participant is not None:
-            viewer = rooms.bidder(ticket.participant)
-            seat = (ticket.lot, ticket.participant, ticket.person)
-            if not await self.feeds.in_thread(lambda: is_live_member(*seat)):
-                raise refuse(Refused.NOT_A_PARTICIPANT)
-        subscribed = await self.feeds.subscribe(ticket.lot, viewer, _last_event(request))
+        viewer = None if ticket.participant is None else rooms.bidder(ticket.participant)
+        if viewer is not None and not await self.feeds.in_thread(lambda: live_members([ticket.seat])):
+            raise refuse(Refused.NOT_A_PARTICIPANT)
+        subscribed = await self.feeds.subscribe(ticket, viewer, _last_event(request))
         if subscribed is None:
             raise refuse("no_auction")
         feed, subscriber = subscribed
@@ -209,7 +206,7 @@ class Gateway:
 def _parsed(body: bytes, ticket: Ticket, participant: int, received_at: datetime) -> WaitingBid:
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise refuse("not_json") from None
     if not isinstance(content, dict):
         raise refuse("not_json")

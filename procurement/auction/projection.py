@@ -66,7 +66,7 @@ def _event(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | Non
     if event.kind is EventKind.SCHEDULED:
         return told | _first_prices(hall, event, viewer)
     if event.kind is not EventKind.BID or event.bidder is None:
-        return told
+        return told | ({"reason": event.detail["reason"]} if "reason" in event.detail else {})
     own, leads = event.bidder == viewer, bool(event.detail["leads"])
     if viewer is not None and not shows_amount(own=own, leads=leads, shown=hall.rules.shown):
         return None

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from django.db import transaction
 
 from marketplace.models import OrganisationStatus
@@ -66,8 +67,8 @@ _WRITTEN_BEFORE: Final = """
       ON event.participant_id = bid.participant AND event.key = bid.key AND event.key <> ''
 """
 _LIVE_MEMBERS: Final = """
-    SELECT seat.id, member.person_id
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (participant, person, lot)
+    SELECT auction.lot_id, seat.id, member.person_id
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (lot, participant, person)
     JOIN procurement_auctionparticipant AS seat ON seat.id = bid.participant
     JOIN procurement_auction AS auction ON auction.id = seat.auction_id AND auction.lot_id = bid.lot
     JOIN marketplace_membership AS member
@@ -120,16 +121,10 @@ class Desk:
             before = auction_log.execute(
                 _WRITTEN_BEFORE, [bid.participant for bid in waiting], [bid.key for bid in waiting]
             )
-            members = auction_log.execute(
-                _LIVE_MEMBERS,
-                [bid.participant for bid in waiting],
-                [bid.person for bid in waiting],
-                [bid.lot for bid in waiting],
-                OrganisationStatus.REGISTERED.value,
-            )
+            members = _live_members([(bid.lot, bid.participant, bid.person) for bid in waiting])
         halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
         keys = {(participant, key): (number, amount) for participant, key, number, amount in before}
-        return _Batch(halls, keys, {(participant, person) for participant, person in members})
+        return _Batch(halls, keys, set(members))
 
     def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
         """The hall of a lot whose log has come to `number` and `head`; from memory where that is what is remembered."""
@@ -147,7 +142,7 @@ class _Batch:
     """One transaction's work."""
 
     def __init__(
-        self, halls: dict[int, Hall], before: dict[tuple[int, str], tuple[int, Decimal]], members: set[tuple[int, int]]
+        self, halls: dict[int, Hall], before: dict[tuple[int, str], tuple[int, Decimal]], members: set[tuple[int, ...]]
     ) -> None:
         self.halls = halls
         self._before = before
@@ -164,7 +159,7 @@ class _Batch:
             if amount != bid.amount:
                 return Answer(KEY_REUSED, ends_at=hall.room.ends_at)
             return Answer(None, written, hall.rules.plain(amount), ends_at=hall.room.ends_at, repeated=True)
-        if (bid.participant, bid.person) not in self._members:
+        if (bid.lot, bid.participant, bid.person) not in self._members:
             return Answer(Refused.NOT_A_PARTICIPANT, ends_at=hall.room.ends_at)
         decision, after = decide(hall.room, Bid(rooms.bidder(bid.participant), bid.amount, bid.received_at))
         return answer_of(hall, decision, self._accept(hall, bid, after) if decision.accepted else None)
@@ -212,10 +207,14 @@ def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answ
     )
 
 
-def is_live_member(lot: int, participant: int, person: int) -> bool:
-    """Whether the person may still see the lot's auction from that seat."""
-    found = auction_log.execute(_LIVE_MEMBERS, [participant], [person], [lot], OrganisationStatus.REGISTERED.value)
-    return found.fetchone() is not None
+def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
+    """Which of these (lot, participant, person) may still look and bid from there."""
+    return set(_live_members(seats))
+
+
+def _live_members(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
+    lots, participants, people = (list(column) for column in zip(*seats, strict=True))
+    return auction_log.execute(_LIVE_MEMBERS, lots, participants, people, OrganisationStatus.REGISTERED.value)
 
 
 def _update_standings(halls: Iterable[Hall], written: Iterable[Written]) -> None:

@@ -29,6 +29,11 @@ class Ticket:
     participant: int | None
     may_bid: bool
 
+    @property
+    def seat(self) -> tuple[int, int, int]:
+        """Lot, participant and person; an observer has participant 0."""
+        return self.lot, self.participant or 0, self.person
+
 
 class TicketRefused(ValueError):
     """The token is forged, damaged or too old."""

@@ -300,6 +300,8 @@ def test_one_bad_lot_stops_no_other(monkeypatch):
     [
         (b"", 422, "not_json"),
         (b"[]", 422, "not_json"),
+        (b"[" * 2000, 422, "not_json"),
+        (b"\xff", 422, "not_json"),
         (b'{"amount": "1.00"}', 422, "key_malformed"),
         (b'{"amount": "1.00", "idempotency_key": "short"}', 422, "key_malformed"),
         (b'{"idempotency_key": "long-enough"}', 422, "amount_not_a_number"),
@@ -354,6 +356,50 @@ def test_who_has_left_the_supplier_sees_nothing_any_more(in_database):
             assert (status, problem["code"]) == (403, "not_a_participant")
 
     run(errand())
+
+
+def test_who_leaves_the_supplier_is_shown_out(in_database, monkeypatch):
+    monkeypatch.setattr(feeds, "_HEARTBEAT_S", 0.05)
+    auction = started_now()
+    a, b, _ = seats(auction)
+
+    async def errand():
+        async with (
+            gateway() as client,
+            client.stream(auction.lot_id, token_of(a)) as leaver,
+            client.stream(auction.lot_id, token_of(b)) as other,
+        ):
+            await leaver.until(2)
+            await in_database(lambda: a.by.person.memberships.update(active=False))
+            await asyncio.wait_for(leaver.ended.wait(), 5)
+            assert not other.ended.is_set()
+
+    run(errand())
+
+
+def test_the_gateway_outlives_its_connections_to_the_database(in_database):
+    auction = started_now()
+    a, b, _ = seats(auction)
+
+    def cut():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    async def errand():
+        async with gateway() as client, client.stream(auction.lot_id, token_of(b)) as stream:
+            await stream.until(2)
+            assert (await client.bid(a, "95.00", "before-the-cut"))[0] == 201
+            await stream.until(3)
+            await in_database(cut)
+            answers = [await client.bid(b, "90.00", "after-the-cut") for _ in range(2)]
+            assert [status for status, _ in answers] == [503, 201]
+            assert (await stream.until(4))[-1]["amount"] == "90.00"
+
+    run(errand())
+    connection.close()
 
 
 def test_only_the_webs_own_origin_may_use_it(settings):
