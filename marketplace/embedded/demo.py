@@ -44,6 +44,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except Told:
+        say("Stopped.")
         return 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -77,6 +78,7 @@ class Demo:
         started = embedded.ensure_running(*services, places=self.places) if services else []
         try:
             self._prepare()
+            say("Starting web, gateway, worker and clock")
             self._start_processes()
             self.announce()
             self.supervisor.run(lambda: self._keep(services, started))
