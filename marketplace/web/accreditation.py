@@ -25,7 +25,7 @@ from marketplace.models import (
     Side,
     StaffRole,
 )
-from marketplace.permissions import Actor, actor_of, organisation_of, require_staff
+from marketplace.permissions import Actor, actor_of, organisation_of, require_role, require_staff
 from marketplace.queries import accreditations as queries
 from marketplace.queries import keyset
 from marketplace.services import accreditations as service
@@ -39,6 +39,7 @@ from marketplace.web.signing_page import own_request, signing_page
 
 S = AccreditationStatus
 _SIDES = {Side.SUPPLIER: _("As a supplier"), Side.BUYER: _("As a buyer")}
+_EDITORS = (Role.ADMINISTRATOR, Role.SIGNER)
 _MONTHS = (6, 12, 24, 36)
 
 
@@ -102,6 +103,7 @@ def begin(request: HttpRequest, side: str) -> HttpResponse:
 def add_document(request: HttpRequest, side: str) -> HttpResponse:
     actor = actor_of(request)
     accreditation = _own(actor, _side(side))
+    require_role(actor, accreditation.organisation_id, *_EDITORS)
     form = DocumentForm(request.POST, request.FILES, requirements=_requirements(accreditation))
     if form.is_valid():
         given = form.cleaned_data
@@ -143,7 +145,7 @@ def sign(request: HttpRequest, side: str) -> HttpResponse:
         try:
             prepared = service.prepare(accreditation.pk, by=actor, at=at)
         except DomainError as error:
-            if error.status == 404:
+            if error.status in (403, 404):
                 raise
             messages.error(request, str(error))
             return redirect(back)
@@ -206,7 +208,7 @@ def _request_page(
     asked = queries.requirements(side, organisation.country)
     documents = list(queries.documents_of(accreditation.pk)) if accreditation else []
     is_open = accreditation is not None and accreditation.status in (S.DRAFT, S.RETURNED)
-    may_edit = actor.has(Role.ADMINISTRATOR, Role.SIGNER)
+    may_edit = actor.has(*_EDITORS)
     kinds = {one.kind for one in asked}
     missing = [one for one in asked if one.required and one.kind not in {added.kind for added in documents}]
     context = {
@@ -278,7 +280,7 @@ def _action(
     accreditation: Accreditation | None, actor: Actor, side: Side, missing: list[queries.Requirement], now: datetime
 ) -> parts.Action | None:
     url = reverse("accreditation_begin", args=[side.value])
-    may_edit = actor.has(Role.ADMINISTRATOR, Role.SIGNER)
+    may_edit = actor.has(*_EDITORS)
     who = _("An administrator or signer of your organisation can do this.")
     if accreditation is None:
         return parts.Action(_("Begin the request"), url, "plus", "post", allowed=may_edit, reason=who)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
 
 from marketplace.models import Heartbeat
 from marketplace.shared import clock
@@ -14,6 +15,7 @@ from marketplace.shared import clock
 STALE_AFTER = timedelta(seconds=60)
 
 
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """200 {"status": "ready"} when this process can serve, else 503 with the reason; `processes`: "alive" or "stale".
 

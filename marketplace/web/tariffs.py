@@ -272,6 +272,8 @@ def cancel(request: HttpRequest, invoice_id: int) -> HttpResponse:
     """Asks, and posted cancels what waits for payment."""
     actor = actor_of(request)
     found = _visible(actor, invoice_id)
+    if not actor.is_a(StaffRole.TARIFF_MANAGER):
+        require_role(actor, found.organisation_id, *_MEMBERS)
     if request.method == "POST":
         service.cancel(found.pk, by=actor, at=clock.now())
         messages.success(request, gettext("Invoice %(number)s was cancelled.") % {"number": found.number})

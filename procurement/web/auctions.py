@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from marketplace.models import StaffRole
-from marketplace.permissions import actor_of
+from marketplace.permissions import actor_of, require_staff
 from marketplace.queries import keyset
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
@@ -102,8 +102,9 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
 @require_POST
 def pause(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """Stop the auction, or let it go on: an operator's, when the platform cannot serve everybody."""
-    found, auction, _ticket, _hall = _entered(request, number, lot)
     actor, now = actor_of(request), clock.now()
+    require_staff(actor, StaffRole.OPERATOR)
+    found, auction, _ticket, _hall = _entered(request, number, lot)
     if "resume" in request.POST:
         service.resume(auction.pk, by=actor, at=now)
         return redirect("auction", number, lot)

@@ -89,6 +89,7 @@ def remove_file(request: HttpRequest, bid_id: int, file_id: int) -> HttpResponse
 def discard(request: HttpRequest, bid_id: int) -> HttpResponse:
     actor = actor_of(request)
     bid = own_bid(actor, bid_id)
+    permissions.require_bid_manager(actor, bid.supplier_id)
     if request.method == "POST":
         bid_drafts.discard(bid.pk, by=actor, at=clock.now())
         messages.success(request, _("The draft was thrown away."))
