@@ -128,6 +128,11 @@ def require_bid_signer(actor: Actor, bid: Bid) -> None:
     require_role(actor, bid.supplier_id, Role.SIGNER)
 
 
+def can_read_opened_bids(actor: Actor, tender: Tender) -> bool:
+    """As `require_reader_of_opened_bids`, for pages that others see less of."""
+    return actor.acts_for(tender.buyer_id) and actor.has(*READS_OPENED_BIDS)
+
+
 def require_reader_of_opened_bids(actor: Actor, tender: Tender) -> None:
     """May read the bids of the buyer's own tender; that they are opened is the query's business."""
     require_role(actor, tender.buyer_id, *READS_OPENED_BIDS)
