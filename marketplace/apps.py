@@ -5,3 +5,12 @@ from django.utils.translation import gettext_lazy as _
 class MarketplaceConfig(AppConfig):
     name = "marketplace"
     verbose_name = _("Marketplace")
+
+    def ready(self) -> None:
+        # Models are loaded only now.
+        from marketplace import waiting
+        from marketplace.queries import waiting as own
+
+        waiting.register_tasks(own.tasks)
+        waiting.register_figures(own.figures)
+        waiting.register_panels(own.panels)

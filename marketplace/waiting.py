@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from marketplace.permissions import Actor
 from marketplace.shared.errors import Sentence
+
+if TYPE_CHECKING:
+    from marketplace.permissions import Actor
 
 Tone = Literal["", "good", "warn", "bad"]
 
@@ -83,9 +85,9 @@ class Panel:
     order: int = 50
 
 
-TaskProvider = Callable[[Actor, datetime], Iterable[Task]]
-FigureProvider = Callable[[Actor, datetime], Iterable[Figure]]
-PanelProvider = Callable[[Actor, datetime], Iterable[Panel]]
+TaskProvider = Callable[["Actor", datetime], Iterable[Task]]
+FigureProvider = Callable[["Actor", datetime], Iterable[Figure]]
+PanelProvider = Callable[["Actor", datetime], Iterable[Panel]]
 # What a visitor sees: figures and procedures now open. Asked at most once a minute, as its answer is cached.
 PublicProvider = Callable[[datetime], tuple[Sequence[Figure], Sequence[Row]]]
 

@@ -30,7 +30,8 @@ from marketplace.shared.errors import DomainError, Invalid, Sentence, StaleForm
 
 HEADINGS_MAX: Final = 60
 _CHANGED: Final = "organisation_changed"
-_WORDS: Final[Mapping[str, Sentence]] = {
+#: What a page calls each part of an organisation's details.
+WORDS: Final[Mapping[str, Sentence]] = {
     "country": _("country"),
     "legal_form": _("legal form"),
     "full_name": _("full name"),
@@ -38,12 +39,12 @@ _WORDS: Final[Mapping[str, Sentence]] = {
     "email": _("e-mail"),
     "phone": _("phone"),
     "website": _("website"),
-    "is_buyer": _("whether you buy"),
-    "is_supplier": _("whether you supply"),
+    "is_buyer": _("buys"),
+    "is_supplier": _("supplies"),
     "identifiers": _("registration numbers"),
     "addresses": _("addresses"),
-    "headings_offered": _("what you offer"),
-    "headings_consumed": _("what you buy"),
+    "headings_offered": _("what it offers"),
+    "headings_consumed": _("what it buys"),
 }
 TAKEN: Final = _(
     "An organisation with this number is registered already. Ask one of its administrators to invite you;"
@@ -138,6 +139,22 @@ def save_headings(
     return organisation
 
 
+@transaction.atomic
+def save_places_and_headings(
+    organisation_id: int,
+    addresses: Mapping[AddressKind, AddressDetails],
+    *,
+    offered: Iterable[int],
+    consumed: Iterable[int],
+    version: int,
+    by: Actor,
+    at: datetime,
+) -> Organisation:
+    """Both or neither: the registration asks for them on one page."""
+    saved = save_addresses(organisation_id, addresses, version=version, by=by, at=at)
+    return save_headings(organisation_id, offered=offered, consumed=consumed, version=saved.version, by=by, at=at)
+
+
 def locked(organisation_id: int, *, version: int, by: Actor) -> Organisation:
     """The organisation under its lock, for its administrator, unchanged since `version`. Raises StaleForm."""
     require_role(by, organisation_id, Role.ADMINISTRATOR)
@@ -154,7 +171,7 @@ def changes_since(organisation: Organisation, version: int) -> list[Sentence]:
     ).select_related("person")
     return [
         _("%(person)s changed: %(fields)s.")
-        % {"person": record.person, "fields": ", ".join(str(_WORDS.get(f, f)) for f in record.details["changed"])}
+        % {"person": record.person, "fields": ", ".join(str(WORDS.get(f, f)) for f in record.details["changed"])}
         for record in records
     ]
 

@@ -172,8 +172,8 @@ def content_of(organisation: Organisation, person: Person) -> dict[str, Any]:
             "buys": organisation.is_buyer,
             "supplies": organisation.is_supplier,
             "addresses": {address.kind: str(address) for address in organisation.addresses.all()},
-            "headings_offered": list(organisation.headings_offered.values_list("code", flat=True)),
-            "headings_consumed": list(organisation.headings_consumed.values_list("code", flat=True)),
+            "headings_offered": [str(heading) for heading in organisation.headings_offered.all()],
+            "headings_consumed": [str(heading) for heading in organisation.headings_consumed.all()],
         },
         "person": {"full_name": person.full_name, "email": person.email, "position": person.position},
     }

@@ -1,12 +1,58 @@
 """The first page: public figures for visitors, what waits for those who are signed in."""
 
+from __future__ import annotations
+
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
 
-from marketplace.permissions import actor_of
+from marketplace import waiting
+from marketplace.permissions import Actor, actor_of
+from marketplace.shared import clock
+from marketplace.shared.errors import Sentence
+from marketplace.web.parts import Action, Stat
+
+# Visitors see the same figures; what a crowd asks for is counted once in this time.
+PUBLIC_SECONDS = 30
 
 
+@require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    if not actor_of(request).is_signed_in:
-        return render(request, "marketplace/home_public.html")
-    return render(request, "marketplace/home.html")
+    actor, now = actor_of(request), clock.now()
+    if not actor.is_signed_in:
+        figures, rows = cache.get_or_set(f"home:{get_language()}", lambda: waiting.public(now), PUBLIC_SECONDS) or (
+            [],
+            [],
+        )
+        return render(request, "marketplace/home_public.html", {"figures": figures, "open_procedures": rows})
+    figures = waiting.figures_for(actor, now)
+    context = {
+        "tasks": waiting.tasks_for(actor, now),
+        "stats": [Stat(f.label, f.value, f.note, f.url, f.icon, f.tone) for f in figures],
+        "panels": waiting.panels_for(actor, now),
+        "lead": lead(actor),
+        "empty_action": what_to_do(actor),
+    }
+    return render(request, "marketplace/home.html", context)
+
+
+def lead(actor: Actor) -> Sentence:
+    """Whose first page this is, in words."""
+    if actor.organisation is not None:
+        return actor.organisation.full_name
+    if actor.is_staff:
+        return _("The platform’s desk")
+    return _("You do not act for an organisation yet")
+
+
+def what_to_do(actor: Actor) -> Action:
+    """What to begin with where nothing waits."""
+    if actor.organisation is None and not actor.is_staff:
+        return Action(_("Register your organisation"), reverse("register_organisation"), icon="building")
+    if actor.is_supplier:
+        return Action(_("Find procedures"), "/tenders/", icon="list-search")
+    return Action(_("See the notifications"), reverse("notifications"), icon="bell")

@@ -58,7 +58,12 @@ def signature_from(request: HttpRequest) -> bytes:
 def facts_of(prepared: SigningRequest) -> list[Fact]:
     """What is signed, read back from the very bytes, in plain words."""
     return [
-        Fact(line.label, f"{formats.moment_text(line.value)} {formats.zone_label(line.value)}" if isinstance(line.value, datetime) else line.value)
+        Fact(
+            line.label,
+            f"{formats.moment_text(line.value)} {formats.zone_label(line.value)}"
+            if isinstance(line.value, datetime)
+            else line.value,
+        )
         for line in signing_words.plain_words(bytes(prepared.payload))
     ]
 

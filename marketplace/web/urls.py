@@ -1,11 +1,24 @@
 from django.conf import settings
 from django.urls import include, path
+from django.views.generic import RedirectView
 
-from marketplace.web import design, health, home
+from marketplace.web import companies, design, health, home, notifications, people, profile
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
+    path("signup/", include("marketplace.web.urls_signup")),
+    # allauth's own sign-up page: people register through the steps above.
+    path("accounts/signup/", RedirectView.as_view(pattern_name="signup")),
+    path("organisation/", include("marketplace.web.urls_organisation")),
+    path("invitations/<str:secret>/", people.accept, name="invitation"),
+    path("account/", profile.page, name="person"),
+    path("account/security/", people.security, name="security"),
+    path("notifications/", notifications.page, name="notifications"),
+    path("notifications/read/", notifications.read_all, name="notifications_read"),
+    path("notifications/<int:notification_id>/", notifications.follow, name="notification"),
+    path("companies/", companies.index, name="companies"),
+    path("companies/<int:organisation_id>/", companies.detail, name="company"),
     path("accreditation/", include("marketplace.web.urls_accreditation")),
     path("tariffs/", include("marketplace.web.urls_tariffs")),
     path("staff/", include("marketplace.web.urls_staff")),

@@ -1,0 +1,105 @@
+"""The public list of organisations and the page of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from marketplace import countries
+from marketplace.models import AccreditationStatus, Organisation
+from marketplace.queries import organisations as queries
+from marketplace.shared import clock
+from marketplace.shared.errors import NotFound
+from marketplace.web.lists import chips, listed
+from marketplace.web.parts import Crumb, Fact, Reason
+
+
+class FilterForm(forms.Form):
+    q = forms.CharField(
+        label=_("Name or number"), required=False, max_length=120, widget=forms.TextInput({"type": "search"})
+    )
+    side = forms.ChoiceField(
+        label=_("Side"),
+        required=False,
+        choices=[("", _("Buyers and suppliers")), ("buyer", _("Buyers")), ("supplier", _("Suppliers"))],
+    )
+    country = forms.ChoiceField(
+        label=_("Country"),
+        required=False,
+        choices=lambda: [("", _("Every country")), *countries.choices(get_language() or "en")],
+    )
+
+
+@require_GET
+def index(request: HttpRequest) -> HttpResponse:
+    """Organisations by name, found by a part of the name or by a registration number."""
+    form = FilterForm(request.GET)
+    wanted = form.cleaned_data if form.is_valid() else {}
+    rows = queries.listed(
+        text=wanted.get("q", "").strip(), side=wanted.get("side", ""), country=wanted.get("country", "")
+    )
+    shown = listed(request, rows, ["short_name", "pk"], size=30)
+    language = get_language() or "en"
+    context = {
+        "form": form,
+        "list": shown,
+        "rows": [(one, countries.name_of(one.country, language), list(one.identifiers.all())) for one in shown.rows],
+        "chips": chips(request, form),
+        "clear_url": request.path,
+    }
+    template = (
+        "marketplace/companies/_list.html" if request.headers.get("HX-Request") else "marketplace/companies/index.html"
+    )
+    return render(request, template, context)
+
+
+@require_GET
+def detail(request: HttpRequest, organisation_id: int) -> HttpResponse:
+    """What the public sees: who it is, what it does, whether it is accredited. Contacts are for those logged in."""
+    organisation = queries.public().filter(pk=organisation_id).first()
+    if organisation is None:
+        raise NotFound
+    context = {
+        "organisation": organisation,
+        "facts": _facts(organisation, bool(request.user.is_authenticated)),
+        "standing": _standing(organisation),
+        "crumbs": [Crumb(_("Organisations"), reverse("companies"))],
+    }
+    return render(request, "marketplace/companies/detail.html", context)
+
+
+def _facts(organisation: Organisation, signed_in: bool) -> list[Fact]:
+    legal = next((a for a in organisation.addresses.all() if a.kind == "legal"), None)
+    facts = [
+        Fact(_("Country"), countries.name_of(organisation.country, get_language() or "en")),
+        Fact(_("Legal form"), organisation.legal_form),
+        *(Fact(number.get_scheme_display(), number.value) for number in organisation.identifiers.all()),
+        Fact(_("Legal address"), legal),
+        Fact(_("Website"), organisation.website),
+    ]
+    if signed_in:
+        facts += [Fact(_("E-mail"), organisation.email), Fact(_("Phone"), organisation.phone)]
+    return [fact for fact in facts if fact.value]
+
+
+def _standing(organisation: Organisation) -> list[Reason]:
+    now = clock.now()
+    valid: dict[Any, bool] = {
+        one.side: one.status == AccreditationStatus.ACCEPTED and one.is_valid(now)
+        for one in organisation.accreditations.all()
+    }
+    words = {
+        "buyer": (_("Accredited as a buyer"), _("Not accredited as a buyer")),
+        "supplier": (_("Accredited as a supplier"), _("Not accredited as a supplier")),
+    }
+    sides = [
+        side for side, is_on in (("buyer", organisation.is_buyer), ("supplier", organisation.is_supplier)) if is_on
+    ]
+    return [Reason(valid.get(side, False), words[side][0 if valid.get(side) else 1]) for side in sides]
