@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,7 +90,11 @@ def _read(cursor: str, order: Sequence[str], model: type[Model]) -> list[Any] | 
         of_order, values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if of_order != list(order) or len(values) != len(order):
             return None
+        # A column of a list has a value in every row; no text of the database holds a NUL character.
+        if any(value is None or (isinstance(value, str) and "\x00" in value) for value in values):
+            return None
         fields = [model._meta.pk if (name := key.lstrip("-")) == "pk" else model._meta.get_field(name) for key in order]
         return [field.to_python(value) for field, value in zip(fields, values, strict=True)]  # type: ignore[union-attr]
-    except (binascii.Error, UnicodeDecodeError, ValueError, TypeError, ValidationError, FieldError):
+    # binascii.Error and UnicodeDecodeError are ValueErrors.
+    except (ValueError, TypeError, ValidationError, FieldError, OverflowError, RecursionError):
         return None

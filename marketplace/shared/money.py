@@ -33,7 +33,7 @@ def parse_decimal(text: str) -> Decimal:
     A comma is a decimal separator when it is the only mark and at most two digits follow, else grouping ("1,234.50"); a
     point likewise in "1.234,50". Raises ValueError for anything that can be read in two ways or not at all.
     """
-    plain = "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text.strip())
+    plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c for c in text.strip())
     plain = plain.translate({0x066B: ".", 0x066C: ",", 0x2212: "-", 0x2019: None, 0x27: None})
     plain = "".join(c for c in plain if not c.isspace() and c not in "\u200e\u200f\u061c")
     commas, points = plain.count(","), plain.count(".")

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 
 from marketplace.models import Plan
@@ -32,6 +34,24 @@ def test_a_row_added_before_the_page_moves_nothing(plans: list[Plan]) -> None:
     PlanFactory.create(rank=3, price=1)
 
     assert keyset.page(Plan.objects.all(), ORDER, size=2, after=first.after).rows == plans[2:4]
+
+
+def cursor_of(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        '[["-rank", "price", "pk"], [null, "1", 1]]',
+        '[["-rank", "price", "pk"], [1, "NaN", 1]]',
+        '[["-rank", "price", "pk"], [1, "1\\u0000", 1]]',
+        '[["-rank", "price", "pk"], [1, [], {}]]',
+        "[" * 20_000,
+    ],
+)
+def test_a_forged_cursor_shows_the_first_page(plans: list[Plan], forged: str) -> None:
+    assert keyset.page(Plan.objects.all(), ORDER, size=2, after=cursor_of(forged)).rows == plans[:2]
 
 
 @pytest.mark.parametrize("cursor", ["x", "!!!", "bnVsbA", "W10", "W1siLXJhbmsiXSwgWzFdXQ", "é"])

@@ -30,7 +30,8 @@ def test_a_number_is_read_as_people_write_it(text: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "abc", "1e5", "NaN", "Infinity", "1_000", "1,23,45", "1.2.3", "12,34.56.78", "--1", "1,2345,678"]
+    "text",
+    ["", "abc", "1e5", "NaN", "Infinity", "1_000", "1,23,45", "1.2.3", "12,34.56.78", "--1", "1,2345,678", "5²", "①0"],
 )
 def test_what_can_be_read_in_two_ways_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a number"):
