@@ -81,6 +81,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "marketplace.web.middleware.PlainTextMiddleware",
     "marketplace.web.middleware.ActorMiddleware",
     "marketplace.web.middleware.DomainErrorMiddleware",
 ]

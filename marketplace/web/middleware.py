@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
+from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
 
 from marketplace.models import Membership
 from marketplace.permissions import NOBODY, Actor
-from marketplace.shared.errors import DomainError, NotFound
+from marketplace.shared.errors import DomainError, NotAllowed, NotFound
 from marketplace.web.gateway import gateway_origin
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -48,6 +53,27 @@ def _actor(request: HttpRequest) -> Actor:
     return Actor(person, current.organisation, frozenset(current.roles), staff)
 
 
+class PlainTextMiddleware:
+    """Refuses NUL characters in addresses and form fields: nobody types one, and the database cannot keep it."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], arguments: list[Any], named: dict[str, Any]
+    ) -> None:
+        given = chain(arguments, named.values(), _texts(request.GET), _texts(request.POST))
+        if any("\x00" in text for text in given if isinstance(text, str)):
+            raise BadRequest("a NUL character")
+
+
+def _texts(values: QueryDict) -> chain[str]:
+    return chain(values, chain.from_iterable(several for _name, several in values.lists()))
+
+
 class DomainErrorMiddleware:
     """A refusal that no view showed beside its field becomes a page with the same sentence, and nothing was written."""
 
@@ -60,9 +86,17 @@ class DomainErrorMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, DomainError):
             return None
-        if isinstance(error, NotFound) and not request.user.is_authenticated:
-            return redirect(f"/accounts/login/?next={request.path}")
+        if isinstance(error, NotFound | NotAllowed) and not request.user.is_authenticated:
+            return redirect_to_login(_page_of(request))
         template = {403: "403.html", 404: "404.html"}.get(error.status, "409.html")
         if request.method == "POST" and error.status == 409 and request.headers.get("HX-Request"):
             messages.error(request, str(error))
         return render(request, template, {"error": error, "sentence": str(error)}, status=error.status)
+
+
+def _page_of(request: HttpRequest) -> str:
+    """The page to come back to after the log-in: this one, or for what was sent the page it was sent from."""
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    sent_from = urlsplit(request.headers.get("Referer", ""))
+    return sent_from.path if sent_from.netloc == request.get_host() else "/"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -24,6 +26,10 @@ from procurement.services import bid_drafts
 from procurement.services import bids as service
 from procurement.services.bid_drafts import Draft
 from procurement.web.bid_parts import attachment, crumbs_of, documents_of, item_lines, own_bid
+
+#: Numbers of rows and revisions as forms send them: Python reads no number of thousands of digits.
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_PRICE: Final = re.compile(r"price_[0-9]{1,18}")
 
 
 @require_http_methods(["GET", "POST"])
@@ -142,11 +148,11 @@ def _typed(request: HttpRequest) -> tuple[dict[int, str], str, int]:
     prices = {
         int(name.removeprefix("price_")): str(value)
         for name, value in request.POST.items()
-        if name.startswith("price_") and name.removeprefix("price_").isascii() and name.removeprefix("price_").isdigit()
+        if _PRICE.fullmatch(name)
     }
     revision = request.POST.get("revision", "")
     remarks = request.POST.get("remarks", "").replace("\r\n", "\n")
-    return prices, remarks, int(revision) if revision.isascii() and revision.isdigit() else 0
+    return prices, remarks, int(revision) if _NUMBER.fullmatch(revision) else 0
 
 
 def _edit_page(
