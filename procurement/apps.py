@@ -5,3 +5,16 @@ from django.utils.translation import gettext_lazy as _
 class ProcurementConfig(AppConfig):
     name = "procurement"
     verbose_name = _("Procurement")
+
+    def ready(self) -> None:
+        # Models are loaded only now.
+        from marketplace import waiting
+        from procurement.queries import waiting as own
+        from procurement.queries import waiting_bids
+
+        waiting.register_tasks(own.tasks)
+        waiting.register_figures(own.figures)
+        waiting.register_panels(own.panels)
+        waiting.register_tasks(waiting_bids.tasks)
+        waiting.register_panels(waiting_bids.panels)
+        waiting.register_public(own.public)

@@ -12,8 +12,8 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from marketplace.models import Address, Heading, Organisation, OrganisationStatus
 from procurement import procedures
-from procurement.models import Item, Lot, Tender
-from procurement.rules.lifecycle import TenderStatus
+from procurement.models import Clarification, Item, Lot, Tender, TenderDocument
+from procurement.rules.lifecycle import ClarificationStatus, TenderStatus
 
 _NUMBER = re.compile(r"[A-Za-z]{2}-\d{4}-\d+")
 
@@ -110,6 +110,32 @@ def with_parts(tender: Tender) -> list[Lot]:
     """The tender's lots with their items and categories: three queries."""
     items = Item.objects.select_related("category")
     return list(tender.lots.prefetch_related(Prefetch("items", items)))
+
+
+def published_with_parts(number: str) -> Tender | None:
+    """A published tender with all that is public about it, in a fixed number of queries."""
+    answered = Clarification.objects.filter(status=ClarificationStatus.ANSWERED.value)
+    return (
+        published()
+        .filter(number=number)
+        .prefetch_related(
+            Prefetch("lots", Lot.objects.prefetch_related(Prefetch("items", Item.objects.select_related("category")))),
+            Prefetch("documents", TenderDocument.objects.select_related("file")),
+            Prefetch("clarifications", answered.order_by("number"), to_attr="questions"),
+            "amendments",
+        )
+        .first()
+    )
+
+
+def published_lot(pk: int) -> Lot | None:
+    """A lot of a published tender, with its items."""
+    return (
+        Lot.objects.filter(pk=pk, tender__published_at__isnull=False)
+        .select_related("tender__buyer")
+        .prefetch_related(Prefetch("items", Item.objects.select_related("category")))
+        .first()
+    )
 
 
 def unanswered(tenders: QuerySet[Tender]) -> QuerySet[Tender]:

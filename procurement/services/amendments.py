@@ -236,7 +236,9 @@ def _values(
         **{name: value.strip() for name, value in texts.items()},
         "tender_ends_at": end.isoformat(),
         "enquiry_ends_at": enquiry.isoformat() if enquiry else "",
-        "lots": [{"lot": pk} | {name: _text(fields[name]) for name in fields} for pk, fields in proposal.lots.items()],
+        "lots": [
+            {"lot": pk} | {name: _text(value) for name, value in fields.items()} for pk, fields in proposal.lots.items()
+        ],
         "items": [{"lot": pk, "rows": [_row_as_json(row) for row in rows]} for pk, rows in proposal.items.items()],
         "documents": [
             {"file": file.pk, "sha256": file.sha256, "title": new.title, "series": new.series or 0}

@@ -39,7 +39,7 @@ def add(
     by: Actor,
     at: datetime,
 ) -> TenderDocument:
-    """Store a document of a draft; with `series` it is the next version of that one. Its title is the file’s name if none.
+    """Store a document of a draft; with `series` as the next version of that one. Untitled it bears the file’s name.
 
     Raises NotFound, NotAllowed, NotADraft, StaleForm, TooManyDocuments, files.FileRefused.
     """

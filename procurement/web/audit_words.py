@@ -1,0 +1,104 @@
+"""The audit trail of a procedure in words. Who bids is not told before the opening, nor during a live auction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from marketplace.models import AuditRecord
+from marketplace.shared.errors import Sentence
+from procurement.models import Tender
+from procurement.rules.lifecycle import TenderStatus
+from procurement.services.drafts import Change
+
+_ACTIONS: Final[Mapping[str, Sentence]] = MappingProxyType(
+    {
+        "tender.created": gettext_lazy("Draft created"),
+        "tender.edited": gettext_lazy("Draft edited"),
+        "tender.deleted": gettext_lazy("Draft deleted"),
+        "tender.published": gettext_lazy("Published"),
+        "tender.amended": gettext_lazy("Amended"),
+        "tender.opened": gettext_lazy("Bids opened"),
+        "tender.complete": gettext_lazy("Complete"),
+        "tender.unsuccessful": gettext_lazy("Ended without a winner"),
+        "tender.cancelled": gettext_lazy("Cancelled"),
+        "lot.cancelled": gettext_lazy("Lot cancelled"),
+        "lot.unsuccessful": gettext_lazy("Lot ended without a winner"),
+        "lot.completed": gettext_lazy("Lot complete"),
+        "lot.key_used": gettext_lazy("Key of the lot used to open its bids"),
+        "question.asked": gettext_lazy("Question asked"),
+        "question.answered": gettext_lazy("Question answered"),
+        "bid.submitted": gettext_lazy("Bid received and sealed"),
+        "bid.withdrawn": gettext_lazy("Bid withdrawn"),
+        "bid.invalidated": gettext_lazy("Bid to be confirmed after an amendment"),
+        "bid.dropped": gettext_lazy("Unfinished bid dropped at the deadline"),
+        "bid.opened": gettext_lazy("Bid opened"),
+        "bid.admitted": gettext_lazy("Bid admitted"),
+        "bid.rejected": gettext_lazy("Bid rejected"),
+        "award.decided": gettext_lazy("Awarded"),
+        "award.fell_away": gettext_lazy("Award fallen away"),
+        "contract.drafted": gettext_lazy("Contract drafted"),
+        "contract.edited": gettext_lazy("Contract edited"),
+        "contract.signed": gettext_lazy("Contract signed"),
+        "contract.in_force": gettext_lazy("Contract in force"),
+        "contract.terminated": gettext_lazy("Contract terminated"),
+        "auction.scheduled": gettext_lazy("Auction scheduled"),
+        "auction.started": gettext_lazy("Auction started"),
+        "auction.ended": gettext_lazy("Auction ended"),
+        "auction.paused": gettext_lazy("Auction paused"),
+        "auction.resumed": gettext_lazy("Auction resumed"),
+        "auction.cancelled": gettext_lazy("Auction cancelled"),
+    }
+)
+_SEALED: Final = frozenset({TenderStatus.PUBLISHED, TenderStatus.OPENING})
+_ANONYMOUS: Final = _SEALED | {TenderStatus.EVALUATION, TenderStatus.AUCTION}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A line for components/_audit.html."""
+
+    at: datetime
+    actor: Sentence
+    action: Sentence
+    detail: Sentence
+    hash: str
+
+
+def rows_of(records: Iterable[AuditRecord], tender: Tender) -> list[AuditRow]:
+    """The records in words, in their order."""
+    return [
+        AuditRow(record.at, _actor(record, tender), _action(record), _detail(record), record.hash) for record in records
+    ]
+
+
+def _actor(record: AuditRecord, tender: Tender) -> Sentence:
+    hidden = _ANONYMOUS if tender.preset.auction is not None else _SEALED
+    if record.object_type == "bid" and record.organisation_id != tender.buyer_id and tender.status in hidden:
+        return _("A bidder")
+    if record.action == "question.asked":
+        return _("A supplier")
+    if record.person is None:
+        return _("The platform")
+    return f"{record.person} · {record.organisation}" if record.organisation else str(record.person)
+
+
+def _action(record: AuditRecord) -> Sentence:
+    return _ACTIONS.get(record.action) or record.action.replace(".", " ").replace("_", " ").capitalize()
+
+
+def _detail(record: AuditRecord) -> str:
+    details: dict[str, Any] = record.details
+    if record.action in ("tender.edited", "tender.amended"):
+        return " ".join(Change.of_json(change).sentence for change in details.get("changes", []))
+    if "reason" in details:
+        return str(details["reason"])
+    if record.object_type == "clarification" and "number" in details:
+        return _("Question %(n)s") % {"n": details["number"]}
+    return ""

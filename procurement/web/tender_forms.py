@@ -1,0 +1,395 @@
+"""Forms of the draft editor and of amendments. They check shape; every rule is the services'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.forms.formsets import BaseFormSet, formset_factory
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from marketplace.shared.errors import Sentence
+from procurement import procedures
+from procurement.models import Item, Lot, Tender
+from procurement.models.units import NAMES as UNIT_NAMES
+from procurement.models.units import code_of
+from procurement.procedures import Setting
+from procurement.services.lots import ITEMS_MAX, ItemRow, LotFields
+from procurement.web.fields import CategoryField, MomentField, NumberField
+from procurement.web.search import currency_choices
+from procurement.web.tender_words import FAMILY_NAMES
+
+#: Settings that stand in the timetable, not among the terms.
+PERIODS = ("enquiry_period_days", "tender_period_days")
+BLANK_ROWS = 3
+_CHOICE_WORDS: dict[tuple[str, str], Sentence] = {
+    ("day_kind", "calendar"): gettext_lazy("calendar days"),
+    ("day_kind", "working"): gettext_lazy("working days"),
+    ("reference", "leader"): gettext_lazy("the leading bid"),
+    ("reference", "own"): gettext_lazy("the bidder’s own last bid"),
+    ("shown", "price"): gettext_lazy("the best price"),
+    ("shown", "rank"): gettext_lazy("their own rank"),
+    ("shown", "both"): gettext_lazy("the best price and their own rank"),
+    ("soft_close_from", "receipt"): gettext_lazy("the moment the bid was received"),
+    ("soft_close_from", "end"): gettext_lazy("the end as it stood"),
+}
+_UNIT_WORDS: dict[str, Sentence] = {
+    "days": gettext_lazy("days"),
+    "minutes": gettext_lazy("minutes"),
+    "seconds": gettext_lazy("seconds"),
+    "percent": gettext_lazy("per cent"),
+}
+
+
+class RevisionForm(forms.Form):
+    """A form that knows which revision of the draft it was opened at."""
+
+    revision = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+
+
+class NewForm(forms.Form):
+    """A title and a kind in plain words."""
+
+    title = forms.CharField(
+        label=gettext_lazy("What do you want to buy?"),
+        max_length=200,
+        help_text=gettext_lazy("A title that suppliers find: “Office chairs for the Rostock site”."),
+    )
+    procedure = forms.ChoiceField(label=gettext_lazy("How do you want to buy it?"), widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["procedure"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [
+            (preset.code, f"{FAMILY_NAMES[preset.family]}: {_(preset.summary)}") for preset in procedures.catalogue()
+        ]
+
+
+class BasicsForm(RevisionForm):
+    title = forms.CharField(label=gettext_lazy("Title"), max_length=200)
+    description = forms.CharField(
+        label=gettext_lazy("Description"),
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea({"rows": 6}),
+        help_text=gettext_lazy("What it is for, what matters, how delivery and payment go."),
+    )
+    currency = forms.ChoiceField(label=gettext_lazy("Currency"))
+    vat_included = forms.BooleanField(label=gettext_lazy("Prices include VAT"), required=False)
+    time_zone = forms.CharField(
+        label=gettext_lazy("Time zone"),
+        help_text=gettext_lazy("Deadlines are said in it, and days end at its midnight."),
+        widget=forms.TextInput({"list": "zone-options"}),
+    )
+
+    def __init__(self, tender: Tender, data: Any = None, files: Any = None) -> None:
+        names = ("title", "description", "currency", "vat_included", "time_zone", "revision")
+        initial = {name: getattr(tender, name) for name in names}
+        super().__init__(data, files, prefix="basics", initial=initial)
+        field = self.fields["currency"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = currency_choices(tender.currency)
+
+
+class TermsForm(RevisionForm):
+    """The procedure's own settings, with their bounds, except those that are the timetable's or fixed."""
+
+    def __init__(self, tender: Tender, data: Any = None, files: Any = None) -> None:
+        self.offered = [
+            setting for setting in tender.preset.settings if setting.name not in PERIODS and not _is_fixed(setting)
+        ]
+        initial: dict[str, Any] = {
+            setting.name: tender.settings.get(setting.name, setting.default) for setting in self.offered
+        }
+        super().__init__(data, files, prefix="terms", initial=initial | {"revision": tender.revision})
+        for setting in self.offered:
+            self.fields[setting.name] = _setting_field(setting)
+
+    def given(self) -> dict[str, object]:
+        """The settings as they are stored: decimals as strings."""
+        found: dict[str, object] = {}
+        for setting in self.offered:
+            value = self.cleaned_data[setting.name]
+            found[setting.name] = str(value) if setting.kind == "decimal" and value is not None else value
+        return found
+
+
+class TimetableForm(RevisionForm):
+    """Counted from publication, or fixed dates in the tender's zone."""
+
+    mode = forms.ChoiceField(
+        label=gettext_lazy("Deadlines"),
+        widget=forms.RadioSelect,
+        choices=[
+            ("counted", gettext_lazy("Count from the day of publication: the draft does not age")),
+            ("fixed", gettext_lazy("Fixed dates")),
+        ],
+    )
+    enquiry_period_days = forms.IntegerField(label=gettext_lazy("Questions are taken for (days)"), required=False)
+    tender_period_days = forms.IntegerField(label=gettext_lazy("Bids are taken for (days)"), required=False)
+    enquiry_ends_at = MomentField(label=gettext_lazy("Questions until"), required=False)
+    tender_ends_at = MomentField(label=gettext_lazy("Bids until"), required=False)
+
+    def __init__(self, tender: Tender, data: Any = None, files: Any = None) -> None:
+        initial: dict[str, Any] = {
+            "mode": "fixed" if tender.tender_ends_at or tender.enquiry_ends_at else "counted",
+            "enquiry_ends_at": tender.enquiry_ends_at,
+            "tender_ends_at": tender.tender_ends_at,
+            "revision": tender.revision,
+        }
+        for name in PERIODS:
+            initial[name] = tender.settings.get(name, tender.preset.setting(name).default)
+        super().__init__(data, files, prefix="timetable", initial=initial)
+        _in_zone(self, tender)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if cleaned and cleaned.get("mode") == "fixed" and not cleaned.get("tender_ends_at") and not self.errors:
+            self.add_error("tender_ends_at", _("Choose a day and an hour."))
+        return cleaned
+
+
+class LotForm(RevisionForm):
+    """A lot's own fields; the step only where there is a live auction."""
+
+    title = forms.CharField(label=gettext_lazy("Title of the lot"), max_length=200)
+    limit_price = NumberField(label=gettext_lazy("Limit price, whole lot"), required=False)
+    vat_rate = NumberField(label=gettext_lazy("VAT, %"), required=False)
+    delivery_place = forms.CharField(label=gettext_lazy("Place of delivery"), required=False, max_length=300)
+    step_kind = forms.ChoiceField(
+        label=gettext_lazy("Auction step"),
+        required=False,
+        choices=[("", "—"), ("amount", gettext_lazy("an amount")), ("percent", gettext_lazy("% of the limit price"))],
+    )
+    step_value = NumberField(label=gettext_lazy("Size of the step"), required=False)
+
+    def __init__(self, tender: Tender, lot: Lot, data: Any = None) -> None:
+        self.lot = lot
+        names = ("title", "limit_price", "vat_rate", "delivery_place", "step_kind", "step_value")
+        initial = {name: getattr(lot, name) for name in names} | {"revision": tender.revision}
+        super().__init__(data, prefix=f"lot-{lot.pk}", initial=initial)
+        self.fields["limit_price"].help_text = tender.currency
+        if tender.preset.auction is None:
+            del self.fields["step_kind"], self.fields["step_value"]
+
+    def lot_fields(self, only: Sequence[str] | None = None) -> LotFields:
+        """What was typed; no VAT rate is none."""
+        values = {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if name != "revision" and (not only or name in only)
+        }
+        if values.get("vat_rate", ...) is None:
+            values["vat_rate"] = 0
+        return LotFields(**values)  # type: ignore[typeddict-item]  # the fields are named as the service names them
+
+
+class ItemForm(forms.Form):
+    """A row of the table of items."""
+
+    item = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    description = forms.CharField(label=gettext_lazy("What is needed"), max_length=300)
+    category = CategoryField(label=gettext_lazy("Category"))
+    quantity = NumberField(label=gettext_lazy("Quantity"))
+    unit = forms.ChoiceField(label=gettext_lazy("Unit"), choices=list(UNIT_NAMES.items()), initial="H87")
+    deliver_from = forms.DateField(
+        label=gettext_lazy("Deliver from"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    )
+    deliver_until = forms.DateField(
+        label=gettext_lazy("Deliver until"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            if name != "item":
+                field.widget.attrs["aria-label"] = f"{field.label}, {_('row')} {(self.prefix or '').rsplit('-', 1)[-1]}"
+
+    def row(self) -> ItemRow:
+        given = self.cleaned_data
+        return ItemRow(
+            description=given["description"],
+            category_id=given["category"].pk,
+            quantity=given["quantity"],
+            unit=given["unit"],
+            deliver_from=given["deliver_from"],
+            deliver_until=given["deliver_until"],
+            item_id=given["item"],
+        )
+
+
+class ItemTable(BaseFormSet):
+    """The table of a lot: rows in their order, those marked for removal and empty ones left out."""
+
+    def rows(self) -> list[ItemRow]:
+        return [form.row() for form in self.kept()]
+
+    def kept(self) -> list[ItemForm]:
+        """The forms of the rows that stay, in their new order. A new row is one in which something was typed."""
+        removed = set(self.deleted_forms)
+        kept = [form for form in self.forms if form not in removed and form.cleaned_data.get("description")]
+        return sorted(kept, key=lambda form: form.cleaned_data.get("ORDER") or ITEMS_MAX)
+
+    def add_fields(self, form: ItemForm, index: int | None) -> None:
+        super().add_fields(form, index)
+        form.fields["ORDER"].widget.attrs |= {"aria-label": _("Position"), "min": "1"}
+        form.fields["DELETE"].widget.attrs |= {"aria-label": _("Remove this row"), "class": "form-check-input"}
+
+
+_ItemTable = formset_factory(
+    ItemForm,
+    formset=ItemTable,
+    extra=BLANK_ROWS,
+    can_order=True,
+    can_delete=True,
+    max_num=ITEMS_MAX,
+    absolute_max=ITEMS_MAX + BLANK_ROWS,
+)
+
+
+def item_table(lot: Lot, data: Any = None) -> ItemTable:
+    """The lot's table with blank rows at its end; with `data` it is what was typed, whatever is stored by now."""
+    initial = None if data is not None else [initial_of(item) for item in lot.items.all()]
+    table: ItemTable = _ItemTable(data, prefix=prefix_of(lot), initial=initial)  # type: ignore[assignment]  # made of it
+    return table
+
+
+def prefix_of(lot: Lot) -> str:
+    return f"items-{lot.pk}"
+
+
+def initial_of(item: Item) -> dict[str, Any]:
+    """A stored item as its row shows it."""
+    return {
+        "item": item.pk,
+        "description": item.description,
+        "category": item.category,
+        "quantity": item.quantity,
+        "unit": code_of(item.unit) or item.unit,
+        "deliver_from": item.deliver_from,
+        "deliver_until": item.deliver_until,
+    }
+
+
+class ImportForm(forms.Form):
+    """Rows from a spreadsheet, pasted or as a CSV file."""
+
+    pasted = forms.CharField(
+        label=gettext_lazy("Paste rows from a spreadsheet"),
+        required=False,
+        widget=forms.Textarea({"rows": 4, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "Columns in this order: what is needed, category (code or name), quantity, unit, and if you like deliver "
+            "from and deliver until. A first row with these heads is left out."
+        ),
+    )
+    table = forms.FileField(label=gettext_lazy("Or a CSV file"), required=False)
+
+
+class DocumentForm(forms.Form):
+    upload = forms.FileField(label=gettext_lazy("File"))
+    title = forms.CharField(
+        label=gettext_lazy("Title"),
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("The file’s name unless given."),
+    )
+    series = forms.ChoiceField(label=gettext_lazy("It is"), required=False)
+    lot = forms.ChoiceField(label=gettext_lazy("It belongs to"), required=False)
+
+    def __init__(self, tender: Tender, data: Any = None, files: Any = None) -> None:
+        super().__init__(data, files, prefix="document")
+        newest = tender.documents.order_by("series", "-version").distinct("series")
+        series, lot = self.fields["series"], self.fields["lot"]
+        assert isinstance(series, forms.ChoiceField)
+        assert isinstance(lot, forms.ChoiceField)
+        series.choices = [
+            ("", _("a new document")),
+            *((str(one.series), _("a new version of “%(title)s”") % {"title": one.title}) for one in newest),
+        ]
+        lot.choices = [
+            ("", _("the whole procedure")),
+            *((str(one.pk), _("Lot %(n)s") % {"n": one.number}) for one in tender.lots.all()),
+        ]
+
+
+class AmendForm(forms.Form):
+    """What may change after publication, besides the lots, and why."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        widget=forms.Textarea({"rows": 2}),
+        help_text=gettext_lazy("Every bidder reads it."),
+    )
+    title = forms.CharField(label=gettext_lazy("Title"), max_length=200)
+    description = forms.CharField(
+        label=gettext_lazy("Description"), required=False, max_length=20_000, widget=forms.Textarea({"rows": 5})
+    )
+    enquiry_ends_at = MomentField(label=gettext_lazy("Questions until"))
+    tender_ends_at = MomentField(label=gettext_lazy("Bids until"))
+    upload = forms.FileField(label=gettext_lazy("A document"), required=False)
+    document_title = forms.CharField(label=gettext_lazy("Its title"), required=False, max_length=200)
+    series = forms.ChoiceField(label=gettext_lazy("It is"), required=False)
+
+    def __init__(self, tender: Tender, data: Any = None, files: Any = None) -> None:
+        names = ("title", "description", "enquiry_ends_at", "tender_ends_at")
+        super().__init__(data, files, initial={name: getattr(tender, name) for name in names})
+        _in_zone(self, tender)
+        field = self.fields["series"]
+        assert isinstance(field, forms.ChoiceField)
+        source = DocumentForm(tender).fields["series"]
+        assert isinstance(source, forms.ChoiceField)
+        field.choices = source.choices
+
+
+class CancelForm(forms.Form):
+    """What is cancelled, and why."""
+
+    what = forms.ChoiceField(label=gettext_lazy("What do you cancel?"), widget=forms.RadioSelect)
+    reason = forms.CharField(
+        label=gettext_lazy("Why"), widget=forms.Textarea({"rows": 3}), help_text=gettext_lazy("Every bidder reads it.")
+    )
+
+    def __init__(self, lots: Sequence[Lot], data: Any = None, *, chosen: str = "") -> None:
+        super().__init__(data, initial={"what": chosen})
+        field = self.fields["what"]
+        assert isinstance(field, forms.ChoiceField)
+        several = [(str(lot.pk), _("Lot %(n)s: %(title)s") % {"n": lot.number, "title": lot.title}) for lot in lots]
+        field.choices = [("", _("The whole procedure")), *(several if len(several) > 1 else [])]
+        field.required = False
+
+
+def zone_names() -> list[str]:
+    """Time zones to choose from: places, without the historic abbreviations."""
+    return sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+
+
+def _in_zone(form: forms.Form, tender: Tender) -> None:
+    for field in form.fields.values():
+        if isinstance(field, MomentField):
+            field.zone = ZoneInfo(tender.time_zone)
+            field.help_text = _("Time in %(zone)s") % {"zone": tender.time_zone}
+
+
+def _is_fixed(setting: Setting) -> bool:
+    return (setting.minimum is not None and setting.minimum == setting.maximum) or len(setting.choices) == 1
+
+
+def _setting_field(setting: Setting) -> forms.Field:
+    label = _(setting.label)
+    unit = str(_UNIT_WORDS.get(setting.unit, setting.unit))
+    if setting.kind == "flag":
+        return forms.BooleanField(label=label, required=False)
+    if setting.kind == "choice":
+        words = [(value, _CHOICE_WORDS.get((setting.name, value), value)) for value in setting.choices]
+        return forms.ChoiceField(label=label, choices=words)
+    bounds = f"{setting.minimum} – {setting.maximum} {unit}".strip()
+    if setting.nullable:
+        bounds = _("%(bounds)s; empty: %(means)s") % {"bounds": bounds, "means": _(setting.empty_means)}
+    if setting.kind == "integer":
+        return forms.IntegerField(label=label, required=not setting.nullable, help_text=bounds)
+    return NumberField(label=label, required=not setting.nullable, help_text=bounds)

@@ -1,0 +1,43 @@
+from django.urls import URLPattern, URLResolver, path
+
+from procurement.web import changes, editor, publication, questions, search, tenders
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("procedures/", search.public, name="tenders"),
+    path("procedures.csv", search.export, name="tenders_export"),
+    path("procedures/categories/", search.category_options, name="category_options"),
+    path("buying/", search.own, name="my_tenders"),
+    path("buying/new/", editor.new, name="tender_new"),
+    path("procedures/<str:number>/", tenders.overview, name="tender"),
+    path("procedures/<str:number>/lots/", tenders.lots, name="tender_lots"),
+    path("procedures/<str:number>/documents/", tenders.documents, name="tender_documents"),
+    path("procedures/<str:number>/documents/<int:document_id>/", tenders.document, name="tender_document"),
+    path("procedures/<str:number>/questions/", questions.questions, name="tender_questions"),
+    path("procedures/<str:number>/questions/<int:question>/", questions.answer, name="tender_answer"),
+    path("procedures/<str:number>/timetable/", tenders.dates, name="tender_timetable"),
+    path("procedures/<str:number>/audit/", tenders.audit, name="tender_audit"),
+    path("procedures/<str:number>/edit/", editor.edit, name="tender_edit"),
+    path("procedures/<str:number>/edit/basics/", editor.save_basics, name="tender_save_basics"),
+    path("procedures/<str:number>/edit/terms/", editor.save_terms, name="tender_save_terms"),
+    path("procedures/<str:number>/edit/timetable/", editor.save_timetable, name="tender_save_timetable"),
+    path("procedures/<str:number>/edit/lots/", editor.add_lot, name="tender_add_lot"),
+    path("procedures/<str:number>/edit/lots/<int:lot_id>/", editor.save_lot, name="tender_save_lot"),
+    path("procedures/<str:number>/edit/lots/<int:lot_id>/remove/", editor.remove_lot, name="tender_remove_lot"),
+    path("procedures/<str:number>/edit/lots/<int:lot_id>/up/", editor.move_lot, name="tender_move_lot"),
+    path("procedures/<str:number>/edit/lots/<int:lot_id>/items/", editor.save_items, name="tender_save_items"),
+    path("procedures/<str:number>/edit/lots/<int:lot_id>/import/", editor.import_items, name="tender_import_items"),
+    path("procedures/<str:number>/edit/documents/", editor.add_document, name="tender_add_document"),
+    path(
+        "procedures/<str:number>/edit/documents/<int:document_id>/remove/",
+        editor.remove_document,
+        name="tender_remove_document",
+    ),
+    path("procedures/<str:number>/review/", publication.review, name="tender_review"),
+    path("procedures/<str:number>/publish/", publication.publish, name="tender_publish"),
+    path("procedures/<str:number>/copy/", publication.copy, name="tender_copy"),
+    path("procedures/<str:number>/delete/", publication.delete, name="tender_delete"),
+    path("procedures/<str:number>/amend/", changes.amend, name="tender_amend"),
+    path("procedures/<str:number>/amend/<str:nonce>/", changes.sign_amendment, name="tender_amend_sign"),
+    path("procedures/<str:number>/cancel/", changes.cancel, name="tender_cancel"),
+    path("procedures/<str:number>/cancel/<str:nonce>/", changes.sign_cancellation, name="tender_cancel_sign"),
+]
