@@ -40,6 +40,7 @@ from procurement.rules.lifecycle import ContractStatus
 COUNTED: Final = (ContractStatus.ACTIVE.value, ContractStatus.COMPLETED.value)
 # The first digits of a CPV code name its division.
 DIVISION_DIGITS: Final = 2
+NO_SAVING: Final = Saving()
 _EXACT: Final = DecimalField(max_digits=40, decimal_places=20)
 
 
@@ -73,7 +74,7 @@ class Row:
     name: str
     amount: Decimal
     contracts: int
-    saving: Saving = Saving()
+    saving: Saving = NO_SAVING
 
 
 def contracts(choice: Choice) -> QuerySet[Contract]:
@@ -123,21 +124,21 @@ def totals(choice: Choice) -> Totals:
 
 def by_month(choice: Choice) -> dict[date, Row]:
     """Months (UTC) that have contracts, by their first day."""
-    rows = contracts(choice).annotate(month=TruncMonth("signed_at", tzinfo=UTC)).values("month").annotate(**_SUMS)
+    rows = _rollup(contracts(choice).annotate(month=TruncMonth("signed_at", tzinfo=UTC)), "month")
     months = ((row["month"].date(), row) for row in rows.order_by("month"))
     return {month: _row(f"{month:%Y-%m}", "", row) for month, row in months}
 
 
 def by_supplier(choice: Choice) -> list[Row]:
     """Suppliers, the largest first."""
-    rows = contracts(choice).values("supplier_id", "supplier__short_name").annotate(**_SUMS)
+    rows = _rollup(contracts(choice), "supplier_id", "supplier__short_name")
     ordered = rows.order_by("-spent", "supplier__short_name", "supplier_id")
     return [_row(str(row["supplier_id"]), row["supplier__short_name"], row) for row in ordered]
 
 
 def by_procedure(choice: Choice) -> list[Row]:
     """Kinds of procedures by their code, the largest first; `name` is the code too."""
-    rows = contracts(choice).values("tender__procedure").annotate(**_SUMS)
+    rows = _rollup(contracts(choice), "tender__procedure")
     ordered = rows.order_by("-spent", "tender__procedure")
     return [_row(row["tender__procedure"], row["tender__procedure"], row) for row in ordered]
 
@@ -181,15 +182,10 @@ def by_category(choice: Choice) -> list[Row]:
 
 def accounts_totals(buyer_ids: list[int], since: datetime) -> dict[int, list[Row]]:
     """What each of these accounts has spent since then, a row per currency, the most used first."""
-    rows = (
-        Contract.objects.filter(buyer_id__in=buyer_ids, status__in=COUNTED, signed_at__gte=since)
-        .annotate(net=_net("amount"), net_limit=_net("limit_price"))
-        .values("buyer_id", "currency")
-        .annotate(**_SUMS)
-        .order_by("-count", "currency")
-    )
+    signed = Contract.objects.filter(buyer_id__in=buyer_ids, status__in=COUNTED, signed_at__gte=since)
+    rows = _rollup(signed.annotate(net=_net("amount"), net_limit=_net("limit_price")), "buyer_id", "currency")
     found: dict[int, list[Row]] = {}
-    for row in rows:
+    for row in rows.order_by("-count", "currency"):
         found.setdefault(row["buyer_id"], []).append(_row(row["currency"], row["currency"], row))
     return found
 
@@ -209,6 +205,11 @@ _SUMS: Final[dict[str, Any]] = {
     "limit": Sum("net_limit"),
     "limited_amount": Sum("net", filter=Q(net_limit__isnull=False)),
 }
+
+
+def _rollup(rows: QuerySet[Contract], *columns: str) -> Any:
+    """The sums of annotated contracts by columns: dictionaries, in no order yet."""
+    return rows.order_by().values(*columns).annotate(**_SUMS)
 
 
 def _row(key: str, name: str, sums: dict[str, Any]) -> Row:

@@ -1,3 +1,11 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from analytics.web import accounts
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="insights_accounts"), name="insights"),
+    path("accounts/", accounts.accounts, name="insights_accounts"),
+    path("accounts/<int:organisation_id>/", accounts.account, name="insights_account"),
+    path("accounts/<int:organisation_id>/contracts/", accounts.contracts, name="insights_contracts"),
+]
