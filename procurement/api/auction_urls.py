@@ -1,0 +1,7 @@
+from django.urls import URLPattern, URLResolver, path
+
+from procurement.api import auctions
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("lots/<int:lot_id>/auction/", auctions.AuctionDetail.as_view(), name="api_auction"),
+]

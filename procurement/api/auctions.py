@@ -1,0 +1,89 @@
+"""A lot's live auction: its state as the caller may see it, and the ticket to the gateway for bids and the stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from marketplace.api.authentication import actor_from
+from marketplace.shared import clock
+from marketplace.shared.errors import NotFound
+from marketplace.web.gateway import gateway_origin
+from procurement.auction import tokens
+from procurement.auction.projection import state
+from procurement.models import Lot
+from procurement.queries import auctions as rooms
+
+
+class _Own(serializers.Serializer[Any]):
+    label = serializers.CharField()
+    amount = serializers.CharField()
+    rank = serializers.IntegerField(allow_null=True)
+    leading = serializers.BooleanField()
+
+
+class _Best(serializers.Serializer[Any]):
+    label = serializers.CharField(allow_null=True)
+    amount = serializers.CharField()
+
+
+class AuctionStateOut(serializers.Serializer[Any]):
+    """As in the stream of the gateway. Amounts are strings; what the lot does not show is null."""
+
+    number = serializers.IntegerField(help_text="of the last event")
+    status = serializers.CharField()
+    now = serializers.CharField()
+    starts_at = serializers.CharField()
+    ends_at = serializers.CharField()
+    extensions = serializers.IntegerField()
+    currency = serializers.CharField()
+    direction = serializers.CharField()
+    step = serializers.CharField()
+    reference = serializers.CharField()
+    shown = serializers.CharField()
+    bidders = serializers.IntegerField()
+    own = _Own(allow_null=True)
+    best = _Best(allow_null=True)
+    allowed = serializers.CharField(allow_null=True)
+
+
+class AuctionOut(serializers.Serializer[Any]):
+    """`ticket` goes as `Authorization: Bearer …` to `bids_url` and `events_url`."""
+
+    lot = serializers.IntegerField()
+    may_bid = serializers.BooleanField()
+    ticket = serializers.CharField()
+    bids_url = serializers.CharField()
+    events_url = serializers.CharField()
+    state = AuctionStateOut()
+
+
+class AuctionDetail(APIView):
+    """The live auction of a lot."""
+
+    @extend_schema(responses=AuctionOut, tags=["auctions"])
+    def get(self, request: Request, lot_id: int) -> Response:
+        lot = Lot.objects.select_related("tender", "auction").filter(pk=lot_id, auction__isnull=False).first()
+        if lot is None:
+            raise NotFound
+        ticket = tokens.ticket_for(actor_from(request), lot)
+        hall = rooms.hall(lot.auction.pk)
+        if hall is None:
+            raise NotFound
+        viewer = None if ticket.participant is None else rooms.bidder(ticket.participant)
+        gateway = gateway_origin(request._request)
+        return Response(
+            {
+                "lot": lot.pk,
+                "may_bid": ticket.may_bid,
+                "ticket": tokens.issue(ticket),
+                "bids_url": f"{gateway}/live/lots/{lot.pk}/bids",
+                "events_url": f"{gateway}/live/lots/{lot.pk}/events",
+                "state": state(hall, viewer, clock.now()),
+            }
+        )
