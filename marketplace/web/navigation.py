@@ -47,10 +47,12 @@ _PLACES: Final = (
     _Place(_("Our bids"), "my_bids", "file-dollar", lambda actor: actor.is_supplier),
     _Place(_("Auctions"), "auctions", "gavel", lambda actor: actor.organisation is not None),
     _Place(_("Contracts"), "contracts", "writing-sign", lambda actor: actor.organisation is not None),
+    _Place(_("Desk"), "staff_home", "layout-dashboard", lambda actor: actor.is_staff),
     _Place(_("Accreditation"), "accreditation_queue", "certificate", _staff(StaffRole.OPERATOR)),
     _Place(_("Tariffs"), "tariff_desk", "receipt", _staff(StaffRole.TARIFF_MANAGER, StaffRole.OPERATOR)),
     _Place(_("Insights"), "insights", "bulb", _staff(StaffRole.REPRESENTATIVE)),
-    _Place(_("Verify a signature"), "verify_signature", "shield-check", lambda actor: not actor.is_signed_in),
+    _Place(_("Companies"), "companies", "building", lambda actor: not actor.is_signed_in),
+    _Place(_("Tariffs"), "tariffs", "receipt", lambda actor: not actor.is_signed_in),
 )
 
 

@@ -2,7 +2,7 @@ from django.conf import settings
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from marketplace.web import companies, design, health, home, notifications, people, profile
+from marketplace.web import bundles, companies, design, health, home, notifications, people, profile
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("notifications/", notifications.page, name="notifications"),
     path("notifications/read/", notifications.read_all, name="notifications_read"),
     path("notifications/<int:notification_id>/", notifications.follow, name="notification"),
+    path("about/signing/", bundles.about, name="bundles"),
     path("companies/", companies.index, name="companies"),
     path("companies/<int:organisation_id>/", companies.detail, name="company"),
     path("accreditation/", include("marketplace.web.urls_accreditation")),
