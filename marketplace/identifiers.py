@@ -32,7 +32,7 @@ _REQUIRED: Final = _("Enter this number.")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number an organisation of a country has. `shape` says in words how it is written; `example` is a valid one."""
+    """A number an organisation of a country has. `shape` says how it is written, `hint` what else helps to give it."""
 
     scheme: str
     label: Sentence
@@ -40,6 +40,7 @@ class Number:
     validate: Validate
     example: str = ""
     required: bool = True
+    hint: Sentence = ""
 
 
 def numbers_of(country: str) -> tuple[Number, ...]:
@@ -176,6 +177,7 @@ def _of_the_union(country: str) -> tuple[Number, ...]:
             _vat(country),
             _VAT_EXAMPLES.get(country, ""),
             required=False,
+            hint=_("This one, or the trade register number."),
         ),
         Number(
             "NTR",
@@ -204,6 +206,7 @@ _RUSSIA: Final = (
         _pattern(r"[0-9]{4}[0-9A-Z]{2}[0-9]{3}"),
         "773601001",
         required=False,
+        hint=_("A sole trader has none."),
     ),
     Number("OGRN", _("OGRN"), _("An OGRN has 13 digits; a sole trader’s has 15."), _by("ru.ogrn"), "1027700132195"),
 )

@@ -179,9 +179,9 @@ def figures(actor: Actor, at: datetime) -> Iterator[Figure]:
     if not actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR):
         return
     registered = Organisation.objects.filter(status=OrganisationStatus.REGISTERED)
-    yield Figure(_("Organisations"), f"{registered.count():,}", reverse("companies"), icon="building")
+    yield Figure(_("Organisations"), registered.count(), reverse("companies"), icon="building")
     week = registered.filter(registered_at__gte=at - timedelta(days=7)).count()
-    yield Figure(_("Registered this week"), str(week), icon="user-plus")
+    yield Figure(_("Registered this week"), week, icon="user-plus")
 
 
 def panels(actor: Actor, at: datetime) -> Iterator[Panel]:

@@ -46,6 +46,7 @@ WORDS: Final[Mapping[str, Sentence]] = {
     "headings_offered": _("what it offers"),
     "headings_consumed": _("what it buys"),
 }
+NO_SIDE: Final = _("Say whether your organisation buys, supplies, or both.")
 TAKEN: Final = _(
     "An organisation with this number is registered already. Ask one of its administrators to invite you;"
     " if you think that somebody registered it without right, write to the operator."
@@ -204,7 +205,7 @@ def _checked(requisites: Requisites) -> dict[str, str]:
         if not getattr(requisites, name).strip():
             errors[name] = [_("Enter the name.")]
     if not (requisites.is_buyer or requisites.is_supplier):
-        errors["is_buyer"] = [_("Say whether your organisation buys, supplies, or both.")]
+        errors["is_buyer"] = [NO_SIDE]
     numbers, wrong = identifiers.check(requisites.country, requisites.identifiers)
     errors |= {identifier_field(scheme): [sentence] for scheme, sentence in wrong.items()}
     if errors:

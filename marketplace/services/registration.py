@@ -161,21 +161,19 @@ def complete(organisation_id: int, request: SigningRequest, cms: bytes, *, by: A
 def content_of(organisation: Organisation, person: Person) -> dict[str, Any]:
     """The registration as it is signed: strings and lists only."""
     return {
-        "organisation": {
-            "country": organisation.country,
-            "legal_form": organisation.legal_form,
-            "full_name": organisation.full_name,
-            "short_name": organisation.short_name,
-            "email": organisation.email,
-            "phone": organisation.phone,
-            "website": organisation.website,
-            "buys": organisation.is_buyer,
-            "supplies": organisation.is_supplier,
-            "addresses": {address.kind: str(address) for address in organisation.addresses.all()},
-            "headings_offered": [str(heading) for heading in organisation.headings_offered.all()],
-            "headings_consumed": [str(heading) for heading in organisation.headings_consumed.all()],
-        },
-        "person": {"full_name": person.full_name, "email": person.email, "position": person.position},
+        "country": organisation.country,
+        "legal_form": organisation.legal_form,
+        "full_name": organisation.full_name,
+        "short_name": organisation.short_name,
+        "email": organisation.email,
+        "phone": organisation.phone,
+        "website": organisation.website,
+        "buys": organisation.is_buyer,
+        "supplies": organisation.is_supplier,
+        "addresses": {address.kind: str(address) for address in organisation.addresses.all()},
+        "headings_offered": [str(heading) for heading in organisation.headings_offered.all()],
+        "headings_consumed": [str(heading) for heading in organisation.headings_consumed.all()],
+        "signer": {"full_name": person.full_name, "email": person.email, "position": person.position},
     }
 
 

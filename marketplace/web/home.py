@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,6 +16,7 @@ from marketplace import waiting
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
 from marketplace.shared.errors import Sentence
+from marketplace.templatetags.openlot import number
 from marketplace.web.parts import Action, Stat
 
 # Visitors see the same figures; what a crowd asks for is counted once in this time.
@@ -32,12 +35,17 @@ def home(request: HttpRequest) -> HttpResponse:
     figures = waiting.figures_for(actor, now)
     context = {
         "tasks": waiting.tasks_for(actor, now),
-        "stats": [Stat(f.label, f.value, f.note, f.url, f.icon, f.tone) for f in figures],
+        "stats": [Stat(f.label, _shown(f.value), f.note, f.url, f.icon, f.tone) for f in figures],
         "panels": waiting.panels_for(actor, now),
         "lead": lead(actor),
         "empty_action": what_to_do(actor),
     }
     return render(request, "marketplace/home.html", context)
+
+
+def _shown(value: Any) -> Any:
+    """A count as the reader's language groups it; money and ready words as they are."""
+    return number(value) if isinstance(value, int) else value
 
 
 def lead(actor: Actor) -> Sentence:

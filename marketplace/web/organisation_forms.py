@@ -7,20 +7,26 @@ from typing import Any, Final
 
 from django import forms
 from django.urls import reverse_lazy
+from django.utils.text import format_lazy
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from phonenumber_field.formfields import PhoneNumberField
 
 from marketplace import countries
-from marketplace.identifiers import numbers_of
+from marketplace.identifiers import Number, check, numbers_of
 from marketplace.models import AddressKind, Organisation
-from marketplace.services.organisations import AddressDetails, Requisites, identifier_field
+from marketplace.services.organisations import NO_SIDE, AddressDetails, Requisites, identifier_field
 
 _PREFIX: Final = "identifier_"
 
 
 def country_choices() -> list[tuple[str, Any]]:
     return [("", _("Choose a country")), *countries.choices(get_language() or "en")]
+
+
+def _hint(number: Number) -> Any:
+    example = _("For example %(example)s.") % {"example": number.example} if number.example else ""
+    return format_lazy("{} {}", example, number.hint) if number.hint else example
 
 
 class RevisionForm(forms.Form):
@@ -54,7 +60,7 @@ class CompanyForm(RevisionForm):
     )
     short_name = forms.CharField(label=_("Short name"), max_length=120, help_text=_("What others see in lists."))
     legal_form = forms.CharField(
-        label=_("Legal form"), max_length=80, required=False, help_text=_("Such as GmbH, Ltd, SAS, ООО, บริษัทจำกัด.")
+        label=_("Legal form"), max_length=80, required=False, help_text=_("Such as GmbH, Ltd, SAS or ООО.")
     )
     is_buyer = forms.BooleanField(label=_("We buy: publish procurements and choose suppliers"), required=False)
     is_supplier = forms.BooleanField(label=_("We supply: find procurements and send bids"), required=False)
@@ -74,15 +80,25 @@ class CompanyForm(RevisionForm):
                 label=number.label,
                 max_length=60,
                 required=number.required,
-                help_text=_("A registered number cannot be changed.")
-                if is_fixed
-                else _("For example %(example)s") % {"example": number.example}
-                if number.example
-                else "",
+                help_text=_("A registered number cannot be changed.") if is_fixed else _hint(number),
                 widget=forms.TextInput(
                     {"autocomplete": "off", "spellcheck": "false"} | ({"readonly": True} if is_fixed else {})
                 ),
             )
+
+    def clean(self) -> dict[str, Any]:
+        """The numbers are checked here too, so that a page shows everything that is wrong at once."""
+        values: dict[str, Any] = super().clean() or {}
+        if not (values.get("is_buyer") or values.get("is_supplier")):
+            self.add_error("is_buyer", NO_SIDE)
+        given = {
+            name.removeprefix(_PREFIX): str(values.get(name) or "") for name in self.fields if name.startswith(_PREFIX)
+        }
+        _found, wrong = check(self.country_code, given)
+        for scheme, sentence in wrong.items() if given else ():
+            if not self.has_error(identifier_field(scheme)):
+                self.add_error(identifier_field(scheme), str(sentence))
+        return values
 
     @property
     def identifier_fields(self) -> list[forms.BoundField]:
