@@ -1,0 +1,102 @@
+"""The pages of live auctions: who sees what, and who may stop the room."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from marketplace.models import StaffRole
+from marketplace.permissions import Actor
+from marketplace.shared import clock
+from procurement.models import Auction
+from procurement.services import auctions
+from tests.factories.auctions import START, running_auction, seats
+from tests.factories.marketplace import accredited_supplier, member, staff
+
+pytestmark = pytest.mark.django_db
+
+
+def page(auction: Auction, name: str = "auction") -> str:
+    return reverse(name, args=[auction.lot.tender.number, auction.lot.number])
+
+
+def get(client: Client, actor: Actor, url: str) -> Any:
+    assert actor.person is not None
+    client.force_login(actor.person)
+    with clock.frozen(START + timedelta(minutes=1)):
+        return client.get(url)
+
+
+def state_in(response: Any) -> dict[str, Any]:
+    found = re.search(r'<script id="auction-state"[^>]*>(.*?)</script>', response.content.decode(), re.S)
+    assert found
+    state: dict[str, Any] = json.loads(found[1])
+    return state
+
+
+def test_a_bidder_sees_its_own_standing_and_nobody_elses_amounts(client: Client) -> None:
+    auction = running_auction()
+    response = get(client, seats(auction)[0].by, page(auction))
+    state = state_in(response)
+    assert response.status_code == 200
+    assert state["own"]["amount"] == "100.00"
+    assert state["allowed"] == "97.00"
+    assert "ranking" not in state
+    assert "99.00" not in response.content.decode()
+    assert "data-live-input" in response.content.decode()
+
+
+def test_the_buyer_sees_the_ranking_under_labels_and_has_no_field(client: Client) -> None:
+    auction = running_auction()
+    response = get(client, member(auction.lot.tender.buyer), page(auction))
+    text = response.content.decode()
+    assert [row["amount"] for row in state_in(response)["ranking"]] == ["98.00", "99.00", "100.00"]
+    assert "data-live-input" not in text
+    assert not any(seat.participant.supplier.short_name in text for seat in seats(auction))
+
+
+def test_who_has_no_seat_is_not_told_that_the_auction_exists(client: Client) -> None:
+    auction = running_auction()
+    assert get(client, member(accredited_supplier()), page(auction)).status_code == 404
+    assert get(client, member(accredited_supplier()), page(auction, "auction_log")).status_code == 404
+
+
+def test_visitors_are_sent_to_log_in(client: Client) -> None:
+    response = client.get(page(running_auction()))
+    assert response.status_code == 302
+    assert response["Location"].startswith("/accounts/login/")
+
+
+def test_only_an_operator_pauses_and_everyone_reads_why(client: Client) -> None:
+    auction = running_auction()
+    bidder = seats(auction)[0].by
+    operator = staff(StaffRole.OPERATOR)
+    for actor, status, expected in ((bidder, 404, "running"), (operator, 302, "paused")):
+        assert actor.person is not None
+        client.force_login(actor.person)
+        with clock.frozen(START + timedelta(minutes=1)):
+            response = client.post(page(auction, "auction_pause"), {"reason": "power cut"})
+        assert response.status_code == status
+        auction.refresh_from_db()
+        assert auction.status == expected
+
+
+def test_the_log_of_an_ended_auction_is_recomputed_and_holds(client: Client) -> None:
+    auction = running_auction()
+    auctions.end(auction.pk, at=auction.ends_at + timedelta(seconds=2))
+    auction.refresh_from_db()
+    response = get(client, seats(auction)[0].by, page(auction, "auction_log"))
+    assert response.status_code == 200
+    assert auction.head_hash in response.content.decode()
+    assert "The log holds: 3 events" in response.content.decode()
+
+
+def test_the_list_has_the_auctions_of_the_organisation_only(client: Client) -> None:
+    auction, foreign = running_auction(), running_auction()
+    response = get(client, seats(auction)[0].by, reverse("auctions"))
+    assert page(auction) in response.content.decode()
+    assert page(foreign) not in response.content.decode()
