@@ -136,9 +136,7 @@ class Demo:
             return
         unfinished = self.folder / "unfinished"
         if postgres.has_rows(self._environment()["DATABASE_URL"], "marketplace_organisation"):
-            say(
-                "The database holds organisations already: they stay. For the demonstration's: RESET=1 make demo"
-            )
+            say("The database holds organisations already: they stay. For the demonstration's: RESET=1 make demo")
             return
         unfinished.touch()
         self._once("world", database, "Making the demonstration's world (up to 90 seconds, once)", "demo_world")

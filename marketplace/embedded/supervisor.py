@@ -1,11 +1,11 @@
 """A few processes kept running together: started, restarted when they fall, and all stopped at the end."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +26,23 @@ def say(text: str) -> None:
         print(text, flush=True)
     except OSError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open for the rest of the process
+
+
+class StopSign:
+    """Whether we were told to stop. Set by signal handlers, so it has no lock that a second signal could wait for."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+
+    def set(self) -> None:
+        os.write(self._write, b".")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the sign, for so long at most; whether it is set."""
+        return bool(select.select([self._read], [], [], seconds)[0])
+
+    def is_set(self) -> bool:
+        return self.wait(0)
 
 
 @dataclass
@@ -77,7 +94,7 @@ class Supervisor:
     logs: Path
     environment: Mapping[str, str]
     children: list[Child] = field(default_factory=list)
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: StopSign = field(default_factory=StopSign)
 
     def heed_signals(self) -> None:
         """Stop in order on Ctrl-C, on a plain kill and when the terminal closes."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from marketplace.embedded import supervisor as supervisor_module
+from marketplace.embedded.places import PROJECT
 from marketplace.embedded.supervisor import Supervisor
 
 
@@ -107,3 +109,20 @@ def test_run_returns_when_told_to_stop(supervisor: Supervisor) -> None:
     supervisor.run()
 
     assert supervisor.stopping.is_set()
+
+
+def test_a_storm_of_signals_stops_it_once() -> None:
+    code = (
+        "import os; from pathlib import Path; from marketplace.embedded.supervisor import Supervisor\n"
+        "supervisor = Supervisor(Path('/'), {}); supervisor.heed_signals(); print('up', flush=True); supervisor.run()\n"
+        "print('stopped', flush=True)"
+    )
+    process = subprocess.Popen(_python(code), cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+
+    for _ in range(50):
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            process.send_signal(number)
+
+    assert process.communicate(timeout=10)[0] == "stopped\n"
