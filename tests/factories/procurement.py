@@ -21,7 +21,8 @@ class TenderFactory(DjangoModelFactory[Tender]):
     class Meta:
         model = Tender
 
-    number = factory.Sequence(lambda n: f"OL-2026-{n:06d}")
+    # Far from the numbers that services give, which follow the row's own.
+    number = factory.Sequence(lambda n: f"OL-2026-{900_000 + n}")
     buyer = factory.LazyFunction(accredited_buyer)
     procedure = "rfq_open"
     procedure_version = 1
