@@ -142,7 +142,7 @@ class BidList(APIView):
         supplier = organisation_of(actor)
         permissions.require_bids_reader(actor, supplier.pk)
         pages = KeysetPagination()
-        rows = pages.paginate_queryset(bid_queries.own(supplier), request, self)
+        rows: Any = pages.paginate_queryset(bid_queries.own(supplier), request, self)
         return pages.get_paginated_response(BidOut(rows, many=True).data)
 
     @extend_schema(request=BidIn, responses={201: BidOut}, operation_id="bids_start")

@@ -22,7 +22,7 @@ from procurement.models import Award, Bid, Contract, Lot, MomentKind, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import AwardStatus, BidStatus, ContractStatus, LotStatus, TenderStatus
 from procurement.rules.periods import period_end
-from procurement.services import contracts, evaluation, moments, outcomes
+from procurement.services import contracts, evaluation, moments, outcomes, words
 from procurement.services.evaluation import ReasonMissing
 from procurement.services.once import once
 from procurement.services.timetable import reckoning_of
@@ -222,7 +222,7 @@ def _tell_bidders(award: Award, standing: list[Bid], at: datetime) -> None:
     lot = award.lot
     lost = _("The lot was awarded to %(winner)s for %(amount)s. Reason: %(reason)s") % {
         "winner": award.bid.supplier.short_name,
-        "amount": Money(award.amount, award.currency).rounded(),
+        "amount": words.price(award.amount, award.currency),
         "reason": award.reason,
     }
     for bid in standing:
@@ -232,11 +232,11 @@ def _tell_bidders(award: Award, standing: list[Bid], at: datetime) -> None:
             move(bid, after)
         bid.decision_reason = award.reason if won else lost
         bid.save(update_fields=["status", "decision_reason", "updated_at"])
-        words = (
+        said = (
             _("You won lot %(lot)s of %(tender)s.") if won else _("Lot %(lot)s of %(tender)s was awarded to another.")
         )
         notifications.notify(
-            bid.supplier, "award_decided", words % {"lot": lot.number, "tender": lot.tender.number},
+            bid.supplier, "award_decided", said % {"lot": lot.number, "tender": lot.tender.number},
             reverse("bid", args=[bid.pk]), at=at, roles=[Role.BID_MANAGER, Role.SIGNER],
         )  # fmt: skip
 

@@ -18,7 +18,6 @@ from marketplace.models import Role, Signature, SigningRequest
 from marketplace.permissions import Actor
 from marketplace.services import notifications, signing
 from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
-from marketplace.shared.money import Money
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
 from procurement import permissions
@@ -26,7 +25,7 @@ from procurement.models import Bid, BidEnvelope, BidFile, BidSealing
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus
 from procurement.rules.price_table import PriceProblem, PriceTable
-from procurement.services import bid_content, bid_drafts, receipts
+from procurement.services import bid_content, bid_drafts, receipts, words
 from procurement.services.bid_content import Content, ContentFile, ContentLine
 from procurement.services.bid_drafts import Draft
 from procurement.services.once import once
@@ -103,7 +102,7 @@ def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[C
         )
     ]
     if table.limit is not None:
-        limit = Money(table.limit, lot.currency).rounded()
+        limit = words.price(table.limit, lot.currency)
         within = _("The total is within the limit price of %(limit)s.") % {"limit": limit}
         above = _("The total is above the limit price of %(limit)s: such a bid is not taken.") % {"limit": limit}
         found.append(Check(not table.over_limit, above if table.over_limit else within, "total"))
@@ -287,8 +286,8 @@ def _complete(bid: Bid, table: PriceTable) -> PriceTable:
     if table.over_limit and table.limit is not None:
         raise OverLimitPrice(
             field="total",
-            total=Money(table.total, bid.currency).rounded(),
-            limit=Money(table.limit, bid.currency).rounded(),
+            total=words.price(table.total, bid.currency),
+            limit=words.price(table.limit, bid.currency),
         )
     return table
 
@@ -348,7 +347,7 @@ def _store(bid: Bid, sealed: BidSealing, signature: Signature, at: datetime) -> 
 
 
 def _tell(bid: Bid, kind: str, sentence: str, at: datetime) -> None:
-    words = sentence % {"lot": bid.lot.number, "tender": bid.lot.tender.number}
+    said = sentence % {"lot": bid.lot.number, "tender": bid.lot.tender.number}
     notifications.notify(
-        bid.supplier, kind, words, reverse("bid", args=[bid.pk]), at=at, roles=[Role.BID_MANAGER, Role.SIGNER]
+        bid.supplier, kind, said, reverse("bid", args=[bid.pk]), at=at, roles=[Role.BID_MANAGER, Role.SIGNER]
     )

@@ -21,7 +21,7 @@ from marketplace.signatures.payload import sha256_hex
 from procurement import permissions
 from procurement.models import Award, BidPrice, Contract, ContractSignature, Lot, Tender
 from procurement.rules.lifecycle import ContractStatus, LotStatus
-from procurement.services import outcomes
+from procurement.services import outcomes, words
 from procurement.services.once import once
 from procurement.services.transitions import move
 
@@ -78,9 +78,9 @@ def draft(award: Award, at: datetime) -> Contract:
         created_at=at,
     )
     audit.record("contract.drafted", contract, by=None, at=at, stream=_stream(contract), number=contract.number)
-    words = _("The contract %(number)s is ready to be read and signed.") % {"number": contract.number}
+    said = _("The contract %(number)s is ready to be read and signed.") % {"number": contract.number}
     for organisation in (buyer, supplier):
-        notifications.notify(organisation, "contract_ready", words, _url(contract), at=at, roles=READERS)
+        notifications.notify(organisation, "contract_ready", said, _url(contract), at=at, roles=READERS)
     return contract
 
 
@@ -174,8 +174,8 @@ def terminate(contract: Contract, reason: str, by: Actor, at: datetime) -> None:
     move(contract, ContractStatus.TERMINATED)
     contract.save(update_fields=["status"])
     audit.record("contract.terminated", contract, by=by, at=at, stream=_stream(contract), reason=reason)
-    words = _("The contract %(number)s will not be made: %(reason)s") % {"number": contract.number, "reason": reason}
-    notifications.notify(contract.supplier, "contract_ended", words, _url(contract), at=at, roles=READERS)
+    said = _("The contract %(number)s will not be made: %(reason)s") % {"number": contract.number, "reason": reason}
+    notifications.notify(contract.supplier, "contract_ended", said, _url(contract), at=at, roles=READERS)
 
 
 def _into_force(contract: Contract, by: Actor, at: datetime) -> None:
@@ -188,16 +188,16 @@ def _into_force(contract: Contract, by: Actor, at: datetime) -> None:
     if lot.status == LotStatus.ACTIVE:
         outcomes.complete_lot(lot, at, by=by)
     outcomes.conclude(contract.tender, at, by=by)
-    words = _("The contract %(number)s is signed by both sides and in force.") % {"number": contract.number}
+    said = _("The contract %(number)s is signed by both sides and in force.") % {"number": contract.number}
     for organisation in (contract.buyer, contract.supplier):
-        notifications.notify(organisation, "contract_in_force", words, _url(contract), at=at, roles=READERS)
+        notifications.notify(organisation, "contract_in_force", said, _url(contract), at=at, roles=READERS)
 
 
 def _tell_other_side(contract: Contract, side: str, at: datetime) -> None:
     other = contract.supplier if side == BUYER else contract.buyer
-    words = _("The other side has signed the contract %(number)s. Your signature is what remains.")
+    said = _("The other side has signed the contract %(number)s. Your signature is what remains.")
     notifications.notify(
-        other, "contract_to_sign", words % {"number": contract.number}, _url(contract), at=at, roles=[Role.SIGNER]
+        other, "contract_to_sign", said % {"number": contract.number}, _url(contract), at=at, roles=[Role.SIGNER]
     )
 
 
@@ -238,8 +238,18 @@ def _text(award: Award, lot: Lot, tender: Tender) -> str:
             "award": award,
             "buyer": _party(tender.buyer),
             "supplier": _party(award.bid.supplier),
-            "prices": prices,
-            "amount": Money(award.amount, award.currency).rounded(),
+            "lines": [
+                {
+                    "item": price.item,
+                    "quantity": words.plain(price.item.quantity),
+                    "unit_price": words.figure(price.unit_price, award.currency),
+                    "amount": words.price(price.amount, award.currency),
+                    "until": words.day(price.item.deliver_until),
+                }
+                for price in prices
+            ],
+            "amount": words.price(award.amount, award.currency),
+            "vat_rate": words.plain(lot.vat_rate),
             # After a live auction the lot's price stands, and the unit prices are those of the first bid.
             "reduced": table_total != award.amount,
         },

@@ -6,9 +6,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from babel.numbers import format_decimal, get_currency_precision
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from marketplace.shared.money import Money
+from marketplace.shared.money import DECIMAL_PLACES, Money
 from procurement.models import Item
 from procurement.models.units import name_of
 
@@ -16,6 +18,18 @@ from procurement.models.units import name_of
 def amount(value: Decimal | None, currency: str) -> str:
     """“1250.00 EUR”; empty for none."""
     return "" if value is None else f"{Money(value, currency).as_string()} {currency}"
+
+
+def price(value: Decimal, currency: str) -> str:
+    """“34,247.70 EUR”, grouped as the active language does: for sentences, never for what is signed."""
+    return f"{figure(value, currency)} {currency}"
+
+
+def figure(value: Decimal, currency: str) -> str:
+    """“34,247.70”: at least the currency's minor units, up to four decimal places."""
+    digits = get_currency_precision(currency)
+    pattern = f"#,##0.{'0' * digits}{'#' * (DECIMAL_PLACES - digits)}"
+    return format_decimal(value, pattern, locale=(get_language() or "en").replace("-", "_"))
 
 
 def plain(value: Decimal | None) -> str:

@@ -231,7 +231,7 @@ def _timeline(bid: Bid, at: datetime) -> list[Moment]:
         moments.append((_("Auction"), tender.auction_starts_at))
     if tender.standstill_ends_at:
         moments.append((_("Standstill until"), tender.standstill_ends_at))
-    known = [(label, moment) for label, moment in moments if moment is not None]
+    known = sorted(((label, moment) for label, moment in moments if moment is not None), key=lambda row: row[1])
     upcoming = next((moment for _label, moment in known if moment > at), None)
     return [
         Moment(label, moment, "done" if moment <= at else "next" if moment == upcoming else "later")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -30,6 +31,7 @@ from procurement.queries import bids as bid_queries
 from procurement.queries.awards import LotComparison
 from procurement.rules.lifecycle import AwardStatus, BidStatus, TenderStatus
 from procurement.services import evaluation
+from procurement.web import tender_page
 
 FLAGS = {
     "below_mean": gettext_lazy("Far below the mean of the others"),
@@ -48,11 +50,17 @@ class RejectForm(forms.Form):
 
 @require_GET
 def protocol(request: HttpRequest, number: str) -> HttpResponse:
-    """Who bid how much when, lot by lot, and whose signature was on it; before the deadline only how many."""
+    """Who bid how much when, lot by lot, under whose signature. Others than the buyer read how many bid and who won."""
     at, actor = clock.now(), actor_of(request)
-    tender = own_tender(actor, number)
-    opened = list(bid_queries.opened_of_tender(tender, at).prefetch_related("envelopes__signature__certificate"))
-    counts = bid_queries.counts_by_lot(tender)
+    tender = tender_page.own_tender(request, number)
+    if tender.published_at is None:
+        raise NotFound
+    full = permissions.can_read_opened_bids(actor, tender)
+    if actor.acts_for(tender.buyer_id) and not full:
+        permissions.require_reader_of_opened_bids(actor, tender)
+    found = bid_queries.opened_of_tender(tender, at).prefetch_related("envelopes__signature__certificate")
+    opened = list(found) if full else []
+    counts = bid_queries.counts_by_lot(tender) if full or tender.opened_at else {}
     awards = {award.lot_id: award for award in award_queries.of_tender(tender).filter(status=AwardStatus.ACTIVE.value)}
     lots = [
         {
@@ -61,17 +69,16 @@ def protocol(request: HttpRequest, number: str) -> HttpResponse:
             "count": counts.get(lot.pk, 0),
             "award": awards.get(lot.pk),
         }
-        for lot in tender.lots.all()
+        for lot in tender.lots.prefetch_related("items")
     ]
     return render(
         request,
         "procurement/opening_protocol.html",
         {
-            "tender": tender,
-            "lots": lots,
+            **tender_page.context(request, tender, "protocol"),
+            "opened_lots": lots,
+            "full": full,
             "opened": tender.opened_at is not None and tender.opened_at <= at,
-            "crumbs": crumbs_of(tender),
-            "next_step": next_step(tender),
         },
     )
 
@@ -89,7 +96,7 @@ def comparison(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         request,
         "procurement/comparison.html",
         {
-            "tender": tender,
+            **tender_page.context(request, tender, "protocol"),
             "lot": found,
             "compared": compared,
             "flags": FLAGS,
@@ -97,10 +104,10 @@ def comparison(request: HttpRequest, number: str, lot: int) -> HttpResponse:
             "live_award": next((award for award in awards if award.status == AwardStatus.ACTIVE), None),
             "may_decide": may_decide,
             "undecided": sum(bid.status == BidStatus.OPENED for _column, bid in compared.columns),
-            "tabs": _tabs(tender, found),
-            "crumbs": [*crumbs_of(tender), Crumb(_("Opening protocol"), reverse("opening_protocol", args=[number]))],
+            "lot_tabs": _tabs(tender, found),
             "action": _award_action(actor, found, compared),
-            "next_step": next_step(tender),
+            "actions": [],
+            "next_step": next_step(tender, at),
             "opened": tender.opened_at is not None,
             "export_url": reverse("comparison_csv", args=[number, lot]),
         },
@@ -214,8 +221,10 @@ def tender_file_name(lot: Lot) -> str:
     return f"{lot.tender.number}-{lot.number}"
 
 
-def next_step(tender: Tender) -> str:
+def next_step(tender: Tender, at: datetime) -> str:
     """What happens next, in the buyer's words."""
+    if tender.status == TenderStatus.STANDSTILL and tender.standstill_ends_at and tender.standstill_ends_at <= at:
+        return _("The standstill is over. What remains are the signatures of the contracts.")
     words = {
         TenderStatus.PUBLISHED: _("Bids are sealed. They are opened by themselves when the time for bids is over."),
         TenderStatus.EVALUATION: _("Admit or reject every bid; then the lots can be awarded."),
