@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from django.db import transaction
+
 from marketplace.models import ApiToken, Heading
 from marketplace.shared import jobs
 from procurement.demo import companies
@@ -81,7 +83,8 @@ def stage_auction(folder: Path, *, now: datetime, seed: int) -> Lot:
     (buyer,) = companies.from_database(rng, [content["buyer"]], line)
     headings = {line.code: Heading.objects.get(code=line.code)}
     stage = Stage(rng, Notary.load(folder, now), [buyer], [*people, *bots], headings)
-    with jobs.discarded(), days_are_days():
+    # At once, or the clock would come for the deadline, which is past, before there is a bid.
+    with transaction.atomic(), jobs.discarded(), days_are_days():
         tender = stage.publish(
             buyer, line, now - timedelta(days=8), now - OPENED_AGO, procedure=AUCTION,
             terms={

@@ -65,8 +65,11 @@ NEWCOMER = Part(
 )  # fmt: skip
 
 
-def name_the_first(buyer: Company, suppliers: list[Company]) -> None:
-    """Give the named people their companies: the first buyer, a German and a French supplier."""
+def name_the_first(buyers: list[Company], suppliers: list[Company]) -> None:
+    """Give the named people their companies, and put these first: a German buyer, a German and a French supplier."""
+    buyer = next(company for company in buyers if company.country.code == "DE")
+    buyers.remove(buyer)
+    buyers.insert(0, buyer)
     first = next(company for company in suppliers if company.country.code == "DE")
     second = next(company for company in suppliers if company.country.code == "FR")
     for company in (first, second):

@@ -340,7 +340,7 @@ class _Procedure:
         self.batch.awards.append(award)
         self.batch.contracts.append(
             Contract(
-                number=f"{self.tender.number}/{lot.number}",
+                number=f"{self.tender.number}-{lot.number}",
                 award=award,
                 tender=self.tender,
                 buyer=self.buyer.organisation,

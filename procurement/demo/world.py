@@ -85,7 +85,7 @@ def make(folder: Path, *, now: datetime, size: Size | None = None, seed: int = S
         buyers, suppliers = companies.make_companies(
             rng, buyers=size.buyers, suppliers=size.suppliers, now=now, headings=headings
         )
-        cast.name_the_first(buyers[0], suppliers)
+        cast.name_the_first(buyers, suppliers)
         running = size.open_ + 9 * size.each
         past = max(1, size.procedures - running)
         history.make_history(
