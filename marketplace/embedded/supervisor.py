@@ -155,7 +155,11 @@ class Supervisor:
 
     def run(self, watch: Callable[[], None] | None = None) -> None:
         """Mend what falls until told to stop; `watch` is called about once a second."""
+        in_terminal = os.isatty(0)
         while not self.stopping.wait(1.0):
+            if in_terminal and not os.isatty(0):
+                # The terminal was closed, which it tells only its first program: make, where it was opened for that.
+                return
             if watch is not None:
                 watch()
             self.mend()
