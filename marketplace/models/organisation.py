@@ -1,8 +1,9 @@
 """Organisations: who buys and who supplies."""
 
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 
@@ -53,7 +54,9 @@ class Organisation(models.Model):
             ),
         ]
         indexes = [
-            GinIndex(fields=["short_name"], opclasses=["gin_trgm_ops"], name="organisation_short_trgm"),
+            # Searched without regard to case, as UPPER(name) LIKE UPPER('%part%').
+            GinIndex(OpClass(Upper("short_name"), name="gin_trgm_ops"), name="organisation_short_search"),
+            GinIndex(OpClass(Upper("full_name"), name="gin_trgm_ops"), name="organisation_full_search"),
             models.Index(fields=["status", "short_name"], name="organisation_status_name"),
         ]
 
@@ -82,6 +85,7 @@ class OrganisationIdentifier(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        indexes = [models.Index(fields=["value"], name="identifier_value")]
         constraints = [
             models.UniqueConstraint(fields=["organisation", "scheme"], name="identifier_once_per_scheme"),
             # Two companies may share a KPP; every other number names one organisation only.
@@ -125,7 +129,7 @@ class Address(models.Model):
 
 
 class RegistrationDraft(models.Model):
-    """What a person typed into a step of the registration that cannot be saved as it stands, so that nothing is lost."""
+    """What a person typed into a step of the registration and has not sent yet, so that nothing is lost."""
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     step = models.CharField(max_length=16)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from marketplace import identifiers
 from marketplace.models import (
     ApiToken,
     AuditRecord,
@@ -15,6 +16,7 @@ from marketplace.models import (
     Invitation,
     Membership,
     Organisation,
+    OrganisationIdentifier,
     OrganisationStatus,
 )
 
@@ -35,8 +37,7 @@ def listed(*, text: str = "", side: str = "", country: str = "") -> QuerySet[Org
     """The public list: by a part of the name or a number, by side, by country."""
     found = Organisation.objects.exclude(status=OrganisationStatus.DRAFT).prefetch_related("identifiers")
     if text:
-        number = "".join(text.split()).upper()
-        found = found.filter(Q(short_name__icontains=text) | Q(full_name__icontains=text) | Q(pk__in=_numbered(number)))
+        found = found.filter(pk__in=_named(text).union(_numbered(text), all=True))
     if side in ("buyer", "supplier"):
         found = found.filter(**{f"is_{side}": True})
     if country:
@@ -44,8 +45,12 @@ def listed(*, text: str = "", side: str = "", country: str = "") -> QuerySet[Org
     return found
 
 
-def _numbered(number: str) -> QuerySet[Organisation, int]:
-    return Organisation.objects.filter(identifiers__value=number).values_list("pk", flat=True)
+def _named(text: str) -> QuerySet[Organisation, tuple[int]]:
+    return Organisation.objects.filter(Q(short_name__icontains=text) | Q(full_name__icontains=text)).values_list("pk")
+
+
+def _numbered(text: str) -> QuerySet[OrganisationIdentifier, tuple[int]]:
+    return OrganisationIdentifier.objects.filter(value=identifiers.clean(text)).values_list("organisation_id")
 
 
 def members(organisation_id: int) -> QuerySet[Membership]:
