@@ -201,6 +201,8 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG or TESTING
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+# How long visitors see the same figures on the first page: what a crowd asks for is counted once in this time.
+PUBLIC_PAGE_SECONDS = env.int("PUBLIC_PAGE_SECONDS", 30 if not TESTING else 0)
 DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", 50 * 1024 * 1024)
 
 # Mail: to the console's log until a server is named.

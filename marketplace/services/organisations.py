@@ -114,7 +114,7 @@ def save_addresses(
     organisation.addresses.exclude(kind__in=after).delete()
     for kind, values in after.items():
         Address.objects.update_or_create(organisation=organisation, kind=kind, defaults=values)
-    _raise_version(organisation, {"addresses": [before, after]}, by, at)
+    _raise_version(organisation, {"addresses": [_in_words(before), _in_words(after)]}, by, at)
     return organisation
 
 
@@ -258,6 +258,10 @@ def _raise_version(organisation: Organisation, changes: Mapping[str, list[Any]],
     audit.record(
         _CHANGED, organisation, by=by, at=at, version=organisation.version, changed=list(changes), values=dict(changes)
     )
+
+
+def _in_words(addresses: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {kind: str(Address(**values)) for kind, values in addresses.items()}
 
 
 def _address_values(address: Address) -> dict[str, str]:

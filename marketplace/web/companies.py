@@ -8,6 +8,7 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
@@ -70,7 +71,7 @@ def detail(request: HttpRequest, organisation_id: int) -> HttpResponse:
         "organisation": organisation,
         "facts": _facts(organisation, bool(request.user.is_authenticated)),
         "standing": _standing(organisation),
-        "crumbs": [Crumb(_("Organisations"), reverse("companies"))],
+        "crumbs": [Crumb(_("Companies"), reverse("companies"))],
     }
     return render(request, "marketplace/companies/detail.html", context)
 
@@ -82,11 +83,15 @@ def _facts(organisation: Organisation, signed_in: bool) -> list[Fact]:
         Fact(_("Legal form"), organisation.legal_form),
         *(Fact(number.get_scheme_display(), number.value) for number in organisation.identifiers.all()),
         Fact(_("Legal address"), legal),
-        Fact(_("Website"), organisation.website),
+        Fact(_("Website"), _link(organisation.website)),
     ]
     if signed_in:
         facts += [Fact(_("E-mail"), organisation.email), Fact(_("Phone"), organisation.phone)]
     return [fact for fact in facts if fact.value]
+
+
+def _link(url: str) -> str:
+    return format_html('<a href="{}" rel="noopener nofollow ugc">{}</a>', url, url) if url.startswith("http") else url
 
 
 def _standing(organisation: Organisation) -> list[Reason]:

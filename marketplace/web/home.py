@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,30 +14,28 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from marketplace import waiting
+from marketplace.models import OrganisationStatus, StaffRole
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
 from marketplace.shared.errors import Sentence
 from marketplace.templatetags.openlot import number
 from marketplace.web.parts import Action, Stat
 
-# Visitors see the same figures; what a crowd asks for is counted once in this time.
-PUBLIC_SECONDS = 30
-
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     actor, now = actor_of(request), clock.now()
     if not actor.is_signed_in:
-        figures, rows = cache.get_or_set(f"home:{get_language()}", lambda: waiting.public(now), PUBLIC_SECONDS) or (
-            [],
-            [],
-        )
+        key, seconds = f"home:{get_language()}", settings.PUBLIC_PAGE_SECONDS
+        figures, rows = cache.get_or_set(key, lambda: waiting.public(now), seconds) or ([], [])
         return render(request, "marketplace/home_public.html", {"figures": figures, "open_procedures": rows})
-    figures = waiting.figures_for(actor, now)
+    # Before it is registered an organisation can do one thing only: finish that.
+    begun = actor.organisation is not None and actor.organisation.status == OrganisationStatus.DRAFT
+    figures = [] if begun else waiting.figures_for(actor, now)
     context = {
         "tasks": waiting.tasks_for(actor, now),
         "stats": [Stat(f.label, _shown(f.value), f.note, f.url, f.icon, f.tone) for f in figures],
-        "panels": waiting.panels_for(actor, now),
+        "panels": [] if begun else waiting.panels_for(actor, now),
         "lead": lead(actor),
         "empty_action": what_to_do(actor),
     }
@@ -61,6 +60,8 @@ def what_to_do(actor: Actor) -> Action:
     """What to begin with where nothing waits."""
     if actor.organisation is None and not actor.is_staff:
         return Action(_("Register your organisation"), reverse("register_organisation"), icon="building")
+    if actor.is_a(StaffRole.REPRESENTATIVE):
+        return Action(_("See the accounts"), reverse("insights"), icon="bulb")
     if actor.is_supplier:
-        return Action(_("Find procedures"), "/tenders/", icon="list-search")
+        return Action(_("Find procedures"), reverse("tenders"), icon="list-search")
     return Action(_("See the notifications"), reverse("notifications"), icon="bell")

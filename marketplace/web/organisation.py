@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -18,9 +20,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from marketplace import countries
 from marketplace.identifiers import NOT_IDENTIFYING
-from marketplace.models import AddressKind, Organisation, OrganisationStatus, Role, Side
+from marketplace.models import AddressKind, Certificate, Organisation, OrganisationStatus, Role, Side
 from marketplace.permissions import Actor, actor_for, actor_of, organisation_of, person_of, require_role
 from marketplace.queries import organisations as queries
+from marketplace.queries.waiting import SOON
 from marketplace.services import organisations, tokens
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
@@ -32,6 +35,9 @@ from marketplace.web.lists import listed
 from marketplace.web.middleware import ORGANISATION_KEY
 from marketplace.web.organisation_forms import AddressesForms, CompanyForm
 from marketplace.web.parts import Action, Tab
+
+# A comma that is not escaped separates the parts of a name.
+_COMMA = re.compile(r"(?<!\\),")
 
 
 def own(request: HttpRequest) -> tuple[Actor, Organisation]:
@@ -45,7 +51,7 @@ def frame(actor: Actor, organisation: Organisation, current: str, **context: Any
     places: list[tuple[str, Any, str]] = [
         ("organisation", _("Requisites"), "id"),
         ("organisation_people", _("People and roles"), "users"),
-        ("organisation_certificates", _("Certificates"), "certificate"),
+        ("organisation_certificates", _("Certificates"), "file-certificate"),
         ("organisation_tokens", _("API tokens"), "key"),
         ("organisation_history", _("History"), "history"),
     ]
@@ -59,12 +65,16 @@ def _accreditation_tabs(organisation: Organisation) -> list[Tab]:
         return []
     sides = {Side.BUYER: organisation.is_buyer, Side.SUPPLIER: organisation.is_supplier}
     named = {Side.BUYER: _("Accreditation as buyer"), Side.SUPPLIER: _("Accreditation as supplier")}
-    return [Tab(named[side], reverse("accreditation", args=[side.value])) for side, is_on in sides.items() if is_on]
+    return [
+        Tab(named[side], reverse("accreditation", args=[side.value]), icon="certificate")
+        for side, is_on in sides.items()
+        if is_on
+    ]
 
 
 def _outer_tabs() -> list[Tab]:
     try:
-        return [Tab(_("Invoices"), reverse("invoices"))]
+        return [Tab(_("Invoices"), reverse("invoices"), icon="receipt")]
     except NoReverseMatch:
         return []
 
@@ -178,9 +188,28 @@ def edit_places(request: HttpRequest) -> HttpResponse:
 def certificates(request: HttpRequest) -> HttpResponse:
     """Certificates that have signed for the organisation."""
     actor, organisation = own(request)
-    rows = list(queries.certificates(organisation.pk)[:200])
-    context = frame(actor, organisation, "organisation_certificates", rows=rows, now=clock.now())
+    now = clock.now()
+    rows = [
+        (one, _names(one.subject, "CN", "O"), _names(one.issuer, "CN"), _validity(one, now))
+        for one in queries.certificates(organisation.pk)[:200]
+    ]
+    context = frame(actor, organisation, "organisation_certificates", rows=rows)
     return render(request, "marketplace/organisation/certificates.html", context)
+
+
+def _names(distinguished: str, *wanted: str) -> str:
+    """The wanted parts of an RFC 4514 name in words, or the name as it stands where it has none of them."""
+    parts = dict(part.split("=", 1) for part in _COMMA.split(distinguished) if "=" in part)
+    found = [parts[name].replace("\\", "") for name in wanted if name in parts]
+    return ", ".join(found) or distinguished
+
+
+def _validity(certificate: Certificate, now: datetime) -> str:
+    if certificate.not_after <= now:
+        return "expired"
+    if certificate.not_before > now:
+        return "scheduled"
+    return "expiring" if certificate.not_after < now + SOON else "active"
 
 
 class TokenForm(forms.Form):

@@ -186,7 +186,10 @@ class NewcomerForm(DetailsForm, NewPasswordForm):
 def accept(request: HttpRequest, secret: str) -> HttpResponse:
     """The page behind the link of an invitation: join with one's account, or make one."""
     actor, now = actor_of(request), clock.now()
-    invitation = invitations.find(secret, at=now)
+    try:
+        invitation = invitations.find(secret, at=now)
+    except invitations.InvitationUnusable as error:
+        return render(request, "marketplace/people/invitation_over.html", {"sentence": str(error)}, status=404)
     form = None if actor.is_signed_in else NewcomerForm(posted(request))
     refusal = ""
     if request.method == "POST":

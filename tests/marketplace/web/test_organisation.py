@@ -181,6 +181,7 @@ class TestPeople:
     def test_a_wrong_link_says_what_to_do(self, client: Client) -> None:
         response = client.get("/invitations/nothing/")
         assert response.status_code == 404
+        assert "Ask the colleague who invited you to send a new one." in text(response)
 
     def test_the_link_does_not_leak(self, client: Client, acme: Organisation) -> None:
         response = client.get(f"/invitations/{invited(acme, 'bo@acme.example')}/")
@@ -278,13 +279,13 @@ class TestTokens:
 
 
 def test_certificates_say_whether_they_are_valid(client: Client, boss: Person, acme: Organisation) -> None:
-    for number, end in enumerate([NOON - timedelta(days=1), NOON + timedelta(days=9)]):
+    for number, end in enumerate([NOON, NOON + timedelta(days=9), NOON + timedelta(days=90)]):
         Certificate.objects.create(
             organisation=acme,
             person=boss,
             sha256=f"{number:064}",
             der=b"x",
-            subject=f"CN={number}",
+            subject=f"CN=Holder {number},O=Acme\\, Sons,C=DE",
             issuer="CN=CA",
             serial=str(number),
             not_before=NOON - timedelta(days=400),
@@ -292,7 +293,8 @@ def test_certificates_say_whether_they_are_valid(client: Client, boss: Person, a
             first_used_at=NOON,
         )
     page = text(client.get("/organisation/certificates/"))
-    assert page.index("Valid") < page.index("Expired")
+    assert page.index("Valid ") < page.index("Expires soon") < page.index("Expired")
+    assert "Holder 0, Acme, Sons" in page
 
 
 def test_history_is_exported(client: Client, boss: Person) -> None:
