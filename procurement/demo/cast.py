@@ -14,11 +14,12 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
-from marketplace.models import Organisation, OrganisationIdentifier, Person, Scheme, StaffRole, TrustKind
+from marketplace.models import Heading, Organisation, OrganisationIdentifier, Person, Scheme, StaffRole, TrustKind
 from marketplace.services import trust_store
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential
 from procurement.demo.companies import Company
+from procurement.demo.goods import LINES
 from procurement.demo.names import COUNTRIES, vat_number
 
 PASSWORD = "demo-openlot"
@@ -59,6 +60,11 @@ STAFF = (
     Part("Representative", "Rosa Lindqvist", "sales@openlot.example.com", "Sales", staff=(StaffRole.REPRESENTATIVE,)),
     Part("Auditor", "Aino Salmi", "audit@openlot.example.com", "Internal audit", staff=(StaffRole.AUDITOR,)),
 )
+# Furniture, computers, fasteners, cable, electrical supplies, protective gear, pumps, valves, packaging, lighting.
+COMMON_LINES = (
+    *("39130000", "30213000", "44316000", "44320000", "31680000"),
+    *("18143000", "42120000", "42130000", "19640000", "31500000"),
+)
 NEWCOMER = Part(
     "Newcomer (sign up)", "Mira Kranich", "mira@kranich.example.com", "Managing director",
     ("Kranich Handel", "Kranich Handel GmbH", "GmbH"),
@@ -75,6 +81,9 @@ def name_the_first(buyers: list[Company], suppliers: list[Company]) -> None:
     for company in (first, second):
         suppliers.remove(company)
     suppliers[:0] = [first, second]
+    # Cheap enough to have won something by today.
+    first.size = 0.92
+    _trade_in_common(first, second)
     for part, company in zip((BUYER, *SUPPLIERS), (buyer, first, second), strict=True):
         short, full, form = part.company
         Organisation.objects.filter(pk=company.organisation.pk).update(
@@ -86,6 +95,15 @@ def name_the_first(buyers: list[Company], suppliers: list[Company]) -> None:
         person.password = make_password(PASSWORD)
         person.save()
         EmailAddress.objects.create(user=person, email=part.email, primary=True, verified=True)
+
+
+def _trade_in_common(*suppliers: Company) -> None:
+    """The named suppliers compete in the same lines, so that each of them meets the other."""
+    lines = tuple(line for line in LINES if line.code in COMMON_LINES)
+    headings = Heading.objects.filter(code__in=COMMON_LINES)
+    for supplier in suppliers:
+        supplier.lines = lines
+        supplier.organisation.headings_offered.set(headings)
 
 
 def make_staff() -> None:
