@@ -19,6 +19,7 @@ from marketplace.shared.errors import DomainError, NotFound
 from marketplace.shared.money import Money
 from marketplace.web import refusals
 from marketplace.web.parts import Crumb, Fact
+from marketplace.web.signing_page import own_request, signing_page
 from procurement import permissions
 from procurement.models import Award, Lot
 from procurement.queries import awards as award_queries
@@ -26,7 +27,6 @@ from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import AwardStatus
 from procurement.services import awards as service
 from procurement.web.opening import FLAGS, crumbs_of, own_lot
-from procurement.web.signing_page import own_request, signing_page
 
 
 class AwardForm(forms.Form):

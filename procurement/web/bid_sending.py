@@ -13,12 +13,12 @@ from marketplace.permissions import actor_of
 from marketplace.shared import clock
 from marketplace.shared.money import Money
 from marketplace.web.parts import Fact
+from marketplace.web.signing_page import own_request, signing_page
 from procurement.models import BidEnvelope, BidSealing
 from procurement.queries import bids as bid_queries
 from procurement.services import bid_drafts
 from procurement.services import bids as service
 from procurement.web.bid_parts import crumbs_of, documents_of, item_lines, own_bid
-from procurement.web.signing_page import own_request, signing_page
 
 
 @require_http_methods(["GET", "POST"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -15,6 +16,7 @@ from marketplace.shared.errors import DomainError, Invalid
 from marketplace.signatures.payload import parse
 from marketplace.web.parts import Crumb, Fact
 from marketplace.web.refusals import show_on
+from marketplace.web.signing_page import own_request, signing_page
 from procurement.models import Lot, Tender
 from procurement.permissions import require_tender_signed
 from procurement.queries import tenders as queries
@@ -24,7 +26,6 @@ from procurement.services.amendments import AmendmentFields, NewDocument, Propos
 from procurement.services.lots import ItemRow, LotFields
 from procurement.web import tender_page
 from procurement.web.editor import LotSection
-from procurement.web.signing_page import own_request, signing_page
 from procurement.web.tender_forms import AmendForm, CancelForm, ImportForm, LotForm, item_table
 from procurement.web.tender_words import next_step
 
@@ -211,4 +212,4 @@ def _show(error: DomainError, form: AmendForm, sections: list[LotSection]) -> li
 
 
 def _crumbs(tender: Tender) -> list[Crumb]:
-    return [Crumb(tender.number, tender.get_absolute_url())]
+    return [Crumb(_("We buy"), reverse("my_tenders")), Crumb(tender.number, tender.get_absolute_url())]

@@ -23,12 +23,12 @@ from marketplace.shared.money import Money
 from marketplace.signatures.payload import sha256_hex
 from marketplace.web import lists, refusals
 from marketplace.web.parts import Action, Crumb, Fact
+from marketplace.web.signing_page import own_request, signing_page
 from procurement import permissions
 from procurement.models import Contract, ContractSignature
 from procurement.queries import contracts as contract_queries
 from procurement.rules.lifecycle import ContractStatus
 from procurement.services import contracts as service
-from procurement.web.signing_page import own_request, signing_page
 
 PAGE: Final = 30
 _UNSIGNED: Final = (ContractStatus.DRAFT, ContractStatus.SIGNING)
