@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -154,7 +154,8 @@ def edit_places(request: HttpRequest) -> HttpResponse:
     searching = "search" in request.POST
     if request.method == "POST":
         parts = AddressesForms(request.POST)
-        revision = request.POST.get("revision", "")
+        sent = request.POST.get("revision", "")
+        revision = int(sent) if sent.isascii() and sent.isdigit() else 0
         chosen = held | {name: ids_in(request.POST, name) for name in sides}
         if not searching and parts.is_valid():
             try:
@@ -162,7 +163,7 @@ def edit_places(request: HttpRequest) -> HttpResponse:
                     organisation.pk,
                     parts.addresses(),
                     **chosen,
-                    version=int(revision) if revision.isascii() and revision.isdigit() else 0,
+                    version=revision,
                     by=actor,
                     at=clock.now(),
                 )
@@ -244,6 +245,8 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
     token = queries.tokens(organisation.pk).filter(pk=token_id).first()
     if token is None:
         raise NotFound
+    if token.membership.person_id != person_of(actor).pk:
+        require_role(actor, organisation.pk, Role.ADMINISTRATOR)
     if request.method == "POST":
         tokens.revoke(token_id, by=actor, at=clock.now())
         messages.success(request, gettext("“%(name)s” can no longer be used.") % {"name": token.name})
@@ -260,7 +263,7 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
 
 @login_required
 @require_GET
-def audit_log(request: HttpRequest) -> HttpResponse:
+def audit_log(request: HttpRequest) -> HttpResponseBase:
     """Who changed what, newest first; ?export=csv gives all of it."""
     actor, organisation = own(request)
     records = queries.history(organisation.pk)

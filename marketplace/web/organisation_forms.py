@@ -77,7 +77,7 @@ class CompanyForm(RevisionForm):
         for number in numbers_of(self.country_code) if self.country_code in countries.CODES else ():
             is_fixed = number.scheme in fixed
             self.fields[identifier_field(number.scheme)] = forms.CharField(
-                label=number.label,
+                label=str(number.label),
                 max_length=60,
                 required=number.required,
                 help_text=_("A registered number cannot be changed.") if is_fixed else _hint(number),

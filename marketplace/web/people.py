@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -60,10 +60,12 @@ class InvitationForm(RolesForm):
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def page(request: HttpRequest) -> HttpResponse:
+def page(request: HttpRequest) -> HttpResponseBase:
     """Members and open invitations; posted, invites."""
     actor, organisation = own(request)
     now = clock.now()
+    if request.method == "POST":
+        require_role(actor, organisation.pk, Role.ADMINISTRATOR)
     form = InvitationForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
