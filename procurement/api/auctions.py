@@ -21,14 +21,14 @@ from procurement.queries import auctions as rooms
 
 
 class _Own(serializers.Serializer[Any]):
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field named so, not the field's label
     amount = serializers.CharField()
     rank = serializers.IntegerField(allow_null=True)
     leading = serializers.BooleanField()
 
 
 class _Best(serializers.Serializer[Any]):
-    label = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # likewise
     amount = serializers.CharField()
 
 
