@@ -164,6 +164,7 @@ class BidDetail(APIView):
         """Save the draft. What was sent stands until it is replaced."""
         actor = actor_from(request)
         bid = _own(actor, bid_id)
+        permissions.require_bid_manager(actor, bid.supplier_id)
         sent = DraftIn(data=request.data)
         sent.is_valid(raise_exception=True)
         given = sent.validated_data
@@ -181,6 +182,7 @@ class BidDocuments(APIView):
     @extend_schema(request={"multipart/form-data": FileIn}, responses={201: DocumentOut}, operation_id="bids_add_file")
     def post(self, request: Request, bid_id: int) -> Response:
         actor = actor_from(request)
+        permissions.require_bid_manager(actor, _own(actor, bid_id).supplier_id)
         sent = FileIn(data=request.data)
         sent.is_valid(raise_exception=True)
         document = bid_drafts.add_file(bid_id, sent.validated_data["file"], by=actor, at=clock.now())

@@ -143,6 +143,7 @@ def admit(request: HttpRequest, number: str, bid_id: int) -> HttpResponse:
 def reject(request: HttpRequest, number: str, bid_id: int) -> HttpResponse:
     actor = actor_of(request)
     bid = opened_bid(actor, number, bid_id)
+    permissions.require_evaluator(actor, bid.lot)
     back = reverse("comparison", args=[number, bid.lot.number])
     form = RejectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

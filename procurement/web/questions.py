@@ -16,6 +16,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.web.refusals import show_on
 from procurement.models import Clarification, Tender
+from procurement.permissions import require_question_asked, require_tender_run
 from procurement.queries import clarifications as queries
 from procurement.services import clarifications
 from procurement.web import tender_page
@@ -45,6 +46,8 @@ def questions(request: HttpRequest, number: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     if tender.published_at is None:
         raise NotFound
+    if request.method == "POST":
+        require_question_asked(actor_of(request), tender)
     form = QuestionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -66,6 +69,7 @@ def answer(request: HttpRequest, number: str, question: int) -> HttpResponse:
     found = get_object_or_404(Clarification, tender=tender, number=question)
     if request.method == "GET":
         return redirect(f"{reverse('tender_questions', args=[number])}#question-{question}")
+    require_tender_run(actor_of(request), tender)
     form = AnswerForm(request.POST, prefix=f"q{found.pk}")
     if form.is_valid():
         try:
