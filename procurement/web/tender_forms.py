@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
+from django.conf import settings
 from django.forms.formsets import BaseFormSet, formset_factory
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,6 +18,7 @@ from procurement.models import Item, Lot, Tender
 from procurement.models.units import NAMES as UNIT_NAMES
 from procurement.models.units import code_of
 from procurement.procedures import Setting
+from procurement.rules.periods import PeriodUnit
 from procurement.services.lots import ITEMS_MAX, ItemRow, LotFields
 from procurement.web.fields import CategoryField, MomentField, NumberField
 from procurement.web.search import currency_choices
@@ -145,6 +147,9 @@ class TimetableForm(RevisionForm):
             initial[name] = tender.settings.get(name, tender.preset.setting(name).default)
         super().__init__(data, files, prefix="timetable", initial=initial)
         _in_zone(self, tender)
+        if settings.PERIOD_UNIT == PeriodUnit.MINUTE:
+            self.fields["enquiry_period_days"].label = _("Questions are taken for (minutes)")
+            self.fields["tender_period_days"].label = _("Bids are taken for (minutes)")
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -203,12 +208,6 @@ class ItemForm(forms.Form):
         label=gettext_lazy("Deliver until"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            if name != "item":
-                field.widget.attrs["aria-label"] = f"{field.label}, {_('row')} {(self.prefix or '').rsplit('-', 1)[-1]}"
-
     def row(self) -> ItemRow:
         given = self.cleaned_data
         return ItemRow(
@@ -236,8 +235,15 @@ class ItemTable(BaseFormSet):
 
     def add_fields(self, form: ItemForm, index: int | None) -> None:
         super().add_fields(form, index)
-        form.fields["ORDER"].widget.attrs |= {"aria-label": _("Position"), "min": "1"}
-        form.fields["DELETE"].widget.attrs |= {"aria-label": _("Remove this row"), "class": "form-check-input"}
+        form.fields["ORDER"].widget.attrs["min"] = "1"
+        form.fields["ORDER"].label = _("Position")
+        form.fields["DELETE"].widget.attrs["class"] = "form-check-input"
+        form.fields["DELETE"].label = _("Remove")
+        # The table's head names the columns for the eyes; to others each input says its column and row.
+        for name, field in form.fields.items():
+            if name != "item" and index is not None:
+                says = {"column": field.label, "n": index + 1}
+                field.widget.attrs["aria-label"] = _("%(column)s, row %(n)s") % says
 
 
 _ItemTable = formset_factory(
