@@ -21,7 +21,7 @@ from marketplace.permissions import actor_of, person_of, require_role
 from marketplace.queries import organisations as queries
 from marketplace.services import invitations, people
 from marketplace.shared import clock
-from marketplace.shared.errors import DomainError, NotFound, Sentence
+from marketplace.shared.errors import DomainError, NotAllowed, NotFound, Sentence
 from marketplace.web import refusals
 from marketplace.web.account_forms import BACKEND, DetailsForm, NewPasswordForm
 from marketplace.web.csv_export import csv_response
@@ -72,6 +72,8 @@ def page(request: HttpRequest) -> HttpResponseBase:
             sent = invitations.invite(
                 organisation.pk, form.cleaned_data["email"], form.cleaned_data["roles"], by=actor, at=now
             )
+        except NotAllowed:
+            raise
         except DomainError as error:
             refusals.show_on(form, error)
         else:

@@ -223,7 +223,7 @@ class TestPeople:
         other = MembershipFactory.create(organisation=acme)
         assert client.get(f"/organisation/people/{other.pk}/roles/").status_code == 403
         assert client.post(f"/organisation/people/{other.pk}/end/").status_code == 403
-        assert client.post("/organisation/people/", {"email": "x@example.com", "roles": ["signer"]}).status_code == 422
+        assert client.post("/organisation/people/", {"email": "x@example.com", "roles": ["signer"]}).status_code == 403
         assert Invitation.objects.count() == 0
 
     def test_anothers_members_are_not_there(self, client: Client, boss: Person) -> None:
