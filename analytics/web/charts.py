@@ -81,8 +81,8 @@ def by_procedure(rows: Sequence[Row], currency: str, link: Link) -> parts.Chart:
         "xAxis": {"type": "value"},
         "yAxis": {"type": "category", "data": [_short(procedure_name(row.key)) for row in reversed(rows)]},
         "series": [
-            _bars(_("Limit prices"), [row.saving.limit for row in reversed(rows)]),
-            _bars(_("Contracts"), [row.saving.amount for row in reversed(rows)]),
+            _bars(_("Spend"), [row.amount for row in reversed(rows)]),
+            _bars(_("Saved"), [row.saving.saved for row in reversed(rows)]),
         ],
     }
     cells = [
@@ -90,16 +90,15 @@ def by_procedure(rows: Sequence[Row], currency: str, link: Link) -> parts.Chart:
             _opens(procedure_name(row.key), link(procedure=row.key), row.contracts),
             count(row.contracts),
             _figure(row.amount, currency),
-            _figure(row.saving.limit, currency) if row.saving.contracts else formats.EMPTY,
             saved(row.saving, currency),
             percent(row.saving.share),
         )
         for row in rows
     ]
-    columns = (_("Procedure"), _("Contracts"), _("Spend"), _("Limit prices"), _("Saved"), _("Saved, %"))
+    columns = (_("Procedure"), _("Contracts"), _("Spend"), _("Saved"), _("%"))
     note = _("Savings count only the contracts whose lot had a limit price.")
     title = _("Procedures and savings against limit prices")
-    return parts.Chart("procedures", title, option, columns, cells, (1, 2, 3, 4, 5), currency, note)
+    return parts.Chart("procedures", title, option, columns, cells, (1, 2, 3, 4), currency, note)
 
 
 def procedure_name(code: str) -> str:

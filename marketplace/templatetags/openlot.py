@@ -19,8 +19,9 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
+from marketplace import countries
 from marketplace.shared import clock
 from marketplace.web import bundle, formats
 from marketplace.web.formats import EMPTY, zone_of
@@ -103,6 +104,12 @@ def percent(value: Any, digits: int = 1) -> str:
 def filesize(value: int | None) -> str:
     """Bytes as "1.4 MB"."""
     return EMPTY if value is None else formats.filesize(int(value))
+
+
+@register.filter
+def country(code: str) -> str:
+    """`{{ organisation.country|country }}`: the country's name in the reader's language."""
+    return countries.name_of(code, get_language() or "en") if code else EMPTY
 
 
 # Time

@@ -221,7 +221,7 @@ def _request_page(
         "is_open": is_open,
         "may_edit": is_open and may_edit,
         "is_valid": accreditation is not None and accreditation.is_valid(now),
-        "next_step": _next_step(accreditation, now),
+        "next_step": _next_step(accreditation, missing, now),
         "action": _action(accreditation, actor, side, missing, now),
         "state_label": _state_label(accreditation, now),
         "tabs": _tabs(actor, side),
@@ -247,7 +247,7 @@ def _state_label(accreditation: Accreditation | None, now: datetime) -> Sentence
     return str(accreditation.get_status_display())
 
 
-def _next_step(accreditation: Accreditation | None, now: datetime) -> Sentence:
+def _next_step(accreditation: Accreditation | None, missing: list[queries.Requirement], now: datetime) -> Sentence:
     """What happens next, in one sentence."""
     if accreditation is None:
         return _(
@@ -268,7 +268,9 @@ def _next_step(accreditation: Accreditation | None, now: datetime) -> Sentence:
         else ""
     )
     sentences = {
-        S.DRAFT: gettext("Add the documents, then sign the request and send it."),
+        S.DRAFT: gettext("Add the documents, then sign the request and send it.")
+        if missing
+        else gettext("Everything needed is there: sign the request and send it."),
         S.SUBMITTED: gettext("An operator is looking at it, usually within two working days. There is nothing to do."),
         S.RETURNED: gettext("Put right what the operator names, then sign and send the request again."),
         S.REVOKED: gettext("Ask for accreditation again once the reasons no longer hold."),

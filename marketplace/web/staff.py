@@ -59,7 +59,9 @@ class RolesForm(forms.Form):
 
 
 class AuditFilter(forms.Form):
-    stream = forms.CharField(label=_("Stream"), required=False, help_text=_("e.g. organisation:4 or tender:7"))
+    stream = forms.CharField(
+        label=_("Stream"), required=False, widget=forms.TextInput({"placeholder": "organisation:4, tender:7"})
+    )
     action = forms.ChoiceField(label=_("What happened"), required=False)
     email = forms.EmailField(label=_("E-mail of the person"), required=False)
 
@@ -164,7 +166,7 @@ def organisations(request: HttpRequest) -> HttpResponse:
 def organisation(request: HttpRequest, organisation_id: int) -> HttpResponse:
     """An organisation as the operator sees it; posted with a reason, suspends or restores it."""
     actor, now = actor_of(request), clock.now()
-    require_staff(actor, StaffRole.OPERATOR, StaffRole.AUDITOR)
+    require_staff(actor, StaffRole.OPERATOR, *([StaffRole.AUDITOR] if request.method == "GET" else []))
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         act = service.restore if request.POST.get("do") == "restore" else service.suspend
@@ -256,8 +258,8 @@ def _verdict(stream: str) -> parts.Reason:
     last = AuditRecord.objects.filter(stream=stream).order_by("-number").first()
     if last is None:
         return parts.Reason(False, gettext("There is no stream %(stream)s.") % {"stream": stream})
-    words = gettext("The chain of %(stream)s is whole: %(number)s records, the last with the hash %(hash)s.")
-    return parts.Reason(True, words % {"stream": stream, "number": last.number, "hash": last.hash})
+    words = gettext("The chain of %(stream)s is whole: %(number)s records, the last with the hash %(hash)s")
+    return parts.Reason(True, words % {"stream": stream, "number": last.number, "hash": f"{last.hash[:16]}…"})
 
 
 def _rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, Any]]:
@@ -266,13 +268,25 @@ def _rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, 
             "at": record.at,
             "actor": _who(record),
             "action": in_words(record.action),
-            "detail": ", ".join(f"{in_words(name).lower()}: {value}" for name, value in record.details.items())[:300],
+            "detail": "; ".join(f"{in_words(name).lower()}: {_said(value)}" for name, value in record.details.items()),
             "hash": record.hash,
             "stream": record.stream,
             "number": record.number,
         }
         for record in records
     ]
+
+
+def _said(value: Any) -> str:
+    """A detail short enough for a table: lists of things are counted, hashes and long texts cut."""
+    if isinstance(value, dict):
+        return ", ".join(in_words(name) for name in value)[:80]
+    if isinstance(value, list):
+        return str(len(value)) if any(isinstance(one, dict | list) for one in value) else ", ".join(map(str, value))
+    text = str(value)
+    if len(text) == 64 and text.isalnum():
+        return f"{text[:12]}…"
+    return text if len(text) <= 120 else f"{text[:119]}…"
 
 
 def _who(record: AuditRecord) -> str:

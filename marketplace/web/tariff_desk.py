@@ -19,7 +19,6 @@ from django.views.decorators.http import require_GET, require_http_methods
 from marketplace.models import Invoice, InvoiceStatus, Plan, Side, StaffRole, SubscriptionStatus
 from marketplace.permissions import actor_of, require_staff
 from marketplace.queries import keyset, tariffs
-from marketplace.queries.standing import FAMILY_NAMES
 from marketplace.services import plans as plan_service
 from marketplace.services import tariffs as service
 from marketplace.shared import clock
@@ -28,6 +27,7 @@ from marketplace.shared.money import parse_decimal
 from marketplace.web import parts, refusals
 from marketplace.web.csv_export import csv_response
 from marketplace.web.lists import address, chips, listed
+from marketplace.web.tariffs import family_choices
 
 _DESK = (StaffRole.TARIFF_MANAGER, StaffRole.OPERATOR)
 
@@ -93,7 +93,7 @@ class PlanForm(forms.Form):
     families = forms.MultipleChoiceField(
         label=_("Covers"),
         required=False,
-        choices=list(FAMILY_NAMES.items()),
+        choices=family_choices,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None marked: every kind."),
     )

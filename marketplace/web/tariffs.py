@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
@@ -35,6 +36,11 @@ _MEMBERS = (Role.ADMINISTRATOR, Role.SIGNER)
 _ENTRY_WORDS = {"invoice": _("Invoice"), "payment": _("Payment"), "cancellation": _("Invoice cancelled")}
 
 
+def family_choices() -> list[tuple[str, str]]:
+    """The kinds of procedures in the reader's language, as a form offers them."""
+    return [(family, capfirst(str(name))) for family, name in FAMILY_NAMES.items()]
+
+
 class NeedForm(forms.Form):
     """What the company wants to do; every plan is held against it."""
 
@@ -48,7 +54,7 @@ class NeedForm(forms.Form):
     kinds = forms.MultipleChoiceField(
         label=_("We bid in"),
         required=False,
-        choices=list(FAMILY_NAMES.items()),
+        choices=family_choices,
         widget=forms.CheckboxSelectMultiple,
     )
     live = forms.BooleanField(label=_("We take part in live auctions"), required=False)
@@ -159,7 +165,7 @@ def _lines(plan: Plan, wanted: dict[str, Any] | None) -> list[parts.Reason]:
     limit = permits.max_lot_value
     count = permits.bids_per_month
     return [
-        parts.Reason("family_not_in_tariff" not in lacking, kinds[:1].upper() + kinds[1:]),
+        parts.Reason("family_not_in_tariff" not in lacking, capfirst(kinds)),
         parts.Reason(
             "lot_value_over_tariff" not in lacking,
             gettext("Lots up to %(limit)s") % {"limit": f"{formats.amount(limit)} {limit.currency}"}
