@@ -24,7 +24,9 @@ from marketplace.models import (
     Person,
     Role,
 )
+from marketplace.permissions import Actor
 from marketplace.services import invitations, tokens
+from marketplace.services.notifications import notify
 from tests.factories.marketplace import (
     NOON,
     AccreditationFactory,
@@ -375,3 +377,39 @@ def test_security_leads_to_every_way_of_logging_in(client: Client, boss: Person)
     page = client.get("/account/security/").content.decode()
     for name in ("account_change_password", "account_email", "mfa_index", "mfa_list_webauthn"):
         assert reverse(name) in page
+
+
+def _more(acme: Organisation, boss: Person, number: int) -> None:
+    """One more row for every list."""
+    actor = Actor(boss, acme, frozenset(role.value for role in Role))
+    tokens.create(f"Token {number}", by=actor, at=NOON)
+    notify(acme, "news", f"News {number}", at=NOON, mail=False)
+    OrganisationFactory.create()
+    Certificate.objects.create(
+        organisation=acme,
+        person=PersonFactory.create(),
+        sha256=f"{number:064}",
+        der=b"x",
+        subject="CN=A",
+        issuer="CN=CA",
+        serial=str(number),
+        not_before=NOON,
+        not_after=NOON + timedelta(days=9),
+        first_used_at=NOON,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["organisation_tokens", "organisation_history", "organisation_certificates", "notifications", "companies", "home"],
+)
+def test_queries_do_not_grow_with_rows(client: Client, boss: Person, acme: Organisation, name: str) -> None:
+    _more(acme, boss, 1)
+    client.get(reverse(name))
+    with CaptureQueriesContext(connection) as one:
+        client.get(reverse(name))
+    _more(acme, boss, 2)
+    _more(acme, boss, 3)
+    with CaptureQueriesContext(connection) as three:
+        client.get(reverse(name))
+    assert len(three) == len(one)
