@@ -2,7 +2,7 @@ from datetime import date
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.rules.spend import Saving, apportion, first_of_period, months, share
@@ -36,6 +36,7 @@ def test_the_units_left_over_go_to_the_largest_remainders_the_earlier_first() ->
     assert apportion([D("1.4"), D("1.6")], D(3), D(1)) == [D(1), D(2)]
 
 
+@settings(deadline=None)
 @given(
     st.decimals(min_value=0, max_value=10**9, places=2),
     st.lists(st.decimals(min_value=0, max_value=10**9, places=4), min_size=1, max_size=9),
