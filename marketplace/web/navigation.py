@@ -40,6 +40,8 @@ def _everyone(_actor: Actor) -> bool:
     return True
 
 
+# A representative's desk is the insights.
+_DESK: Final = (StaffRole.OPERATOR, StaffRole.TARIFF_MANAGER, StaffRole.AUDITOR)
 _PLACES: Final = (
     _Place(_("Home"), "home", "home", lambda actor: actor.is_signed_in),
     _Place(_("Procedures"), "tenders", "list-search", _everyone),
@@ -47,7 +49,7 @@ _PLACES: Final = (
     _Place(_("Our bids"), "my_bids", "file-dollar", lambda actor: actor.is_supplier),
     _Place(_("Auctions"), "auctions", "gavel", lambda actor: actor.organisation is not None),
     _Place(_("Contracts"), "contracts", "writing-sign", lambda actor: actor.organisation is not None),
-    _Place(_("Desk"), "staff_home", "layout-dashboard", lambda actor: actor.is_staff),
+    _Place(_("Desk"), "staff_home", "layout-dashboard", _staff(*_DESK)),
     _Place(_("Accreditation"), "accreditation_queue", "certificate", _staff(StaffRole.OPERATOR)),
     _Place(_("Tariffs"), "tariff_desk", "receipt", _staff(StaffRole.TARIFF_MANAGER, StaffRole.OPERATOR)),
     _Place(_("Insights"), "insights", "bulb", _staff(StaffRole.REPRESENTATIVE)),

@@ -308,4 +308,4 @@ def health(request: HttpRequest) -> HttpResponse:
 
 
 def _crumbs() -> list[parts.Crumb]:
-    return [parts.Crumb(_("Platform"), reverse("staff_home"))]
+    return [parts.Crumb(_("Desk"), reverse("staff_home"))]

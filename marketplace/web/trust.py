@@ -52,7 +52,7 @@ def store(request: HttpRequest) -> HttpResponse:
         "lists": [(one, now - one.this_update, one.next_update <= now) for one in queries.revocation_lists()],
         "authority_form": authority,
         "list_form": crl,
-        "crumbs": [parts.Crumb(_("Platform"), reverse("staff_home"))],
+        "crumbs": [parts.Crumb(_("Desk"), reverse("staff_home"))],
     }
     return render(request, "marketplace/staff/trust.html", context)
 

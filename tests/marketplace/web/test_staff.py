@@ -24,6 +24,7 @@ from marketplace.models import (
     TrustedCertificate,
 )
 from marketplace.permissions import Actor
+from marketplace.queries import audit as trail
 from marketplace.services import staff as service
 from marketplace.shared.errors import IllegalTransition, Invalid, NotFound
 from tests.factories.marketplace import (
@@ -159,6 +160,19 @@ class TestAudit:
         assert shown(stream=f"organisation:{one.pk}") == ["Organisation suspended"]
         assert shown(action="organisation_restored") == ["Organisation restored"]
         assert shown(email=other.person.email) == ["Organisation suspended"]
+
+    def test_the_filter_offers_what_was_recorded_and_costs_one_query(
+        self, operator: Actor, django_assert_num_queries: Any
+    ) -> None:
+        organisation = OrganisationFactory.create()
+        service.suspend(organisation.pk, "A", by=operator, at=NOON)
+        service.restore(organisation.pk, "B", by=operator, at=NOON)
+        service.suspend(organisation.pk, "C", by=operator, at=NOON)
+
+        with django_assert_num_queries(1):
+            found = trail.actions()
+
+        assert found == ["organisation_restored", "organisation_suspended"]
 
     def test_a_whole_chain_is_said_to_be_whole_and_a_changed_one_where_it_breaks(self, operator: Actor) -> None:
         organisation = OrganisationFactory.create()
