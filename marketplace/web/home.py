@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -37,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "stats": [Stat(f.label, _shown(f.value), f.note, f.url, f.icon, f.tone) for f in figures],
         "panels": [] if begun else waiting.panels_for(actor, now),
         "lead": lead(actor),
-        "empty_action": what_to_do(actor),
+        "empty": nothing(actor),
     }
     return render(request, "marketplace/home.html", context)
 
@@ -56,12 +57,29 @@ def lead(actor: Actor) -> Sentence:
     return _("You do not act for an organisation yet")
 
 
-def what_to_do(actor: Actor) -> Action:
-    """What to begin with where nothing waits."""
-    if actor.organisation is None and not actor.is_staff:
-        return Action(_("Register your organisation"), reverse("register_organisation"), icon="building")
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """What the page says where nothing waits, and what to begin with."""
+
+    title: Sentence
+    text: Sentence
+    action: Action
+
+
+def nothing(actor: Actor) -> Nothing:
+    """In the words of the actor's own errand."""
+    idle = _("Nothing waits for you")
     if actor.is_a(StaffRole.REPRESENTATIVE):
-        return Action(_("See the accounts"), reverse("insights"), icon="bulb")
+        text = _("When an account needs you it is listed here. Until then, look through them.")
+        return Nothing(idle, text, Action(_("See the accounts"), reverse("insights"), icon="bulb"))
+    if actor.organisation is None and not actor.is_staff:
+        return Nothing(
+            _("Register your organisation, or join it"),
+            _("If a colleague has registered it already, ask them to invite you by e-mail. Otherwise register it now."),
+            Action(_("Register your organisation"), reverse("register_organisation"), icon="building"),
+        )
     if actor.is_supplier:
-        return Action(_("Find procedures"), reverse("tenders"), icon="list-search")
-    return Action(_("See the notifications"), reverse("notifications"), icon="bell")
+        text = _("Deadlines, openings, awards and contracts to sign appear here. Look for something to bid on.")
+        return Nothing(idle, text, Action(_("Find procedures"), reverse("tenders"), icon="list-search"))
+    text = _("What needs you appears here, and you are told by mail.")
+    return Nothing(idle, text, Action(_("See the notifications"), reverse("notifications"), icon="bell"))

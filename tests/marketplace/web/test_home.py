@@ -96,7 +96,7 @@ class TestPage:
     def test_somebody_without_an_organisation_is_told_what_to_do(self, client: Client) -> None:
         client.force_login(PersonFactory.create())
         page = text(client.get("/"))
-        assert "Nothing waits for you" in page
+        assert "ask them to invite you" in page
         assert "Register your organisation" in page
 
     @pytest.mark.parametrize("roles", [[role] for role in StaffRole])
