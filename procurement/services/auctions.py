@@ -103,7 +103,7 @@ def end(auction_id: int, *, at: datetime) -> Auction:
     _append(auction, hall, EventKind.ENDED, at, detail={"ranking": ranking}, saves=["ended_at"])
     _settle(auction, hall)
     _record("auction.ended", auction, tender, None, at, ranking=ranking, head=auction.head_hash)
-    _go_on(tender)
+    go_on(tender)
     return auction
 
 
@@ -140,13 +140,22 @@ def resume(auction_id: int, *, by: Actor, at: datetime, outage_began_at: datetim
 
 @transaction.atomic
 def cancel(auction_id: int, reason: str, *, at: datetime, by: Actor | None = None) -> Auction:
-    """Close the room of a lot that was cancelled. The lot and its tender are the caller's business."""
+    """Close the room of a lot that was cancelled. The lot and its tender are the caller's business: see `go_on`."""
     auction, tender, hall = _locked(auction_id)
     move(auction, AuctionStatus.CANCELLED)
     _append(auction, hall, EventKind.CANCELLED, at, by=by, detail={"reason": reason})
     moments.cancel(tender, auction.lot, (MomentKind.AUCTION_STARTS, MomentKind.AUCTION_ENDS))
     _record("auction.cancelled", auction, tender, by, at, reason=reason)
     return auction
+
+
+def go_on(tender: Tender) -> None:
+    """With no auction left to wait for, a tender in auction goes to awarding. The caller holds its lock."""
+    open_rooms = [AuctionStatus.SCHEDULED.value, AuctionStatus.RUNNING.value, AuctionStatus.PAUSED.value]
+    waiting = Auction.objects.filter(lot__tender=tender, status__in=open_rooms)
+    if tender.status == TenderStatus.AUCTION and not waiting.exists():
+        move(tender, TenderStatus.AWARDING)
+        tender.save(update_fields=["status", "updated_at"])
 
 
 def _locked(auction_id: int) -> tuple[Auction, Tender, Hall]:
@@ -284,14 +293,6 @@ def _settle(auction: Auction, hall: Hall) -> None:
         bid.rank = line.rank
         bids.append(bid)
     Bid.objects.bulk_update(bids, ["amount", "amount_received_at", "rank"])
-
-
-def _go_on(tender: Tender) -> None:
-    """With no auction left to wait for, the tender goes to awarding."""
-    open_rooms = [AuctionStatus.SCHEDULED.value, AuctionStatus.RUNNING.value, AuctionStatus.PAUSED.value]
-    if not Auction.objects.filter(lot__tender=tender, status__in=open_rooms).exists():
-        move(tender, TenderStatus.AWARDING)
-        tender.save(update_fields=["status", "updated_at"])
 
 
 def _record(action: str, auction: Auction, tender: Tender, by: Actor | None, at: datetime, **details: Any) -> None:

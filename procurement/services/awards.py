@@ -183,7 +183,7 @@ def _next(lot: Lot, by: Actor, at: datetime) -> Award | None:
     if not standing:
         outcomes.fail_lot(lot, _("The winner fell away and no other bid is left."), at, by=by)
         if not outcomes.conclude(lot.tender, at, by=by):
-            _advance_tender(lot.tender)
+            outcomes.begin_standstill(lot.tender, at)
         return None
     _reopen(lot.tender)
     return _pending(lot, standing[0], _("The winner fell away; this is the next-ranked bid."), at)
@@ -247,22 +247,7 @@ def _after_award(lot: Lot, award: Award, at: datetime) -> None:
         contracts.draft(award, at)
     else:
         moments.schedule(MomentKind.STANDSTILL_ENDS, lot.tender, ends, lot)
-        _advance_tender(lot.tender)
-
-
-def _advance_tender(tender: Tender) -> None:
-    """Standstill begins for the tender when every lot that is still active has its award."""
-    waiting = Lot.objects.filter(tender=tender, status=LotStatus.ACTIVE.value).exclude(
-        awards__status=AwardStatus.ACTIVE.value
-    )
-    if tender.status != TenderStatus.AWARDING or waiting.exists():
-        return
-    awards = Award.objects.filter(lot__tender=tender, status=AwardStatus.ACTIVE.value)
-    move(tender, TenderStatus.STANDSTILL)
-    tender.standstill_ends_at = max(
-        (award.standstill_ends_at for award in awards if award.standstill_ends_at), default=None
-    )
-    tender.save(update_fields=["status", "standstill_ends_at", "updated_at"])
+        outcomes.begin_standstill(lot.tender, at)
 
 
 def _end_contract(award: Award, reason: str, by: Actor, at: datetime) -> None:

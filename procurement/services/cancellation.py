@@ -27,7 +27,7 @@ from procurement.rules.lifecycle import (
     is_final,
     tender_outcome,
 )
-from procurement.services import auctions, contracts, moments, outcomes
+from procurement.services import auctions, contracts, evaluation, moments, outcomes
 from procurement.services.drafts import lock_tender, stream_of
 from procurement.services.transitions import move
 
@@ -83,11 +83,13 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Tender:
     request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
     if request is None:
         raise NotFound
-    content = parse(bytes(request.payload))["content"]
+    tender = lock_tender(int(request.object_id))
+    require_tender_signed(by, tender)
+    # Under the lock: a second click may have waited for the first.
+    request.refresh_from_db(fields=["used_at"])
     if request.used_at is not None:
-        tender = lock_tender(int(request.object_id))
-        require_tender_signed(by, tender)
         return tender
+    content = parse(bytes(request.payload))["content"]
     lot_id = None if content["whole_tender"] else content["lots"][0]["lot"]
     tender, lots = _lock(int(request.object_id), lot_id, by)
     signature = signing.complete(request, cms, by=by, at=at)
@@ -151,8 +153,13 @@ def _cancel_lot(tender: Tender, lot: Lot, reason: str, by: Actor, at: datetime) 
 
 
 def _conclude(tender: Tender, reason: str, by: Actor, at: datetime, *, whole: bool) -> None:
-    """With no active lot left the tender ends as its lots did; the moments that waited for it are dropped."""
+    """With no active lot left the tender ends as its lots did, and the moments that waited for it are dropped.
+
+    Otherwise it goes on: the cancelled lot may have been the last that was auctioned, evaluated or awarded.
+    """
     if tender_outcome(LotStatus(lot.status) for lot in tender.lots.all()) is None:
+        auctions.go_on(tender)
+        evaluation.settle(tender, at, by=by)
         return
     moments.cancel(tender)
     if whole:

@@ -142,10 +142,12 @@ def settle(tender: Tender, at: datetime, *, by: Actor | None = None) -> None:
             undecided = True
         elif not found & {status.value for status in bid_queries.STANDING}:
             outcomes.fail_lot(lot, _("No bid was admitted."), at, by=by)
-    if outcomes.conclude(tender, at, by=by) or undecided or tender.status != TenderStatus.EVALUATION:
+    if outcomes.conclude(tender, at, by=by):
         return
-    move(tender, TenderStatus.AWARDING)
-    tender.save(update_fields=["status", "updated_at"])
+    if tender.status == TenderStatus.EVALUATION and not undecided:
+        move(tender, TenderStatus.AWARDING)
+        tender.save(update_fields=["status", "updated_at"])
+    outcomes.begin_standstill(tender, at)
 
 
 def _admit_to_auctions(tender: Tender, at: datetime) -> None:

@@ -11,8 +11,8 @@ from marketplace import audit
 from marketplace.models import Role
 from marketplace.permissions import Actor
 from marketplace.services import notifications
-from procurement.models import Lot, Tender
-from procurement.rules.lifecycle import LotStatus, TenderStatus, tender_outcome
+from procurement.models import Award, Lot, Tender
+from procurement.rules.lifecycle import AwardStatus, LotStatus, TenderStatus, tender_outcome
 from procurement.services.transitions import move
 
 BUYERS: Final = (Role.OFFICER, Role.SIGNER)
@@ -56,6 +56,25 @@ def conclude(tender: Tender, at: datetime, *, by: Actor | None = None) -> bool:
         tender.buyer, "tender_closed", words % {"tender": tender.number}, tender.get_absolute_url(), at=at, roles=BUYERS
     )
     return True
+
+
+def begin_standstill(tender: Tender, at: datetime) -> None:
+    """Standstill begins for a tender that is being awarded when every lot that is still active has its award.
+
+    The caller holds the tender's lock. Where no standstill is left to wait for, the tender stays as it is.
+    """
+    if tender.status != TenderStatus.AWARDING:
+        return
+    active = Lot.objects.filter(tender=tender, status=LotStatus.ACTIVE.value)
+    if active.exclude(awards__status=AwardStatus.ACTIVE.value).exists():
+        return
+    awards = Award.objects.filter(lot__in=active, status=AwardStatus.ACTIVE.value, standstill_ends_at__gt=at)
+    ends = max((award.standstill_ends_at for award in awards if award.standstill_ends_at), default=None)
+    if ends is None:
+        return
+    move(tender, TenderStatus.STANDSTILL)
+    tender.standstill_ends_at = ends
+    tender.save(update_fields=["status", "standstill_ends_at", "updated_at"])
 
 
 def _stream(tender: Tender) -> str:

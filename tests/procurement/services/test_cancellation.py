@@ -8,8 +8,10 @@ from marketplace.models import AuditRecord, Notification, Role
 from marketplace.permissions import RoleMissing
 from marketplace.services.signing import SignatureRefused
 from marketplace.shared.errors import Invalid, NotFound
-from procurement.models import Award, Bid, Contract, DueMoment
-from procurement.services import cancellation
+from procurement.models import Award, Bid, Contract, DueMoment, Tender
+from procurement.services import auctions, cancellation
+from tests.factories.at_once import at_the_same_time
+from tests.factories.auctions import evaluated_tender
 from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member
 from tests.factories.procurement import draft_tender, published_tender
 from tests.factories.signatures import certificate_of, signed, trust
@@ -100,6 +102,62 @@ def test_a_second_click_cancels_once():
     cms = signed(request)
     cancellation.sign(request.pk, cms, by=by, at=LATER)
     assert cancellation.sign(request.pk, cms, by=by, at=LATER).status == "cancelled"
+    assert AuditRecord.objects.filter(action="lot.cancelled").count() == 1
+
+
+def auctioned_lot_beside_one_bidders(lots=2):
+    """A tender in auction whose first lot is auctioned; for the last there is one bid, so that it waits."""
+    tender = evaluated_tender("98.00", "97.00", lots=lots)
+    tender.lots.last().bids.first().delete()
+    auctions.schedule(tender.pk, at=NOON)
+    return tender, *tender.lots.all()
+
+
+def test_a_tender_whose_last_auction_falls_with_its_lot_goes_on_to_the_award():
+    tender, first, _second = auctioned_lot_beside_one_bidders()
+    cancel(tender, first)
+    tender.refresh_from_db()
+    assert (first.auction.status, tender.status) == ("cancelled", "awarding")
+
+
+def test_a_tender_stays_in_auction_while_another_lot_is_auctioned():
+    tender, first, _second, _third = auctioned_lot_beside_one_bidders(lots=3)
+    cancel(tender, first)
+    tender.refresh_from_db()
+    assert tender.status == "auction"
+
+
+def test_a_tender_whose_last_undecided_lot_falls_goes_on_to_the_award():
+    tender = evaluated_tender("98.00", lots=2)
+    first, _second = tender.lots.all()
+    first.bids.update(status="opened")
+    cancel(tender, first)
+    tender.refresh_from_db()
+    assert tender.status == "awarding"
+
+
+def test_a_tender_whose_last_lot_to_be_awarded_falls_stands_still():
+    tender = evaluated_tender("98.00", lots=2)
+    Tender.objects.update(status="awarding")
+    first, second = tender.lots.all()
+    ends = LATER + timedelta(days=2)
+    Award.objects.create(
+        lot=second, bid=second.bids.get(), status="active", amount=1, currency="EUR", created_at=NOON,
+        standstill_ends_at=ends,
+    )  # fmt: skip
+    cancel(tender, first)
+    tender.refresh_from_db()
+    assert (tender.status, tender.standstill_ends_at) == ("standstill", ends)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_once_cancel_once_and_both_say_so():
+    tender = published_tender()
+    by = member(tender.buyer)
+    request = cancellation.prepare(tender.pk, None, REASON, by=by, at=LATER)
+    cms = signed(request)
+    click = lambda: cancellation.sign(request.pk, cms, by=by, at=LATER).status  # noqa: E731
+    assert at_the_same_time(click, click) == ["cancelled", "cancelled"]
     assert AuditRecord.objects.filter(action="lot.cancelled").count() == 1
 
 
