@@ -42,14 +42,14 @@ def opened(at: datetime) -> QuerySet[Bid]:
 
 
 def opened_of_tender(tender: Tender, at: datetime) -> QuerySet[Bid]:
-    """As `opened`, with price tables and documents, for the protocol and the comparison. Four queries in all."""
-    return (
-        opened(at)
-        .filter(lot__tender=tender)
-        .prefetch_related(
-            Prefetch("prices", BidPrice.objects.select_related("item")),
-            Prefetch("files", BidFile.objects.filter(opened__isnull=False).select_related("opened")),
-        )
+    """As `opened`, with price tables and documents, for the protocol and the comparison. Four queries in all.
+
+    Nothing while a live auction runs: bidders are labels then, for the buyer too.
+    """
+    found = opened(at) if tender.status != TenderStatus.AUCTION else Bid.objects.none()
+    return found.filter(lot__tender=tender).prefetch_related(
+        Prefetch("prices", BidPrice.objects.select_related("item")),
+        Prefetch("files", BidFile.objects.filter(opened__isnull=False).select_related("opened")),
     )
 
 

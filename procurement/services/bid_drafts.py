@@ -184,6 +184,8 @@ def discard(bid_id: int, *, by: Actor, at: datetime) -> Bid:
         raise BidNotEditable(state=bid.get_status_display())
     move(bid, BidStatus.WITHDRAWN)
     erase(bid)
+    # Begun again, the bid begins without documents: their ciphertext is gone.
+    bid.files.filter(removed_at=None).update(removed_at=at)
     bid.save(update_fields=["status", "draft", "updated_at"])
     audit.record("bid.discarded", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}")
     return bid

@@ -79,6 +79,7 @@ def protocol(request: HttpRequest, number: str) -> HttpResponse:
             "opened_lots": lots,
             "full": full,
             "opened": tender.opened_at is not None and tender.opened_at <= at,
+            "in_auction": tender.status == TenderStatus.AUCTION,
         },
     )
 
@@ -109,6 +110,7 @@ def comparison(request: HttpRequest, number: str, lot: int) -> HttpResponse:
             "actions": [],
             "next_step": next_step(tender, at),
             "opened": tender.opened_at is not None,
+            "in_auction": tender.status == TenderStatus.AUCTION,
             "export_url": reverse("comparison_csv", args=[number, lot]),
         },
     )
@@ -207,7 +209,7 @@ def own_lot(actor: Actor, number: str, lot: int) -> Lot:
 def opened_bid(actor: Actor, number: str, bid_id: int) -> Bid:
     """An opened bid of the buyer's own tender; a sealed one is not there."""
     tender = own_tender(actor, number)
-    bid = bid_queries.opened(clock.now()).select_related("lot").filter(pk=bid_id, lot__tender=tender).first()
+    bid = bid_queries.opened_of_tender(tender, clock.now()).select_related("lot").filter(pk=bid_id).first()
     if bid is None:
         raise NotFound
     bid.lot.tender = tender

@@ -249,6 +249,7 @@ def test_a_removed_document_is_no_longer_named(lot: Lot) -> None:
 def test_a_discarded_draft_is_forgotten_and_can_be_begun_again(lot: Lot) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
+    bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
 
     bid_drafts.discard(bid.pk, by=by, at=NOON)
 
@@ -258,3 +259,4 @@ def test_a_discarded_draft_is_forgotten_and_can_be_begun_again(lot: Lot) -> None
         bid_drafts.discard(bid.pk, by=by, at=NOON)
     again = bid_drafts.start(lot.pk, by=by, at=NOON)
     assert (again.pk, again.status) == (bid.pk, BidStatus.DRAFT)
+    assert not again.files.filter(removed_at=None).exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -155,6 +156,24 @@ def test_before_the_deadline_there_is_a_count_and_nothing_else(now: Any) -> None
     assert "300.00" not in protocol + comparison
 
 
+def test_during_a_live_auction_bidders_are_labels_for_the_buyer_too() -> None:
+    lot = tender_taking_bids(procedure="auction_english_reverse").lots.get()
+    lot.step_kind, lot.step_value = "amount", Decimal(1)
+    lot.save()
+    bids = [sent_bid(lot, ["10", "20"]), sent_bid(lot, ["11", "20"], files={"plan.txt": b"the plan"})]
+    opening.open_tender(lot.tender_id, LATER)
+    client = signed_in(member(lot.tender.buyer))
+
+    protocol = _text(client.get(reverse("opening_protocol", args=[lot.tender.number])))
+    comparison = _text(client.get(_lot_url("comparison", lot)))
+    file = client.get(reverse("opened_file", args=[lot.tender.number, bids[1].pk, bids[1].files.get().pk]))
+
+    assert "2 bids were opened." in protocol
+    assert "The live auction is running" in comparison
+    assert not any(bid.supplier.short_name in protocol + comparison for bid in bids)
+    assert file.status_code == 404
+
+
 def test_the_winner_falls_away_and_the_next_is_proposed() -> None:
     lot = opened_lot(["10", "20"], ["11", "20"])
     awarded(lot)
@@ -198,12 +217,15 @@ def test_documents_of_opened_bids_are_the_buyers_to_read() -> None:
     assert signed_in(bidder()).get(url).status_code == 404
 
 
-def test_the_comparison_costs_the_same_for_one_bid_and_for_three() -> None:
+def test_protocol_and_comparison_cost_the_same_for_one_bid_and_for_three() -> None:
     one, three = opened_lot(["10", "20"]), opened_lot(["10", "20"], ["11", "20"], ["12", "20"])
 
-    costs = [_queries(signed_in(member(lot.tender.buyer)), _lot_url("comparison", lot)) for lot in (one, three)]
-
-    assert costs[0] == costs[1]
+    for url in (
+        lambda lot: _lot_url("comparison", lot),
+        lambda lot: reverse("opening_protocol", args=[lot.tender.number]),
+    ):
+        costs = [_queries(signed_in(member(lot.tender.buyer)), url(lot)) for lot in (one, three)]
+        assert costs[0] == costs[1]
 
 
 # Contracts --------------------------------------------------------------------------------------------------------
