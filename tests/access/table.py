@@ -1,0 +1,344 @@
+"""Who is let in where: a row for every address and method, and who may.
+
+Written from what each page is for, not from what the code does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import reverse
+
+from tests.access.world import World
+
+BUYER = {"buyer"}  # an officer and signer
+BUYERS_TEAM = BUYER | {"buyer_observer"}
+SUPPLIER = {"supplier"}  # a bid manager and signer
+SUPPLIERS_HEADS = SUPPLIER | {"supplier_admin"}  # who signs or administers
+SUPPLIERS_TEAM = SUPPLIERS_HEADS | {"supplier_observer"}
+OTHERS = {"other_buyer", "other_supplier"}  # strangers to every object of the table, with every role at home
+SUPPLIERS_ADMIN = {"supplier_admin"}
+ADMINISTRATORS = SUPPLIERS_ADMIN | OTHERS
+SIGNERS_AND_ADMINISTRATORS = BUYER | SUPPLIERS_HEADS | OTHERS
+MEMBERS = BUYERS_TEAM | SUPPLIERS_TEAM | OTHERS
+OPERATOR, TARIFF_MANAGER, AUDITOR = {"operator"}, {"tariff_manager"}, {"auditor"}
+REPRESENTATIVE = {"representative"}
+STAFF = OPERATOR | TARIFF_MANAGER | AUDITOR | REPRESENTATIVE
+PEOPLE = MEMBERS | STAFF | {"person"}  # whoever is logged in; "person" has no organisation
+VISITOR = {"visitor"}
+EVERYBODY = PEOPLE | VISITOR
+NOBODY: set[str] = set()
+ROLES = sorted(EVERYBODY)
+PROGRAM = ["token"]  # the API token of the supplier
+
+
+@dataclass(frozen=True)
+class Row:
+    """A request of one address and who is let in; an argument names an object of the world, or stands as it is."""
+
+    method: str
+    name: str
+    who: frozenset[str]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    sends: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "-".join([self.method, self.name, *map(str, self.arguments.values())])
+
+    def url(self, world: World) -> str:
+        return reverse(self.name, kwargs=world.resolve(self.arguments))
+
+    @property
+    def roles(self) -> list[str]:
+        """Who asks. allauth's own pages know nothing of our roles, and on a page a token is a visitor."""
+        if self.name.startswith(("account_", "mfa_")):
+            return ["visitor", "person", "supplier"]
+        return ROLES + PROGRAM if self.name.startswith("api_") else ROLES
+
+
+def send(method: str, name: str, who: set[str], sends: dict[str, Any] | None = None, **arguments: Any) -> list[Row]:
+    return [Row(method, name, frozenset(who), arguments, sends or {})]
+
+
+def get(name: str, who: set[str], sends: dict[str, Any] | None = None, **arguments: Any) -> list[Row]:
+    return send("GET", name, who, sends, **arguments)
+
+
+def post(name: str, who: set[str], sends: dict[str, Any] | None = None, **arguments: Any) -> list[Row]:
+    return send("POST", name, who, sends, **arguments)
+
+
+def both(name: str, who: set[str], **arguments: Any) -> list[Row]:
+    return get(name, who, **arguments) + post(name, who, **arguments)
+
+
+PAGES = [
+    *get("home", EVERYBODY),
+    *get("healthz", EVERYBODY),
+    *get("bundles", EVERYBODY),
+    *both("signup", EVERYBODY),
+    *get("register_organisation", PEOPLE),
+    *both("signup_company", PEOPLE),
+    *get("signup_identifiers", EVERYBODY),
+    *both("signup_addresses", PEOPLE),
+    *get("signup_headings", EVERYBODY, sends={"name": "offered"}),
+    *both("signup_sign", PEOPLE),
+    *post("signup_keep", PEOPLE, step="company"),
+    *both("invitation", EVERYBODY, secret="invitation_secret"),
+    *both("invitation", NOBODY, secret="another-secret"),
+    *both("person", PEOPLE),
+    *get("security", PEOPLE),
+    *get("notifications", PEOPLE),
+    *post("notifications_read", PEOPLE),
+    *get("notification", SUPPLIER, notification_id="notification"),
+    *get("companies", EVERYBODY),
+    *get("company", EVERYBODY, organisation_id="supplier_id"),
+    *get("company", NOBODY, organisation_id="unregistered"),
+]
+
+ORGANISATION = [
+    *get("organisation", MEMBERS),
+    *both("organisation_edit", ADMINISTRATORS),
+    *both("organisation_places", ADMINISTRATORS),
+    *get("organisation_people", MEMBERS),
+    *post("organisation_people", ADMINISTRATORS),
+    *both("member_roles", SUPPLIERS_ADMIN, membership_id="observer_membership"),
+    *both("member_end", SUPPLIERS_ADMIN | {"supplier_observer"}, membership_id="observer_membership"),
+    *post("invitation_act", SUPPLIERS_ADMIN, invitation_id="invitation", act="again"),
+    *post("invitation_act", SUPPLIERS_ADMIN, invitation_id="invitation", act="withdraw"),
+    *get("organisation_certificates", MEMBERS),
+    *both("organisation_tokens", MEMBERS),
+    *both("token_revoke", SUPPLIERS_HEADS, token_id="api_token"),
+    *get("organisation_history", MEMBERS),
+    *post("switch_organisation", SUPPLIERS_TEAM, sends={"organisation": "supplier_id"}),
+    *get("accreditation", MEMBERS, side="supplier"),
+    *post("accreditation_begin", SIGNERS_AND_ADMINISTRATORS, side="supplier"),
+    *post("accreditation_add", SUPPLIERS_HEADS | {"other_supplier"}, side="supplier"),
+    *post("accreditation_remove", SUPPLIERS_HEADS, side="supplier", document_id="paper"),
+    *both("accreditation_sign", SUPPLIER | {"other_supplier"}, side="supplier"),
+    *get("accreditation_document", SUPPLIERS_TEAM | OPERATOR | AUDITOR, document_id="paper"),
+    *get("tariffs", EVERYBODY),
+    *both("subscribe", SIGNERS_AND_ADMINISTRATORS, plan_id="plan"),
+    *get("invoices", MEMBERS),
+    *get("invoice", SUPPLIERS_TEAM | OPERATOR | TARIFF_MANAGER, invoice_id="invoice"),
+    *both("invoice_cancel", SUPPLIERS_HEADS | TARIFF_MANAGER, invoice_id="invoice"),
+]
+
+STAFF_DESKS = [
+    *get("staff_home", OPERATOR | TARIFF_MANAGER | AUDITOR),
+    *get("staff_organisations", OPERATOR | AUDITOR),
+    *get("staff_organisation", OPERATOR | AUDITOR, organisation_id="supplier_id"),
+    *post("staff_organisation", OPERATOR, organisation_id="supplier_id"),
+    *both("staff_roles", OPERATOR),
+    *get("audit_browser", OPERATOR | AUDITOR),
+    *get("system_health", OPERATOR | AUDITOR),
+    *both("trust_store", OPERATOR),
+    *both("trust_switch", OPERATOR, trusted_id="trusted"),
+    *get("insights", EVERYBODY),  # leads on to the next
+    *get("insights_accounts", REPRESENTATIVE),
+    *get("insights_account", REPRESENTATIVE, organisation_id="buyer_id"),
+    *get("insights_contracts", REPRESENTATIVE, organisation_id="buyer_id"),
+    *get("accreditation_queue", OPERATOR),
+    *both("accreditation_decide", OPERATOR, accreditation_id="waiting_accreditation"),
+    *get("tariff_desk", OPERATOR | TARIFF_MANAGER),
+    *both("invoice_desk", OPERATOR | TARIFF_MANAGER, invoice_id="invoice"),
+    *get("subscription_desk", OPERATOR | TARIFF_MANAGER),
+    *get("plan_desk", OPERATOR | TARIFF_MANAGER),
+    *both("plan_new", TARIFF_MANAGER),
+    *both("plan_edit", TARIFF_MANAGER, code="plan_code"),
+]
+
+# What is published is public; a draft is its buyer's own.
+TENDERS = [
+    *get("tenders", EVERYBODY),
+    *get("tenders_export", EVERYBODY),
+    *get("category_options", EVERYBODY),
+    *get("tender", EVERYBODY, number="open"),
+    *get("tender", BUYERS_TEAM, number="draft"),
+    *get("tender_lots", EVERYBODY, number="open"),
+    *get("tender_lots", BUYERS_TEAM, number="draft"),
+    *get("tender_documents", EVERYBODY, number="open"),
+    *get("tender_documents", BUYERS_TEAM, number="draft"),
+    *get("tender_document", EVERYBODY, number="open", document_id="open_document"),
+    *get("tender_document", BUYERS_TEAM, number="draft", document_id="draft_document"),
+    *get("tender_document", NOBODY, number="open", document_id="draft_document"),
+    *get("tender_questions", EVERYBODY, number="open"),
+    *post("tender_questions", SUPPLIERS_HEADS | {"other_supplier"}, number="open"),
+    *both("tender_questions", NOBODY, number="draft"),
+    *get("tender_answer", EVERYBODY, number="open", question="question_number"),
+    *post("tender_answer", BUYER, number="open", question="question_number"),
+    *get("tender_timetable", EVERYBODY, number="open"),
+    *get("tender_timetable", NOBODY, number="draft"),
+    *get("tender_audit", BUYERS_TEAM | OPERATOR | AUDITOR, number="open"),
+    *get("tender_audit", BUYERS_TEAM, number="draft"),
+    *both("tender_copy", BUYER | {"other_buyer"}, number="open"),
+    *both("tender_copy", BUYER, number="draft"),
+    *both("tender_amend", BUYER, number="open"),
+    *both("tender_amend_sign", BUYER, number="open", nonce="amending"),
+    *both("tender_cancel", BUYER, number="open"),
+    *both("tender_cancel_sign", BUYER, number="open", nonce="cancelling"),
+]
+
+DRAFTS = [
+    *get("my_tenders", BUYERS_TEAM | {"other_buyer"}),
+    *both("tender_new", BUYER | {"other_buyer"}),
+    *get("tender_edit", BUYER, number="draft"),
+    *post("tender_save_basics", BUYER, number="draft"),
+    *post("tender_save_terms", BUYER, number="draft"),
+    *post("tender_save_timetable", BUYER, number="draft"),
+    *post("tender_add_lot", BUYER, number="draft"),
+    *post("tender_save_lot", BUYER, number="draft", lot_id="draft_lot"),
+    *post("tender_remove_lot", BUYER, number="draft", lot_id="draft_lot"),
+    *post("tender_move_lot", BUYER, number="draft", lot_id="draft_lot"),
+    *post("tender_save_items", BUYER, number="draft", lot_id="draft_lot"),
+    *post("tender_import_items", BUYER, number="draft", lot_id="draft_lot"),
+    *post("tender_add_document", BUYER, number="draft"),
+    *post("tender_remove_document", BUYER, number="draft", document_id="draft_document"),
+    *post("tender_remove_document", NOBODY, number="draft", document_id="open_document"),
+    *get("tender_review", BUYER, number="draft"),
+    *both("tender_publish", BUYER, number="draft"),
+    *both("tender_delete", BUYER, number="draft"),
+]
+
+# Nobody but the bidder reads a bid before the opening; the buyer does after it.
+BIDS = [
+    *get("my_bids", MEMBERS),
+    *get("bid_start", MEMBERS, number="open", lot=3),
+    *post("bid_start", SUPPLIER | {"other_supplier"}, number="open", lot=3),
+    *both("bid_start", NOBODY, number="draft", lot=1),
+    *get("bid", SUPPLIERS_TEAM, bid_id="sent"),
+    *get("bid", SUPPLIERS_TEAM, bid_id="bid_draft"),
+    *get("bid", SUPPLIERS_TEAM, bid_id="opened"),
+    *both("bid_edit", SUPPLIER, bid_id="bid_draft"),
+    *get("bid_file", SUPPLIERS_TEAM, bid_id="bid_draft", file_id="draft_file"),
+    *get("bid_file", NOBODY, bid_id="sent", file_id="draft_file"),
+    *post("bid_file_remove", SUPPLIER, bid_id="bid_draft", file_id="draft_file"),
+    *both("bid_discard", SUPPLIER, bid_id="bid_draft"),
+    *post("bid_review", SUPPLIER, bid_id="bid_draft"),
+    *both("bid_sign", SUPPLIER, bid_id="bid_draft", nonce="sending"),
+    *both("bid_sign", NOBODY, bid_id="sent", nonce="sending"),
+    *both("bid_withdraw", SUPPLIER, bid_id="sent"),
+    *get("bid_receipt", SUPPLIERS_TEAM, bid_id="sent", version=1),
+    *get("bid_receipt_file", SUPPLIERS_TEAM, bid_id="sent", version=1, kind="received"),
+    *get("bid_receipt_file", NOBODY, bid_id="sent", version=1, kind="withdrawn"),
+    *both("receipt_verify", EVERYBODY),
+]
+
+AFTER_THE_OPENING = [
+    *get("opening_protocol", EVERYBODY, number="awarding"),
+    *get("opening_protocol", EVERYBODY, number="open"),
+    *get("opening_protocol", NOBODY, number="draft"),
+    *get("comparison", BUYERS_TEAM, number="awarding", lot=1),
+    *get("comparison_csv", BUYERS_TEAM, number="awarding", lot=1),
+    *get("opened_file", BUYERS_TEAM, number="awarding", bid_id="opened", file_id="opened_document"),
+    *get("opened_file", NOBODY, number="open", bid_id="bid_draft", file_id="draft_file"),
+    *post("bids_admit", BUYER, number="evaluation", lot=1),
+    *post("bid_admit", BUYER, number="evaluation", bid_id="undecided"),
+    *both("bid_reject", BUYER, number="evaluation", bid_id="undecided"),
+    *post("bid_admit", NOBODY, number="open", bid_id="sent"),
+    *both("bid_reject", NOBODY, number="evaluation", bid_id="opened"),
+    *both("award", BUYER, number="awarding", lot=1),
+    *both("award_sign", BUYER, number="awarding", lot=1, nonce="awarding_nonce"),
+    *both("award_sign", NOBODY, number="evaluation", lot=1, nonce="awarding_nonce"),
+    *both("award_fall_away", BUYER, number="won", lot=1),
+]
+
+CONTRACTS = [
+    *get("contracts", MEMBERS),
+    *get("contract", BUYERS_TEAM | SUPPLIERS_TEAM, number="contract"),
+    *both("contract_edit", BUYER, number="contract"),
+    *post("contract_prepare", BUYER | SUPPLIER, number="contract"),
+    *both("contract_sign", BUYER, number="contract", nonce="buyer_signs"),
+    *both("contract_sign", SUPPLIER, number="contract", nonce="supplier_signs"),
+]
+
+AUCTIONS = [
+    *get("auctions", MEMBERS | OPERATOR | AUDITOR),
+    *get("auction", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="hall", lot=1),
+    *post("auction_pause", OPERATOR, number="hall", lot=1),
+    *get("auction_log", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="over", lot=1),
+]
+
+API = [
+    *get("api_schema", EVERYBODY | {"token"}),
+    *get("api_docs", EVERYBODY | {"token"}),
+    *get("api_redoc", EVERYBODY | {"token"}),
+    *get("api_tenders", EVERYBODY | {"token"}),
+    *get("api_tender", EVERYBODY | {"token"}, number="open"),
+    *get("api_tender", NOBODY, number="draft"),
+    *get("api_tender_lots", EVERYBODY | {"token"}, number="open"),
+    *get("api_tender_lots", NOBODY, number="draft"),
+    *get("api_lot", EVERYBODY | {"token"}, lot_id="open_lot"),
+    *get("api_lot", NOBODY, lot_id="draft_lot"),
+    *get("api_auction", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR | {"token"}, lot_id="hall_lot"),
+    *get("api_me", PEOPLE | {"token"}),
+    *get("api_bids", MEMBERS | {"token"}),
+    *post("api_bids", SUPPLIER | {"other_supplier", "token"}, sends={"lot": "third_lot"}),
+    *post("api_bids", NOBODY, sends={"lot": "draft_lot"}),
+    *get("api_bid", SUPPLIERS_TEAM | {"token"}, bid_id="sent"),
+    *get("api_bid", SUPPLIERS_TEAM | {"token"}, bid_id="bid_draft"),
+    *send("PATCH", "api_bid", SUPPLIER | {"token"}, bid_id="bid_draft"),
+    *post("api_bid_documents", SUPPLIER | {"token"}, bid_id="bid_draft"),
+    *send("DELETE", "api_bid_document", SUPPLIER | {"token"}, bid_id="bid_draft", file_id="draft_file"),
+    *post("api_bid_prepare", SUPPLIER | {"token"}, bid_id="bid_draft"),
+    *post("api_bid_submit", SUPPLIER | {"token"}, bid_id="bid_draft", sends={"nonce": "sending", "signature": "MAA="}),
+    *post("api_bid_prepare_withdrawal", SUPPLIER | {"token"}, bid_id="sent"),
+    *post("api_bid_withdraw", SUPPLIER | {"token"}, bid_id="sent", sends={"nonce": "withdrawing", "signature": "MAA="}),
+    *get("api_bid_receipt", SUPPLIERS_TEAM | {"token"}, bid_id="sent", version=1),
+]
+
+# django-allauth's. Where there is nothing to do (no log-in half done, no second factor of one's own) it refuses; for a
+# security key that is not one's own it leads back to the list of one's own, and a key's log-in without a key to log-in.
+ACCOUNT = [
+    *both("account_login", EVERYBODY),
+    *both("account_logout", EVERYBODY),
+    *get("account_inactive", EVERYBODY),
+    *get("account_signup", EVERYBODY),
+    *get("account_email_verification_sent", EVERYBODY),
+    *get("account_confirm_email", EVERYBODY, key="no-such-key"),
+    *both("account_reset_password", EVERYBODY),
+    *get("account_reset_password_done", EVERYBODY),
+    *get("account_reset_password_from_key", EVERYBODY, uidb36="1", key="no-such-key"),
+    *get("account_reset_password_from_key_done", EVERYBODY),
+    *get("account_confirm_login_code", PEOPLE),
+    *both("account_reauthenticate", PEOPLE),
+    *both("account_email", PEOPLE),
+    *both("account_change_password", PEOPLE),
+    *get("account_set_password", PEOPLE),
+    *get("mfa_index", PEOPLE),
+    *get("mfa_authenticate", PEOPLE),
+    *get("mfa_reauthenticate", PEOPLE),
+    *both("mfa_activate_totp", PEOPLE),
+    *both("mfa_deactivate_totp", SUPPLIER),
+    *get("mfa_view_recovery_codes", SUPPLIER),
+    *both("mfa_generate_recovery_codes", PEOPLE),
+    *get("mfa_download_recovery_codes", SUPPLIER),
+    *get("mfa_list_webauthn", PEOPLE),
+    *both("mfa_add_webauthn", PEOPLE),
+    *both("mfa_reauthenticate_webauthn", PEOPLE),
+    *both("mfa_remove_webauthn", PEOPLE, pk=1),
+    *both("mfa_edit_webauthn", PEOPLE, pk=1),
+    *both("mfa_login_webauthn", PEOPLE),
+]
+
+TABLE = (
+    PAGES
+    + ORGANISATION
+    + STAFF_DESKS
+    + TENDERS
+    + DRAFTS
+    + BIDS
+    + AFTER_THE_OPENING
+    + CONTRACTS
+    + AUCTIONS
+    + API
+    + ACCOUNT
+)
+
+# Patterns without a name, and why no row asks for them.
+UNNAMED = {"accounts/signup/": "leads to the registration; account_signup asks for the same address"}
+
+# Pages that lead on whatever they are asked.
+LEAD_ON = {"insights"}
+OURS = sorted({row.name for row in TABLE if not row.name.startswith(("account_", "mfa_"))} - LEAD_ON)

@@ -1,0 +1,291 @@
+"""One small world for the tests of who may see and do what: people, and an object of every kind, made by services."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.core.files.base import ContentFile
+from django.test import Client
+
+from marketplace.models import (
+    Accreditation,
+    AccreditationStatus,
+    Invitation,
+    Invoice,
+    Membership,
+    Notification,
+    Organisation,
+    Role,
+    Side,
+    StaffRole,
+    TrustedCertificate,
+)
+from marketplace.permissions import Actor
+from marketplace.services import accreditations, invitations, notifications, tariffs, tokens
+from procurement.models import Award, Bid, BidFile, Lot, Tender
+from procurement.rules.lifecycle import BidStatus
+from procurement.services import (
+    amendments,
+    auctions,
+    awards,
+    bid_drafts,
+    bids,
+    cancellation,
+    clarifications,
+    contracts,
+    documents,
+    evaluation,
+    opening,
+)
+from tests.factories import signatures
+from tests.factories.auctions import admitted_bid, evaluated_tender
+from tests.factories.bids import LATER, drafted_bid, send, sent_bid, tender_taking_bids
+from tests.factories.marketplace import (
+    NOON,
+    AccreditationFactory,
+    OrganisationFactory,
+    PersonFactory,
+    PlanFactory,
+    accredited_buyer,
+    accredited_supplier,
+    member,
+    staff,
+)
+from tests.factories.procurement import draft_tender
+
+#: The moment at which every page is asked for: what closed has closed, and what is open stays open for ten days.
+NOW = NOON + timedelta(days=60)
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
+
+
+@dataclass
+class World:
+    """`people` by role; `names` are the values that URLs of the table are made of; `token` is the supplier's."""
+
+    people: dict[str, Actor]
+    token: str = ""
+    names: dict[str, Any] = field(default_factory=dict)
+
+    def resolve(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with the world's objects in place of their names."""
+        return {name: self.names.get(it, it) for name, it in arguments.items()}
+
+    def client(self, role: str, **options: Any) -> Client:
+        """A browser in which the role's person is logged in; for "token" a program that sends the supplier's token."""
+        if role == "token":
+            return Client(headers={"authorization": f"Bearer {self.token}"}, **options)
+        client = Client(**options)
+        if role != "visitor":
+            person = self.people[role].person
+            assert person is not None
+            client.force_login(person, backend=BACKEND)
+            # As after a log-in by password just now: allauth asks for it again before it shows a second factor.
+            session = client.session
+            session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
+            session.save()
+        return client
+
+
+def build() -> World:
+    """The people, and what they have done until now."""
+    signatures.trust()
+    buyer, supplier = accredited_buyer(), accredited_supplier()
+    people = {
+        "person": Actor(person=PersonFactory.create()),
+        "buyer": member(buyer, Role.OFFICER, Role.SIGNER),
+        "buyer_observer": member(buyer, Role.OBSERVER),
+        "other_buyer": member(accredited_buyer()),
+        "supplier": member(supplier, Role.BID_MANAGER, Role.SIGNER),
+        "supplier_admin": member(supplier, Role.ADMINISTRATOR),
+        "supplier_observer": member(supplier, Role.OBSERVER),
+        "other_supplier": member(accredited_supplier()),
+        **{role.value: staff(role) for role in StaffRole},
+    }
+    world = World(people)
+    _draft(world, buyer)
+    _open(world, buyer)
+    _awarding(world, buyer)
+    _contract(world, buyer)
+    _auction(world, buyer)
+    _organisation(world, supplier)
+    _second_factor(world)
+    return world
+
+
+def _draft(world: World, buyer: Organisation) -> None:
+    tender = draft_tender(buyer=buyer, enquiry_ends_at=NOW + timedelta(days=5), tender_ends_at=NOW + timedelta(days=10))
+    document = _document(tender, world.people["buyer"])
+    lot = tender.lots.get()
+    world.names |= {"draft": tender.number, "draft_id": tender.pk, "draft_document": document.pk}
+    world.names |= {"draft_lot": lot.pk, "draft_item": lot.items.all()[0].pk}
+
+
+def _document(tender: Tender, by: Actor) -> Any:
+    return documents.add(tender.pk, ContentFile(PDF, name="specification.pdf"), by=by, at=NOON)
+
+
+def _open(world: World, buyer: Organisation) -> None:
+    """A tender that takes bids: one sent, one in preparation, a question asked, a document."""
+    supplier = world.people["supplier"]
+    tender = tender_taking_bids(
+        lots=3, buyer=buyer, enquiry_ends_at=NOW + timedelta(days=5), tender_ends_at=NOW + timedelta(days=10)
+    )
+    first, second, third = tender.lots.order_by("number")
+    sent = sent_bid(first, ["10.00", "20.00"], by=supplier)
+    draft = drafted_bid(second, ["11.00", "21.00"], by=supplier)
+    file = bid_drafts.add_file(draft.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
+    question = clarifications.ask(tender.pk, "Is the colour of the chairs free to choose?", by=supplier, at=NOON)
+    prepared = bids.prepare_submission(draft.pk, by=supplier, at=NOW)
+    withdrawal = bids.prepare_withdrawal(sent.pk, by=supplier, at=NOW)
+    document = documents.attach(
+        tender,
+        _document(draft_tender(buyer=buyer), world.people["buyer"]).file,
+        title="",
+        lot=None,
+        series=None,
+        at=NOON,
+    )
+    world.names |= {
+        "open": tender.number,
+        "open_id": tender.pk,
+        "open_lot": first.pk,
+        "third_lot": third.pk,
+        "amending": amendments.prepare(
+            tender.pk,
+            amendments.Proposal("More time is needed", fields={"tender_ends_at": NOW + timedelta(days=12)}),
+            by=world.people["buyer"],
+            at=NOW,
+        ).nonce,
+        "cancelling": cancellation.prepare(
+            tender.pk, None, "The chairs are not needed any more", by=world.people["buyer"], at=NOW
+        ).nonce,
+        "open_document": document.pk,
+        "question": question.pk,
+        "question_number": question.number,
+        "sent": sent.pk,
+        "bid_draft": draft.pk,
+        "draft_file": file.pk,
+        "sending": prepared.nonce,
+        "sending_id": prepared.pk,
+        "withdrawing": withdrawal.nonce,
+    }
+
+
+def _awarding(world: World, buyer: Organisation) -> None:
+    """An opened tender whose award waits for the signature, with the supplier's bid and a rival's."""
+    lot = _opened(world, buyer, admit=True)
+    opened = lot.bids.get(supplier=world.people["supplier"].organisation)
+    proposal = awards.propose(lot.pk, opened.pk, "The only delivery in time", by=world.people["buyer"], at=NOW)
+    undecided = _opened(world, buyer, admit=False)
+    world.names |= {
+        "awarding": lot.tender.number,
+        "awarding_id": lot.tender_id,
+        "opened": opened.pk,
+        "opened_document": BidFile.objects.get(bid=opened).pk,
+        "awarding_nonce": proposal.nonce,
+        "evaluation": undecided.tender.number,
+        "undecided": undecided.bids.get(supplier=world.people["supplier"].organisation).pk,
+    }
+
+
+def _opened(world: World, buyer: Organisation, *, admit: bool) -> Lot:
+    supplier = world.people["supplier"]
+    lot = tender_taking_bids(buyer=buyer).lots.get()
+    bid = drafted_bid(lot, ["10.00", "20.00"], by=supplier)
+    bid_drafts.add_file(bid.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
+    send(bid, by=supplier)
+    sent_bid(lot, ["9.00", "19.00"], by=member(accredited_supplier()), at=NOON)
+    opening.open_tender(lot.tender_id, LATER)
+    if admit:
+        evaluation.admit_all(lot.pk, by=world.people["buyer"], at=LATER)
+    return Lot.objects.select_related("tender").get(pk=lot.pk)
+
+
+def _contract(world: World, buyer: Organisation) -> None:
+    """An award in force, and its contract before the signatures."""
+    lot = _opened(world, buyer, admit=True)
+    bid = Bid.objects.get(lot=lot, supplier=world.people["supplier"].organisation)
+    request = awards.propose(lot.pk, bid.pk, "The only delivery in time", by=world.people["buyer"], at=LATER)
+    award = awards.decide(
+        request.pk, signatures.signed(request), idempotency_key="award", by=world.people["buyer"], at=LATER
+    )
+    awards.end_standstill(lot.pk, award.standstill_ends_at or LATER)
+    contract = Award.objects.get(pk=award.pk).contract
+    world.names |= {
+        "won": lot.tender.number,
+        "won_bid": bid.pk,
+        "contract": contract.number,
+        "buyer_signs": contracts.prepare_signature(contract.pk, by=world.people["buyer"], at=NOW).nonce,
+        "supplier_signs": contracts.prepare_signature(contract.pk, by=world.people["supplier"], at=NOW).nonce,
+    }
+
+
+def _auction(world: World, buyer: Organisation) -> None:
+    """A live auction that runs, in which the supplier has a seat, and one that is over."""
+    for name, start in (("hall", NOW - timedelta(minutes=1)), ("over", NOW - timedelta(days=1))):
+        tender = evaluated_tender(start=start)
+        Tender.objects.filter(pk=tender.pk).update(buyer=buyer)
+        lot = tender.lots.get()
+        for place, bidder in enumerate((world.people["supplier"].organisation, accredited_supplier())):
+            assert bidder is not None
+            admitted_bid(lot, bidder, f"{90 - place}.00", start - timedelta(hours=2) + timedelta(minutes=place))
+        (auction,) = auctions.schedule(tender.pk, at=start - timedelta(seconds=30))
+        auctions.start(auction.pk, at=start)
+        if name == "over":
+            auctions.end(auction.pk, at=start + timedelta(hours=1))
+        world.names |= {name: tender.number, f"{name}_lot": lot.pk, f"{name}_auction": auction.pk}
+    assert Bid.objects.filter(status=BidStatus.ADMITTED).exists()
+
+
+def _organisation(world: World, supplier: Organisation) -> None:
+    """The supplier's papers, people, invoice and notes, and what waits for the platform's staff."""
+    signer, admin = world.people["supplier"], world.people["supplier_admin"]
+    Accreditation.objects.filter(side=Side.SUPPLIER).update(status=AccreditationStatus.DRAFT)
+    accreditation = Accreditation.objects.get(organisation=supplier)
+    papers = [
+        accreditations.add_document(
+            accreditation.pk, kind=kind, title="", upload=ContentFile(PDF, name=f"{kind}.pdf"), by=signer, at=NOON
+        )
+        for kind in ("register", "authority")
+    ]
+    waiting = AccreditationFactory.create(
+        organisation=world.people["other_supplier"].organisation, side=Side.BUYER,
+        status=AccreditationStatus.SUBMITTED, decided_at=None, valid_until=None,
+    )  # fmt: skip
+    plan = PlanFactory.create(code="gold", rank=90)
+    subscription = tariffs.subscribe(plan.pk, by=signer, at=NOW)
+    invoice = Invoice.objects.get(subscription=subscription)
+    invitation = invitations.invite(supplier.pk, "new@example.com", [Role.OBSERVER], by=admin, at=NOW)
+    api_token, world.token = tokens.create("Our ERP", by=signer, at=NOON)
+    assert signer.person is not None
+    notifications.notify(signer.person, "note", "Something happened.", "/bids/", at=NOON, mail=False)
+    Invitation.objects.filter(pk=invitation.pk).update(token_sha256=invitations.digest("a-secret"))
+    world.names |= {
+        "invitation_secret": "a-secret",
+        "trusted": TrustedCertificate.objects.latest("pk").pk,
+        "buyer_id": Tender.objects.get(number=world.names["open"]).buyer_id,
+        "paper": papers[0].pk,
+        "waiting_accreditation": waiting.pk,
+        "plan": plan.pk,
+        "plan_code": plan.code,
+        "invoice": invoice.pk,
+        "invitation": invitation.pk,
+        "api_token": api_token.pk,
+        "observer_membership": Membership.objects.get(person=world.people["supplier_observer"].person).pk,
+        "notification": Notification.objects.filter(person=signer.person).latest("pk").pk,
+        "supplier_id": supplier.pk,
+        "unregistered": OrganisationFactory.create(status="draft").pk,
+    }
+
+
+def _second_factor(world: World) -> None:
+    """The supplier's signer has a second factor."""
+    person = world.people["supplier"].person
+    TOTP.activate(person, generate_totp_secret())
+    RecoveryCodes.activate(person)
