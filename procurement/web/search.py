@@ -41,6 +41,7 @@ EXPORT_MAX: Final = 10_000
 #: Columns a list may be sorted by; the value is the key's order.
 SORTS: Final = {"deadline": "tender_ends_at", "published": "published_at"}
 _CURRENCIES: Final = ("EUR", "USD", "GBP", "CHF", "PLN", "CZK", "SEK", "NOK", "THB", "LAK", "SAR", "AED", "IRR", "RUB")
+_COUNTRIES_KEY: Final = "countries-of-buyers"
 _COUNTRIES_KEPT_SECONDS: Final = 600
 
 
@@ -141,6 +142,7 @@ class Row:
     state: Sentence
     limit: Money | None
     lots: int
+    country: str
 
 
 @require_GET
@@ -160,6 +162,7 @@ def public(request: HttpRequest) -> HttpResponse:
         "export_url": f"{reverse('tenders_export')}?{request.GET.urlencode()}",
         "at": at,
         "searched": bool(chips),
+        "more_open": any(request.GET.get(name) for name in ("country", "region", "currency")),
     }
     return render(request, "procurement/tender_list.html", context)
 
@@ -198,7 +201,7 @@ def own(request: HttpRequest) -> HttpResponse:
         "form": form,
         "chips": lists.chips(request, form),
         "list": page,
-        "rows": [row_of(tender, at) for tender in page.rows],
+        "rows": [row_of(tender, at, own=True) for tender in page.rows],
         "action": Action(_("New procedure"), reverse("tender_new"), icon="plus", allowed=allowed, reason=reason),
         "at": at,
     }
@@ -223,11 +226,12 @@ def heading_of(text: str) -> Heading | None:
     return by_code or Heading.objects.filter(name__iexact=text).first()
 
 
-def row_of(tender: Tender, at: datetime) -> Row:
-    """A line of a list, from a tender with its lots at hand."""
+def row_of(tender: Tender, at: datetime, *, own: bool = False) -> Row:
+    """A line of a list, from a tender with its lots at hand; a hidden limit price is in the buyer's own list only."""
     lots = list(tender.lots.all())
-    limit = limit_of(lots) if tender.limit_price_shown else None
-    return Row(tender, family_name(tender), state_words(tender, at), limit, len(lots))
+    limit = limit_of(lots) if own or tender.limit_price_shown else None
+    country = str(formats.locale().territories.get(tender.buyer.country, tender.buyer.country))
+    return Row(tender, family_name(tender), state_words(tender, at), limit, len(lots), country)
 
 
 def _order(request: HttpRequest, standing: Standing) -> list[str]:
@@ -252,10 +256,10 @@ def _count_words(count: int) -> str:
 
 def _countries() -> list[tuple[str, str]]:
     """Countries with buyers, by name; asked anew every ten minutes."""
-    codes = cache.get("countries of buyers")
+    codes = cache.get(_COUNTRIES_KEY)
     if codes is None:
         codes = sorted(Organisation.objects.filter(is_buyer=True).values_list("country", flat=True).distinct())
-        cache.set("countries of buyers", codes, _COUNTRIES_KEPT_SECONDS)
+        cache.set(_COUNTRIES_KEY, codes, _COUNTRIES_KEPT_SECONDS)
     names = formats.locale().territories
     return sorted(((code, str(names.get(code, code))) for code in codes), key=lambda pair: pair[1])
 

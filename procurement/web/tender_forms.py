@@ -27,6 +27,7 @@ from procurement.web.tender_words import FAMILY_NAMES
 #: Settings that stand in the timetable, not among the terms.
 PERIODS = ("enquiry_period_days", "tender_period_days")
 BLANK_ROWS = 3
+_CELL_SIZES = {"ORDER": "2", "description": "26", "category": "16", "quantity": "6"}
 _CHOICE_WORDS: dict[tuple[str, str], Sentence] = {
     ("day_kind", "calendar"): gettext_lazy("calendar days"),
     ("day_kind", "working"): gettext_lazy("working days"),
@@ -235,15 +236,19 @@ class ItemTable(BaseFormSet):
 
     def add_fields(self, form: ItemForm, index: int | None) -> None:
         super().add_fields(form, index)
-        form.fields["ORDER"].widget.attrs["min"] = "1"
+        form.fields["ORDER"].widget = forms.TextInput({"inputmode": "numeric", "autocomplete": "off"})
         form.fields["ORDER"].label = _("Position")
-        form.fields["DELETE"].widget.attrs["class"] = "form-check-input"
         form.fields["DELETE"].label = _("Remove")
         # The table's head names the columns for the eyes; to others each input says its column and row.
         for name, field in form.fields.items():
             if name != "item" and index is not None:
                 says = {"column": field.label, "n": index + 1}
                 field.widget.attrs["aria-label"] = _("%(column)s, row %(n)s") % says
+                # Cells keep a width one can read in; a narrow page scrolls the table.
+                if name in _CELL_SIZES:
+                    field.widget.attrs |= {"class": "w-auto", "size": _CELL_SIZES[name]}
+                elif name in ("unit", "deliver_from", "deliver_until"):
+                    field.widget.attrs["class"] = "w-auto"
 
 
 _ItemTable = formset_factory(
