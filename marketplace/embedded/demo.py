@@ -25,7 +25,7 @@ from marketplace.embedded.places import PROJECT, EmbeddedError, Places, disk_ful
 from marketplace.embedded.supervisor import Child, Supervisor, say
 
 _SECONDS_TO_BE_READY = 60.0
-_WEB_THREADS = ("--workers", "2", "--blocking-threads", "8")
+_WEB_THREADS = ("--workers", "2", "--blocking-threads", "4")
 _APPS = ("marketplace", "procurement", "analytics")
 
 

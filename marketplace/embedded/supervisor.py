@@ -17,7 +17,6 @@ _LONGEST_PAUSE = 30.0
 # A process that ran this long before it fell is tried again at once: the fault is not in its start.
 _HEALTHY_SECONDS = 60.0
 _SECONDS_TO_STOP = 8.0
-_LOG_BYTES = 20 * 1024 * 1024
 
 
 def say(text: str) -> None:
@@ -105,10 +104,10 @@ class Supervisor:
         self.stopping.set()
 
     def add(self, name: str, *command: str) -> Child:
-        """Start one more child; its output goes to its own log."""
+        """Start one more child; its output goes to its own, new log."""
         log = self.logs / f"{name}.log"
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))  # a log tells of one run, and of the one before
         child = Child(name, command, log, {**self.environment, "OPENLOT_PROCESS": name})
         child.start()
         self.children.append(child)
