@@ -170,10 +170,11 @@ class Demo:
             self._serve("web", "wsgi", self.port, "marketplace.config.wsgi:application", *_WEB_THREADS),
             self._serve("gateway", "asgi", self.port + 1, "procurement.auction.gateway:application"),
         ]
-        self.supervisor.add("worker", *celery, "worker", "--concurrency", "2", "--loglevel", "INFO")
-        self.supervisor.add("clock", *manage, "clock")
         for port, server in enumerate(servers, start=self.port):
             self._wait_until_ready(server, port)
+        # Only now, so that the pages do not wait for their turn on a small machine.
+        self.supervisor.add("clock", *manage, "clock")
+        self.supervisor.add("worker", *celery, "worker", "--concurrency", "2", "--loglevel", "INFO")
         if (self.folder / "people.json").exists():  # in a world of our making
             self.supervisor.add("bidders", *manage, "demo_bidders")
 
