@@ -108,7 +108,12 @@ def start(lot_id: int, *, by: Actor, at: datetime) -> Bid:
     bid, made = Bid.objects.select_for_update().get_or_create(
         lot=lot,
         supplier=supplier,
-        defaults={"currency": lot.currency, "created_by": person_of(by), "created_at": at},
+        defaults={
+            "currency": lot.currency,
+            "tender_version": lot.tender.version,
+            "created_by": person_of(by),
+            "created_at": at,
+        },
     )
     if not made and bid.status == BidStatus.WITHDRAWN:
         move(bid, BidStatus.DRAFT)

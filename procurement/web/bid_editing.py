@@ -25,7 +25,7 @@ from procurement.queries import bids as bid_queries
 from procurement.services import bid_drafts
 from procurement.services import bids as service
 from procurement.services.bid_drafts import Draft
-from procurement.web.bid_parts import attachment, crumbs_of, documents_of, item_lines, own_bid
+from procurement.web.bid_parts import amendments_since, attachment, crumbs_of, documents_of, item_lines, own_bid
 
 #: Numbers of rows and revisions as forms send them: Python reads no number of thousands of digits.
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -146,9 +146,7 @@ def _save_and_go_on(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) 
 
 def _typed(request: HttpRequest) -> tuple[dict[int, str], str, int]:
     prices = {
-        int(name.removeprefix("price_")): str(value)
-        for name, value in request.POST.items()
-        if _PRICE.fullmatch(name)
+        int(name.removeprefix("price_")): str(value) for name, value in request.POST.items() if _PRICE.fullmatch(name)
     }
     revision = request.POST.get("revision", "")
     remarks = request.POST.get("remarks", "").replace("\r\n", "\n")
@@ -188,6 +186,7 @@ def _edit_page(
             "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
             "draft": draft,
             "documents": documents_of(bid, draft, editing=True),
+            "amendments": amendments_since(bid),
             "accept": files.ACCEPT,
             "checks": service.checks(bid, draft, table, at=at),
             "errors": [(row.item.description, f"price_{row.item.pk}", row.error) for row in lines if row.error]

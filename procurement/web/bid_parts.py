@@ -15,7 +15,7 @@ from marketplace.shared.errors import NotFound, Sentence
 from marketplace.shared.money import Money
 from marketplace.web.parts import Crumb
 from procurement import permissions
-from procurement.models import Bid, Item, Lot
+from procurement.models import Amendment, Bid, Item, Lot
 from procurement.rules.price_table import Line, PriceTable
 from procurement.services import bid_drafts, bids
 from procurement.services.bid_drafts import Draft
@@ -93,6 +93,13 @@ def documents_of(bid: Bid, draft: Draft, *, editing: bool = False) -> list[Docum
         )
         for document in kept
     ]
+
+
+def amendments_since(bid: Bid) -> list[Amendment]:
+    """What the buyer changed since the bid was sent, or begun; nothing once it is opened."""
+    if bid.opened_at is not None:
+        return []
+    return list(bid.lot.tender.amendments.filter(version__gt=bid.tender_version).order_by("version"))
 
 
 def crumbs_of(lot: Lot, bid: Bid | None = None) -> list[Crumb]:

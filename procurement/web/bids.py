@@ -27,7 +27,15 @@ from procurement.models import Bid, Lot
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 from procurement.services import bid_drafts
-from procurement.web.bid_parts import crumbs_of, documents_of, own_bid, sent_or_drafted, total_of, url_of
+from procurement.web.bid_parts import (
+    amendments_since,
+    crumbs_of,
+    documents_of,
+    own_bid,
+    sent_or_drafted,
+    total_of,
+    url_of,
+)
 from procurement.web.bid_words import state_of
 
 READ_ONLY: Final = gettext_lazy("A bid manager of your organisation can change it.")
@@ -149,6 +157,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "actions": _other_actions(bid, actor, at),
             "moments": _timeline(bid, at),
             "result": _result(bid),
+            "amendments": amendments_since(bid),
             "deadline_open": bid_queries.is_open(bid.lot, at),
         },
     )

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from marketplace.models import Role, SigningRequest
 from marketplace.permissions import Actor
-from procurement.models import Bid, Lot
+from procurement.models import Amendment, Bid, Lot
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import bid_drafts
 from tests.factories.bids import CLOSES, LATER, awarded, bidder, drafted_bid, opened_lot, sent_bid, tender_taking_bids
@@ -245,6 +245,28 @@ def test_the_loser_reads_why(now: Any) -> None:
     assert "Not selected" in text
     assert "The lot was awarded to" in text
     assert "300.00 EUR" in text
+
+
+def test_after_an_amendment_the_page_says_what_changed_and_asks_to_confirm(lot: Lot, by: Actor) -> None:
+    bid = sent_bid(lot, ["1", "2"], by=by)
+    assert by.person is not None
+    Amendment.objects.create(
+        tender=lot.tender, version=2, at=NOON, by=by.person, reason="A misprint.", invalidates_bids=True,
+        changes=[{"field": "Quantity of item 1", "before": "10", "after": "12"}],
+    )  # fmt: skip
+    lot.tender.version = 2
+    lot.tender.save()
+    Bid.objects.update(status=BidStatus.INVALIDATED.value)
+    client = signed_in(by)
+
+    page, edit = (_text(client.get(reverse(name, args=[bid.pk]))) for name in ("bid", "bid_edit"))
+
+    for text in (page, edit):
+        assert "Quantity of item 1" in text
+        assert "Your bid counts only when you confirm it" in text
+    url = client.post(reverse("bid_review", args=[bid.pk])).url
+    client.post(url, _signature())
+    assert "Quantity of item 1" not in _text(client.get(reverse("bid", args=[bid.pk])))
 
 
 # Who may see ------------------------------------------------------------------------------------------------------
