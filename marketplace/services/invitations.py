@@ -62,7 +62,7 @@ def invite(organisation_id: int, email: str, roles: Iterable[str], *, by: Actor,
     Raises Invalid, NoRole, AlreadyMember, AlreadyInvited, TooManyInvitations.
     """
     require_role(by, organisation_id, Role.ADMINISTRATOR)
-    organisation = Organisation.objects.select_for_update().get(pk=organisation_id)
+    organisation = Organisation.objects.select_for_update(no_key=True).get(pk=organisation_id)
     require_active(organisation)
     email = Person.objects.normalize_email(email.strip()).lower()
     try:

@@ -159,7 +159,7 @@ def save_places_and_headings(
 def locked(organisation_id: int, *, version: int, by: Actor) -> Organisation:
     """The organisation under its lock, for its administrator, unchanged since `version`. Raises StaleForm."""
     require_role(by, organisation_id, Role.ADMINISTRATOR)
-    organisation = Organisation.objects.select_for_update().get(pk=organisation_id)
+    organisation = Organisation.objects.select_for_update(no_key=True).get(pk=organisation_id)
     if organisation.version != version:
         raise StaleForm(changes_since(organisation, version))
     return organisation

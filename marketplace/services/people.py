@@ -74,7 +74,7 @@ def sign_up(
 @transaction.atomic
 def update_details(details: PersonDetails, *, by: Actor, at: datetime) -> Person:
     """The person's own name, phone, position and time zone."""
-    person = Person.objects.select_for_update().get(pk=person_of(by).pk)
+    person = Person.objects.select_for_update(no_key=True).get(pk=person_of(by).pk)
     before = _details_of(person)
     _write(person, details)
     if _details_of(person) != before:
@@ -168,7 +168,7 @@ def _locked(membership_id: int) -> tuple[Membership, Organisation]:
     organisation_id = Membership.objects.filter(pk=membership_id).values_list("organisation_id", flat=True).first()
     if organisation_id is None:
         raise NotFound
-    organisation = Organisation.objects.select_for_update().get(pk=organisation_id)
+    organisation = Organisation.objects.select_for_update(no_key=True).get(pk=organisation_id)
     membership = Membership.objects.select_for_update(of=("self",)).select_related("person").get(pk=membership_id)
     return membership, organisation
 

@@ -58,7 +58,7 @@ def open_draft(requisites: Requisites, *, by: Actor, at: datetime) -> Organisati
     Raises Invalid, by field.
     """
     # The person's row is the lock of their drafts: a double click must not make two.
-    person = Person.objects.select_for_update().get(pk=person_of(by).pk)
+    person = Person.objects.select_for_update(no_key=True).get(pk=person_of(by).pk)
     draft = draft_of(person)
     if draft is None:
         draft = Organisation.objects.create(country=requisites.country, created_at=at)
@@ -179,7 +179,7 @@ def content_of(organisation: Organisation, person: Person) -> dict[str, Any]:
 
 def _locked_draft(organisation_id: int, by: Actor) -> Organisation:
     require_role(by, organisation_id, Role.SIGNER)
-    organisation = Organisation.objects.select_for_update().get(pk=organisation_id)
+    organisation = Organisation.objects.select_for_update(no_key=True).get(pk=organisation_id)
     if organisation.status != OrganisationStatus.DRAFT:
         raise AlreadyRegistered
     gaps = missing(organisation)

@@ -66,7 +66,7 @@ def grant(email: str, roles: Iterable[str], *, by: Actor | None, at: datetime) -
     """
     if by is not None:
         require_staff(by, StaffRole.OPERATOR)
-    person = Person.objects.select_for_update().filter(email=email.strip().lower(), is_active=True).first()
+    person = Person.objects.select_for_update(no_key=True).filter(email=email.strip().lower(), is_active=True).first()
     if person is None:
         raise UnknownPerson(field="email")
     if by is not None and by.person == person:

@@ -28,3 +28,15 @@ def at_the_same_time(*calls: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.join(30)
     return answers
+
+
+def wait_until_blocked() -> None:
+    """Until some other connection waits for a lock."""
+    for _attempt in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
+            row = cursor.fetchone()
+        if row and row[0]:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("nobody waited for the lock")

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
-from django.db import connection
+from django.db import connection, transaction
 
+from marketplace import audit
 from marketplace.models import ApiToken, AuditRecord, Membership, Notification, Organisation, Person, Role
 from marketplace.permissions import Actor, RoleMissing, actor_for
 from marketplace.services import people
 from marketplace.services.people import PersonDetails
 from marketplace.shared.errors import Invalid, NotFound
+from tests.factories.at_once import wait_until_blocked
 from tests.factories.marketplace import NOON, MembershipFactory, OrganisationFactory, PersonFactory, member
 
 ANNA = PersonDetails(full_name="Anna Berg", phone="+4930123456", position="Head of sales")
@@ -182,3 +184,29 @@ def test_a_stale_actor_of_an_ended_membership_is_nobody(acme: Organisation) -> N
     people.end_membership(other.pk, by=administrator(acme), at=NOON)
     with pytest.raises(NotFound):
         actor_for(other.person, acme)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_of_roles_does_not_deadlock_with_what_a_colleague_does_meanwhile(acme: Organisation) -> None:
+    """The colleague's audit row refers to the organisation. That is checked at the commit, while the change of roles
+    holds the organisation and waits for its audit stream."""
+    boss, colleague = administrator(acme), member(acme, Role.BID_MANAGER)
+    answers: list[object] = []
+
+    def grant() -> None:
+        try:
+            answers.append(people.grant(membership_of(colleague).pk, [Role.OBSERVER], by=boss, at=NOON).roles)
+        except Exception as error:  # noqa: BLE001  an answer too
+            answers.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=grant)
+    with transaction.atomic():
+        audit.record("tool_used", acme, by=colleague, at=NOON)
+        thread.start()
+        wait_until_blocked()
+    thread.join(30)
+
+    assert answers == [[Role.OBSERVER]]
+    assert AuditRecord.objects.filter(stream=f"organisation:{acme.pk}").count() == 2
