@@ -39,19 +39,33 @@ demo: setup ## A living marketplace at http://127.0.0.1:8000 (PORT=, HOST=, RESE
 test: setup ## Every test (ARGS= narrows them)
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(ARGS)
 
-.PHONY: check
-check: setup ## Lint, types, imports, migrations, templates, translations, front end
+CHECKS := lint types layers migrations templates frontend
+
+.PHONY: check $(CHECKS)
+check: $(CHECKS) ## Lint, types, layers, migrations, templates, front end (make -k check: all of them, whatever fails)
+
+lint: setup
 	@echo "== ruff: lint and format"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --diff --quiet . ; exit 1; }
+
+types: setup
 	@echo "== mypy: types"
 	@$(BIN)/mypy
+
+layers: setup
 	@echo "== import-linter: layers"
 	@$(BIN)/lint-imports --no-logo
+
+migrations: setup
 	@echo "== migrations: none missing"
 	@$(MANAGE) makemigrations --check --dry-run
-	@echo "== templates compile and every string is marked for translation"
+
+templates: setup
+	@echo "== templates compile, and every string can be translated"
 	@$(MANAGE) check_templates
+
+frontend: setup
 	@echo "== front end: types and tests"
 	@cd assets && npm run --silent check && npm test --silent
 
