@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import available_timezones
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.password_validation import validate_password
@@ -17,6 +16,7 @@ from marketplace import audit
 from marketplace.models import ApiToken, Membership, Organisation, Person, Role
 from marketplace.permissions import Actor, person_of, require_role
 from marketplace.services import notifications
+from marketplace.shared.clock import time_zones
 from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
 
 
@@ -190,7 +190,7 @@ def _write(person: Person, details: PersonDetails) -> None:
     errors: dict[str, list[Sentence]] = {}
     if not details.full_name.strip():
         errors["full_name"] = [_("Enter your name.")]
-    if details.time_zone not in available_timezones():
+    if details.time_zone not in time_zones():
         errors["time_zone"] = [_("Choose a time zone from the list.")]
     if errors:
         raise Invalid(errors)

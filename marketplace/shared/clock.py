@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import available_timezones
 
 _frozen: datetime | None = None
 
@@ -10,6 +12,12 @@ _frozen: datetime | None = None
 def now() -> datetime:
     """The time now, aware, in UTC."""
     return _frozen or datetime.now(UTC)
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of all time zones. Asked of the system once: it opens some 600 files each time."""
+    return frozenset(available_timezones())
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Final
-from zoneinfo import available_timezones
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from phonenumber_field.formfields import PhoneNumberField
 
 from marketplace.services.people import PersonDetails
+from marketplace.shared.clock import time_zones
 
 #: What logs people in, for those whom a page of ours logs in.
 BACKEND: Final = "allauth.account.auth_backends.AuthenticationBackend"
@@ -46,7 +46,7 @@ class ProfileForm(DetailsForm):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         choices=lambda: [
-            (name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name or name == "UTC"
+            (name, name.replace("_", " ")) for name in sorted(time_zones()) if "/" in name or name == "UTC"
         ],
         help_text=_("Deadlines are shown in the procedure’s zone and in this one."),
     )

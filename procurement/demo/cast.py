@@ -84,6 +84,7 @@ def name_the_first(buyers: list[Company], suppliers: list[Company]) -> None:
     # Cheap enough to have won something by today.
     first.size = 0.92
     _trade_in_common(first, second)
+    password = make_password(PASSWORD)
     for part, company in zip((BUYER, *SUPPLIERS), (buyer, first, second), strict=True):
         short, full, form = part.company
         Organisation.objects.filter(pk=company.organisation.pk).update(
@@ -92,7 +93,7 @@ def name_the_first(buyers: list[Company], suppliers: list[Company]) -> None:
         company.organisation.refresh_from_db()
         person = company.person
         person.email, person.full_name, person.position = part.email, part.name, part.position
-        person.password = make_password(PASSWORD)
+        person.password = password
         person.save()
         EmailAddress.objects.create(user=person, email=part.email, primary=True, verified=True)
 

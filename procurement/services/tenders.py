@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
-from zoneinfo import available_timezones
 
 from django.conf import settings as site
 from django.db import connection, transaction
@@ -14,6 +13,7 @@ from django.utils.translation import gettext as _
 from marketplace import audit
 from marketplace.models import Organisation
 from marketplace.permissions import Actor, person_of
+from marketplace.shared.clock import time_zones
 from marketplace.shared.errors import Invalid, NotFound, Sentence
 from marketplace.shared.money import is_currency
 from procurement import procedures
@@ -165,7 +165,7 @@ def _new(buyer: Organisation, *, by: Actor, at: datetime, **fields: Any) -> Tend
 def _zone(by: Actor) -> str:
     """The person's own zone, unless they never chose one."""
     zone = person_of(by).time_zone
-    return zone if zone not in ("", "UTC") and zone in available_timezones() else str(site.DEFAULT_TENDER_TIME_ZONE)
+    return zone if zone not in ("", "UTC") and zone in time_zones() else str(site.DEFAULT_TENDER_TIME_ZONE)
 
 
 def _copy_lot(lot: Lot, draft: Tender, *, with_limit: bool) -> None:
@@ -205,7 +205,7 @@ def _problems(fields: TenderFields) -> dict[str, list[Sentence]]:
         found["title"] = wrong
     if "currency" in fields and not is_currency(fields["currency"]):
         found["currency"] = [_("This is not a currency code of ISO 4217, such as EUR.")]
-    if "time_zone" in fields and fields["time_zone"] not in available_timezones():
+    if "time_zone" in fields and fields["time_zone"] not in time_zones():
         found["time_zone"] = [_("This is not a time zone, such as Europe/Berlin.")]
     enquiry, end = fields.get("enquiry_ends_at"), fields.get("tender_ends_at")
     if enquiry and end and enquiry > end:

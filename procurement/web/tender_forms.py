@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.forms.formsets import BaseFormSet, formset_factory
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from marketplace.shared.clock import time_zones
 from marketplace.shared.errors import Sentence
 from procurement import procedures
 from procurement.models import Item, Lot, Tender
@@ -376,7 +377,7 @@ class CancelForm(forms.Form):
 
 def zone_names() -> list[str]:
     """Time zones to choose from: places, without the historic abbreviations."""
-    return sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+    return sorted(name for name in time_zones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
 
 
 def _in_zone(form: forms.Form, tender: Tender) -> None:
