@@ -59,7 +59,7 @@ class BidOut(serializers.Serializer[Bid]):
     decision_reason = serializers.CharField()
 
 
-class PriceOut(serializers.Serializer[Any]):
+class BidPriceOut(serializers.Serializer[Any]):
     item = serializers.IntegerField()
     typed = serializers.CharField()
     unit_price = serializers.DecimalField(20, 4, allow_null=True)
@@ -67,7 +67,7 @@ class PriceOut(serializers.Serializer[Any]):
     problem = serializers.CharField(allow_null=True)
 
 
-class DocumentOut(serializers.Serializer[Any]):
+class BidDocumentOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     size = serializers.IntegerField()
@@ -77,11 +77,11 @@ class DocumentOut(serializers.Serializer[Any]):
 class BidDetailOut(BidOut):
     """With the price table and remarks: the draft's until the opening, what was sent after it."""
 
-    prices = PriceOut(many=True)
+    prices = BidPriceOut(many=True)
     total = serializers.DecimalField(20, 4, allow_null=True)
     complete = serializers.BooleanField()
     remarks = serializers.CharField()
-    documents = DocumentOut(many=True)
+    documents = BidDocumentOut(many=True)
 
 
 class BidIn(serializers.Serializer[Any]):
@@ -120,7 +120,7 @@ class SignedIn(serializers.Serializer[Any]):
     signature = serializers.CharField(max_length=360_000)
 
 
-class ReceiptOut(serializers.Serializer[Any]):
+class BidReceiptOut(serializers.Serializer[Any]):
     """The receipt signed by the platform: keep it."""
 
     content = serializers.DictField()
@@ -179,7 +179,7 @@ class BidDetail(APIView):
 class BidDocuments(APIView):
     parser_classes = [MultiPartParser]
 
-    @extend_schema(request={"multipart/form-data": FileIn}, responses={201: DocumentOut}, operation_id="bids_add_file")
+    @extend_schema(request={"multipart/form-data": FileIn}, responses={201: BidDocumentOut}, operation_id="bids_add_file")
     def post(self, request: Request, bid_id: int) -> Response:
         actor = actor_from(request)
         permissions.require_bid_manager(actor, _own(actor, bid_id).supplier_id)
@@ -205,7 +205,7 @@ class BidPrepare(APIView):
 
 
 class BidSubmit(APIView):
-    @extend_schema(request=SignedIn, responses={201: ReceiptOut}, parameters=[IDEMPOTENCY], operation_id="bids_submit")
+    @extend_schema(request=SignedIn, responses={201: BidReceiptOut}, parameters=[IDEMPOTENCY], operation_id="bids_submit")
     def post(self, request: Request, bid_id: int) -> Response:
         """Send the sealed bid under its signature. The time of receipt is this call's."""
         at = clock.now()
@@ -221,7 +221,7 @@ class BidPrepareWithdrawal(APIView):
 
 
 class BidWithdraw(APIView):
-    @extend_schema(request=SignedIn, responses=ReceiptOut, parameters=[IDEMPOTENCY], operation_id="bids_withdraw")
+    @extend_schema(request=SignedIn, responses=BidReceiptOut, parameters=[IDEMPOTENCY], operation_id="bids_withdraw")
     def post(self, request: Request, bid_id: int) -> Response:
         at = clock.now()
         prepared, cms, key = _signed(request, bids.WITHDRAW, bid_id)
@@ -230,7 +230,7 @@ class BidWithdraw(APIView):
 
 
 class BidReceipt(APIView):
-    @extend_schema(responses=ReceiptOut, operation_id="bids_receipt")
+    @extend_schema(responses=BidReceiptOut, operation_id="bids_receipt")
     def get(self, request: Request, bid_id: int, version: int) -> Response:
         bid = _own(actor_from(request), bid_id)
         envelope = BidEnvelope.objects.filter(bid=bid, version=version).first()
@@ -271,7 +271,7 @@ def _detail(bid: Bid, actor: Actor) -> dict[str, Any]:
             for line in table.lines
         ]
         total, complete, remarks = table.total, table.complete, draft.remarks
-    found["prices"] = PriceOut(prices, many=True).data
+    found["prices"] = BidPriceOut(prices, many=True).data
     found |= {"total": None if total is None else f"{total:f}", "complete": complete, "remarks": remarks}
     found["documents"] = [
         _document(document, document.name or names.get(document.pk, ""))

@@ -18,31 +18,11 @@ from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import bid_drafts, bids, opening
 from tests.factories.bids import CLOSES, LATER, bidder, drafted_bid, sent_bid, tender_taking_bids
 from tests.factories.signatures import signed, trust
+from tests.factories.threads import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 JUST_BEFORE = CLOSES - timedelta(seconds=1)
-
-
-def _together(*calls: Callable[[], Any]) -> list[Any]:
-    """Run the calls at the same time, each on its own connection; what each returned or raised."""
-    start, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(place: int, call: Callable[[], Any]) -> None:
-        try:
-            start.wait()
-            results[place] = call()
-        except Exception as error:  # noqa: BLE001  the test looks at it
-            results[place] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(place, call)) for place, call in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
 
 
 def test_one_request_sent_twice_at_once_makes_one_envelope() -> None:
@@ -55,7 +35,7 @@ def test_one_request_sent_twice_at_once_makes_one_envelope() -> None:
     def send(key: str) -> Callable[[], Any]:
         return lambda: bids.submit(request.pk, cms, idempotency_key=key, by=by, at=JUST_BEFORE).pk
 
-    results = _together(send("same"), send("same"), send("other"))
+    results = together(send("same"), send("same"), send("other"))
 
     assert len(set(results)) == 1
     assert BidEnvelope.objects.count() == 1
@@ -91,7 +71,7 @@ def test_a_bid_that_comes_when_the_tender_is_open_is_late_whatever_its_stamp() -
     request = bids.prepare_submission(bid.pk, by=by, at=JUST_BEFORE)
     cms = signed(request)
 
-    submitted, opened = _together(
+    submitted, opened = together(
         lambda: bids.submit(request.pk, cms, idempotency_key="one", by=by, at=JUST_BEFORE),
         lambda: opening.open_tender(lot.tender_id, LATER),
     )
@@ -114,7 +94,7 @@ def test_a_withdrawal_and_the_opening_leave_the_bid_withdrawn_or_opened_never_bo
     request = bids.prepare_withdrawal(bid.pk, by=by, at=JUST_BEFORE)
     cms = signed(request)
 
-    withdrawn, _opened = _together(
+    withdrawn, _opened = together(
         lambda: bids.withdraw(request.pk, cms, idempotency_key="one", by=by, at=JUST_BEFORE),
         lambda: opening.open_tender(lot.tender_id, LATER),
     )
@@ -133,7 +113,7 @@ def test_two_people_starting_a_bid_at_once_share_it() -> None:
     assert first.organisation is not None
     second = bidder(first.organisation)
 
-    results = _together(
+    results = together(
         lambda: bid_drafts.start(lot.pk, by=first, at=JUST_BEFORE).pk,
         lambda: bid_drafts.start(lot.pk, by=second, at=JUST_BEFORE).pk,
     )
