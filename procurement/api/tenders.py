@@ -18,7 +18,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.shared.money import Money
 from procurement import procedures
-from procurement.models import Item, Lot, Tender, TenderDocument
+from procurement.models import Item, Lot, TenderDocument
 from procurement.queries import tenders
 from procurement.queries.tenders import Filters, Standing
 

@@ -454,7 +454,7 @@ def test_rows_are_pasted_and_uploaded_behind_those_there_are(visit):
         ("Stool", Decimal(4), "H87"),
         ("Bench", Decimal("2.5"), "MTR"),
     ]
-    table = SimpleUploadedFile("rows.csv", "Sofa;Chairs;1;each;2026-04-01;2026-04-30\n".encode())
+    table = SimpleUploadedFile("rows.csv", b"Sofa;Chairs;1;each;2026-04-01;2026-04-30\n")
     assert (
         visit("tender_import_items", tender.number, lot.pk, by=by, data={f"import-{lot.pk}-table": table}).status_code
         == 302
