@@ -179,7 +179,9 @@ class BidDetail(APIView):
 class BidDocuments(APIView):
     parser_classes = [MultiPartParser]
 
-    @extend_schema(request={"multipart/form-data": FileIn}, responses={201: BidDocumentOut}, operation_id="bids_add_file")
+    @extend_schema(
+        request={"multipart/form-data": FileIn}, responses={201: BidDocumentOut}, operation_id="bids_add_file"
+    )
     def post(self, request: Request, bid_id: int) -> Response:
         actor = actor_from(request)
         permissions.require_bid_manager(actor, _own(actor, bid_id).supplier_id)
@@ -205,7 +207,9 @@ class BidPrepare(APIView):
 
 
 class BidSubmit(APIView):
-    @extend_schema(request=SignedIn, responses={201: BidReceiptOut}, parameters=[IDEMPOTENCY], operation_id="bids_submit")
+    @extend_schema(
+        request=SignedIn, responses={201: BidReceiptOut}, parameters=[IDEMPOTENCY], operation_id="bids_submit"
+    )
     def post(self, request: Request, bid_id: int) -> Response:
         """Send the sealed bid under its signature. The time of receipt is this call's."""
         at = clock.now()
