@@ -67,7 +67,7 @@ templates: setup
 
 frontend: setup
 	@echo "== front end: types and tests"
-	@cd assets && npm run --silent check && npm test --silent
+	@cd assets && npm run --silent check && NODE_OPTIONS=--test-reporter=dot npm test --silent
 
 .PHONY: format
 format: setup ## Put the code in its usual form
