@@ -19,7 +19,6 @@ from marketplace.models import Role
 from marketplace.permissions import NOBODY
 from marketplace.services import files, notifications
 from marketplace.shared.errors import DomainError
-from marketplace.shared.keys import UnwrapError
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, Item, Lot, Tender
@@ -52,7 +51,8 @@ class _Opened:
 def open_tender(tender_id: int, at: datetime) -> Tender:
     """Open every sealed bid of a tender whose time for bids is over. Run again, it does nothing.
 
-    Raises TenderPeriodRunning before the deadline.
+    Raises TenderPeriodRunning before the deadline, and keys.UnwrapError or OSError where the platform cannot use a
+    lot's key or its storage just now: the bids stay sealed and are opened when it can.
     """
     tender = Tender.objects.select_for_update().get(pk=tender_id)
     if tender.status != TenderStatus.PUBLISHED:
@@ -101,24 +101,20 @@ def _read_all(lot: Lot, bids: Sequence[Bid], at: datetime) -> None:
         envelope.bid_id: envelope
         for envelope in BidEnvelope.objects.filter(bid__in=bids, superseded_at=None, withdrawal_signature=None)
     }
-    private, trouble = b"", ""
-    try:
-        private = lot_keys.unwrap_private(lot)
-    except UnwrapError:
-        trouble = str(_("the platform could not use the lot’s key"))
+    # Without the key nothing is decided: to reject sound bids for a mistake of ours could not be taken back.
+    private = lot_keys.unwrap_private(lot)
     audit.record(
         "lot.key_used", lot, by=None, at=at, stream=_stream(lot.tender),
         envelopes=[sha256_hex(bytes(envelope.ciphertext)) for _bid, envelope in sorted(envelopes.items())],
-        trouble=trouble,
     )  # fmt: skip
     for bid in bids:
         bid.lot = lot
-        _record(_read(bid, envelopes.get(bid.pk), items, private, trouble), private, at)
+        _record(_read(bid, envelopes.get(bid.pk), items, private), private, at)
 
 
-def _read(bid: Bid, envelope: BidEnvelope | None, items: Sequence[Item], private: bytes, trouble: str) -> _Opened:
-    if trouble or envelope is None:
-        return _Opened(bid, None, trouble or str(_("its envelope is missing")))
+def _read(bid: Bid, envelope: BidEnvelope | None, items: Sequence[Item], private: bytes) -> _Opened:
+    if envelope is None:
+        return _Opened(bid, None, str(_("its envelope is missing")))
     ciphertext = bytes(envelope.ciphertext)
     if sha256_hex(ciphertext) != envelope.manifest["content"]["sha256"]:
         return _Opened(bid, None, str(_("the stored envelope is not the one that was signed")))
@@ -157,7 +153,7 @@ def _record(opened: _Opened, private: bytes, at: datetime) -> None:
 
 
 def _open_files(bid: Bid, content: Content, private: bytes, at: datetime) -> str:
-    """Store each document readable. A document that does not open is named; the price stands."""
+    """Store each document readable. One that is lost or does not open is named; the price stands."""
     documents = {document.pk: document for document in bid.files.all()}
     lost = [file.name for file in content.files if not _open_file(bid, documents.get(file.file), file, private, at)]
     return _("These documents could not be read: %(names)s") % {"names": ", ".join(lost)} if lost else ""
@@ -174,7 +170,7 @@ def _open_file(bid: Bid, document: BidFile | None, file: SealedFile, private: by
             return False
         upload = ContentFile(plain, name=file.name)
         document.opened = files.store(upload, organisation=bid.supplier, by=NOBODY, at=at)
-    except (OSError, sealing.SealingError, files.FileRefused):
+    except (FileNotFoundError, sealing.SealingError, files.FileRefused):
         return False
     document.name = file.name
     document.save(update_fields=["name", "opened"])

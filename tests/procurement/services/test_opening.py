@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 
 from marketplace.models import AuditRecord, Notification
 from marketplace.services.files import open_file
+from marketplace.shared.keys import UnwrapError
 from procurement.models import Auction, Bid, BidEnvelope, BidFile, BidPrice, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
@@ -128,15 +130,41 @@ def test_a_lost_document_is_named_and_the_price_stands() -> None:
     assert bid.opening_problem == "These documents could not be read: plan.txt"
 
 
-def test_a_lot_whose_key_cannot_be_used_says_so() -> None:
+def test_bids_stay_sealed_while_the_lots_key_cannot_be_used() -> None:
     lot = _lot()
     bid = sent_bid(lot, ["20", "30"])
     Lot.objects.update(wrapped_private_key=b"not a key")
 
-    opening.open_tender(lot.tender_id, LATER)
+    with pytest.raises(UnwrapError):
+        opening.open_tender(lot.tender_id, LATER)
 
     bid.refresh_from_db()
-    assert bid.opening_problem == "the platform could not use the lot’s key"
+    assert (bid.status, bid.opened_at, Tender.objects.get().status) == (
+        BidStatus.SUBMITTED, None, TenderStatus.PUBLISHED,
+    )  # fmt: skip
+    lot.save(update_fields=["wrapped_private_key"])
+    opening.open_tender(lot.tender_id, LATER)
+    bid.refresh_from_db()
+    assert (bid.status, bid.amount) == (BidStatus.OPENED, Decimal(500))
+
+
+def test_bids_stay_sealed_while_the_storage_cannot_keep_their_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    lot = _lot()
+    bid = sent_bid(lot, ["20", "30"], files={"plan.txt": b"the plan"})
+
+    def full(*_arguments: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as storage:
+        storage.setattr(FileSystemStorage, "_save", full)
+        with pytest.raises(OSError, match="No space left"):
+            opening.open_tender(lot.tender_id, LATER)
+
+    bid.refresh_from_db()
+    assert bid.status == BidStatus.SUBMITTED
+    opening.open_tender(lot.tender_id, LATER)
+    bid.refresh_from_db()
+    assert (bid.opening_problem, bid.files.get().opened is not None) == ("", True)
 
 
 def test_drafts_and_unconfirmed_bids_are_dropped_and_forgotten() -> None:
