@@ -5,3 +5,10 @@ from django.utils.translation import gettext_lazy as _
 class AnalyticsConfig(AppConfig):
     name = "analytics"
     verbose_name = _("Analytics")
+
+    def ready(self) -> None:
+        # Models are loaded only now.
+        from analytics.queries import waiting as own
+        from marketplace import waiting
+
+        waiting.register_panels(own.panels)

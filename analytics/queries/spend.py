@@ -92,7 +92,7 @@ def contracts(choice: Choice) -> QuerySet[Contract]:
         found = found.filter(tender__procedure=choice.procedure)
     if choice.category:
         found = found.filter(Exists(_lines(OuterRef("award__bid_id"), choice.category)))
-    return found.annotate(net=_net("amount"), net_limit=_net("limit_price"))
+    return found.annotate(net=net("amount"), net_limit=net("limit_price"))
 
 
 def listed(choice: Choice) -> QuerySet[Contract]:
@@ -154,7 +154,7 @@ def by_category(choice: Choice) -> list[Row]:
     lines = (
         BidPrice.objects.filter(bid__in=split.values("award__bid_id"))
         .annotate(
-            net=_net("bid__awards__contract__amount", "bid__awards__contract__"),
+            net=net("bid__awards__contract__amount", "bid__awards__contract__"),
             whole=_sum_of(_lines(OuterRef("bid_id"))),
             division=Left("item__category__code", DIVISION_DIGITS),
         )
@@ -183,7 +183,7 @@ def by_category(choice: Choice) -> list[Row]:
 def accounts_totals(buyer_ids: list[int], since: datetime) -> dict[int, list[Row]]:
     """What each of these accounts has spent since then, a row per currency, the most used first."""
     signed = Contract.objects.filter(buyer_id__in=buyer_ids, status__in=COUNTED, signed_at__gte=since)
-    rows = _rollup(signed.annotate(net=_net("amount"), net_limit=_net("limit_price")), "buyer_id", "currency")
+    rows = _rollup(signed.annotate(net=net("amount"), net_limit=net("limit_price")), "buyer_id", "currency")
     found: dict[int, list[Row]] = {}
     for row in rows.order_by("-count", "currency"):
         found.setdefault(row["buyer_id"], []).append(_row(row["currency"], row["currency"], row))
@@ -233,7 +233,7 @@ def _sum_of(lines: QuerySet[BidPrice]) -> Subquery:
     return Subquery(lines.order_by().values("bid").annotate(sum=Sum("amount")).values("sum"), output_field=_EXACT)
 
 
-def _net(amount: str, contract: str = "") -> Expression:
+def net(amount: str, contract: str = "") -> Expression:
     """The amount without VAT. `contract` is the path to the contract, where that is not the row itself."""
     exact = F(amount) * Value(Decimal(100)) / (Value(Decimal(100)) + F(f"{contract}award__lot__vat_rate"))
     taken_out = [
