@@ -38,7 +38,9 @@ class Accreditation(models.Model):
     # Kept while a renewal is prepared and decided: what was granted counts until its end.
     valid_until = models.DateTimeField(null=True, blank=True)
     reminded_for = models.DateTimeField(null=True, blank=True, help_text="the end the organisation was reminded of")
-    version = models.PositiveIntegerField(default=1, help_text="raised by every change; what is signed or decided names it")
+    version = models.PositiveIntegerField(
+        default=1, help_text="raised by every change; what is signed or decided names it"
+    )
 
     class Meta:
         ordering = ["pk"]

@@ -87,7 +87,9 @@ def gallery(request: HttpRequest) -> HttpResponse:
             )
         ],
         "audit": [
-            SimpleNamespace(at=now, actor="Anna Berg, Nordkabel GmbH", action="submitted a bid", detail="Lot 1", hash="9f" * 32)
+            SimpleNamespace(
+                at=now, actor="Anna Berg, Nordkabel GmbH", action="submitted a bid", detail="Lot 1", hash="9f" * 32
+            )
         ],
         "chart": Chart(
             "spend", "Spend by month",

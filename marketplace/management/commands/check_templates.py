@@ -93,8 +93,11 @@ def _compile_faults(name: str, source: str) -> Iterator[str]:
 def unmarked(source: str) -> Iterator[tuple[int, str]]:
     """Line and text of what a person would read in this template but a translator would not find.
 
-    Text is exempt inside an element with translate="no" (a name, a code, the same in every language).
+    Text is exempt inside an element with translate="no" (a name, a code, the same in every language), and so is a
+    template that begins with a comment {# translate="no": why #}.
     """
+    if source.startswith('{# translate="no": '):
+        return iter(())
     parser = _ReadText()
     inside: list[str] = []  # the tags around us whose text is translated already, or not read by people
     for token in Lexer(source).tokenize():

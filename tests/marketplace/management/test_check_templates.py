@@ -22,6 +22,7 @@ from marketplace.management.commands.check_templates import unextractable, unmar
         ('{% include "_empty.html" with title="Your bids" %}', ["Your bids"]),
         ('{% include "_empty.html" with title=_("Your bids") %}', []),
         ('{{ note|default:"None yet" }}{{ note|default:"-" }}', ["None yet"]),
+        ('{# translate="no": for developers #}<p>Bare</p>', []),
         ("{% comment %}Not for people{% endcomment %}{# nor this #}", []),
     ],
 )
