@@ -78,7 +78,10 @@ def gallery(request: HttpRequest) -> HttpResponse:
             Reason(False, "Your tariff does not cover auctions.", "Compare tariffs", "#"),
         ],
         "signing": SimpleNamespace(
-            nonce="7f3a", payload=payload, payload_sha256=sha256(payload).hexdigest(), expires_at=now + timedelta(hours=1)
+            nonce="7f3a",
+            payload=payload,
+            payload_sha256=sha256(payload).hexdigest(),
+            expires_at=now + timedelta(hours=1),
         ),
         "documents": [
             SimpleNamespace(
