@@ -42,6 +42,11 @@ class BidNotAdmitted(DomainError):
     sentence = gettext_lazy("Only an admitted bid can win the lot. This one is: %(state)s.")
 
 
+class BidsUndecided(DomainError):
+    code = "bids_undecided"
+    sentence = gettext_lazy("Admit or reject every bid of this lot first: %(count)s is not yet decided.")
+
+
 class AlreadyAwarded(DomainError):
     code = "already_awarded"
     sentence = gettext_lazy("This lot is already awarded to %(winner)s.")
@@ -78,9 +83,12 @@ class StandstillRunning(DomainError):
 def propose(lot_id: int, bid_id: int, reason: str, *, by: Actor, at: datetime) -> SigningRequest:
     """The award of a lot, prepared for the buyer's signature; a proposal made before is replaced.
 
-    Without a reason the best-ranked admitted bid can be awarded, any other needs one (NotLowest).
+    Without a reason the best-ranked admitted bid can be awarded, any other needs one (NotLowest). A bid of the lot
+    that nobody has decided stands in the way (BidsUndecided): it would never learn what became of it.
     """
     lot = _locked_lot(lot_id, by)
+    if undecided := Bid.objects.filter(lot=lot, status=BidStatus.OPENED.value).count():
+        raise BidsUndecided(count=undecided)
     standing = list(_standing_bids(lot, at))
     bid = next((found for found in standing if found.pk == bid_id), None)
     if bid is None:

@@ -16,11 +16,11 @@ from marketplace.permissions import Actor
 from marketplace.services import notifications
 from marketplace.shared.errors import DomainError, NotFound
 from procurement import permissions
-from procurement.models import Bid, Lot, Tender
+from procurement.models import Award, Bid, Lot, Tender
 from procurement.procedures import Rebidding
 from procurement.queries import bids as bid_queries
 from procurement.queries.awards import comparison_of
-from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
+from procurement.rules.lifecycle import AwardStatus, BidStatus, LotStatus, TenderStatus
 from procurement.rules.ranking import Standing, ranking
 from procurement.services import auctions, outcomes
 from procurement.services.transitions import move
@@ -111,10 +111,16 @@ def reject(bid_id: int, reason: str, *, by: Actor, at: datetime) -> Bid:
 
 
 def disqualify(bid: Bid, reason: str, by: Actor, at: datetime) -> None:
-    """Reject the bid and close up the ranks. The caller holds tender, lot and bid, and has checked who asks."""
+    """Reject the bid, drop an award proposed to it, and close up the ranks.
+
+    The caller holds tender, lot and bid, and has checked who asks.
+    """
     move(bid, BidStatus.REJECTED)
     bid.decision_reason = reason
     bid.save(update_fields=["status", "decision_reason", "updated_at"])
+    for proposed in Award.objects.select_for_update().filter(bid=bid, status=AwardStatus.PENDING.value):
+        move(proposed, AwardStatus.CANCELLED)
+        proposed.save(update_fields=["status"])
     rank(bid.lot, at)
     audit.record("bid.rejected", bid, by=by, at=at, stream=_stream(bid.lot), reason=reason)
     words = _("Your bid for lot %(lot)s of %(tender)s was rejected: %(reason)s") % {

@@ -19,6 +19,7 @@ from procurement.services.awards import (
     AwardChanged,
     AwardNotInForce,
     BidNotAdmitted,
+    BidsUndecided,
     ContractInForce,
     NotAwarding,
     NotLowest,
@@ -123,6 +124,30 @@ def test_before_all_bids_are_decided_nothing_is_awarded() -> None:
 
     with pytest.raises(NotAwarding):
         awards.propose(lot.pk, _bid(lot, 1).pk, "", by=member(lot.tender.buyer), at=LATER)
+
+
+def test_a_lot_with_an_undecided_bid_is_not_awarded(lot: Lot) -> None:
+    """Beside lots that were auctioned one may come to the award with a bid that nobody has decided."""
+    by = member(lot.tender.buyer)
+    Bid.objects.filter(pk=_bid(lot, 3).pk).update(status=BidStatus.OPENED.value)
+
+    with pytest.raises(BidsUndecided):
+        awards.propose(lot.pk, _bid(lot, 1).pk, "", by=by, at=LATER)
+    evaluation.admit(_bid(lot, 3).pk, by=by, at=LATER)
+
+    assert awarded(lot).bid == _bid(lot, 1)
+
+
+def test_a_proposal_falls_with_its_bid(lot: Lot) -> None:
+    by = member(lot.tender.buyer)
+    request = awards.propose(lot.pk, _bid(lot, 1).pk, "", by=by, at=LATER)
+    cms = signed(request)
+
+    evaluation.reject(_bid(lot, 1).pk, "No certificate.", by=by, at=LATER)
+
+    assert Award.objects.get().status == AwardStatus.CANCELLED
+    with pytest.raises(AwardChanged):
+        awards.decide(request.pk, cms, idempotency_key="a", by=by, at=LATER)
 
 
 def test_a_rejected_bid_cannot_win(lot: Lot) -> None:
