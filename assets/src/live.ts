@@ -298,6 +298,7 @@ class LivePage {
     if (!input || !button) return;
     input.addEventListener("input", () => {
       this.armed = "";
+      this.showHint();
       this.showButton();
       this.message("", "");
     });
@@ -341,10 +342,16 @@ class LivePage {
     const untouched = input.value.trim() === "" || input.value === this.prefilled;
     if (untouched && state.own?.leading) input.value = this.prefilled = "";
     else if (untouched) this.fillAllowed();
+    this.showHint();
+  }
+
+  /** The way out while less than the step is typed. */
+  private showHint(): void {
+    const { state } = this;
     const typed = this.typed();
     const allowed = state.allowed ? parse(state.allowed) : null;
     const tooWeak = Boolean(typed && allowed && (state.direction === "down" ? compare(typed, allowed) > 0 : compare(typed, allowed) < 0));
-    for (const hint of all(this.page, "[data-live-hint]")) hint.hidden = untouched || !tooWeak || Boolean(state.own?.leading);
+    for (const hint of all(this.page, "[data-live-hint]")) hint.hidden = !tooWeak || Boolean(state.own?.leading);
     this.write("allowed", state.allowed ? this.withCurrency(state.allowed) : "");
   }
 
