@@ -174,9 +174,43 @@ def page(open_page: Callable[..., Page], live_server: Any) -> Page:
     return open_page(base_url=live_server.url)
 
 
+class Gateway:
+    """The live auctions' gateway as a process of its own on the test's database, by the real clock."""
+
+    def __init__(self, port: int, environment: dict[str, str], log: Path) -> None:
+        # The live server names itself so, and a page may talk to its own host only.
+        self.address = f"http://localhost:{port}"
+        self._environment = environment
+        self._log = log
+        # Streams that browsers still hold open would keep it from ending.
+        options = ["--interface", "asgi", "--port", str(port), "--no-ws", "--workers-kill-timeout", "1"]
+        self._command = [sys.executable, "-m", "granian", *options, "procurement.auction.gateway:application"]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        with open(self._log, "ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        _wait_until_ready(f"{self.address}/healthz", self._process, self._log)
+
+    def stop(self) -> None:
+        """Cuts every stream."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(15)
+            self._process = None
+
+
 @pytest.fixture
-def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[str]:
-    """The live auctions' gateway as a process of its own on this test's database, by the real clock; its address."""
+def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[Gateway]:
+    """A running gateway; the pages of the test server lead to it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -189,26 +223,13 @@ def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[str]:
         "OPENLOT_KEYS_FILE": str(settings.OPENLOT_KEYS_FILE),
         "PERIOD_UNIT": settings.PERIOD_UNIT,
     }
-    log = tmp_path / "gateway.log"
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--no-ws"]
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            [*command, "procurement.auction.gateway:application"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    # The live server names itself so, and a page may talk to its own host only.
-    address = f"http://localhost:{port}"
     settings.GATEWAY_ORIGIN = f":{port}"
+    running = Gateway(port, environment, tmp_path / "gateway.log")
     try:
-        _wait_until_ready(f"{address}/healthz", process, log)
-        yield address
+        running.start()
+        yield running
     finally:
-        process.terminate()
-        process.wait(15)
+        running.stop()
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -54,10 +55,13 @@ def admitted_bid(lot: Lot, supplier: Organisation, amount: str, received_at: dat
     )
 
 
-def evaluated_tender(*amounts: str, lots: int = 1, start: datetime = START, **settings: Any) -> Tender:
+def evaluated_tender(
+    *amounts: str, lots: int = 1, start: datetime = START, suppliers: Sequence[Organisation] = (), **settings: Any
+) -> Tender:
     """An English reverse auction in evaluation, planned for `start`, with a bid per amount for each lot.
 
-    The limit price is 100.00, the step 1.00; the auction lasts ten minutes unless the settings say otherwise.
+    The bids are those of `suppliers`, in their order, as far as they are given. The limit price is 100.00, the step
+    1.00; the auction lasts ten minutes unless the settings say otherwise.
     """
     tender = draft_tender(
         lots=lots,
@@ -73,7 +77,8 @@ def evaluated_tender(*amounts: str, lots: int = 1, start: datetime = START, **se
     tender.lots.update(limit_price=Decimal("100.00"), step_kind="amount", step_value=Decimal("1.00"))
     for lot in tender.lots.all():
         for place, amount in enumerate(amounts):
-            admitted_bid(lot, accredited_supplier(), amount, start - timedelta(hours=2) + timedelta(minutes=place))
+            supplier = suppliers[place] if place < len(suppliers) else accredited_supplier()
+            admitted_bid(lot, supplier, amount, start - timedelta(hours=2) + timedelta(minutes=place))
     return tender
 
 

@@ -1,0 +1,170 @@
+"""A live auction in two browsers, through the gateway in a process of its own and by the real clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+from playwright.sync_api import Locator, expect
+
+from marketplace.models import Organisation
+from marketplace.permissions import actor_for
+from marketplace.shared import clock as edge
+from procurement.auction import clock
+from procurement.models import Auction
+from procurement.services.auctions import DRAIN
+from tests.browser.people import Visitor
+from tests.conftest import Gateway
+from tests.factories.auctions import running_auction
+from tests.factories.marketplace import MembershipFactory, accredited_supplier
+
+MINUTES = 10
+
+
+def test_two_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: Gateway) -> None:
+    suppliers = [accredited_supplier(short_name="Nordwand"), accredited_supplier(short_name="Südsitz")]
+    anna, bob = (_bidder(visit, name, of) for name, of in zip(("anna", "bob"), suppliers, strict=True))
+    auction = _auction(suppliers, left=timedelta(minutes=MINUTES))
+    for person in (anna, bob):
+        person.menu("Auctions")
+        person.follows(re.compile("Lot 1"))
+        expect(_top(person)).to_contain_text("99.00")
+        _is_live(person)
+    expect(_top(anna)).to_contain_text("Rank 2")
+    expect(_top(bob)).to_contain_text("You lead")
+    anna.picture("live")
+
+    # By keyboard: the best allowed amount stands in the field that has the focus.
+    _note_when_seen(anna, "98.00")
+    _note_when_seen(bob, "98.00")
+    expect(_field(anna)).to_be_focused()
+    expect(_field(anna)).to_have_value("98.00")
+    anna.page.keyboard.press("Enter")
+    anna.is_answered(re.compile(r"Received at \d\d:\d\d:\d\d\.\d{3} UTC: 98\.00 EUR"))
+    expect(_top(anna)).to_contain_text("You lead")
+    expect(_top(bob)).to_contain_text("Rank 2")
+    assert abs(_seen(anna) - _seen(bob)) < 1_000
+    bob.picture("outbid")
+
+    # Less than the step is refused with a sentence and the way out.
+    _field(bob).fill("97.50")
+    bob.page.keyboard.press("Enter")
+    bob.is_refused("The bid does not improve the price by the step. The best allowed amount is 97.00 EUR.")
+    bob.picture("step-refused")
+    bob.presses("Use it")
+    expect(bob.page.get_by_role("button", name="Bid 97.00 EUR")).to_be_enabled()
+    bob.page.keyboard.press("Enter")
+    expect(_top(bob)).to_contain_text("You lead")
+    expect(_top(anna)).to_contain_text("Rank 2")
+
+    # What happened while the connection was cut is there when it is back.
+    gateway.stop()
+    anna.sees(re.compile("Connection lost at"))
+    anna.picture("connection-lost")
+    gateway.start()
+    for person in (anna, bob):
+        _is_live(person)
+    anna.sees("Connected again. Nothing was missed: what happened meanwhile is in the list.")
+    expect(_field(anna)).to_have_value("96.00")
+    _field(anna).fill("96.00")
+    anna.page.keyboard.press("Enter")
+    for person in (anna, bob):
+        expect(_top(person)).to_contain_text("96.00")
+        expect(_happened(person)).to_have_text(
+            [re.compile("96.00"), re.compile("97.00"), re.compile("98.00"), re.compile("Started")]
+        )
+    auction.refresh_from_db()
+    assert auction.extensions == 0
+
+
+def test_the_end_of_an_auction(visit: Callable[..., Visitor], gateway: Gateway) -> None:
+    suppliers = [accredited_supplier(short_name="Nordwand"), accredited_supplier(short_name="Südsitz")]
+    anna, bob = (_bidder(visit, name, of) for name, of in zip(("anna", "bob"), suppliers, strict=True))
+    auction = _auction(
+        suppliers,
+        left=timedelta(seconds=15),
+        soft_close_window_seconds=60,
+        soft_close_extend_seconds=10,
+        soft_close_from="end",
+        max_extensions=1,
+    )
+    for person in (anna, bob):
+        person.goes_to(_url(auction))
+    expect(_field(anna)).to_have_value("98.00")
+    anna.page.keyboard.press("Enter")
+    for person in (anna, bob):
+        person.sees(re.compile(r"Extended: a late bid moved the end to \d\d:\d\d:\d\d\."))
+    bob.picture("extended")
+    expect(_field(bob)).to_have_value("97.00")
+
+    bob.page.get_by_text("The time is over. Bids received in time are still being decided.").wait_for(timeout=45_000)
+    bob.page.keyboard.press("Enter")
+    bob.is_refused("The auction is over.")
+    late = bob.page.request.post(
+        f"{gateway.address}/live/lots/{auction.lot_id}/bids",
+        headers={"Authorization": f"Bearer {bob.page.locator('[data-token]').get_attribute('data-token')}"},
+        data={"amount": "97.00", "idempotency_key": "a-late-bid"},
+    )
+    assert (late.status, late.json()["detail"]) == (409, "The auction was over when your bid arrived.")
+
+    auction.refresh_from_db()
+    clock.tick(max(edge.now(), auction.ends_at + DRAIN))
+    anna.sees("The auction is over: yours is the best price. The best price is 98.00 EUR.")
+    expect(_top(anna)).to_contain_text("You won")
+    bob.sees("The auction is over. The best price is 98.00 EUR.")
+    anna.picture("won")
+    bob.follows("See the result")
+    expect(_top(bob)).to_contain_text("Rank 2")
+    bob.follows("Check the log of this auction")
+    bob.reads_title(re.compile("log", re.IGNORECASE))
+    bob.picture("log")
+
+
+def _bidder(visit: Callable[..., Visitor], name: str, supplier: Organisation) -> Visitor:
+    membership = MembershipFactory.create(organisation=supplier, person__full_name=name.title())
+    visitor = visit(name)
+    visitor.logs_in(actor_for(membership.person, supplier).person.email)
+    return visitor
+
+
+def _auction(suppliers: list[Organisation], *, left: timedelta, **settings: object) -> Auction:
+    start = edge.now() - timedelta(minutes=MINUTES) + left
+    return running_auction(
+        "100.00", "99.00", start=start, suppliers=suppliers, auction_duration_minutes=MINUTES, **settings
+    )
+
+
+def _url(auction: Auction) -> str:
+    return f"/procedures/{auction.lot.tender.number}/lots/{auction.lot.number}/auction/"
+
+
+def _top(person: Visitor) -> Locator:
+    return person.page.get_by_role("region", name="Where you stand")
+
+
+def _field(person: Visitor) -> Locator:
+    return person.page.get_by_role("textbox", name=re.compile("^Your bid"))
+
+
+def _is_live(person: Visitor) -> None:
+    """The page has its stream."""
+    expect(person.page.get_by_role("article").get_by_text("live", exact=True)).to_be_visible()
+
+
+def _happened(person: Visitor) -> Locator:
+    return person.page.get_by_role("list", name="What happened").get_by_role("listitem")
+
+
+def _note_when_seen(person: Visitor, words: str) -> None:
+    """Have the page note the moment, in milliseconds, at which the words stand in its top line."""
+    _top(person).evaluate(
+        """(line, words) => new MutationObserver(() => {
+            if (line.textContent.includes(words)) window.seenAt ??= performance.timeOrigin + performance.now();
+        }).observe(line, {subtree: true, childList: true, characterData: true})""",
+        words,
+    )
+
+
+def _seen(person: Visitor) -> float:
+    return person.page.wait_for_function("window.seenAt").json_value()
