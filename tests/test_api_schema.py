@@ -105,7 +105,9 @@ def test_a_revoked_token_and_one_of_a_member_who_left_are_401(supplier: Organisa
 
 def test_a_session_needs_its_csrf_token_to_write(supplier: Organisation) -> None:
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(member(supplier).person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    person = member(supplier).person
+    assert person is not None
+    browser.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
     assert refusal(browser.post("/api/v1/bids/", {"lot": 1}, content_type=JSON)) == (403, "permission_denied")
 
 

@@ -21,6 +21,8 @@ from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence, 
 from marketplace.shared.money import Money, is_currency
 
 STANDARD_PLANS: Final = Path(__file__).resolve().parents[1] / "data" / "plans.json"
+#: What a column of the database holds, with room for VAT.
+LARGEST_AMOUNT: Final = Decimal(10) ** 14
 LONGEST_DAYS: Final = 3660
 
 
@@ -114,10 +116,14 @@ def _require_valid(terms: Terms) -> None:
         errors["currency"] = [_("Choose a currency.")]
     elif terms.price < 0 or not Money(terms.price, terms.currency).is_whole:
         errors["price"] = [_("The price is zero or more, with no more decimals than the currency has.")]
+    elif terms.price >= LARGEST_AMOUNT:
+        errors["price"] = [_("This price is too large.")]
     permits = terms.permits
     limit = permits.get("max_lot_value")
     if limit is not None and Decimal(limit) <= 0:
         errors["max_lot_value"] = [_("The limit is above zero; leave it empty for no limit.")]
+    elif limit is not None and Decimal(limit) >= LARGEST_AMOUNT:
+        errors["max_lot_value"] = [_("This limit is too large: leave it empty for no limit.")]
     bids = permits.get("bids_per_month")
     if bids is not None and bids < 0:
         errors["bids_per_month"] = [_("The number is zero or more; leave it empty for no limit.")]
