@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from marketplace import audit
 from marketplace.models import (
     Certificate,
     Organisation,
+    OrganisationStatus,
     RevocationList,
     Scheme,
     Signature,
@@ -27,7 +29,7 @@ from marketplace.models import (
     TrustedCertificate,
     TrustKind,
 )
-from marketplace.permissions import Actor, organisation_of, person_of
+from marketplace.permissions import Actor, OrganisationNotActive, organisation_of, person_of
 from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import Evidence, Policy, Report, verify_bounded
@@ -89,9 +91,11 @@ def prepare(
     """What is to be signed for one action on one version of an object, until `expires_at` (which is too late).
 
     `content` is what the reader must see and the signature must cover: strings, whole numbers, booleans, lists and
-    objects; files by their SHA-256, amounts as strings. Raises NoIdentifier, NoOrganisation, payload.PayloadError.
+    objects; files by their SHA-256, amounts as strings. Raises NoIdentifier, NoOrganisation,
+    OrganisationNotActive (suspended), payload.PayloadError.
     """
     person, organisation = person_of(actor), organisation_of(actor)
+    _require_not_suspended(organisation)
     identifiers = identifiers_of(organisation)
     if not identifiers:
         raise NoIdentifier
@@ -123,28 +127,48 @@ def prepare(
     )
 
 
-@transaction.atomic
-def complete(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> Signature:
-    """Take a person's signature of what was prepared for them, `at` being its receipt. Spends the request.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A signature that has passed: these bytes, over this payload, received at this time."""
 
-    Raises SignatureRefused, AlreadySigned, SigningTimeOver, OrganisationChanged, and NotFound for a request that was
-    prepared for another person or organisation. The caller has checked that the request is for its own object.
+    cms: bytes
+    payload: bytes
+    at: datetime
+    report: Report
+
+
+def judged(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> Judged:
+    """Judge a signature before the object it is about is locked, and hand the verdict to `complete`.
+
+    Hostile input takes seconds to refuse: nobody else is to wait for that. Writes nothing; raises as `complete`, which
+    asks everything but the cryptography again.
     """
-    locked = SigningRequest.objects.select_for_update(of=("self",)).filter(pk=request.pk).first()
-    person, organisation = person_of(by), organisation_of(by)
-    if locked is None or (locked.person_id, locked.organisation_id) != (person.pk, organisation.pk):
-        raise NotFound
-    if locked.used_at is not None:
-        raise AlreadySigned
-    if at >= locked.expires_at:
-        raise SigningTimeOver
-    payload = bytes(locked.payload)
-    identifiers = identifiers_of(organisation)
-    if payloads.parse(payload)["organisation"]["identifiers"] != identifiers:
-        raise OrganisationChanged
+    payload = _payload_to_sign(request, by, at)
+    identifiers = payloads.parse(payload)["organisation"]["identifiers"]
     report = judge(cms, payload, identifiers=identifiers, at=at)
     if not report.passed:
         raise SignatureRefused(report)
+    return Judged(cms, payload, at, report)
+
+
+@transaction.atomic
+def complete(
+    request: SigningRequest, cms: bytes, *, by: Actor, at: datetime, verdict: Judged | None = None
+) -> Signature:
+    """Take a person's signature of what was prepared for them, `at` being its receipt. Spends the request.
+
+    `verdict` is what `judged` said of this very signature; without it, it is judged here. Raises SignatureRefused,
+    AlreadySigned, SigningTimeOver, OrganisationChanged, OrganisationNotActive (suspended), and NotFound for a request
+    that was prepared for another person or organisation. The caller has checked that it is for its own object.
+    """
+    locked = SigningRequest.objects.select_for_update(of=("self",)).filter(pk=request.pk).first()
+    if locked is None:
+        raise NotFound
+    if verdict is None:
+        verdict = judged(locked, cms, by=by, at=at)
+    elif (verdict.cms, verdict.payload, verdict.at) != (cms, _payload_to_sign(locked, by, at), at):
+        raise ValueError("the verdict is on another signature")
+    report, person, organisation = verdict.report, person_of(by), organisation_of(by)
     signature = Signature.objects.create(
         request=locked,
         organisation=organisation,
@@ -165,6 +189,27 @@ def complete(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) ->
         certificate_sha256=signature.certificate.sha256,
     )  # fmt: skip
     return signature
+
+
+def _payload_to_sign(request: SigningRequest, by: Actor, at: datetime) -> bytes:
+    """The payload, where this person may sign it at this time. Raises as `complete`."""
+    person, organisation = person_of(by), organisation_of(by)
+    if (request.person_id, request.organisation_id) != (person.pk, organisation.pk):
+        raise NotFound
+    if request.used_at is not None:
+        raise AlreadySigned
+    if at >= request.expires_at:
+        raise SigningTimeOver
+    _require_not_suspended(organisation)
+    payload = bytes(request.payload)
+    if payloads.parse(payload)["organisation"]["identifiers"] != identifiers_of(organisation):
+        raise OrganisationChanged
+    return payload
+
+
+def _require_not_suspended(organisation: Organisation) -> None:
+    if Organisation.objects.filter(pk=organisation.pk, status=OrganisationStatus.SUSPENDED).exists():
+        raise OrganisationNotActive
 
 
 def judge(cms: bytes, payload: bytes, *, identifiers: list[str], at: datetime) -> Report:

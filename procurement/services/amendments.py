@@ -138,14 +138,15 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Amendment:
     request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
     if request is None:
         raise NotFound
+    require_tender_signed(by, Tender.objects.get(pk=int(request.object_id)))
+    verdict = None if request.used_at else signing.judged(request, cms, by=by, at=at)
     tender = lock_tender(int(request.object_id))
-    require_tender_signed(by, tender)
     if made := Amendment.objects.filter(signature__request=request).first():
         return made
     _require_open(tender, at)
     if request.object_version != tender.version:
         raise AmendedMeanwhile
-    signature = signing.complete(request, cms, by=by, at=at)
+    signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     content = parse(bytes(request.payload))["content"]
     old_end = tender.tender_ends_at
     effect = _apply(tender, content["values"], at)

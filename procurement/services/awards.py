@@ -117,13 +117,15 @@ def decide(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: 
     """
     once(AWARD, idempotency_key, request_id, by=by, at=at)
     request = SigningRequest.objects.filter(pk=request_id, action=AWARD, object_type="award").first()
-    known = Award.objects.filter(pk=int(request.object_id)).first() if request else None
+    known = Award.objects.select_related("lot__tender").filter(pk=int(request.object_id)).first() if request else None
     if request is None or known is None:
         raise NotFound
     done = Award.objects.filter(signature__request=request).first()
     if done:
         permissions.require_awarder(by, done.lot)
         return done
+    permissions.require_awarder(by, known.lot)
+    verdict = signing.judged(request, cms, by=by, at=at)
     lot = _locked_lot(known.lot_id, by, awarded=known)
     award = Award.objects.select_for_update(of=("self",)).select_related("bid__supplier").get(pk=known.pk)
     if award.status != AwardStatus.PENDING:
@@ -135,7 +137,7 @@ def decide(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: 
     award.lot = lot
     if parse(bytes(request.payload))["content"] != _content(award, lot, award.bid, standing):
         raise AwardChanged
-    award.signature = signing.complete(request, cms, by=by, at=at)
+    award.signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     _put_in_force(award, by, at)
     _tell_bidders(award, standing, at)
     _after_award(lot, award, at)

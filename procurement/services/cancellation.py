@@ -83,8 +83,9 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Tender:
     request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
     if request is None:
         raise NotFound
+    require_tender_signed(by, Tender.objects.get(pk=int(request.object_id)))
+    verdict = None if request.used_at else signing.judged(request, cms, by=by, at=at)
     tender = lock_tender(int(request.object_id))
-    require_tender_signed(by, tender)
     # Under the lock: a second click may have waited for the first.
     request.refresh_from_db(fields=["used_at"])
     if request.used_at is not None:
@@ -92,7 +93,7 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Tender:
     content = parse(bytes(request.payload))["content"]
     lot_id = None if content["whole_tender"] else content["lots"][0]["lot"]
     tender, lots = _lock(int(request.object_id), lot_id, by)
-    signature = signing.complete(request, cms, by=by, at=at)
+    signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     reason = content["reason"]
     for lot in lots:
         _cancel_lot(tender, lot, reason, by, at)

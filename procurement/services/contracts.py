@@ -146,14 +146,16 @@ def sign(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: da
     request = SigningRequest.objects.filter(pk=request_id, action=CONTRACT, object_type="contract").first()
     if request is None:
         raise NotFound
-    contract = _locked(int(request.object_id))
-    permissions.require_contract_signer(by, contract)
+    known = Contract.objects.get(pk=int(request.object_id))
+    permissions.require_contract_signer(by, known)
+    verdict = None if request.used_at else signing.judged(request, cms, by=by, at=at)
+    contract = _locked(known.pk)
     if ContractSignature.objects.filter(contract=contract, signature__request=request).exists():
         return contract
     if request.object_version != contract.version:
         raise ContractChanged
     side = _require_signable(contract, by)
-    signature = signing.complete(request, cms, by=by, at=at)
+    signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     ContractSignature.objects.create(
         contract=contract, side=side, version=contract.version, signature=signature, signed_at=at
     )

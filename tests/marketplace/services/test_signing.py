@@ -19,7 +19,7 @@ from marketplace.models import (
     TrustedCertificate,
     TrustKind,
 )
-from marketplace.permissions import NOBODY, Actor, actor_for
+from marketplace.permissions import NOBODY, Actor, OrganisationNotActive, actor_for
 from marketplace.services import signing, signing_words, trust_store
 from marketplace.shared.errors import DomainError, NotAllowed, NotFound
 from marketplace.signatures import Sub
@@ -289,6 +289,44 @@ def test_disabled_anchor_is_trusted_no_more(signer: Signer) -> None:
 def test_every_sub_indication_has_a_sentence(sub: Sub) -> None:
     assert sub in signing_words.REFUSALS
     assert str(signing_words.refusal_sentence(sub)).endswith(".")
+
+
+def test_a_verdict_given_before_the_lock_counts_for_its_own_signature_only(signer: Signer) -> None:
+    first, second = signer.prepare(), signer.prepare()
+    verdict = signing.judged(first, signer.sign(first), by=signer.actor, at=NOON)
+
+    for request, cms, at in (
+        (second, verdict.cms, NOON),
+        (first, signer.sign(second), NOON),
+        (first, verdict.cms, NOON + timedelta(seconds=1)),
+    ):
+        with pytest.raises(ValueError, match="another signature"):
+            signing.complete(request, cms, by=signer.actor, at=at, verdict=verdict)
+
+    assert signing.complete(first, verdict.cms, by=signer.actor, at=NOON, verdict=verdict).report["indication"]
+    with pytest.raises(signing.AlreadySigned):
+        signing.complete(first, verdict.cms, by=signer.actor, at=NOON, verdict=verdict)
+
+
+def test_a_refused_signature_gives_no_verdict(signer: Signer) -> None:
+    request = signer.prepare()
+
+    with pytest.raises(signing.SignatureRefused):
+        signing.judged(request, b"garbage", by=signer.actor, at=NOON)
+
+    _assert_untouched(request)
+
+
+def test_a_suspended_organisation_signs_nothing(signer: Signer) -> None:
+    request = signer.prepare()
+    Organisation.objects.update(status="suspended")
+
+    with pytest.raises(OrganisationNotActive):
+        signer.complete(request)
+    with pytest.raises(OrganisationNotActive):
+        signer.prepare()
+
+    _assert_untouched(request)
 
 
 # Plain words
