@@ -178,6 +178,11 @@ class Item(models.Model):
         """The unit in plain words: "piece", not H87."""
         return units.name_of(self.unit)
 
+    @property
+    def unit_counted(self) -> Sentence:
+        """The unit as it is said after the quantity: "33 pieces"."""
+        return units.counted(self.unit, self.quantity)
+
 
 class TenderDocument(models.Model):
     """One version of a document. A new version has the same `series` and the next `version`; none is ever deleted

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from marketplace.shared.errors import Sentence
 
@@ -49,6 +51,45 @@ NAMES: Final[Mapping[str, Sentence]] = MappingProxyType(
     }
 )
 
+# After a number.
+_COUNTED: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "H87": ngettext_lazy("piece", "pieces"),
+        "SET": ngettext_lazy("set", "sets"),
+        "PR": ngettext_lazy("pair", "pairs"),
+        "NMP": ngettext_lazy("pack", "packs"),
+        "XBX": ngettext_lazy("box", "boxes"),
+        "XBG": ngettext_lazy("bag", "bags"),
+        "XCR": ngettext_lazy("crate", "crates"),
+        "XCA": ngettext_lazy("canister", "canisters"),
+        "XTN": ngettext_lazy("tin", "tins"),
+        "XDR": ngettext_lazy("drum", "drums"),
+        "XPX": ngettext_lazy("pallet", "pallets"),
+        "RO": ngettext_lazy("roll", "rolls"),
+        "ST": ngettext_lazy("sheet", "sheets"),
+        "RM": ngettext_lazy("ream", "reams"),
+        "KGM": ngettext_lazy("kilogram", "kilograms"),
+        "GRM": ngettext_lazy("gram", "grams"),
+        "TNE": ngettext_lazy("tonne", "tonnes"),
+        "MTR": ngettext_lazy("metre", "metres"),
+        "CMT": ngettext_lazy("centimetre", "centimetres"),
+        "KMT": ngettext_lazy("kilometre", "kilometres"),
+        "MTK": ngettext_lazy("square metre", "square metres"),
+        "HAR": ngettext_lazy("hectare", "hectares"),
+        "MTQ": ngettext_lazy("cubic metre", "cubic metres"),
+        "LTR": ngettext_lazy("litre", "litres"),
+        "KWH": ngettext_lazy("kilowatt hour", "kilowatt hours"),
+        "MWH": ngettext_lazy("megawatt hour", "megawatt hours"),
+        "HUR": ngettext_lazy("hour", "hours"),
+        "DAY": ngettext_lazy("day", "days"),
+        "MON": ngettext_lazy("month", "months"),
+        "ANN": ngettext_lazy("year", "years"),
+        "E48": ngettext_lazy("service unit", "service units"),
+        "E49": ngettext_lazy("working day", "working days"),
+        "LS": ngettext_lazy("lump sum", "lump sums"),
+    }
+)
+
 # What stands in people's spreadsheets.
 _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -84,6 +125,16 @@ _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 def name_of(code: str) -> Sentence:
     """The unit's name; a code outside the list stands for itself."""
     return NAMES.get(code) or NAMES.get(_package(code), code)
+
+
+def counted(code: str, quantity: Decimal) -> Sentence:
+    """The unit as it is said after this quantity: “piece” after 1, “pieces” after 33 and after 1.5."""
+    known = code if code in _COUNTED else _package(code)
+    if known not in _COUNTED:
+        return code
+    # Languages choose the form by a whole number; a fraction takes that of two.
+    whole = int(quantity) if quantity == int(quantity) else 2
+    return str(_COUNTED[known] % whole)
 
 
 def code_of(text: str) -> str | None:

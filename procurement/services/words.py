@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from marketplace.shared.money import DECIMAL_PLACES, Money
 from procurement.models import Item
-from procurement.models.units import name_of
+from procurement.models.units import counted
 
 
 def amount(value: Decimal | None, currency: str) -> str:
@@ -51,7 +51,7 @@ def day(value: date | None) -> str:
 
 
 def item(row: Item) -> str:
-    """“Office chair, 10 piece, 39112000, 2026-04-01 – 2026-04-30”."""
+    """“Office chair, 10 pieces, 39112000, 2026-04-01 – 2026-04-30”."""
     delivery = " – ".join(filter(None, (day(row.deliver_from), day(row.deliver_until))))
-    parts = (row.description, f"{plain(row.quantity)} {name_of(row.unit)}", row.category.code, delivery)
+    parts = (row.description, f"{plain(row.quantity)} {counted(row.unit, row.quantity)}", row.category.code, delivery)
     return ", ".join(part for part in parts if part)

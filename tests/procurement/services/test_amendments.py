@@ -98,8 +98,8 @@ def test_items_are_changed_in_place_so_that_bids_can_refer_to_them():
     assert tender.lots.get().items.get().pk == item.pk
     assert [(c["before"], c["after"]) for c in amendment.changes] == [
         (
-            f"Office chair, adjustable, 10 piece, {item.category.code}",
-            f"Office chair, green, 12 piece, {item.category.code}",
+            f"Office chair, adjustable, 10 pieces, {item.category.code}",
+            f"Office chair, green, 12 pieces, {item.category.code}",
         )
     ]
 

@@ -49,7 +49,7 @@ def test_the_text_names_parties_items_and_price(contract: Contract, lot: Lot) ->
     for words in (
         f"The buyer: {buyer.full_name}, {buyer.identifiers.get()}",
         f"The supplier: {supplier.full_name}, {supplier.identifiers.get()}",
-        "1. Office chair, adjustable: 10 piece × 10.50 = 105.00 EUR",
+        "1. Office chair, adjustable: 10 pieces × 10.50 = 105.00 EUR",
         "The price of the lot is 305.00 EUR without VAT",
     ):
         assert words in contract.text
