@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from allauth.account.models import EmailAddress
+from allauth.core import ratelimit
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import login
@@ -52,6 +53,13 @@ class Step:
     state: str
 
 
+class TooManySignUps(DomainError):
+    """Whether an address has an account can be asked here: not for lists of them."""
+
+    code, status = "too_many_sign_ups", 429
+    sentence = _("Many accounts were asked for from your network just now. Try again in a minute.")
+
+
 @require_http_methods(["GET", "POST"])
 def you(request: HttpRequest) -> HttpResponse:
     """Step 1. A visitor gets an account; who is logged in sees and corrects their details."""
@@ -62,6 +70,8 @@ def you(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         try:
+            if not ratelimit.consume(request, action="signup"):
+                raise TooManySignUps
             person = people.sign_up(values["email"], values["password"], form.details(), at=clock.now())
         except DomainError as error:
             refusals.show_on(form, error)

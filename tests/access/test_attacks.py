@@ -308,3 +308,17 @@ def test_another_host_is_not_believed(world: World) -> None:
             response = Client(raise_request_exception=False).get(path, headers={"host": host})
             assert response.status_code == 400
             assert "evil" not in response.content.decode()
+
+
+def test_accounts_cannot_be_asked_for_by_the_list(world: World) -> None:
+    cache.clear()
+    sent = {"full_name": "A Name", "password": "a much longer word"}
+    with override_settings(ACCOUNT_RATE_LIMITS={"signup": "2/m/ip"}, ALLAUTH_TRUSTED_PROXY_COUNT=1):
+        answers = []
+        for number, address in enumerate(["203.0.113.7"] * 3 + ["203.0.113.8"]):
+            # Only the address that our own proxy saw counts, whatever the client wrote before it.
+            headers = {"x-forwarded-for": f"198.51.100.{number}, {address}"}
+            account = sent | {"email": f"someone{number}@example.com"}
+            answers.append(Client().post(reverse("signup"), account, headers=headers).status_code)
+    cache.clear()
+    assert answers == [302, 302, 422, 302]
