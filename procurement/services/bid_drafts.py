@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -205,9 +205,20 @@ def plain_file(document: BidFile, *, by: Actor) -> bytes:
 # For the services that send and open bids --------------------------------------------------------------------------
 
 
+def keep_sealed(tender_id: int) -> None:
+    """The opening waits until this transaction ends, and nothing else does: a bid received in time is stored before
+    the tender is opened, however long its signature takes to judge. Taken before every lock of the tender's rows."""
+    _lock_opening("pg_advisory_xact_lock_shared", tender_id)
+
+
+def wait_for_submissions(tender_id: int) -> None:
+    """Wait for all who keep the tender sealed; who comes later waits for this transaction."""
+    _lock_opening("pg_advisory_xact_lock", tender_id)
+
+
 def hold(tender_id: int) -> Tender:
     """The tender, kept as it is until this transaction ends. Bidders share this lock; opening, amending and
-    cancelling wait for it, so a bid received in time is stored before the tender is opened."""
+    cancelling wait for it."""
     return Tender.objects.raw("SELECT * FROM procurement_tender WHERE id = %s FOR SHARE", [tender_id])[0]
 
 
@@ -271,6 +282,11 @@ def decrypted_file(document: BidFile) -> bytes:
     if not document.draft_path:
         raise NotFound
     return keys.unwrap(stored(document.draft_path), purpose=_file_purpose(document))
+
+
+def _lock_opening(function: str, tender_id: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(hashtextextended(%s, 0))", [f"opening:{tender_id}"])
 
 
 def _lot(lot_id: int) -> Lot:

@@ -17,6 +17,7 @@ from marketplace import audit, entitlements
 from marketplace.models import Role, Signature, SigningRequest
 from marketplace.permissions import Actor
 from marketplace.services import notifications, signing
+from marketplace.services.signing import Judged
 from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
@@ -178,9 +179,11 @@ def submit(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: 
     as it was. Raises ChangedSinceReview, AmendedSinceReview, and whatever ended the time for bids.
     """
     first = once(SUBMIT, idempotency_key, request_id, by=by, at=at)
-    found = _signers_bid(_subject(request_id, SUBMIT), by)
+    request = _request(request_id, SUBMIT)
+    found = _signers_bid(int(request.object_id), by)
     if not first or BidEnvelope.objects.filter(signature__request=request_id).exists():
         return BidEnvelope.objects.get(signature__request=request_id)
+    verdict = _judged(request, cms, found, by, at)
     bid = bid_drafts.locked(found, at)
     # Two different keys for one request: the second waited for the lock above and finds the first's work done.
     made = BidEnvelope.objects.filter(signature__request=request_id).first()
@@ -192,7 +195,7 @@ def submit(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: 
     if sealed.tender_version != bid.lot.tender.version:
         raise AmendedSinceReview
     entitlements.require(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
-    signature = signing.complete(sealed.request, cms, by=by, at=at)
+    signature = signing.complete(sealed.request, cms, by=by, at=at, verdict=verdict)
     envelope = _store(bid, sealed, signature, at)
     audit.record(
         "bid.submitted", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}",
@@ -235,16 +238,17 @@ def withdraw(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at
     """Take the bid back before the deadline; it will not be opened, and may be prepared again. Returns the envelope
     with its receipt of withdrawal."""
     first = once(WITHDRAW, idempotency_key, request_id, by=by, at=at)
-    found = _signers_bid(_subject(request_id, WITHDRAW), by)
+    request = _request(request_id, WITHDRAW)
+    found = _signers_bid(int(request.object_id), by)
     done = BidEnvelope.objects.filter(withdrawal_signature__request=request_id).first()
     if done or not first:
         return done or BidEnvelope.objects.get(withdrawal_signature__request=request_id)
+    verdict = _judged(request, cms, found, by, at)
     bid = bid_drafts.locked(found, at)
     envelope = _withdrawable(bid)
-    request = SigningRequest.objects.get(pk=request_id)
     if request.object_version != bid.version:
         raise ChangedSinceReview
-    signature = signing.complete(request, cms, by=by, at=at)
+    signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     move(bid, BidStatus.WITHDRAWN)
     bid.withdrawn_at = at
     bid.save(update_fields=["status", "withdrawn_at", "updated_at"])
@@ -257,18 +261,25 @@ def withdraw(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at
 
 
 def _signers_bid(bid_id: int, by: Actor) -> Bid:
-    bid = Bid.objects.select_related("lot").defer("draft").filter(pk=bid_id).first()
+    bid = Bid.objects.select_related("lot__tender").defer("draft", "lot__tender__search").filter(pk=bid_id).first()
     if bid is None:
         raise NotFound
     permissions.require_bid_signer(by, bid)
     return bid
 
 
-def _subject(request_id: int, action: str) -> int:
+def _request(request_id: int, action: str) -> SigningRequest:
     request = SigningRequest.objects.filter(pk=request_id, action=action, object_type="bid").first()
     if request is None:
         raise NotFound
-    return int(request.object_id)
+    return request
+
+
+def _judged(request: SigningRequest, cms: bytes, bid: Bid, by: Actor, at: datetime) -> Judged:
+    """The verdict on the signature of a bid received in time: only the opening waits for it."""
+    bid_drafts.require_open(bid.lot, at)
+    bid_drafts.keep_sealed(bid.lot.tender_id)
+    return signing.judged(request, cms, by=by, at=at)
 
 
 def _withdrawable(bid: Bid) -> BidEnvelope:

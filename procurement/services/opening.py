@@ -54,6 +54,7 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
     Raises TenderPeriodRunning before the deadline, and keys.UnwrapError or OSError where the platform cannot use a
     lot's key or its storage just now: the bids stay sealed and are opened when it can.
     """
+    bid_drafts.wait_for_submissions(tender_id)
     tender = Tender.objects.select_for_update().get(pk=tender_id)
     if tender.status != TenderStatus.PUBLISHED:
         return tender

@@ -42,7 +42,7 @@ def test_one_request_sent_twice_at_once_makes_one_envelope() -> None:
 
 
 def test_a_bid_received_in_time_is_opened_though_the_clock_is_at_it() -> None:
-    """The submission has begun and holds the tender; the opening waits for it and opens what it stored."""
+    """The submission has begun, its signature is being judged; the opening waits for it and opens what it stored."""
     trust()
     by = bidder()
     lot = tender_taking_bids().lots.get()
@@ -52,7 +52,7 @@ def test_a_bid_received_in_time_is_opened_though_the_clock_is_at_it() -> None:
     opened = threading.Thread(target=lambda: (opening.open_tender(lot.tender_id, LATER), connections.close_all()))
 
     with transaction.atomic():
-        bid_drafts.hold(lot.tender_id)
+        bid_drafts.keep_sealed(lot.tender_id)
         opened.start()
         _wait_until_blocked()
         bids.submit(request.pk, cms, idempotency_key="one", by=by, at=JUST_BEFORE)
@@ -60,6 +60,18 @@ def test_a_bid_received_in_time_is_opened_though_the_clock_is_at_it() -> None:
 
     bid.refresh_from_db()
     assert (bid.status, Tender.objects.get().status) == (BidStatus.OPENED, TenderStatus.EVALUATION)
+
+
+def test_a_signature_being_judged_keeps_nobody_from_the_tender() -> None:
+    tender = tender_taking_bids()
+
+    def locked() -> int:
+        with transaction.atomic():
+            return Tender.objects.select_for_update(nowait=True).get(pk=tender.pk).pk
+
+    with transaction.atomic():
+        bid_drafts.keep_sealed(tender.pk)
+        assert together(locked) == [tender.pk]
 
 
 def test_a_bid_that_comes_when_the_tender_is_open_is_late_whatever_its_stamp() -> None:
