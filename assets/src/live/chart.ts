@@ -5,6 +5,9 @@ import { language } from "../lib/dom";
 import { say } from "../lib/words";
 import type { RoomEvent, RoomState } from "./room";
 
+// Seconds between two marks: what the labels can tell apart.
+const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400];
+
 type Row = [time: number, best: number | null, own: number | null];
 
 function cssColour(name: string): string {
@@ -81,7 +84,10 @@ export class BiddingChart {
     const line = cssColour("--tblr-border-color-translucent");
     const steps = uPlot.paths.stepped?.({ align: 1 });
     const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: this.zone });
-    const price = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+    const price = (value: number, step: number): string => {
+      const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+      return new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+    };
     const axis = { stroke: text, font: `13px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     return {
       ...this.size(),
@@ -90,8 +96,8 @@ export class BiddingChart {
       legend: { live: false },
       scales: { y: { range: (_plot, low, high) => [low - Math.max((high - low) * 0.12, 1), high + Math.max((high - low) * 0.12, 1)] } },
       axes: [
-        { ...axis, values: (_plot, times) => times.map((time) => clock.format(time * 1000)), space: 90, size: 34 },
-        { ...axis, values: (_plot, prices) => prices.map((one) => price.format(one)), size: 84 },
+        { ...axis, values: (_plot, times) => times.map((time) => clock.format(time * 1000)), incrs: SECONDS, space: 90, size: 34 },
+        { ...axis, values: (_plot, prices, _axis, _space, step) => prices.map((one) => price(one, step)), size: 84 },
       ],
       series: [
         { label: say("Time") },
