@@ -61,7 +61,7 @@ def signed_contract(
         lot=lot, bid=bid, status=AwardStatus.ACTIVE.value, amount=total, currency=currency, created_at=NOON
     )
     return Contract.objects.create(
-        number=f"{tender.number}/1",
+        number=f"{tender.number}-1",
         award=award,
         tender=tender,
         buyer=buyer,
