@@ -89,6 +89,7 @@ LABELS: Final[dict[str, Sentence]] = {
     "side": _("Side"),
     "size": _("Size"),
     "standstill_days": _("Standstill, days"),
+    "standstill_minutes": _("Standstill, minutes"),
     "supplier": _("Supplier"),
     "supplier_identifiers": _("Supplier’s registration numbers"),
     "supplies": _("Supplies"),

@@ -281,7 +281,8 @@ def _content(award: Award, lot: Lot, bid: Bid, standing: list[Bid]) -> dict[str,
         "amount": Money(award.amount, award.currency).as_string(),
         "currency": award.currency,
         "reason": award.reason,
-        "standstill_days": lot.tender.terms.standstill_days,
+        # “standstill_days”, or “standstill_minutes” at the demonstration's pace: what is signed says what is counted.
+        f"standstill_{reckoning_of(lot.tender).unit}s": lot.tender.terms.standstill_days,
         "bids": [
             {
                 "rank": found.rank,

@@ -391,9 +391,14 @@ def _is_fixed(setting: Setting) -> bool:
     return (setting.minimum is not None and setting.minimum == setting.maximum) or len(setting.choices) == 1
 
 
+def _unit_of(setting: Setting) -> str:
+    """The unit people count in: a day of a period may last a minute here."""
+    return "minutes" if setting.unit == "days" and settings.PERIOD_UNIT == PeriodUnit.MINUTE else setting.unit
+
+
 def _setting_field(setting: Setting) -> forms.Field:
     label = _(setting.label)
-    unit = str(_UNIT_WORDS.get(setting.unit, setting.unit))
+    unit = str(_UNIT_WORDS.get(_unit_of(setting), setting.unit))
     if setting.kind == "flag":
         return forms.BooleanField(label=label, required=False)
     if setting.kind == "choice":
