@@ -175,12 +175,13 @@ class Feeds:
         return [subscriber for feed in self._feeds.values() for subscriber in feed.subscribers]
 
     async def _part_from_strangers(self) -> None:
-        """End the streams of those who have left their supplier, or whose supplier was suspended, since they came."""
-        seated = [subscriber for subscriber in self._subscribers() if subscriber.viewer is not None]
-        if not seated:
+        """End the streams of those who have left their organisation, or whose supplier was suspended, since they
+        came."""
+        watching = self._subscribers()
+        if not watching:
             return
-        members = await self.in_thread(lambda: live_members([subscriber.ticket.seat for subscriber in seated]))
-        for subscriber in seated:
+        members = await self.in_thread(lambda: live_members([subscriber.ticket.seat for subscriber in watching]))
+        for subscriber in watching:
             if subscriber.ticket.seat not in members:
                 subscriber.close()
 

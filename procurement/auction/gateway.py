@@ -171,7 +171,7 @@ class Gateway:
 
     async def _stream(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
         viewer = None if ticket.participant is None else rooms.bidder(ticket.participant)
-        if viewer is not None and not await self.feeds.in_thread(lambda: live_members([ticket.seat])):
+        if not await self.feeds.in_thread(lambda: live_members([ticket.seat])):
             raise refuse(Refused.NOT_A_PARTICIPANT)
         subscribed = await self.feeds.subscribe(ticket, viewer, _last_event(request))
         if subscribed is None:

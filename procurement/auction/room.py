@@ -17,6 +17,7 @@ import psycopg
 from django.db import transaction
 
 from marketplace.models import OrganisationStatus
+from procurement.auction.tokens import OBSERVING_STAFF
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.base import Bid, Decision, Refused, Room
 from procurement.rules.auction.english import decide
@@ -75,6 +76,17 @@ _LIVE_MEMBERS: Final = """
       ON member.organisation_id = seat.supplier_id AND member.person_id = bid.person AND member.active
     JOIN marketplace_person AS person ON person.id = member.person_id AND person.is_active
     JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id AND supplier.status = %s
+"""
+_LIVE_OBSERVERS: Final = """
+    SELECT seat.lot, 0, person.id
+    FROM unnest(%s::bigint[], %s::bigint[]) AS seat (lot, person)
+    JOIN marketplace_person AS person ON person.id = seat.person AND person.is_active
+    WHERE person.staff_roles::text[] && %s::text[] OR EXISTS (
+      SELECT FROM procurement_lot AS lot
+      JOIN procurement_tender AS tender ON tender.id = lot.tender_id
+      JOIN marketplace_membership AS member ON member.organisation_id = tender.buyer_id
+      WHERE lot.id = seat.lot AND member.person_id = person.id AND member.active
+    )
 """
 _UPDATE_STANDINGS: Final = """
     UPDATE procurement_auctionparticipant AS seat
@@ -208,13 +220,20 @@ def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answ
 
 
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
-    """Which of these (lot, participant, person) may still look and bid from there."""
-    return set(_live_members(seats))
+    """Which of these (lot, participant, person) may still look and bid from there; participant 0 is an observer."""
+    seated, observing = [seat for seat in seats if seat[1]], [seat for seat in seats if not seat[1]]
+    return set(_live_members(seated) if seated else ()) | set(_live_observers(observing) if observing else ())
 
 
 def _live_members(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
     lots, participants, people = (list(column) for column in zip(*seats, strict=True))
     return auction_log.execute(_LIVE_MEMBERS, lots, participants, people, OrganisationStatus.REGISTERED.value)
+
+
+def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
+    """The buyer's people, and the platform's who may look."""
+    lots, _nobody, people = (list(column) for column in zip(*seats, strict=True))
+    return auction_log.execute(_LIVE_OBSERVERS, lots, people, [role.value for role in OBSERVING_STAFF])
 
 
 def _update_standings(halls: Iterable[Hall], written: Iterable[Written]) -> None:

@@ -18,6 +18,8 @@ from procurement.queries import auctions as rooms
 _SALT = "openlot.auction.ticket"
 # Who bids for a supplier; its other people watch with its eyes.
 BIDDING_ROLES = (Role.BID_MANAGER, Role.SIGNER, Role.ADMINISTRATOR)
+# The platform's people who watch every auction.
+OBSERVING_STAFF = (StaffRole.OPERATOR, StaffRole.AUDITOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def ticket_for(actor: Actor, lot: Lot) -> Ticket:
     """
     if actor.person is None:
         raise NotFound
-    if actor.acts_for(lot.tender.buyer_id) or actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR):
+    if actor.acts_for(lot.tender.buyer_id) or actor.is_a(*OBSERVING_STAFF):
         return Ticket(lot.pk, actor.person.pk, None, may_bid=False)
     seat = rooms.of_supplier(lot.pk, actor.organisation.pk) if actor.organisation else None
     if seat is None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from marketplace.permissions import Actor
 from procurement.auction import tokens
 from procurement.auction.gateway import Gateway
 from tests.factories.auctions import Seat
@@ -22,8 +23,10 @@ def token_of(seat: Seat, *, may_bid: bool = True) -> str:
     return tokens.issue(tokens.Ticket(lot, seat.by.person.pk, seat.participant.pk, may_bid))
 
 
-def observer_token(lot: int) -> str:
-    return tokens.issue(tokens.Ticket(lot, 1, None, may_bid=False))
+def observer_token(lot: int, by: Actor) -> str:
+    """A ticket of somebody who watches without a seat."""
+    assert by.person is not None
+    return tokens.issue(tokens.Ticket(lot, by.person.pk, None, may_bid=False))
 
 
 def run(errand: Coroutine[Any, Any, None]) -> None:

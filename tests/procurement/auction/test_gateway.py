@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection
 
+from marketplace.models import Person, StaffRole
 from procurement.auction import feeds, tokens
 from procurement.auction.asgi import PREFLIGHT
 from procurement.auction.room import Desk
@@ -15,6 +16,7 @@ from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from procurement.services import auctions
 from tests.factories.auctions import running_auction, running_auctions, seats
+from tests.factories.marketplace import member, staff
 from tests.procurement.auction.asgi_client import gateway, observer_token, run, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,12 +119,13 @@ def test_bids_written_by_another_process_reach_the_stream(in_database):
 def test_a_bidder_is_shown_what_the_lot_shows_and_an_observer_everything():
     auction = started_now(shown="rank", reference="own")
     a, b, _ = seats(auction)
+    buyer = member(auction.lot.tender.buyer)
 
     async def errand():
         async with (
             gateway() as client,
             client.stream(auction.lot_id, token_of(b)) as bidder,
-            client.stream(auction.lot_id, observer_token(auction.lot_id)) as observer,
+            client.stream(auction.lot_id, observer_token(auction.lot_id, buyer)) as observer,
         ):
             _, opening = await bidder.next()
             assert opening["events"][0]["best"] is None
@@ -325,7 +328,7 @@ def test_a_malformed_bid_is_refused(body, status, code):
 def test_only_a_ticket_of_the_lot_opens_it(settings):
     one, two = running_auctions(lots=2, start=datetime.now(UTC) - timedelta(seconds=1))
     a, b = seats(one)[0], seats(two)[0]
-    expired = token_of(a)
+    expired, buyer = token_of(a), member(one.lot.tender.buyer)
 
     async def errand():
         async with gateway() as client:
@@ -335,7 +338,7 @@ def test_only_a_ticket_of_the_lot_opens_it(settings):
                     status, headers, problem = await client.request(method, path, token=token)
                     assert (status, problem["code"]) == (401, "ticket_refused")
                     assert headers["www-authenticate"] == "Bearer"
-            for token in (token_of(a, may_bid=False), observer_token(one.lot_id)):
+            for token in (token_of(a, may_bid=False), observer_token(one.lot_id, buyer)):
                 status, _, problem = await client.request("POST", bids, token=token)
                 assert (status, problem["code"]) == (403, "bidding_role_missing")
             settings.GATEWAY_TOKEN_SECONDS = 0
@@ -373,6 +376,33 @@ def test_who_leaves_the_supplier_is_shown_out(in_database, monkeypatch):
             await in_database(lambda: a.by.person.memberships.update(active=False))
             await asyncio.wait_for(leaver.ended.wait(), 5)
             assert not other.ended.is_set()
+
+    run(errand())
+
+
+def test_who_leaves_the_buyer_or_the_platform_is_shown_out(in_database, monkeypatch):
+    monkeypatch.setattr(feeds, "_HEARTBEAT_S", 0.05)
+    auction = started_now()
+    buyer, colleague = member(auction.lot.tender.buyer), member(auction.lot.tender.buyer)
+    auditor = staff(StaffRole.AUDITOR)
+
+    async def errand():
+        async with (
+            gateway() as client,
+            client.stream(auction.lot_id, observer_token(auction.lot_id, buyer)) as leaver,
+            client.stream(auction.lot_id, observer_token(auction.lot_id, auditor)) as dismissed,
+            client.stream(auction.lot_id, observer_token(auction.lot_id, colleague)) as other,
+        ):
+            await leaver.until(2)
+            await in_database(lambda: buyer.person.memberships.update(active=False))
+            await asyncio.wait_for(leaver.ended.wait(), 5)
+            assert not dismissed.ended.is_set()
+            await in_database(lambda: Person.objects.filter(pk=auditor.person.pk).update(staff_roles=[]))
+            await asyncio.wait_for(dismissed.ended.wait(), 5)
+            assert not other.ended.is_set()
+            token = observer_token(auction.lot_id, buyer)
+            status, _, problem = await client.get(f"/live/lots/{auction.lot_id}/events", token=token)
+            assert (status, problem["code"]) == (403, "not_a_participant")
 
     run(errand())
 
@@ -450,7 +480,7 @@ def test_the_server_tells_its_time_and_keeps_the_stream_open(monkeypatch):
 
 
 def test_unknown_addresses_and_methods_are_refused():
-    auction = started_now()
+    auction, auditor = started_now(), staff(StaffRole.AUDITOR)
 
     async def errand():
         async with gateway() as client:
@@ -458,7 +488,7 @@ def test_unknown_addresses_and_methods_are_refused():
             assert (await client.get("/live/lots/x/bids"))[0] == 404
             assert (await client.get("/live/lots/1/bids"))[0] == 405
             assert (await client.request("DELETE", "/live/lots/1/events"))[0] == 405
-            nothing = observer_token(auction.lot_id + 1000)
+            nothing = observer_token(auction.lot_id + 1000, auditor)
             status, _, problem = await client.get(f"/live/lots/{auction.lot_id + 1000}/events", token=nothing)
             assert (status, problem["code"]) == (404, "no_auction")
 
