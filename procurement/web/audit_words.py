@@ -79,14 +79,19 @@ def rows_of(records: Iterable[AuditRecord], tender: Tender) -> list[AuditRow]:
 
 
 def _actor(record: AuditRecord, tender: Tender) -> Sentence:
-    hidden = _ANONYMOUS if tender.preset.auction is not None else _SEALED
-    if record.object_type == "bid" and record.organisation_id != tender.buyer_id and tender.status in hidden:
+    if record.object_type == "bid" and record.organisation_id != tender.buyer_id and _hides_bidders(tender):
         return _("A bidder")
     if record.action == "question.asked":
         return _("A supplier")
     if record.person is None:
         return _("The platform")
     return f"{record.person} · {record.organisation}" if record.organisation else str(record.person)
+
+
+def _hides_bidders(tender: Tender) -> bool:
+    """A tender cancelled before its opening never tells who bid: it may be published anew."""
+    hidden = _ANONYMOUS if tender.preset.auction is not None else _SEALED
+    return tender.opened_at is None or tender.status in hidden
 
 
 def _action(record: AuditRecord) -> Sentence:

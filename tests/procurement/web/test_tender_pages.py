@@ -9,8 +9,9 @@ from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
+from marketplace import audit
 from marketplace.models import Address, Role, StaffRole
-from procurement.models import Tender
+from procurement.models import Bid, Tender
 from procurement.services import clarifications, documents, lots, publishing
 from procurement.web.item_table import TableTooLong, TableUnreadable, cells_of, decoded
 from tests.factories.marketplace import NOON, HeadingFactory, accredited_buyer, accredited_supplier, member, staff
@@ -95,6 +96,17 @@ def test_the_audit_trail_is_for_the_buyer_and_auditors(visit):
     assert visit("tender_audit", tender.number, by=member(tender.buyer)).status_code == 200
     assert visit("tender_audit", tender.number, by=staff(StaffRole.AUDITOR)).status_code == 200
     assert visit("tender_audit", tender.number, by=member(accredited_supplier())).status_code == 404
+
+
+@pytest.mark.parametrize("opened_at,told", [(None, False), (LATER, True)])
+def test_who_bid_is_told_only_where_bids_were_opened(visit, opened_at, told):
+    tender, supplier = published_tender(status="cancelled", opened_at=opened_at), accredited_supplier()
+    bid = Bid.objects.create(
+        lot=tender.lots.get(), supplier=supplier, currency="EUR", created_by=member(supplier).person, created_at=NOON
+    )
+    audit.record("bid.submitted", bid, by=member(supplier), at=NOON, stream=f"tender:{tender.pk}")
+    page = text_of(visit("tender_audit", tender.number, by=member(tender.buyer)))
+    assert (supplier.short_name in page, "A bidder" in page) == (told, not told)
 
 
 def test_a_hidden_limit_price_is_shown_to_the_buyer_only(visit):
