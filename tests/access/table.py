@@ -226,6 +226,8 @@ BIDS = [
 ]
 
 AFTER_THE_OPENING = [
+    *get("tender", EVERYBODY, number="awarding"),
+    *get("tender_audit", BUYERS_TEAM | OPERATOR | AUDITOR, number="awarding"),
     *get("opening_protocol", EVERYBODY, number="awarding"),
     *get("opening_protocol", EVERYBODY, number="open"),
     *get("opening_protocol", NOBODY, number="draft"),

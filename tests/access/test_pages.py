@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.http import HttpResponse
 from django.test import Client
 
+from procurement.models import Bid
 from tests.access.asking import ask, clients_fixture, world_fixture  # noqa: F401  (fixtures)
 from tests.access.table import TABLE, Row
 from tests.access.world import World
@@ -144,3 +145,30 @@ def test_an_address_that_nobody_writes_is_no_crash(path: str, method: str, clien
         assert response.status_code < 500, f"{role}: {response.status_code}"
         if path.startswith("/api/") and response.status_code >= 400:
             assert response["Content-Type"] == "application/problem+json"
+
+
+def pages_of(tender: str, role: str, world: World) -> list[str]:
+    """What the role reads on every page of a tender."""
+    rows = [row for row in READ if set(row.arguments) == {"number"} and row.arguments["number"] == tender]
+    addresses = dict.fromkeys(row.url(world) for row in rows if role in row.who)
+    client = world.client(role)
+    return [client.get(address).content.decode() for address in addresses]
+
+
+@pytest.mark.parametrize("role", ["visitor", "other_buyer", "other_supplier", "supplier", "operator", "auditor"])
+def test_others_than_the_buyer_read_no_rivals_prices_after_the_opening(role: str, world: World) -> None:
+    rival = Bid.objects.filter(lot__tender__number=world.names["awarding"]).exclude(pk=world.names["opened"]).get()
+    told = [f"{rival.initial_amount:,.2f}"]
+    if role not in ("operator", "auditor"):  # the trail tells them who did what, not for how much
+        told += [rival.supplier.short_name, rival.supplier.full_name]
+    pages = pages_of("awarding", role, world)
+    assert pages
+    assert [one for one in told if any(one in page for page in pages)] == []
+
+
+@pytest.mark.parametrize("role", ["visitor", "buyer", "buyer_observer", "other_supplier", "operator", "auditor"])
+def test_nobody_reads_on_a_tenders_pages_who_bids_before_the_opening(role: str, world: World) -> None:
+    supplier = Bid.objects.get(pk=world.names["sent"]).supplier
+    pages = pages_of("open", role, world)
+    assert pages
+    assert [one for one in (supplier.short_name, supplier.full_name) if any(one in page for page in pages)] == []
