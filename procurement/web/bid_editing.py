@@ -9,6 +9,7 @@ from typing import Final
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -119,8 +120,17 @@ def _autosave(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) -> Htt
         saved = bid_drafts.save(bid.pk, prices=prices, remarks=remarks, revision=revision, by=actor, at=at)
     except DomainError as error:
         return JsonResponse({"code": error.code, "detail": str(error)}, status=error.status)
-    table = bid_drafts.price_table(saved.lot, bid_drafts.read_draft(saved, by=actor))
-    answer = JsonResponse({"revision": saved.revision, "total": f"{table.total}", "complete": table.complete})
+    draft = bid_drafts.read_draft(saved, by=actor)
+    table = bid_drafts.price_table(saved.lot, draft)
+    checks = render_to_string("procurement/_bid_checks.html", {"checks": service.checks(saved, draft, table, at=at)})
+    answer = JsonResponse(
+        {
+            "revision": saved.revision,
+            "total": f"{table.total}",
+            "complete": table.complete,
+            "parts": {"checks": checks},
+        }
+    )
     answer["X-Revision"] = str(saved.revision)
     return answer
 

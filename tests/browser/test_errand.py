@@ -288,6 +288,7 @@ def _bids(anna: Visitor, key: Credential) -> None:
     page.get_by_label("Add documents").set_input_files(
         {"name": "leaflet.pdf", "mimeType": "application/pdf", "buffer": PDF}
     )
+    anna.sees("2 of 2 items have a price.")
     anna.picture("prices")
     anna.presses("Review and sign")
     anna.sees("This is sealed and sent")

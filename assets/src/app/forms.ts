@@ -150,6 +150,7 @@ export function drafts(root: ParentNode): void {
     let timer = 0;
     let saving = false;
     let again = false;
+    let waiting: { submitter: HTMLElement | null } | null = null;
 
     const show = (text: string, failing: boolean): void => {
       status.textContent = text;
@@ -182,6 +183,7 @@ export function drafts(root: ParentNode): void {
           // The next save must name the revision that this one made, or it would be taken for a stale form.
           const revision = answer.headers.get("X-Revision");
           for (const input of all<HTMLInputElement>(form, "input[name=revision]")) input.value = revision ?? input.value;
+          await renew(answer);
           show(say("Saved {time}", { time: new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" }) }), false);
         }
       } catch {
@@ -189,7 +191,12 @@ export function drafts(root: ParentNode): void {
         retry();
       }
       saving = false;
-      if (again) {
+      const { submitter } = waiting ?? {};
+      if (waiting) {
+        waiting = null;
+        again = false;
+        form.requestSubmit(submitter);
+      } else if (again) {
         again = false;
         void save();
       }
@@ -206,10 +213,26 @@ export function drafts(root: ParentNode): void {
       clearTimeout(timer);
       timer = window.setTimeout(() => void save(), 1_200);
     });
-    form.addEventListener("submit", () => clearTimeout(timer));
+    form.addEventListener("submit", (event) => {
+      clearTimeout(timer);
+      if (!saving) return;
+      // Sent now, it would name the revision that the save under way is about to leave behind.
+      event.preventDefault();
+      waiting = { submitter: event.submitter };
+    });
     addEventListener("online", () => {
       if (dirty.has(form)) void save();
     });
+  }
+}
+
+/** An answer may bring parts of the page that say what is saved by now, by their ids. */
+async function renew(answer: Response): Promise<void> {
+  if (answer.status !== 200 || !answer.headers.get("Content-Type")?.startsWith("application/json")) return;
+  const { parts = {} } = (await answer.json()) as { parts?: Record<string, string> };
+  for (const [id, text] of Object.entries(parts)) {
+    const part = new DOMParser().parseFromString(text, "text/html").getElementById(id);
+    if (part) document.getElementById(id)?.replaceWith(part);
   }
 }
 
