@@ -208,7 +208,7 @@ def _payload_to_sign(request: SigningRequest, by: Actor, at: datetime) -> bytes:
 
 
 def _require_not_suspended(organisation: Organisation) -> None:
-    if Organisation.objects.filter(pk=organisation.pk, status=OrganisationStatus.SUSPENDED).exists():
+    if organisation.status == OrganisationStatus.SUSPENDED:
         raise OrganisationNotActive
 
 

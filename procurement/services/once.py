@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
+from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.models import IdempotencyKey
@@ -11,6 +13,12 @@ from marketplace.permissions import Actor, person_of
 from marketplace.shared.errors import DomainError
 
 KEY_LENGTH = 64
+# Waits for whoever is writing the same key; makes no row where one was committed.
+_NOTE: Final = """
+    INSERT INTO marketplace_idempotencykey (person_id, action, key, object_id, created_at)
+    VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (person_id, action, key) DO NOTHING
+"""
 
 
 class IdempotencyKeyUnfit(DomainError):
@@ -31,9 +39,11 @@ def once(action: str, key: str, subject: object, *, by: Actor, at: datetime) -> 
     """
     if not 0 < len(key) <= KEY_LENGTH:
         raise IdempotencyKeyUnfit(most=KEY_LENGTH)
-    row, first = IdempotencyKey.objects.get_or_create(
-        person=person_of(by), action=action, key=key, defaults={"object_id": str(subject), "created_at": at}
-    )
-    if not first and row.object_id != str(subject):
+    person = person_of(by)
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTE, [person.pk, action, key, str(subject), at])
+        if cursor.rowcount:
+            return True
+    if not IdempotencyKey.objects.filter(person=person, action=action, key=key, object_id=str(subject)).exists():
         raise IdempotencyKeyReused
-    return first
+    return False

@@ -12,6 +12,7 @@ from marketplace.models import (
     AuditRecord,
     Certificate,
     Organisation,
+    OrganisationStatus,
     Scheme,
     Signature,
     SigningRequest,
@@ -319,7 +320,7 @@ def test_a_refused_signature_gives_no_verdict(signer: Signer) -> None:
 
 def test_a_suspended_organisation_signs_nothing(signer: Signer) -> None:
     request = signer.prepare()
-    Organisation.objects.update(status="suspended")
+    signer.organisation.status = OrganisationStatus.SUSPENDED
 
     with pytest.raises(OrganisationNotActive):
         signer.complete(request)
