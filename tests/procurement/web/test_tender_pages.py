@@ -98,7 +98,7 @@ def test_the_audit_trail_is_for_the_buyer_and_auditors(visit):
     assert visit("tender_audit", tender.number, by=member(accredited_supplier())).status_code == 404
 
 
-@pytest.mark.parametrize("opened_at,told", [(None, False), (LATER, True)])
+@pytest.mark.parametrize(("opened_at", "told"), [(None, False), (LATER, True)])
 def test_who_bid_is_told_only_where_bids_were_opened(visit, opened_at, told):
     tender, supplier = published_tender(status="cancelled", opened_at=opened_at), accredited_supplier()
     bid = Bid.objects.create(
