@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -194,7 +194,7 @@ def submit(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: 
         raise ChangedSinceReview
     if sealed.tender_version != bid.lot.tender.version:
         raise AmendedSinceReview
-    entitlements.require(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    _require_entitled(bid, at)
     signature = signing.complete(sealed.request, cms, by=by, at=at, verdict=verdict)
     envelope = _store(bid, sealed, signature, at)
     audit.record(
@@ -258,6 +258,17 @@ def withdraw(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at
     audit.record("bid.withdrawn", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}", version=envelope.version)
     _tell(bid, "bid_withdrawn", _("Your bid for lot %(lot)s of %(tender)s was withdrawn. It will not be opened."), at)
     return envelope
+
+
+def _require_entitled(bid: Bid, at: datetime) -> None:
+    """Raises NotEntitled. Where the tariff counts bids, a supplier's submissions of the moment are counted one by
+    one."""
+    answer = entitlements.require(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    if answer.bids_left is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"bids_of_month:{bid.supplier_id}"])
+    entitlements.require(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
 
 
 def _signers_bid(bid_id: int, by: Actor) -> Bid:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
+from marketplace.entitlements import NotEntitled
+from marketplace.models import Plan
 from procurement.models import Bid, BidEnvelope, Tender
 from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import bid_drafts, bids, opening
@@ -117,6 +119,31 @@ def test_a_withdrawal_and_the_opening_leave_the_bid_withdrawn_or_opened_never_bo
     else:
         assert (bid.status, bid.amount) == (BidStatus.OPENED, 30)
         assert bid.envelopes.get().withdrawal_receipt is None
+
+
+def test_two_bids_sent_at_once_are_both_counted_by_the_tariff() -> None:
+    trust()
+    by = bidder()
+    Plan.objects.update(permits={"bids_per_month": 1})
+    requests = []
+    for lot in tender_taking_bids(lots=2).lots.all():
+        request = bids.prepare_submission(drafted_bid(lot, ["1", "2"], by=by).pk, by=by, at=JUST_BEFORE)
+        requests.append((request.pk, signed(request)))
+    (first, cms), (second, other_cms) = requests
+    answers: list[Any] = []
+
+    def send() -> None:
+        answers.extend(together(lambda: bids.submit(second, other_cms, idempotency_key="two", by=by, at=JUST_BEFORE)))
+
+    sending = threading.Thread(target=send)
+    with transaction.atomic():
+        bids.submit(first, cms, idempotency_key="one", by=by, at=JUST_BEFORE)
+        sending.start()
+        _wait_until_blocked()
+    sending.join(30)
+
+    assert isinstance(answers[0], NotEntitled)
+    assert BidEnvelope.objects.count() == 1
 
 
 def test_two_people_starting_a_bid_at_once_share_it() -> None:
