@@ -28,7 +28,6 @@ from procurement.web.tender_words import FAMILY_NAMES
 #: Settings that stand in the timetable, not among the terms.
 PERIODS = ("enquiry_period_days", "tender_period_days")
 BLANK_ROWS = 3
-_CELL_SIZES = {"ORDER": "2", "description": "26", "category": "16", "quantity": "6"}
 _CHOICE_WORDS: dict[tuple[str, str], Sentence] = {
     ("day_kind", "calendar"): gettext_lazy("calendar days"),
     ("day_kind", "working"): gettext_lazy("working days"),
@@ -245,11 +244,6 @@ class ItemTable(BaseFormSet):
             if name != "item" and index is not None:
                 says = {"column": field.label, "n": index + 1}
                 field.widget.attrs["aria-label"] = _("%(column)s, row %(n)s") % says
-                # Cells keep a width one can read in; a narrow page scrolls the table.
-                if name in _CELL_SIZES:
-                    field.widget.attrs |= {"class": "w-auto", "size": _CELL_SIZES[name]}
-                elif name in ("unit", "deliver_from", "deliver_until"):
-                    field.widget.attrs["class"] = "w-auto"
 
 
 _ItemTable = formset_factory(
