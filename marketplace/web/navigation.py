@@ -30,6 +30,8 @@ class _Place:
     route: str
     icon: str
     for_whom: Callable[[Actor], bool]
+    #: How addresses of this place's pages end where they lie under another place's.
+    ending: str = ""
 
 
 def _staff(*roles: StaffRole) -> Callable[[Actor], bool]:
@@ -47,7 +49,7 @@ _PLACES: Final = (
     _Place(_("Procedures"), "tenders", "list-search", _everyone),
     _Place(_("We buy"), "my_tenders", "shopping-cart", lambda actor: actor.is_buyer),
     _Place(_("Our bids"), "my_bids", "file-dollar", lambda actor: actor.is_supplier),
-    _Place(_("Auctions"), "auctions", "gavel", lambda actor: actor.organisation is not None),
+    _Place(_("Auctions"), "auctions", "gavel", lambda actor: actor.organisation is not None, ending="/auction/"),
     _Place(_("Contracts"), "contracts", "writing-sign", lambda actor: actor.organisation is not None),
     _Place(_("Desk"), "staff_home", "layout-dashboard", _staff(*_DESK)),
     _Place(_("Accreditation"), "accreditation_queue", "certificate", _staff(StaffRole.OPERATOR)),
@@ -62,7 +64,8 @@ def entries_for(actor: Any, path: str) -> list[Entry]:
     """The entries of `actor` (anything else counts as a visitor), the longest match of `path` marked as current."""
     visitor = actor if isinstance(actor, Actor) else NOBODY
     found = [(place, url) for place in _PLACES if place.for_whom(visitor) and (url := _url(place.route))]
-    matches = [url for _place, url in found if path == url or (url != "/" and path.startswith(url))]
+    ended = [url for place, url in found if place.ending and path.endswith(place.ending)]
+    matches = ended or [url for _place, url in found if path == url or (url != "/" and path.startswith(url))]
     here = max(matches, key=len, default="")
     return [Entry(place.label, url, place.icon, url == here) for place, url in found]
 

@@ -184,7 +184,7 @@ export function drafts(root: ParentNode): void {
           const revision = answer.headers.get("X-Revision");
           for (const input of all<HTMLInputElement>(form, "input[name=revision]")) input.value = revision ?? input.value;
           await renew(answer);
-          show(say("Saved {time}", { time: new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" }) }), false);
+          show(say("Saved {time}", { time: new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }) }), false);
         }
       } catch {
         show(say("Not saved yet: the connection is lost. Trying again."), true);
