@@ -126,7 +126,8 @@ def _lock(tender_id: int, lot_id: int | None, by: Actor) -> tuple[Tender, list[L
             raise NotFound
         if chosen[0].status != LotStatus.ACTIVE:
             raise NotCancellable(state=chosen[0].get_status_display())
-    for lot in chosen:
+    # The whole is not cancelled once a part of it is bought: its other lots are, one by one.
+    for lot in lots if lot_id is None else chosen:
         if Contract.objects.filter(award__lot=lot, status=ContractStatus.ACTIVE.value).exists():
             raise ContractsInForce(lot=lot.number)
     return tender, chosen

@@ -95,6 +95,25 @@ def test_a_contract_in_force_is_not_cancelled():
         cancellation.prepare(tender.pk, None, REASON, by=member(tender.buyer), at=LATER)
 
 
+def test_beside_a_contract_in_force_the_other_lots_are_cancelled_not_the_whole():
+    tender = published_tender(status="awarding", lots=2)
+    first, second = tender.lots.all()
+    supplier = accredited_supplier()
+    award = Award.objects.create(
+        lot=first, bid=bid_of(first, supplier), status="active", amount=1, currency="EUR", created_at=NOON
+    )
+    Contract.objects.create(
+        number="C-1", award=award, tender=tender, buyer=tender.buyer, supplier=supplier, text="…", amount=1,
+        currency="EUR", created_at=NOON, status="active",
+    )  # fmt: skip
+    tender.lots.filter(pk=first.pk).update(status="complete")
+    with pytest.raises(cancellation.ContractsInForce):
+        cancel(tender)
+    cancel(tender, second)
+    tender.refresh_from_db()
+    assert (tender.status, tender.closing_reason) == ("complete", "")
+
+
 def test_a_second_click_cancels_once():
     tender = published_tender()
     by = member(tender.buyer)
