@@ -129,6 +129,8 @@ def resume(auction_id: int, *, by: Actor, at: datetime, outage_began_at: datetim
     auction, tender, hall = _locked(auction_id)
     move(auction, AuctionStatus.RUNNING)
     began = min(filter(None, (auction.paused_at, outage_began_at)), default=at)
+    # No bidder lost time before the auction began, nor after now.
+    began = min(max(began, auction.starts_at), at)
     _shift(auction, at - began)
     auction.paused_at = None
     detail = {**_times(auction), "outage_s": (at - began) // timedelta(seconds=1)}

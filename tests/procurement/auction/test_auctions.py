@@ -132,6 +132,13 @@ def test_an_outage_gives_back_the_time_it_took():
     assert (record.person, record.details["lost_seconds"]) == (operator.person, 90)
 
 
+def test_an_outage_before_the_start_gives_back_no_more_than_the_auction_lost():
+    auction, operator = running_auction(), staff(StaffRole.OPERATOR)
+    auctions.pause(auction.pk, "The database was not reachable.", by=operator, at=later(100))
+    resumed = auctions.resume(auction.pk, by=operator, at=later(160), outage_began_at=later(-3600))
+    assert resumed.ends_at == later(600 + 160)
+
+
 def test_only_an_operator_pauses():
     auction = running_auction()
     with pytest.raises(NotFound):
