@@ -20,6 +20,7 @@ from procurement.rules.lifecycle import AwardStatus, BidStatus, LotStatus, Tende
 
 ROWS: Final = 6
 WEEK: Final = timedelta(days=7)
+RESULTS_OF: Final = timedelta(days=30)
 
 
 def tasks(actor: Actor, at: datetime) -> Iterator[Task]:
@@ -42,11 +43,12 @@ def tasks(actor: Actor, at: datetime) -> Iterator[Task]:
 
 
 def panels(actor: Actor, at: datetime) -> Iterator[Panel]:
-    """A supplier's bids whose deadline comes within the week; both sides' contracts in force."""
+    """How a supplier's bids ended lately, and those whose deadline comes within the week; both sides' contracts."""
     own = actor.organisation
     if own is None:
         return
     if own.is_supplier and actor.has(*_BIDDERS):
+        yield from _results(own, at)
         yield _deadlines(own, at)
     yield _contracts(own)
 
@@ -118,6 +120,25 @@ def _deadlines(supplier: Organisation, at: datetime) -> Panel:
         empty_url=reverse("my_bids"),
         order=25,
     )
+
+
+def _results(supplier: Organisation, at: datetime) -> Iterator[Panel]:
+    """News only: without any the panel is left out."""
+    decided = [BidStatus.WINNING.value, BidStatus.LOSING.value, BidStatus.REJECTED.value]
+    rows = [
+        Row(
+            title=bid.lot.tender.title,
+            url=reverse("bid", args=[bid.pk]),
+            number=bid.lot.tender.number,
+            note=_("Lot %(lot)s · %(buyer)s") % {"lot": bid.lot.number, "buyer": bid.lot.tender.buyer.short_name},
+            status=bid.status,
+            status_label=str(bid.get_status_display()),
+            figure=Money(bid.amount, bid.currency) if bid.amount is not None else None,
+        )
+        for bid in bids.own(supplier).filter(status__in=decided, opened_at__gt=at - RESULTS_OF)[:ROWS]
+    ]
+    if rows:
+        yield Panel("results", _("Results of our bids"), rows, url=reverse("my_bids"), icon="trophy", order=15)
 
 
 def _contracts(organisation: Organisation) -> Panel:

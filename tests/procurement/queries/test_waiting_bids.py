@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from procurement.rules.lifecycle import BidStatus
 from tests.factories.bids import (
     CLOSES,
     LATER,
+    awarded,
     bidder,
     contracted,
     drafted_bid,
@@ -77,3 +78,20 @@ def test_contracts_of_both_sides_are_listed() -> None:
     for side in (contract.buyer, contract.supplier):
         panels = {panel.key: panel for panel in waiting_bids.panels(member(side), LATER)}
         assert [row.number for row in panels["contracts"].rows] == [contract.number]
+
+
+def test_how_bids_ended_is_news_for_a_month() -> None:
+    lot = opened_lot(["1", "2"], ["3", "4"])
+    won, lost = Bid.objects.filter(lot=lot).order_by("rank")
+    assert _results(won, LATER) == []
+
+    awarded(lot)
+
+    assert _results(won, LATER) == ["Won"]
+    assert _results(lost, LATER) == ["Not selected"]
+    assert _results(won, LATER + timedelta(days=31)) == []
+
+
+def _results(bid: Bid, at: datetime) -> list[str]:
+    panels = {panel.key: panel for panel in waiting_bids.panels(member(bid.supplier), at)}
+    return [row.status_label for row in panels["results"].rows] if "results" in panels else []
