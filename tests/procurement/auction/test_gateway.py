@@ -429,6 +429,7 @@ def test_the_gateway_outlives_its_connections_to_the_database(in_database):
             assert (await stream.until(4))[-1]["amount"] == "90.00"
 
     run(errand())
+    connection.close()  # the cut took this thread's as well
     connection.close()
 
 
