@@ -430,7 +430,6 @@ def test_the_gateway_outlives_its_connections_to_the_database(in_database):
 
     run(errand())
     connection.close()  # the cut took this thread's as well
-    connection.close()
 
 
 def test_only_the_webs_own_origin_may_use_it(settings):
