@@ -20,9 +20,15 @@ from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from marketplace.shared import clock
+
+# A busy machine makes a property slow, not wrong.
+hypothesis_settings.register_profile("openlot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("openlot")
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER_REQUIRED = bool(os.environ.get("OPENLOT_REQUIRE_BROWSER"))
