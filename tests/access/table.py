@@ -265,7 +265,6 @@ AUCTIONS = [
 API = [
     *get("api_schema", EVERYBODY | {"token"}),
     *get("api_docs", EVERYBODY | {"token"}),
-    *get("api_redoc", EVERYBODY | {"token"}),
     *get("api_tenders", EVERYBODY | {"token"}),
     *get("api_tender", EVERYBODY | {"token"}, number="open"),
     *get("api_tender", NOBODY, number="draft"),
