@@ -108,6 +108,14 @@ LABELS: Final[dict[str, Sentence]] = {
     "winner_identifiers": _("Winner’s registration numbers"),
 }
 
+# The signed bytes sort their names; people read an organisation from its name on. Other names follow as they are.
+_READ_FIRST: Final = (
+    *("full_name", "name", "short_name", "legal_form", "country", "identifiers", "buys", "supplies"),
+    *("addresses", "legal", "actual", "postal", "email", "phone", "website", "position"),
+    *("headings_offered", "headings_consumed"),
+)
+_PLACES: Final = {name: place for place, name in enumerate(_READ_FIRST)}
+
 
 def plain_words(payload: bytes) -> list[Line]:
     """What a prepared payload says, line by line, in the reader's language; nested names are joined by "›".
@@ -131,7 +139,7 @@ def refusal_sentence(sub: Sub | None) -> Sentence:
 
 
 def _lines(content: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Line]:
-    for name, value in content.items():
+    for name, value in sorted(content.items(), key=lambda item: _PLACES.get(item[0], len(_PLACES))):
         label = (*above, _label(name))
         if isinstance(value, Mapping):
             yield from _lines(value, label)
