@@ -31,10 +31,11 @@ def record(
     stream = stream or f"{kind}:{obj.pk}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"audit:{stream}"])
-    last = AuditRecord.objects.filter(stream=stream).order_by("-number").first()
+    newest = AuditRecord.objects.filter(stream=stream).order_by("-number").values_list("number", "hash")
+    number, previous = newest.first() or (0, GENESIS)
     entry = AuditRecord(
         stream=stream,
-        number=last.number + 1 if last else 1,
+        number=number + 1,
         at=at,
         action=action,
         person=by.person if by else None,
@@ -42,7 +43,7 @@ def record(
         object_type=kind,
         object_id=str(obj.pk),
         details=details,
-        previous_hash=last.hash if last else GENESIS,
+        previous_hash=previous,
     )
     entry.hash = hash_of(entry)
     entry.save(force_insert=True)

@@ -20,7 +20,7 @@ TEXT_MAX_LENGTH: Final = 300
 SUBJECT_MAX_LENGTH: Final = 120
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def notify(
     recipient: Person | Organisation,
     kind: str,
@@ -40,7 +40,7 @@ def notify(
     return _tell(_members(recipient, list(roles)), recipient, kind, text, url, at, mail)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def notify_staff(
     roles: Sequence[StaffRole], kind: str, text: Sentence, url: str = "", *, at: datetime, mail: bool = False
 ) -> int:
