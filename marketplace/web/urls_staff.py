@@ -1,6 +1,6 @@
 from django.urls import path
 
-from marketplace.web import accreditation, staff, tariff_desk, trust
+from marketplace.web import accreditation_desk, staff, tariff_desk, trust
 
 urlpatterns = [
     path("", staff.home, name="staff_home"),
@@ -11,8 +11,8 @@ urlpatterns = [
     path("health/", staff.health, name="system_health"),
     path("trust/", trust.store, name="trust_store"),
     path("trust/<int:trusted_id>/", trust.switch, name="trust_switch"),
-    path("accreditation/", accreditation.queue, name="accreditation_queue"),
-    path("accreditation/<int:accreditation_id>/", accreditation.decide, name="accreditation_decide"),
+    path("accreditation/", accreditation_desk.queue, name="accreditation_queue"),
+    path("accreditation/<int:accreditation_id>/", accreditation_desk.decide, name="accreditation_decide"),
     path("tariffs/", tariff_desk.desk, name="tariff_desk"),
     path("tariffs/invoices/<int:invoice_id>/", tariff_desk.invoice, name="invoice_desk"),
     path("tariffs/subscriptions/", tariff_desk.subscriptions, name="subscription_desk"),
