@@ -101,6 +101,14 @@ def percent(value: Any, digits: int = 1) -> str:
 
 
 @register.filter
+def percentage(value: Any) -> str:
+    """A percentage (12) as "12.0%": one decimal always, so that a column lines up."""
+    if value is None or value == "":
+        return EMPTY
+    return format_percent(Decimal(str(value)) / 100, "#,##0.0%", formats.locale())
+
+
+@register.filter
 def filesize(value: int | None) -> str:
     """Bytes as "1.4 MB"."""
     return EMPTY if value is None else formats.filesize(int(value))
