@@ -148,6 +148,8 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=program, args=options)
         yield chromium
         chromium.close()
+        # Under that loop this thread has a database connection apart, which nobody else would close.
+        connection.close()
 
 
 @pytest.fixture
