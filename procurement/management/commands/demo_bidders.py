@@ -18,7 +18,7 @@ from procurement.demo import auction_now, bidders
 
 log = logging.getLogger(__name__)
 # After an auction has ended, its result can be looked at in peace before the next one comes.
-_PAUSE_SECONDS = 600
+_PAUSE_SECONDS = 180
 
 
 class Command(BaseCommand):
