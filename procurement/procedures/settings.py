@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as member
 from decimal import Decimal, InvalidOperation
 
 from procurement.procedures.axes import Axes, Family
 from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference
 from procurement.rules.auction.views import Shown
 from procurement.rules.periods import DayKind
+from procurement.rules.words import gettext_noop
 
 # What a setting holds, as it stands in JSON: a decimal is a string, so that it stays exact.
 Value = bool | int | str | None
@@ -93,11 +95,18 @@ class TenderSettings:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a value is refused: the setting, a stable code, a plain English sentence."""
+    """Why a value is refused: the setting, a stable code, and a sentence. `template` is the sentence to be translated,
+    with %(name)s for each of `words`, which are translated on their own where they are words of the catalogue."""
 
     field: str
     code: str
-    message: str
+    template: str
+    words: Mapping[str, str] = member(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """The sentence in English."""
+        return self.template % self.words if self.words else self.template
 
 
 class SettingsRefused(ValueError):
@@ -115,7 +124,12 @@ def problems(procedure: Procedure, given: Mapping[str, object]) -> list[Problem]
     """
     known = {setting.name for setting in procedure.settings}
     found = [
-        Problem(name, "unknown_setting", f"{procedure.name} has no setting “{name}”.")
+        Problem(
+            name,
+            "unknown_setting",
+            gettext_noop("%(procedure)s has no setting “%(name)s”."),
+            {"procedure": procedure.name, "name": name},
+        )
         for name in given
         if name not in known
     ]
@@ -177,16 +191,21 @@ def _whole_or_none(value: object) -> int | None:
 
 def _problem(setting: Setting, value: object) -> Problem | None:
     if value is None:
-        return None if setting.nullable else Problem(setting.name, "required", f"{setting.label} is needed.")
+        return None if setting.nullable else _refused(setting, "required", gettext_noop("%(setting)s is needed."))
     if setting.kind == "flag":
-        return (
-            None if isinstance(value, bool) else Problem(setting.name, "not_a_flag", f"{setting.label} is yes or no.")
-        )
+        if isinstance(value, bool):
+            return None
+        return _refused(setting, "not_a_flag", gettext_noop("%(setting)s is yes or no."))
     if setting.kind == "choice":
         if isinstance(value, str) and value in setting.choices:
             return None
-        return Problem(setting.name, "not_a_choice", f"{setting.label} is one of: {', '.join(setting.choices)}.")
+        choices = ", ".join(setting.choices)
+        return _refused(setting, "not_a_choice", gettext_noop("%(setting)s is one of: %(choices)s."), choices=choices)
     return _number_problem(setting, value)
+
+
+def _refused(setting: Setting, code: str, template: str, **words: str) -> Problem:
+    return Problem(setting.name, code, template, {"setting": setting.label, **words})
 
 
 def _number_problem(setting: Setting, value: object) -> Problem | None:
@@ -195,14 +214,20 @@ def _number_problem(setting: Setting, value: object) -> Problem | None:
     else:
         number = _decimal(value)
     if number is None:
-        kind = "a whole number" if setting.kind == "integer" else "a number"
-        return Problem(setting.name, "not_a_number", f"{setting.label} is {kind}.")
-    unit = f" {setting.unit}" if setting.unit else ""
+        if setting.kind == "integer":
+            return _refused(setting, "not_a_number", gettext_noop("%(setting)s is a whole number."))
+        return _refused(setting, "not_a_number", gettext_noop("%(setting)s is a number."))
     if setting.minimum is not None and number < setting.minimum:
-        return Problem(setting.name, "below_minimum", f"{setting.label} is at least {setting.minimum}{unit}.")
+        least = gettext_noop("%(setting)s is at least %(bound)s.")
+        return _refused(setting, "below_minimum", least, bound=_bound(setting, setting.minimum))
     if setting.maximum is not None and number > setting.maximum:
-        return Problem(setting.name, "above_maximum", f"{setting.label} is at most {setting.maximum}{unit}.")
+        most = gettext_noop("%(setting)s is at most %(bound)s.")
+        return _refused(setting, "above_maximum", most, bound=_bound(setting, setting.maximum))
     return None
+
+
+def _bound(setting: Setting, bound: Decimal) -> str:
+    return f"{bound} {setting.unit}" if setting.unit else str(bound)
 
 
 def _decimal(value: object) -> Decimal | None:
@@ -219,15 +244,21 @@ def _together(values: Mapping[str, object]) -> Iterable[Problem]:
     """What only two settings together can get wrong."""
     if _whole(values["enquiry_period_days"]) > _whole(values["tender_period_days"]):
         yield Problem(
-            "enquiry_period_days", "enquiries_after_tendering", "Questions cannot be asked longer than bids are taken."
+            "enquiry_period_days",
+            "enquiries_after_tendering",
+            gettext_noop("Questions cannot be asked longer than bids are taken."),
         )
     if values.get("shown") == Shown.RANK and values.get("reference") == Reference.LEADER:
         # The amount that would beat the leader betrays the leader's price.
         yield Problem(
-            "reference", "rank_only_needs_own_reference", "Where only ranks are shown, bidders improve their own price."
+            "reference",
+            "rank_only_needs_own_reference",
+            gettext_noop("Where only ranks are shown, bidders improve their own price."),
         )
     stop = _whole_or_none(values.get("hard_stop_minutes"))
     if stop is not None and stop < _whole(values["auction_duration_minutes"]):
         yield Problem(
-            "hard_stop_minutes", "hard_stop_before_end", "The hard stop is not before the end of the auction."
+            "hard_stop_minutes",
+            "hard_stop_before_end",
+            gettext_noop("The hard stop is not before the end of the auction."),
         )

@@ -13,7 +13,7 @@ from marketplace.models import Side
 from marketplace.shared.errors import Sentence
 from procurement import procedures
 from procurement.models import Lot, Tender
-from procurement.services import timetable
+from procurement.services import timetable, words
 from procurement.services.lots import field_problems
 
 
@@ -61,7 +61,7 @@ def _of_tender(tender: Tender) -> Iterator[Missing]:
 
 def _of_terms(tender: Tender) -> Iterator[Missing]:
     for problem in procedures.problems(tender.preset, tender.settings):
-        yield Missing(problem.code, _(problem.message), "terms")
+        yield Missing(problem.code, words.problem(problem), "terms")
 
 
 def missing_in_lot(tender: Tender, lot: Lot) -> Iterator[Missing]:

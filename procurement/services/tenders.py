@@ -85,7 +85,7 @@ def update_settings(
     if refused := procedures.problems(tender.preset, after):
         errors: dict[str, list[Sentence]] = {}
         for problem in refused:
-            errors.setdefault(problem.field, []).append(_(problem.message))
+            errors.setdefault(problem.field, []).append(words.problem(problem))
         raise Invalid(errors)
     before = _settings_in_words(tender)
     tender.settings = after

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from marketplace.shared.money import DECIMAL_PLACES, Money
 from procurement.models import Item
 from procurement.models.units import counted
+from procurement.procedures import Problem
 
 
 def amount(value: Decimal | None, currency: str) -> str:
@@ -55,3 +56,10 @@ def item(row: Item) -> str:
     delivery = " – ".join(filter(None, (day(row.deliver_from), day(row.deliver_until))))
     parts = (row.description, f"{plain(row.quantity)} {counted(row.unit, row.quantity)}", row.category.code, delivery)
     return ", ".join(part for part in parts if part)
+
+
+def problem(found: Problem) -> str:
+    """Why a setting is refused, in the reader's language."""
+    return (
+        _(found.template) % {name: _(word) for name, word in found.words.items()} if found.words else _(found.template)
+    )

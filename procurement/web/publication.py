@@ -45,7 +45,7 @@ def review(request: HttpRequest, number: str) -> HttpResponse:
         "moments": moments,
         "documents": documents_of(tender),
         "facts": [
-            Fact(_("Procedure"), tender.preset.name),
+            Fact(_("Procedure"), _(tender.preset.name)),
             Fact(_("Limit price"), limit_of(lots) or _("none")),
             Fact(_("Bidders see the limit price"), _("yes") if tender.limit_price_shown else _("no")),
         ],

@@ -61,7 +61,7 @@ def context(request: HttpRequest, tender: Tender, tab: str) -> dict[str, Any]:
         "runs": permissions.can_run_tender(actor, tender),
         "is_buyer": actor.acts_for(tender.buyer_id),
         "own_bids": own_bids,
-        "kind": tender.preset.name,
+        "kind": _(tender.preset.name),
         "state_words": tender_words.state_words(tender, at),
         "next_step": tender_words.next_step(tender, at),
         "crumbs": _crumbs(actor, tender),

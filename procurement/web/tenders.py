@@ -176,7 +176,7 @@ def _facts(tender: Tender, lots: list[Lot], with_limit: bool) -> list[Fact]:
     places = list(dict.fromkeys(lot.delivery_place for lot in lots if lot.delivery_place))
     vat = _("with VAT") if tender.vat_included else _("without VAT")
     facts = [
-        Fact(_("Procedure"), tender.preset.name),
+        Fact(_("Procedure"), _(tender.preset.name)),
         Fact(_("Buyer"), tender.buyer.full_name),
         Fact(_("Limit price"), limit if with_limit and limit else _("not shown") if not with_limit else _("none")),
         Fact(_("Prices"), _("in %(currency)s, %(vat)s") % {"currency": tender.currency, "vat": vat}),

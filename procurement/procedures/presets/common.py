@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from procurement.procedures.settings import Setting, Value
+from procurement.rules.words import gettext_noop
 
 
 def days(name: str, label: str, default: int, minimum: int, maximum: int) -> Setting:
@@ -49,9 +50,13 @@ def flag(name: str, label: str, default: bool) -> Setting:
     return Setting(name, "flag", label, default)
 
 
-DAY_KIND = choice("day_kind", "Days are counted as", "working", "calendar", "working")
-LIMIT_PRICE_SHOWN = flag("limit_price_shown", "Bidders see the limit price", True)
+DAY_KIND = choice("day_kind", gettext_noop("Days are counted as"), "working", "calendar", "working")
+LIMIT_PRICE_SHOWN = flag("limit_price_shown", gettext_noop("Bidders see the limit price"), True)
 ABNORMALLY_LOW = (
-    percentage("abnormally_low_below_mean", "Flagged when below the mean of the others by", "40", "10", "90"),
-    percentage("abnormally_low_below_next", "Flagged when below the next-ranked bid by", "30", "10", "90"),
+    percentage(
+        "abnormally_low_below_mean", gettext_noop("Flagged when below the mean of the others by"), "40", "10", "90"
+    ),
+    percentage(
+        "abnormally_low_below_next", gettext_noop("Flagged when below the next-ranked bid by"), "30", "10", "90"
+    ),
 )
