@@ -11,10 +11,10 @@ from marketplace.models import AuditRecord
 from procurement.models import Award, Bid, Contract, Lot, Tender
 from procurement.rules.lifecycle import AwardStatus, ContractStatus, LotStatus, TenderStatus
 from procurement.services import awards, contracts
+from tests.factories.at_once import at_the_same_time
 from tests.factories.bids import LATER, contracted, opened_lot
 from tests.factories.marketplace import member
 from tests.factories.signatures import signed, trust
-from tests.factories.threads import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +29,7 @@ def test_two_proposals_signed_at_once_leave_one_award() -> None:
     def decide(key: str) -> Callable[[], Any]:
         return lambda: awards.decide(first.pk, cms, idempotency_key=key, by=by, at=LATER).pk
 
-    results = together(decide("a"), decide("b"), decide("a"))
+    results = at_the_same_time(decide("a"), decide("b"), decide("a"))
 
     assert results == [Award.objects.get().pk] * 3
     assert Award.objects.get().status == AwardStatus.ACTIVE
@@ -50,7 +50,7 @@ def test_both_sides_signing_at_once_put_the_contract_in_force() -> None:
             )
         )
 
-    results = together(*calls)
+    results = at_the_same_time(*calls)
 
     assert all(isinstance(result, Contract) for result in results)
     contract.refresh_from_db()

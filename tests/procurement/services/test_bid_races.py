@@ -18,9 +18,9 @@ from marketplace.models import Plan
 from procurement.models import Bid, BidEnvelope, Tender
 from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import bid_drafts, bids, opening
+from tests.factories.at_once import at_the_same_time
 from tests.factories.bids import CLOSES, LATER, bidder, drafted_bid, sent_bid, tender_taking_bids
 from tests.factories.signatures import signed, trust
-from tests.factories.threads import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,7 +37,7 @@ def test_one_request_sent_twice_at_once_makes_one_envelope() -> None:
     def send(key: str) -> Callable[[], Any]:
         return lambda: bids.submit(request.pk, cms, idempotency_key=key, by=by, at=JUST_BEFORE).pk
 
-    results = together(send("same"), send("same"), send("other"))
+    results = at_the_same_time(send("same"), send("same"), send("other"))
 
     assert len(set(results)) == 1
     assert BidEnvelope.objects.count() == 1
@@ -73,7 +73,7 @@ def test_a_signature_being_judged_keeps_nobody_from_the_tender() -> None:
 
     with transaction.atomic():
         bid_drafts.keep_sealed(tender.pk)
-        assert together(locked) == [tender.pk]
+        assert at_the_same_time(locked) == [tender.pk]
 
 
 def test_a_bid_that_comes_when_the_tender_is_open_is_late_whatever_its_stamp() -> None:
@@ -85,7 +85,7 @@ def test_a_bid_that_comes_when_the_tender_is_open_is_late_whatever_its_stamp() -
     request = bids.prepare_submission(bid.pk, by=by, at=JUST_BEFORE)
     cms = signed(request)
 
-    submitted, opened = together(
+    submitted, opened = at_the_same_time(
         lambda: bids.submit(request.pk, cms, idempotency_key="one", by=by, at=JUST_BEFORE),
         lambda: opening.open_tender(lot.tender_id, LATER),
     )
@@ -108,7 +108,7 @@ def test_a_withdrawal_and_the_opening_leave_the_bid_withdrawn_or_opened_never_bo
     request = bids.prepare_withdrawal(bid.pk, by=by, at=JUST_BEFORE)
     cms = signed(request)
 
-    withdrawn, _opened = together(
+    withdrawn, _opened = at_the_same_time(
         lambda: bids.withdraw(request.pk, cms, idempotency_key="one", by=by, at=JUST_BEFORE),
         lambda: opening.open_tender(lot.tender_id, LATER),
     )
@@ -133,7 +133,9 @@ def test_two_bids_sent_at_once_are_both_counted_by_the_tariff() -> None:
     answers: list[Any] = []
 
     def send() -> None:
-        answers.extend(together(lambda: bids.submit(second, other_cms, idempotency_key="two", by=by, at=JUST_BEFORE)))
+        answers.extend(
+            at_the_same_time(lambda: bids.submit(second, other_cms, idempotency_key="two", by=by, at=JUST_BEFORE))
+        )
 
     sending = threading.Thread(target=send)
     with transaction.atomic():
@@ -152,7 +154,7 @@ def test_two_people_starting_a_bid_at_once_share_it() -> None:
     assert first.organisation is not None
     second = bidder(first.organisation)
 
-    results = together(
+    results = at_the_same_time(
         lambda: bid_drafts.start(lot.pk, by=first, at=JUST_BEFORE).pk,
         lambda: bid_drafts.start(lot.pk, by=second, at=JUST_BEFORE).pk,
     )
