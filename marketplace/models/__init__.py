@@ -5,6 +5,7 @@ from marketplace.models.accreditation import (
     Side,
 )
 from marketplace.models.audit import AuditRecord
+from marketplace.models.committee import CommitteeKey, CommitteeKeyAlgorithm, CommitteeKeyKind
 from marketplace.models.organisation import (
     Address,
     AddressKind,
@@ -43,6 +44,9 @@ __all__ = [
     "ApiToken",
     "AuditRecord",
     "Certificate",
+    "CommitteeKey",
+    "CommitteeKeyAlgorithm",
+    "CommitteeKeyKind",
     "Heading",
     "Heartbeat",
     "IdempotencyKey",

@@ -1,6 +1,7 @@
 from procurement.models.auction import Auction, AuctionEvent, AuctionParticipant
 from procurement.models.award import Award, Contract, ContractSignature
 from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing
+from procurement.models.custody import KeyCeremony, KeyCustody, KeyShare, ReleasedShare
 from procurement.models.moment import DueMoment, MomentKind
 from procurement.models.tender import (
     Amendment,
@@ -27,8 +28,12 @@ __all__ = [
     "ContractSignature",
     "DueMoment",
     "Item",
+    "KeyCeremony",
+    "KeyCustody",
+    "KeyShare",
     "Lot",
     "MomentKind",
+    "ReleasedShare",
     "Tender",
     "TenderDocument",
 ]

@@ -6,6 +6,8 @@ from django.utils.translation import gettext_lazy as _
 
 class MomentKind(models.TextChoices):
     TENDER_ENDS = "tender_ends", _("Bids close and are opened")
+    KEYS_RECEIVED = "keys_received", _("The committee’s key is there: bids are opened")
+    SHARES_MISSING = "shares_missing", _("The committee is reminded of its shares")
     AUCTION_STARTS = "auction_starts", _("The auction starts")
     AUCTION_ENDS = "auction_ends", _("The auction ends")
     STANDSTILL_ENDS = "standstill_ends", _("The standstill ends")

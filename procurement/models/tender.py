@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace.shared.errors import Sentence
 from procurement import procedures
 from procurement.models import units
+from procurement.models.custody import KeyCustody
 from procurement.rules.lifecycle import ClarificationStatus, LotStatus, TenderStatus
 
 TENDER_STATUS_NAMES = {
@@ -53,6 +54,13 @@ class Tender(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     vat_included = models.BooleanField(_("prices include VAT"), default=False)
     time_zone = models.CharField(_("time zone"), max_length=64)
+    key_custody = models.CharField(
+        _("who holds the keys"),
+        max_length=12,
+        choices=KeyCustody,
+        default=KeyCustody.PLATFORM.value,
+        db_default="platform",
+    )
 
     # Half-open periods [start, end): a bid at `tender_ends_at` is late.
     enquiry_ends_at = models.DateTimeField(_("questions until"), null=True, blank=True)
