@@ -8,6 +8,20 @@ importing this loads none of the verifying libraries, which only the workers nee
 """
 
 from .bounded import verify_bounded
-from .report import Evidence, Indication, Policy, Report, Signer, Sub
+from .outline import certificate_id, certificates_in
+from .report import CertificateId, Evidence, IndexedList, Indication, Policy, Report, Revocation, Signer, Sub
 
-__all__ = ["Evidence", "Indication", "Policy", "Report", "Signer", "Sub", "verify_bounded"]
+__all__ = [
+    "CertificateId",
+    "Evidence",
+    "IndexedList",
+    "Indication",
+    "Policy",
+    "Report",
+    "Revocation",
+    "Signer",
+    "Sub",
+    "certificate_id",
+    "certificates_in",
+    "verify_bounded",
+]

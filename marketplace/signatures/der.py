@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+Span = tuple[int, int]
+
 MAX_DEPTH = 24
 MAX_ELEMENTS = 20_000
 
@@ -36,6 +40,23 @@ def check(encoded: bytes) -> None:
             position = start
         else:
             position = end
+
+
+def members(encoded: bytes, start: int, end: int) -> Iterator[tuple[int, Span, Span]]:
+    """The elements from `start` to `end`: first octet, where the content lies, where the whole lies.
+
+    Raises `DerError` for lengths that are wrong; checks nothing else.
+    """
+    while start < end:
+        _, _, _, inside, after = _header(encoded, start, end)
+        yield encoded[start], (inside, after), (start, after)
+        start = after
+
+
+def content(encoded: bytes) -> Span:
+    """Where the content of one element lies. Raises `DerError`."""
+    _, _, _, start, end = _header(encoded, 0, len(encoded))
+    return start, end
 
 
 def _header(encoded: bytes, position: int, limit: int) -> tuple[int, bool, int, int, int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Indication(StrEnum):
@@ -70,12 +70,45 @@ class Policy:
     tsa_anchors: tuple[bytes, ...] = ()
 
 
+class CertificateId(NamedTuple):
+    """What a revocation list knows a certificate by: its issuer's name (DER) and its serial number."""
+
+    issuer: bytes
+    serial: int
+
+
+class Revocation(NamedTuple):
+    """An entry of a revocation list. `reason` is RFC 5280's word, such as keyCompromise or certificateHold."""
+
+    at: datetime
+    reason: str = "unspecified"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedList:
+    """A simple revocation list that was verified at loading, cut down to the serial numbers somebody asked about.
+
+    `issuer` is the list's issuer name (DER), `issuer_key_sha256` the hexadecimal SHA-256 of the SubjectPublicKeyInfo
+    (DER) of the key that verified it, `sha256` that of the whole list. `revoked` says nothing about numbers that were
+    not asked for; who makes one asks for those of every certificate in question (`certificates_in`, and the
+    intermediates of the policy). A list counts only for certificates whose issuer has this name and this key.
+    """
+
+    issuer: bytes
+    issuer_key_sha256: str
+    this_update: datetime
+    next_update: datetime
+    sha256: str
+    revoked: Mapping[int, Revocation]
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Revocation data, DER. Nothing is ever fetched: what is not here is missing."""
+    """Revocation data, DER or indexed. Nothing is ever fetched: what is not here is missing."""
 
     crls: tuple[bytes, ...] = ()
     ocsps: tuple[bytes, ...] = ()
+    lists: tuple[IndexedList, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,77 @@
+"""Which certificates a signature carries, read without any library, so that the index of revocations can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from . import der
+from .report import CertificateId
+
+MAX_CERTIFICATES: Final = 64
+_MAX_SIZE: Final = 256 * 1024
+_INTEGER, _OCTET_STRING, _SEQUENCE, _SET, _FIRST, _SECOND = 0x02, 0x04, 0x30, 0x31, 0xA0, 0xA1
+# Attributes that hold a time-stamp token: content-time-stamp (signed) and signature-time-stamp (unsigned).
+_STAMPS: Final = frozenset(
+    {bytes.fromhex("060b2a864886f70d0109100214"), bytes.fromhex("060b2a864886f70d010910020e")},
+)
+
+
+def certificates_in(cms: bytes) -> tuple[CertificateId, ...]:
+    """Issuer and serial number of every certificate in a CMS signature and in its time stamps, each once.
+
+    At most `MAX_CERTIFICATES`. Bytes that are no such signature hold none; never raises. Believes nothing: the engine
+    checks what it uses.
+    """
+    if not 0 < len(cms) <= _MAX_SIZE:
+        return ()
+    try:
+        der.check(cms)
+        found = dict.fromkeys(_identifiers(cms))
+    except (der.DerError, IndexError, ValueError):
+        return ()
+    return tuple(found)[:MAX_CERTIFICATES]
+
+
+def certificate_id(certificate: bytes) -> CertificateId:
+    """Issuer and serial number of one certificate (DER). Raises `ValueError` when it is none."""
+    tag, tbs, _ = next(der.members(certificate, *der.content(certificate)))
+    if tag != _SEQUENCE:
+        raise ValueError("this is no certificate")
+    parts = [part for part in der.members(certificate, *tbs) if part[0] != _FIRST]
+    (serial_tag, (start, end), _), (issuer_tag, _, issuer) = parts[0], parts[2]
+    if (serial_tag, issuer_tag) != (_INTEGER, _SEQUENCE):
+        raise ValueError("this is no certificate")
+    serial = int.from_bytes(certificate[start:end], "big", signed=True)
+    return CertificateId(certificate[slice(*issuer)], serial)
+
+
+def _identifiers(cms: bytes, depth: int = 0) -> Iterator[CertificateId]:
+    _, wrapped = _pair(cms, *der.content(cms))
+    _, inside, _ = next(der.members(cms, *wrapped))
+    for tag, content, _ in der.members(cms, *inside):
+        if tag == _FIRST:
+            for member, _, (start, end) in der.members(cms, *content):
+                if member == _SEQUENCE:
+                    yield certificate_id(cms[start:end])
+    if depth == 0:
+        for start, end in _tokens(cms, *content):
+            yield from _identifiers(cms[start:end], depth=1)
+
+
+def _tokens(cms: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the time-stamp tokens of the signers lie."""
+    for _, signer, _ in der.members(cms, start, end):
+        for tag, attributes, _ in der.members(cms, *signer):
+            if tag not in (_FIRST, _SECOND):
+                continue
+            for _, attribute, _ in der.members(cms, *attributes):
+                kind, values = _pair(cms, *attribute)
+                if cms[slice(*kind)] in _STAMPS:
+                    yield from (whole for _, _, whole in der.members(cms, *values))
+
+
+def _pair(encoded: bytes, start: int, end: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """An identifier as a whole, and the content of what follows it."""
+    (_, _, kind), (_, values, _) = der.members(encoded, start, end)
+    return kind, values
