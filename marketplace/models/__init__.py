@@ -20,11 +20,8 @@ from marketplace.models.person import ApiToken, Invitation, Membership, Person, 
 from marketplace.models.platform import Heartbeat, IdempotencyKey, Notification, StoredFile
 from marketplace.models.signature import (
     Certificate,
-    RevocationList,
     Signature,
     SigningRequest,
-    TrustedCertificate,
-    TrustKind,
 )
 from marketplace.models.tariff import (
     Invoice,
@@ -34,8 +31,18 @@ from marketplace.models.tariff import (
     Subscription,
     SubscriptionStatus,
 )
+from marketplace.models.trust import (
+    SERIAL_LENGTH,
+    OcspAnswer,
+    RevocationList,
+    RevocationSource,
+    RevokedEntry,
+    TrustedCertificate,
+    TrustKind,
+)
 
 __all__ = [
+    "SERIAL_LENGTH",
     "Accreditation",
     "AccreditationDocument",
     "AccreditationStatus",
@@ -56,6 +63,7 @@ __all__ = [
     "LedgerEntry",
     "Membership",
     "Notification",
+    "OcspAnswer",
     "Organisation",
     "OrganisationIdentifier",
     "OrganisationStatus",
@@ -64,6 +72,8 @@ __all__ = [
     "Plan",
     "RegistrationDraft",
     "RevocationList",
+    "RevocationSource",
+    "RevokedEntry",
     "Role",
     "Scheme",
     "Side",

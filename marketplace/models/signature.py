@@ -1,8 +1,7 @@
-"""Electronic signatures: what was to be signed, what was signed, by which certificate, trusted because of what."""
+"""Electronic signatures: what was to be signed, what was signed, by which certificate."""
 
 from django.conf import settings
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
 
 class Certificate(models.Model):
@@ -18,10 +17,14 @@ class Certificate(models.Model):
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     first_used_at = models.DateTimeField()
+    reminded_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="how many days before its end its owner was told last"
+    )
 
     class Meta:
         ordering = ["-not_after"]
         constraints = [models.UniqueConstraint(fields=["organisation", "sha256"], name="certificate_once")]
+        indexes = [models.Index(fields=["not_after", "id"], name="certificate_by_end")]
 
 
 class SigningRequest(models.Model):
@@ -58,32 +61,3 @@ class Signature(models.Model):
 
     class Meta:
         ordering = ["pk"]
-
-
-class TrustKind(models.TextChoices):
-    ANCHOR = "anchor", _("Trust anchor")
-    INTERMEDIATE = "intermediate", _("Intermediate authority")
-
-
-class TrustedCertificate(models.Model):
-    kind = models.CharField(max_length=12, choices=TrustKind)
-    sha256 = models.CharField(max_length=64, unique=True)
-    der = models.BinaryField()
-    subject = models.CharField(max_length=500)
-    not_after = models.DateTimeField()
-    enabled = models.BooleanField(default=True)
-    note = models.CharField(max_length=300, blank=True)
-    added_at = models.DateTimeField()
-    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-
-
-class RevocationList(models.Model):
-    """The newest CRL of an issuer."""
-
-    issuer_sha256 = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the issuer's DER name")
-    issuer = models.CharField(max_length=500)
-    der = models.BinaryField()
-    number = models.CharField(max_length=64, blank=True)
-    this_update = models.DateTimeField()
-    next_update = models.DateTimeField()
-    loaded_at = models.DateTimeField()
