@@ -3,6 +3,7 @@ from procurement.models.award import Award, Contract, ContractSignature
 from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing
 from procurement.models.custody import KeyCeremony, KeyCustody, KeyShare, ReleasedShare
 from procurement.models.moment import DueMoment, MomentKind
+from procurement.models.proof import BidRoll, ExportScope, ExportStatus, ProcedureExport, RollLeaf
 from procurement.models.tender import (
     Amendment,
     Clarification,
@@ -22,18 +23,23 @@ __all__ = [
     "BidEnvelope",
     "BidFile",
     "BidPrice",
+    "BidRoll",
     "BidSealing",
     "Clarification",
     "Contract",
     "ContractSignature",
     "DueMoment",
+    "ExportScope",
+    "ExportStatus",
     "Item",
     "KeyCeremony",
     "KeyCustody",
     "KeyShare",
     "Lot",
     "MomentKind",
+    "ProcedureExport",
     "ReleasedShare",
+    "RollLeaf",
     "Tender",
     "TenderDocument",
 ]
