@@ -2,13 +2,14 @@
  * Signing in the browser: templates/components/_sign.html. The key file and its password are read here and nowhere else: their
  * inputs carry no name, so a form cannot send them, and this page's policy lets no other script run.
  */
-import type forgeType from "node-forge";
+import type { OldCiphers } from "./forge";
 import { serverNow } from "./lib/clock";
 import { all, language } from "./lib/dom";
 import { say } from "./lib/words";
 import { sign } from "./signing/cades";
 import { describe } from "./signing/certificate";
-import { readKeyFile, type SigningKey } from "./signing/pkcs12";
+import type { SigningKey } from "./signing/keys";
+import { bytesOf, readKeyFile } from "./signing/pkcs12";
 import { Refusal } from "./signing/refusal";
 
 function part<T extends HTMLElement>(form: HTMLElement, name: string): T {
@@ -30,10 +31,11 @@ async function sha256(bytes: BufferSource): Promise<string> {
   return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** node-forge comes only for files of older tools, as a script of our own origin with its published hash. */
-function loadForge(form: HTMLFormElement): Promise<typeof forgeType> {
-  const holder = globalThis as { openlotForge?: typeof forgeType };
-  if (holder.openlotForge) return Promise.resolve(holder.openlotForge);
+/** The old ciphers come only for files of older tools, as a script of our own origin with its published hash. */
+function loadOldCiphers(form: HTMLFormElement): Promise<OldCiphers> {
+  const holder = globalThis as { openlotOldCiphers?: OldCiphers };
+  if (holder.openlotOldCiphers) return Promise.resolve(holder.openlotOldCiphers);
+  const notLoaded = new Refusal("file", say("This file is of an older kind, and the part that reads it could not be loaded. Check the connection and try again."));
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
     if (form.dataset.forgeIntegrity) {
@@ -41,10 +43,8 @@ function loadForge(form: HTMLFormElement): Promise<typeof forgeType> {
       script.crossOrigin = "anonymous";
     }
     script.src = form.dataset.forge ?? "";
-    script.addEventListener("load", () => (holder.openlotForge ? resolve(holder.openlotForge) : reject(new Error("forge"))));
-    script.addEventListener("error", () =>
-      reject(new Refusal("file", say("This file is of an older kind, and the part that reads it could not be loaded. Check the connection and try again."))),
-    );
+    script.addEventListener("load", () => (holder.openlotOldCiphers ? resolve(holder.openlotOldCiphers) : reject(notLoaded)));
+    script.addEventListener("error", () => reject(notLoaded));
     document.head.append(script);
   });
 }
@@ -134,7 +134,7 @@ class SigningForm {
     const file = this.file.files?.[0];
     if (!file) throw new Refusal("file", say("Choose your key file (.p12 or .pfx)."));
     this.status.textContent = say("Opening the key file…");
-    const keys = await readKeyFile(await file.arrayBuffer(), this.password.value, () => loadForge(this.form));
+    const keys = await readKeyFile(await bytesOf(file), this.password.value, () => loadOldCiphers(this.form));
     this.status.textContent = "";
     return keys;
   }

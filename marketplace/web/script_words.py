@@ -15,6 +15,10 @@ SENTENCES: Final = (
     _("Close this message"),
     _("This did not work. Nothing was changed; try again in a moment."),
     _("The connection is lost. What you typed is kept; try again when it is back."),
+    _("Passkeys work on secure pages with a name only (https://…). Log in with your password here."),
+    _("This device has a passkey for your account already."),
+    _("Nothing was confirmed: it was cancelled, took too long, or this device has no passkey for this site."),
+    _("The device did not answer as it should. Try again, or use your password."),
     _("not a price"),
     _("{count} prices pasted; {more} rows more than the table has were left out."),
     _("{count} prices pasted."),
@@ -109,7 +113,16 @@ SENTENCES: Final = (
         "This is a PEM file. Make a .p12 of the key and its certificate: openssl pkcs12 -export -inkey "
         "KEY.pem -in CERT.pem -out ME.p12"
     ),
-    _("This is not a key file. Choose the .p12 or .pfx file that your certification authority gave you."),
+    _(
+        "This is not a key file, or it is damaged. Choose the .p12 or .pfx file that your certification authority "
+        "gave you."
+    ),
+    _("This is a certificate without its private key. Choose the .p12 or .pfx file that holds both."),
+    _(
+        "This file is protected in a way that a browser cannot undo. Export it again with AES-256, or sign elsewhere "
+        "and upload the signature."
+    ),
+    _("The file cannot be read. Choose it again."),
     _("Enter the password of the key file."),
     _("Wrong password. It is the one chosen when the key file was made."),
     _("A browser cannot sign with this kind of key. Sign elsewhere with the command below and upload the signature."),
