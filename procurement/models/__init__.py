@@ -1,6 +1,6 @@
 from procurement.models.auction import Auction, AuctionEvent, AuctionParticipant
 from procurement.models.award import Award, Contract, ContractSignature
-from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing
+from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, BidUpload
 from procurement.models.custody import KeyCeremony, KeyCustody, KeyShare, ReleasedShare
 from procurement.models.moment import DueMoment, MomentKind
 from procurement.models.proof import BidRoll, ExportScope, ExportStatus, ProcedureExport, RollLeaf
@@ -25,6 +25,7 @@ __all__ = [
     "BidPrice",
     "BidRoll",
     "BidSealing",
+    "BidUpload",
     "Clarification",
     "Contract",
     "ContractSignature",

@@ -108,16 +108,16 @@ class BidSealing(models.Model):
 
 
 class BidFile(models.Model):
-    """A document of a bid. Encrypted: under the key-encryption key while a draft, to the lot's key when sent.
+    """A document of a bid, sealed to the lot's key (OLS1) before it is stored.
 
-    `sealed_path` names the ciphertext sealed to the lot's key; `opened` is the readable file after opening.
+    `sealed_path` names the ciphertext, once all of it has arrived; `opened` is the readable file after opening.
     """
 
     bid = models.ForeignKey(Bid, on_delete=models.PROTECT, related_name="files")
     name = models.CharField(max_length=200, blank=True, help_text="empty until opened: a name can betray a price")
-    media_type = models.CharField(max_length=120)
+    media_type = models.CharField(max_length=120, blank=True, help_text="empty until opened")
     size = models.PositiveBigIntegerField(help_text="bytes of the plain file")
-    draft_path = models.CharField(max_length=200, blank=True)
+    draft_path = models.CharField(max_length=200, blank=True, help_text="no longer written")
     sealed_path = models.CharField(max_length=200, blank=True)
     sealed_sha256 = models.CharField(max_length=64, blank=True)
     in_version = models.PositiveIntegerField(null=True, blank=True, help_text="the envelope's version it belongs to")
@@ -127,6 +127,28 @@ class BidFile(models.Model):
 
     class Meta:
         ordering = ["pk"]
+
+
+class BidUpload(models.Model):
+    """A sealed document on its way here, in parts. Gone once all of it has arrived, or a day after it stopped coming.
+
+    Only `person` goes on with it: the key it is sealed under is in that person's browser.
+    """
+
+    file = models.OneToOneField(BidFile, on_delete=models.CASCADE, related_name="upload")
+    token = models.UUIDField(unique=True)
+    person = models.ForeignKey("marketplace.Person", on_delete=models.PROTECT, related_name="+")
+    size = models.PositiveBigIntegerField(help_text="bytes of the ciphertext")
+    received = models.PositiveBigIntegerField(default=0, help_text="bytes that have arrived")
+    parts = models.JSONField(default=list, help_text="paths of the parts, in order")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField(help_text="when the last part arrived")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(received__lte=models.F("size")), name="upload_within_its_size")
+        ]
 
 
 class BidPrice(models.Model):
