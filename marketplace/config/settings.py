@@ -250,6 +250,32 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [SELF],
         "script-src": [SELF],
         "style-src": [SELF],
+# Revocation lists and OCSP answers, asked for at the addresses the operator entered and at no others.
+REVOCATION_MAX_BYTES = env.int("REVOCATION_MAX_BYTES", 32 * 1024 * 1024)
+REVOCATION_SECONDS = env.int("REVOCATION_SECONDS", 60)
+REVOCATION_REFRESH_MINUTES = env.int("REVOCATION_REFRESH_MINUTES", 60)
+# Whether such an address may lie in a private network (an authority of one's own, a relay); link-local ones never may.
+REVOCATION_PRIVATE_ADDRESSES = env.bool("REVOCATION_PRIVATE_ADDRESSES", False)
+# How long before a list is overdue the operators are told; for a short-lived list, the last quarter of its life.
+REVOCATION_WARN_HOURS = env.int("REVOCATION_WARN_HOURS", 24)
+REVOCATION_KEEP_OLDER_DAYS = env.int("REVOCATION_KEEP_OLDER_DAYS", 30)
+
+# Time stamps (RFC 3161). The authorities are asked in this order; without any, signatures are taken unstamped. "local:"
+# is the demonstration's own authority, refused in production.
+TIMESTAMP_AUTHORITY_URLS = env.list("TIMESTAMP_AUTHORITY_URLS", default=[])
+TIMESTAMP_POLICY = env.str("TIMESTAMP_POLICY", "")
+TIMESTAMP_SECONDS = env.int("TIMESTAMP_SECONDS", 10)
+TIMESTAMP_LOCAL_DIR = LOCAL_DIR / "demo-tsa"
+# When signatures that still wait for their stamp are worth a warning to the operators.
+TIMESTAMP_WARN_MINUTES = env.int("TIMESTAMP_WARN_MINUTES", 60)
+# From when on an algorithm proves nothing by itself, as in sha256=2035-01-01T00:00:00Z,rsa-2048=2029-01-01T00:00:00Z.
+# What rests on it is stamped anew, with TIMESTAMP_ARCHIVE_HASH, so many days before that or before the stamp's end.
+ALGORITHM_SUNSETS = {name: datetime.fromisoformat(at) for name, at in env.dict("ALGORITHM_SUNSETS", default={}).items()}
+RESTAMP_DAYS_BEFORE = env.int("RESTAMP_DAYS_BEFORE", 180)
+TIMESTAMP_ARCHIVE_HASH = env.str("TIMESTAMP_ARCHIVE_HASH", "sha512")
+# How many signatures are judged again by their kept evidence every night.
+REVERIFY_NIGHTLY = env.int("REVERIFY_NIGHTLY", 200)
+
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         # The gateway of the same host on another port is added per request by marketplace.web.middleware.
