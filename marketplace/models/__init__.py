@@ -6,6 +6,14 @@ from marketplace.models.accreditation import (
 )
 from marketplace.models.audit import AuditRecord
 from marketplace.models.committee import CommitteeKey, CommitteeKeyAlgorithm, CommitteeKeyKind
+from marketplace.models.evidence import (
+    EvidenceKind,
+    EvidenceObject,
+    EvidenceRole,
+    Reverification,
+    SignatureEvidence,
+    SignatureStamp,
+)
 from marketplace.models.organisation import (
     Address,
     AddressKind,
@@ -54,6 +62,9 @@ __all__ = [
     "CommitteeKey",
     "CommitteeKeyAlgorithm",
     "CommitteeKeyKind",
+    "EvidenceKind",
+    "EvidenceObject",
+    "EvidenceRole",
     "Heading",
     "Heartbeat",
     "IdempotencyKey",
@@ -71,6 +82,7 @@ __all__ = [
     "PersonManager",
     "Plan",
     "RegistrationDraft",
+    "Reverification",
     "RevocationList",
     "RevocationSource",
     "RevokedEntry",
@@ -78,6 +90,8 @@ __all__ = [
     "Scheme",
     "Side",
     "Signature",
+    "SignatureEvidence",
+    "SignatureStamp",
     "SigningRequest",
     "StaffRole",
     "StoredFile",
