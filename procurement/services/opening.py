@@ -24,7 +24,7 @@ from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, Item, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_content, bid_drafts, evaluation, lot_keys, outcomes
+from procurement.services import bid_content, bid_drafts, bid_roll, evaluation, lot_keys, outcomes
 from procurement.services.bid_content import CONTENT_PART, Content, UnreadableContent
 from procurement.services.bid_content import ContentFile as SealedFile
 from procurement.services.transitions import move
@@ -63,6 +63,7 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
     move(tender, TenderStatus.OPENING)
     tender.opened_at = at
     tender.save(update_fields=["status", "opened_at", "updated_at"])
+    bid_roll.close(tender, at)
     audit.record("tender.opened", tender, by=None, at=at, stream=_stream(tender))
     lots = list(Lot.objects.select_for_update().filter(tender=tender, status=LotStatus.ACTIVE.value))
     _drop_unsent(tender, at)

@@ -24,6 +24,8 @@ _ACTIONS: Final[Mapping[str, Sentence]] = MappingProxyType(
         "tender.deleted": gettext_lazy("Draft deleted"),
         "tender.published": gettext_lazy("Published"),
         "tender.amended": gettext_lazy("Amended"),
+        "tender.roll_closed": gettext_lazy("Roll of bids closed: no bid can be added, dropped or changed"),
+        "tender.roll_stamped": gettext_lazy("Roll of bids time-stamped"),
         "tender.opened": gettext_lazy("Bids opened"),
         "tender.complete": gettext_lazy("Complete"),
         "tender.unsuccessful": gettext_lazy("Ended without a winner"),
