@@ -52,21 +52,22 @@ def record(
 
 def hash_of(entry: AuditRecord) -> str:
     """The hash a record must carry: over its content and the hash before it."""
-    return sha256_hex(
-        canonical(
-            {
-                "stream": entry.stream,
-                "number": entry.number,
-                "at": entry.at.isoformat(),
-                "action": entry.action,
-                "person": entry.person_id,
-                "organisation": entry.organisation_id,
-                "object": f"{entry.object_type}:{entry.object_id}",
-                "details": entry.details,
-                "previous": entry.previous_hash,
-            }
-        )
-    )
+    return sha256_hex(canonical(content_of(entry)))
+
+
+def content_of(entry: AuditRecord) -> dict[str, Any]:
+    """What of a record is hashed, in the form in which it is: for whoever checks the chain elsewhere."""
+    return {
+        "stream": entry.stream,
+        "number": entry.number,
+        "at": entry.at.isoformat(),
+        "action": entry.action,
+        "person": entry.person_id,
+        "organisation": entry.organisation_id,
+        "object": f"{entry.object_type}:{entry.object_id}",
+        "details": entry.details,
+        "previous": entry.previous_hash,
+    }
 
 
 def broken_at(records: Iterable[AuditRecord]) -> int | None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from marketplace.models import AuditRecord
 from marketplace.shared.errors import Sentence
 from procurement.models import Tender
-from procurement.rules.lifecycle import TenderStatus
+from procurement.queries.audit import hides_bidders
 from procurement.services.drafts import Change
 
 _ACTIONS: Final[Mapping[str, Sentence]] = MappingProxyType(
@@ -58,8 +58,6 @@ _ACTIONS: Final[Mapping[str, Sentence]] = MappingProxyType(
         "auction.cancelled": gettext_lazy("Auction cancelled"),
     }
 )
-_SEALED: Final = frozenset({TenderStatus.PUBLISHED, TenderStatus.OPENING})
-_ANONYMOUS: Final = _SEALED | {TenderStatus.EVALUATION, TenderStatus.AUCTION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +79,13 @@ def rows_of(records: Iterable[AuditRecord], tender: Tender) -> list[AuditRow]:
 
 
 def _actor(record: AuditRecord, tender: Tender) -> Sentence:
-    if record.object_type == "bid" and record.organisation_id != tender.buyer_id and _hides_bidders(tender):
+    if record.object_type == "bid" and record.organisation_id != tender.buyer_id and hides_bidders(tender):
         return _("A bidder")
     if record.action == "question.asked":
         return _("A supplier")
     if record.person is None:
         return _("The platform")
     return f"{record.person} · {record.organisation}" if record.organisation else str(record.person)
-
-
-def _hides_bidders(tender: Tender) -> bool:
-    """A tender cancelled before its opening never tells who bid: it may be published anew."""
-    hidden = _ANONYMOUS if tender.preset.auction is not None else _SEALED
-    return tender.opened_at is None or tender.status in hidden
 
 
 def _action(record: AuditRecord) -> Sentence:

@@ -52,9 +52,9 @@ class Event:
     person: int | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
 
-    def hashed(self, auction: int, previous: str) -> str:
-        """SHA-256 (hex) over the event's canonical JSON (RFC 8785) with the hash of the one before."""
-        content = {
+    def content(self, auction: int, previous: str) -> dict[str, Any]:
+        """What of the event is hashed, with the hash of the one before."""
+        return {
             "amount": None if self.amount is None else f"{self.amount:.4f}",
             "at": iso(self.at),
             "auction": auction,
@@ -66,6 +66,10 @@ class Event:
             "person": self.person,
             "previous": previous,
         }
+
+    def hashed(self, auction: int, previous: str) -> str:
+        """SHA-256 (hex) over the event's canonical JSON (RFC 8785) with the hash of the one before."""
+        content = self.content(auction, previous)
         # Keys are ASCII and no value is a float: then sorted compact JSON is what RFC 8785 asks for.
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return sha256(text.encode()).hexdigest()

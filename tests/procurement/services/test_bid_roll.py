@@ -275,7 +275,8 @@ def test_a_bid_deleted_with_its_leaf_is_detected_and_a_proof_in_another_hand_sti
     kept = json.dumps(bid_roll.proof_of(bid, by=mine)).encode()
 
     tampered(
-        "DELETE FROM procurement_rollleaf WHERE envelope_id IN (SELECT id FROM procurement_bidenvelope WHERE bid_id = %s)",
+        "DELETE FROM procurement_rollleaf USING procurement_bidenvelope AS sent"
+        " WHERE envelope_id = sent.id AND sent.bid_id = %s",
         bid.pk,
     )
     tampered("DELETE FROM procurement_bidenvelope WHERE bid_id = %s", bid.pk)
