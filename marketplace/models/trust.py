@@ -26,7 +26,7 @@ class TrustedCertificate(models.Model):
     """
 
     kind = models.CharField(max_length=12, choices=TrustKind)
-    sha256 = models.CharField(max_length=64, unique=True)
+    sha256 = models.CharField(max_length=64)
     der = models.BinaryField()
     subject = models.CharField(max_length=500)
     name_sha256 = models.CharField(max_length=64, default="", db_index=True, help_text="of the subject's DER name")
@@ -36,6 +36,9 @@ class TrustedCertificate(models.Model):
     note = models.CharField(max_length=300, blank=True, help_text="why it is trusted")
     added_at = models.DateTimeField()
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    counted_at = models.DateTimeField(
+        null=True, blank=True, help_text="since when it counted first; null: it never did"
+    )
     proposed_at = models.DateTimeField(null=True, blank=True)
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     disabled_at = models.DateTimeField(null=True, blank=True)
@@ -44,9 +47,11 @@ class TrustedCertificate(models.Model):
 
     class Meta:
         constraints = [
+            # An authority may be trusted for signatures and, apart from that, for time stamps.
+            models.UniqueConstraint(fields=["sha256", "kind"], name="trusted_once_per_kind"),
             models.CheckConstraint(
                 condition=Q(proposed_at__isnull=True) | Q(enabled=False), name="trusted_only_when_confirmed"
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -47,11 +47,11 @@ def overdue_invoices(at: datetime) -> Queue:
 
 def stale_lists(at: datetime) -> QuerySet[RevocationList]:
     """Revocation lists past the date their authority promised the next one for."""
-    return RevocationList.objects.filter(next_update__lte=at).defer("der")
+    return RevocationList.objects.filter(is_current=True, next_update__lte=at).defer("der")
 
 
 def revocation_lists() -> QuerySet[RevocationList]:
-    return RevocationList.objects.defer("der").order_by("issuer")
+    return RevocationList.objects.filter(is_current=True).defer("der").order_by("issuer")
 
 
 def trusted() -> QuerySet[TrustedCertificate]:

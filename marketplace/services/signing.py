@@ -214,17 +214,25 @@ def _require_not_suspended(organisation: Organisation) -> None:
 
 def judge(cms: bytes, payload: bytes, *, identifiers: list[str], at: datetime) -> Report:
     """The verdict under this platform's policy: its trust store, revocation lists, extended key usage and key sizes."""
-    trusted = list(TrustedCertificate.objects.filter(enabled=True).values_list("kind", "der"))
-    policy = Policy(
-        anchors=tuple(bytes(der) for kind, der in trusted if kind == TrustKind.ANCHOR),
-        intermediates=tuple(bytes(der) for kind, der in trusted if kind == TrustKind.INTERMEDIATE),
+    policy = policy_for(identifiers)
+    crls = tuple(bytes(der) for der in RevocationList.objects.filter(is_current=True).values_list("der", flat=True))
+    return verify_bounded(cms, payload, policy, at, Evidence(crls=crls))
+
+
+def policy_for(identifiers: list[str]) -> Policy:
+    """What this platform asks of a signature; with `identifiers`, that its certificate names one of them."""
+    trusted: dict[str, list[bytes]] = {kind: [] for kind in TrustKind}
+    for kind, der in TrustedCertificate.objects.filter(enabled=True).order_by("pk").values_list("kind", "der"):
+        trusted[kind].append(bytes(der))
+    return Policy(
+        anchors=tuple(trusted[TrustKind.ANCHOR]),
+        intermediates=tuple(trusted[TrustKind.INTERMEDIATE]),
         eku=settings.SIGNING_EKU_OID or None,
         identifiers=frozenset(identifiers),
         min_rsa=settings.SIGNING_MIN_RSA_BITS,
         rsa_3072_from=settings.SIGNING_RSA_3072_FROM,
+        tsa_anchors=tuple(trusted[TrustKind.TSA]),
     )
-    crls = tuple(bytes(der) for der in RevocationList.objects.values_list("der", flat=True))
-    return verify_bounded(cms, payload, policy, at, Evidence(crls=crls))
 
 
 def identifiers_of(organisation: Organisation) -> list[str]:

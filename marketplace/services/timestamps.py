@@ -112,7 +112,7 @@ def trusted_at(token: Token, at: datetime) -> tuple[Trusted, Evidence]:
 
 def stamp_policy(*, past: bool = False) -> Policy:
     """What a time stamp must satisfy. With `past`, authorities count that were trusted once and are no longer."""
-    store = TrustedCertificate.objects.filter(proposed_at=None)
+    store = TrustedCertificate.objects.filter(counted_at__isnull=False)
     if not past:
         store = store.filter(enabled=True)
     trusted = [(kind, bytes(der)) for kind, der in store.values_list("kind", "der")]

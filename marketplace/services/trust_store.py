@@ -1,26 +1,37 @@
-"""The trust store: authorities whose certificates count, and their revocation lists. The operator's, and audited."""
+"""The trust store: authorities whose certificates count. The operator's, audited; the gravest changes take two of them.
+
+Everything that changes what is trusted is recorded in one audit stream, `revocation.STREAM`.
+"""
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
-from marketplace.models import RevocationList, StaffRole, TrustedCertificate, TrustKind
+from marketplace.models import Person, StaffRole, TrustedCertificate, TrustKind
 from marketplace.permissions import Actor, require_staff
+from marketplace.services import notifications, revocation
 from marketplace.shared.errors import DomainError, NotFound
+from marketplace.signatures import names
 from marketplace.signatures.authority import Authority
+from marketplace.signatures.payload import sha256_hex
 
-#: One certificate, or one list: larger files are a mistake.
-MAX_CERTIFICATE = 64 * 1024
-MAX_LIST = 32 * 1024 * 1024
+#: Bytes. One certificate: a larger file is a mistake.
+MAX_CERTIFICATE: Final = 64 * 1024
+NOTE_MAX_LENGTH: Final = 300
+#: What a false one of would let anybody's signature or any time pass. An intermediate counts below an anchor only.
+GRAVE: Final = frozenset({TrustKind.ANCHOR, TrustKind.TSA})
 
 
 class NoCertificate(DomainError):
@@ -43,91 +54,180 @@ class AlreadyTrusted(DomainError):
     sentence = _("This certificate is in the trust store already.")
 
 
-class NoRevocationList(DomainError):
-    code, status = "no_revocation_list", 422
-    sentence = _("This file holds no revocation list with a date of its next issue. Give one in PEM or DER form.")
+class ReasonMissing(DomainError):
+    code, status = "reason_missing", 422
+    sentence = _("Say why. It is kept with the record.")
 
 
-class UnknownIssuer(DomainError):
-    code, status = "unknown_issuer", 422
-    sentence = _("The revocation list was not signed by an authority in the trust store.")
+class NothingProposed(DomainError):
+    code = "nothing_proposed"
+    sentence = _("Nothing waits for a confirmation here: somebody else has decided meanwhile.")
 
 
-class OlderList(DomainError):
-    code = "older_list"
-    sentence = _("A newer revocation list of this authority is loaded already.")
+class OwnProposal(DomainError):
+    code, status = "own_proposal", 403
+    sentence = _("You proposed this yourself. Another operator has to confirm it.")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityDetails:
+    """What an authority's certificate says. `usages` are RFC 5280's words; `path_length` None means no limit."""
+
+    der: bytes
+    sha256: str
+    subject: str
+    issuer: str
+    serial: str
+    key: str
+    not_before: datetime
+    not_after: datetime
+    path_length: int | None
+    usages: tuple[str, ...]
+    issues_itself: bool
+
+
+def read(encoded: bytes, at: datetime) -> AuthorityDetails:
+    """What a certificate (PEM or DER) says, for whoever decides whether to trust it.
+
+    Raises NoCertificate, NoAuthority, AuthorityExpired.
+    """
+    certificate = _certificate(encoded)
+    said = describe(certificate)
+    if not _is_authority(certificate):
+        raise NoAuthority(field="certificate")
+    if at >= said.not_after:
+        raise AuthorityExpired(field="certificate")
+    return said
+
+
+def describe(certificate: x509.Certificate) -> AuthorityDetails:
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    return AuthorityDetails(
+        der=der,
+        sha256=sha256_hex(der),
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        serial=f"{certificate.serial_number:X}",
+        key=_key_in_words(certificate),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        path_length=_path_length(certificate),
+        usages=_usages(certificate),
+        issues_itself=certificate.subject == certificate.issuer,
+    )
 
 
 @transaction.atomic
 def add(kind: TrustKind, encoded: bytes, *, by: Actor | None, at: datetime, note: str = "") -> TrustedCertificate:
-    """Trust an authority (PEM or DER). `by` is None for the platform itself: the demonstration's set-up."""
+    """Trust an authority (PEM or DER), or propose it where a second operator has to confirm it (`takes_two`).
+
+    `by` is None for the platform itself: the demonstration's set-up. Raises as `read`, and AlreadyTrusted.
+    """
     _require_operator(by)
-    certificate = _certificate(encoded)
-    if not _is_authority(certificate):
-        raise NoAuthority(field="certificate")
-    if at >= certificate.not_valid_after_utc:
-        raise AuthorityExpired(field="certificate")
-    der = certificate.public_bytes(serialization.Encoding.DER)
+    said = read(encoded, at)
+    alike = {TrustKind.TSA} if kind == TrustKind.TSA else {TrustKind.ANCHOR, TrustKind.INTERMEDIATE}
+    proposed = takes_two(kind, by)
+    name, key = names.name_and_key(said.der)
+    if TrustedCertificate.objects.filter(sha256=said.sha256, kind__in=alike).exists():
+        raise AlreadyTrusted(field="certificate")
     trusted, created = TrustedCertificate.objects.get_or_create(
-        sha256=hashlib.sha256(der).hexdigest(),
+        sha256=said.sha256,
+        kind=kind,
         defaults={
-            "kind": kind,
-            "der": der,
-            "subject": certificate.subject.rfc4514_string()[:500],
-            "not_after": certificate.not_valid_after_utc,
-            "note": note[:300],
+            "der": said.der,
+            "subject": said.subject[:500],
+            "name_sha256": sha256_hex(name),
+            "key_sha256": sha256_hex(key),
+            "not_after": said.not_after,
+            "enabled": not proposed,
+            "note": note[:NOTE_MAX_LENGTH],
             "added_at": at,
             "added_by": by.person if by else None,
+            "counted_at": None if proposed else at,
+            "proposed_at": at if proposed else None,
+            "proposed_by": by.person if by and proposed else None,
         },
     )
     if not created:
         raise AlreadyTrusted(field="certificate")
-    audit.record("trust_added", trusted, by=by, at=at, kind=trusted.kind, sha256=trusted.sha256)
+    _record("trust_proposed" if proposed else "trust_added", trusted, by, at, why=note)
+    if proposed:
+        _ask_others(trusted, by, at)
     return trusted
 
 
 @transaction.atomic
-def set_enabled(trusted_id: int, enabled: bool, *, by: Actor, at: datetime) -> TrustedCertificate:
-    """Stop trusting an authority, or trust it again. Signatures taken before keep their verdict."""
+def disable(trusted_id: int, reason: str, *, by: Actor, at: datetime) -> TrustedCertificate:
+    """Stop trusting an authority at once, or turn a proposal down. Signatures taken before keep their verdict.
+
+    Raises ReasonMissing.
+    """
     _require_operator(by)
-    trusted = TrustedCertificate.objects.select_for_update(of=("self",)).filter(pk=trusted_id).first()
-    if trusted is None:
-        raise NotFound
-    if trusted.enabled != enabled:
-        trusted.enabled = enabled
-        trusted.save(update_fields=["enabled"])
-        audit.record("trust_enabled" if enabled else "trust_disabled", trusted, by=by, at=at, sha256=trusted.sha256)
+    trusted = _locked(trusted_id)
+    if not reason.strip():
+        raise ReasonMissing(field="reason")
+    if not trusted.enabled and trusted.proposed_at is None:
+        return trusted
+    turned_down = trusted.proposed_at is not None
+    trusted.enabled, trusted.proposed_at, trusted.proposed_by = False, None, None
+    trusted.disabled_at, trusted.disabled_by = at, by.person
+    trusted.disabled_reason = reason.strip()[:NOTE_MAX_LENGTH]
+    trusted.save(
+        update_fields=["enabled", "proposed_at", "proposed_by", "disabled_at", "disabled_by", "disabled_reason"]
+    )
+    _record("trust_turned_down" if turned_down else "trust_disabled", trusted, by, at, why=trusted.disabled_reason)
     return trusted
 
 
 @transaction.atomic
-def load_list(encoded: bytes, *, by: Actor | None, at: datetime) -> RevocationList:
-    """Take an authority's newest revocation list (PEM or DER) in place of the one before; the same again is fine."""
+def enable(trusted_id: int, reason: str, *, by: Actor, at: datetime) -> TrustedCertificate:
+    """Trust an authority again, or propose it where that takes two operators. `reason` becomes why it is trusted.
+
+    Raises ReasonMissing, AuthorityExpired.
+    """
     _require_operator(by)
-    crl = _revocation_list(encoded)
-    issuer = crl.issuer.public_bytes()
-    if not any(_signed_by(crl, certificate) for certificate in _trusted_named(issuer)):
-        raise UnknownIssuer(field="list")
-    next_update = crl.next_update_utc
-    assert next_update is not None  # _revocation_list takes no other
-    fields = {
-        "issuer": crl.issuer.rfc4514_string()[:500],
-        "der": crl.public_bytes(serialization.Encoding.DER),
-        "number": _number(crl),
-        "this_update": crl.last_update_utc,
-        "next_update": next_update,
-        "loaded_at": at,
-    }
-    name = hashlib.sha256(issuer).hexdigest()
-    loaded, created = RevocationList.objects.select_for_update().get_or_create(issuer_sha256=name, defaults=fields)
-    if not created:
-        if loaded.this_update > crl.last_update_utc:
-            raise OlderList(field="list")
-        for field, value in fields.items():
-            setattr(loaded, field, value)
-        loaded.save(update_fields=list(fields))
-    audit.record("revocation_list_loaded", loaded, by=by, at=at, number=loaded.number, entries=len(crl))
-    return loaded
+    trusted = _locked(trusted_id)
+    if not reason.strip():
+        raise ReasonMissing(field="reason")
+    if trusted.enabled or trusted.proposed_at is not None:
+        return trusted
+    if at >= trusted.not_after:
+        raise AuthorityExpired(field="reason")
+    proposed = takes_two(TrustKind(trusted.kind), by)
+    trusted.enabled, trusted.note = not proposed, reason.strip()[:NOTE_MAX_LENGTH]
+    trusted.proposed_at, trusted.proposed_by = (at, by.person) if proposed else (None, None)
+    trusted.counted_at = trusted.counted_at or (None if proposed else at)
+    trusted.save(update_fields=["enabled", "note", "counted_at", "proposed_at", "proposed_by"])
+    _record("trust_proposed" if proposed else "trust_enabled", trusted, by, at, why=trusted.note)
+    if proposed:
+        _ask_others(trusted, by, at)
+    return trusted
+
+
+@transaction.atomic
+def confirm(trusted_id: int, *, by: Actor, at: datetime) -> TrustedCertificate:
+    """A second operator agrees: from now on the authority counts.
+
+    Raises OwnProposal, NothingProposed, AuthorityExpired.
+    """
+    _require_operator(by)
+    trusted = _locked(trusted_id)
+    if trusted.proposed_at is None:
+        raise NothingProposed
+    if by.person is None or trusted.proposed_by_id == by.person.pk:
+        raise OwnProposal
+    if at >= trusted.not_after:
+        raise AuthorityExpired
+    trusted.enabled, trusted.proposed_at = True, None
+    trusted.counted_at = trusted.counted_at or at
+    trusted.save(update_fields=["enabled", "counted_at", "proposed_at"])
+    _record("trust_confirmed", trusted, by, at, proposed_by=trusted.proposed_by_id)
+    return trusted
+
+
+def takes_two(kind: TrustKind, by: Actor | None) -> bool:
+    """Whether another operator has to confirm: it is grave, and there is another."""
+    return kind in GRAVE and by is not None and by.person is not None and _others(by).exists()
 
 
 @transaction.atomic
@@ -135,15 +235,48 @@ def trust_demo(authority: Authority, *, at: datetime) -> None:
     """Trust a demo authority and take its revocation lists, as of now; done again, it renews the lists."""
     known = set(TrustedCertificate.objects.values_list("sha256", flat=True))
     for kind, credential in ((TrustKind.ANCHOR, authority.root), (TrustKind.INTERMEDIATE, authority.issuing)):
-        if hashlib.sha256(credential.der).hexdigest() not in known:
+        if sha256_hex(credential.der) not in known:
             add(kind, credential.der, by=None, at=at, note="Demo certification authority")
     for crl in authority.crls(at):
-        load_list(crl, by=None, at=at)
+        revocation.load_list(crl, by=None, at=at)
 
 
 def _require_operator(by: Actor | None) -> None:
     if by is not None:
         require_staff(by, StaffRole.OPERATOR)
+
+
+def _locked(trusted_id: int) -> TrustedCertificate:
+    trusted = TrustedCertificate.objects.select_for_update(of=("self",)).filter(pk=trusted_id).first()
+    if trusted is None:
+        raise NotFound
+    return trusted
+
+
+def _others(by: Actor) -> QuerySet[Person]:
+    assert by.person is not None
+    operators = Person.objects.filter(is_active=True, staff_roles__contains=[StaffRole.OPERATOR.value])
+    return operators.exclude(pk=by.person.pk)
+
+
+def _ask_others(trusted: TrustedCertificate, by: Actor | None, at: datetime) -> None:
+    words = gettext("%(person)s asks you to confirm an authority: %(subject)s")
+    text = words % {"person": by.person if by else "", "subject": trusted.subject}
+    for person in _others(by) if by else ():
+        notifications.notify(person, "trust_proposed", text, trusted.get_absolute_url(), at=at)
+
+
+def _record(
+    action: str, trusted: TrustedCertificate, by: Actor | None, at: datetime, **details: str | int | None
+) -> None:
+    audit.record(
+        action, trusted, by=by, at=at, stream=revocation.STREAM,
+        kind=trusted.kind, subject=trusted.subject, sha256=trusted.sha256,
+        **{name: value for name, value in details.items() if value},
+    )  # fmt: skip
+
+
+# Reading a certificate
 
 
 def _certificate(encoded: bytes) -> x509.Certificate:
@@ -157,21 +290,6 @@ def _certificate(encoded: bytes) -> x509.Certificate:
         raise NoCertificate(field="certificate") from None
 
 
-def _revocation_list(encoded: bytes) -> x509.CertificateRevocationList:
-    try:
-        if len(encoded) > MAX_LIST:
-            raise ValueError
-        if b"-----BEGIN" in encoded[:1024]:
-            crl = x509.load_pem_x509_crl(encoded)
-        else:
-            crl = x509.load_der_x509_crl(encoded)
-        if crl.next_update_utc is None:
-            raise ValueError
-    except ValueError:
-        raise NoRevocationList(field="list") from None
-    return crl
-
-
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -179,24 +297,42 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _trusted_named(name: bytes) -> list[x509.Certificate]:
-    store = TrustedCertificate.objects.filter(enabled=True).values_list("der", flat=True)
-    certificates = [x509.load_der_x509_certificate(bytes(der)) for der in store]
-    return [certificate for certificate in certificates if certificate.subject.public_bytes() == name]
-
-
-def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    key = issuer.public_key()
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
-        return False
+def _path_length(certificate: x509.Certificate) -> int | None:
     try:
-        return crl.is_signature_valid(key)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-
-
-def _number(crl: x509.CertificateRevocationList) -> str:
-    try:
-        return str(crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number)
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
     except (x509.ExtensionNotFound, ValueError):
-        return ""
+        return None
+
+
+def _usages(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        said = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    words = {
+        "digitalSignature": said.digital_signature,
+        "nonRepudiation": said.content_commitment,
+        "keyEncipherment": said.key_encipherment,
+        "dataEncipherment": said.data_encipherment,
+        "keyAgreement": said.key_agreement,
+        "keyCertSign": said.key_cert_sign,
+        "cRLSign": said.crl_sign,
+    }
+    return tuple(word for word, granted in words.items() if granted)
+
+
+def _key_in_words(certificate: x509.Certificate) -> str:
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return gettext("of a kind this platform does not know")
+    match key:
+        case rsa.RSAPublicKey():
+            return gettext("RSA, %(bits)s bits") % {"bits": key.key_size}
+        case ec.EllipticCurvePublicKey():
+            return gettext("elliptic curve %(curve)s") % {"curve": key.curve.name}
+        case ed25519.Ed25519PublicKey():
+            return "Ed25519"
+        case ed448.Ed448PublicKey():
+            return "Ed448"
+    return gettext("of a kind this platform does not know")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from marketplace.models import StaffRole, TrustKind
 from marketplace.permissions import actor_of, require_staff
 from marketplace.queries import staff as queries
-from marketplace.services import trust_store
+from marketplace.services import revocation, trust_store
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.web import parts, refusals
@@ -61,7 +62,8 @@ def _taken(request: HttpRequest, form: AuthorityForm | ListForm) -> bool:
     actor, now, given = actor_of(request), clock.now(), form.cleaned_data
     try:
         if isinstance(form, ListForm):
-            trust_store.load_list(given["list"].read(trust_store.MAX_LIST + 1), by=actor, at=now)
+            encoded = given["list"].read(settings.REVOCATION_MAX_BYTES + 1)
+            revocation.load_list(encoded, by=actor, at=now)
             messages.success(request, gettext("The revocation list is loaded."))
         else:
             encoded = given["certificate"].read(trust_store.MAX_CERTIFICATE + 1)
@@ -82,7 +84,8 @@ def switch(request: HttpRequest, trusted_id: int) -> HttpResponse:
     if found is None:
         raise NotFound
     if request.method == "POST":
-        trust_store.set_enabled(found.pk, request.POST.get("enabled") == "1", by=actor, at=clock.now())
+        act = trust_store.enable if request.POST.get("enabled") == "1" else trust_store.disable
+        act(found.pk, request.POST.get("reason", "") or "-", by=actor, at=clock.now())
         messages.success(request, gettext("The trust store is changed."))
         return redirect("trust_store")
     return render(request, "marketplace/staff/trust_switch.html", {"trusted": found})

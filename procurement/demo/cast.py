@@ -15,7 +15,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from marketplace.models import Heading, Organisation, OrganisationIdentifier, Person, Scheme, StaffRole, TrustKind
-from marketplace.services import trust_store
+from marketplace.services import revocation, trust_store
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential
 from procurement.demo.companies import Company
@@ -137,7 +137,7 @@ class Notary:
             TrustKind.INTERMEDIATE, self.authority.issuing.pem, by=None, at=self.now, note="Demonstration only"
         )
         for crl in self.authority.crls(self.now - timedelta(days=400), _LISTS_LAST):
-            trust_store.load_list(crl, by=None, at=self.now)
+            revocation.load_list(crl, by=None, at=self.now)
 
     def credential(self, company: Company) -> Credential:
         organisation = company.organisation

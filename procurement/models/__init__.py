@@ -2,7 +2,7 @@ from procurement.models.auction import Auction, AuctionEvent, AuctionParticipant
 from procurement.models.award import Award, Contract, ContractSignature
 from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, BidUpload
 from procurement.models.custody import KeyCeremony, KeyCustody, KeyShare, ReleasedShare
-from procurement.models.moment import DueMoment, MomentKind
+from procurement.models.moment import CertificateNotice, DueMoment, MomentKind
 from procurement.models.proof import BidRoll, ExportScope, ExportStatus, ProcedureExport, RollLeaf
 from procurement.models.tender import (
     Amendment,
@@ -26,6 +26,7 @@ __all__ = [
     "BidRoll",
     "BidSealing",
     "BidUpload",
+    "CertificateNotice",
     "Clarification",
     "Contract",
     "ContractSignature",

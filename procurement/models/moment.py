@@ -1,4 +1,4 @@
-"""Due moments: what must happen at a time, taken by the clock process."""
+"""Due moments, taken by the clock process; and who was told in time what they would miss."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -36,3 +36,14 @@ class DueMoment(models.Model):
             )
         ]
         indexes = [models.Index(fields=["next_try_at"], condition=models.Q(done_at__isnull=True), name="moment_due")]
+
+
+class CertificateNotice(models.Model):
+    """The owner of a signing certificate was told that it ends before a procedure needs it. Once is enough."""
+
+    certificate = models.ForeignKey("marketplace.Certificate", on_delete=models.CASCADE, related_name="+")
+    tender = models.ForeignKey("procurement.Tender", on_delete=models.CASCADE, related_name="+")
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["certificate", "tender"], name="certificate_notice_once")]

@@ -134,7 +134,7 @@ STAFF_DESKS = [
     *get("audit_browser", OPERATOR | AUDITOR),
     *get("system_health", OPERATOR | AUDITOR),
     *both("trust_store", OPERATOR),
-    *both("trust_switch", OPERATOR, trusted_id="trusted"),
+    *both("trusted", OPERATOR, trusted_id="trusted"),
     *get("insights", EVERYBODY),  # leads on to the next
     *get("insights_accounts", REPRESENTATIVE),
     *get("insights_account", REPRESENTATIVE, organisation_id="buyer_id"),

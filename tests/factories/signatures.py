@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from marketplace.models import Organisation, SigningRequest, TrustKind
-from marketplace.services import signing, trust_store
+from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential, sign
 from tests.factories.marketplace import NOON
@@ -23,7 +23,7 @@ def trust() -> None:
     trust_store.add(TrustKind.ANCHOR, authority().root.der, by=None, at=NOON)
     trust_store.add(TrustKind.INTERMEDIATE, authority().issuing.der, by=None, at=NOON)
     for crl in authority().crls(NOON - timedelta(days=1), timedelta(days=400)):
-        trust_store.load_list(crl, by=None, at=NOON)
+        revocation.load_list(crl, by=None, at=NOON)
 
 
 def certificate_of(organisation: Organisation) -> Credential:

@@ -21,7 +21,7 @@ from marketplace.models import (
     TrustKind,
 )
 from marketplace.permissions import NOBODY, Actor, OrganisationNotActive, actor_for
-from marketplace.services import signing, signing_words, trust_store
+from marketplace.services import revocation, signing, signing_words, trust_store
 from marketplace.shared.errors import DomainError, NotAllowed, NotFound
 from marketplace.signatures import Sub
 from marketplace.signatures import payload as payloads
@@ -256,7 +256,7 @@ def test_refusal_spends_nothing_and_the_request_can_be_signed_again(signer: Sign
 def test_revoked_certificate_is_refused_in_plain_words(signer: Signer, authority: Authority) -> None:
     request = signer.prepare()
     authority.revoke(signer.credential.serial, NOON - HOUR)
-    trust_store.load_list(authority.crls(NOON + timedelta(seconds=1))[1], by=None, at=NOON)
+    revocation.load_list(authority.crls(NOON + timedelta(seconds=1))[1], by=None, at=NOON)
 
     with pytest.raises(signing.SignatureRefused) as refused:
         signer.complete(request)
@@ -276,8 +276,8 @@ def test_nobody_is_trusted_before_an_anchor_is_added(db: None, authority: Author
 
 def test_disabled_anchor_is_trusted_no_more(signer: Signer) -> None:
     request = signer.prepare()
-    trust_store.set_enabled(
-        TrustedCertificate.objects.get(kind=TrustKind.ANCHOR).pk, False, by=staff(StaffRole.OPERATOR), at=NOON
+    trust_store.disable(
+        TrustedCertificate.objects.get(kind=TrustKind.ANCHOR).pk, "Broken", by=staff(StaffRole.OPERATOR), at=NOON
     )
 
     with pytest.raises(signing.SignatureRefused) as refused:

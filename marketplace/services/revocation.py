@@ -1,0 +1,313 @@
+"""Revocation lists: taken, kept by version, indexed by serial number, and asked what a verification must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, FilteredRelation, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from marketplace import audit
+from marketplace.models import (
+    SERIAL_LENGTH,
+    OcspAnswer,
+    RevocationList,
+    RevocationSource,
+    RevokedEntry,
+    StaffRole,
+    TrustedCertificate,
+)
+from marketplace.permissions import Actor, require_staff
+from marketplace.shared.errors import DomainError
+from marketplace.signatures import Evidence, IndexedList, Revocation, certificate_id, certificates_in, lists, names
+from marketplace.signatures.payload import sha256_hex
+
+#: The audit stream of everything that changes what the platform trusts.
+STREAM: Final = "trust"
+#: How far an authority's clock may be ahead of ours.
+_AHEAD: Final = timedelta(minutes=5)
+# What tells the parts of a divided list apart.
+_DIVIDING: Final = (x509.IssuingDistributionPoint, x509.DeltaCRLIndicator)
+
+
+class NoRevocationList(DomainError):
+    code, status = "no_revocation_list", 422
+    sentence = _("This file holds no revocation list with a date of its next issue. Give one in PEM or DER form.")
+
+
+class UnknownIssuer(DomainError):
+    code, status = "unknown_issuer", 422
+    sentence = _("The revocation list was not signed by an authority in the trust store.")
+
+
+class MayNotIssueLists(DomainError):
+    code, status = "may_not_issue_lists", 422
+    sentence = _("The authority’s certificate does not allow it to sign revocation lists.")
+
+
+class ListFromTheFuture(DomainError):
+    code, status = "list_from_the_future", 422
+    sentence = _("The revocation list says that it will be issued only on %(moment)s. Check the clocks.")
+
+
+class OtherAuthority(DomainError):
+    code, status = "other_authority", 422
+    sentence = _("This revocation list is of another authority: %(issuer)s.")
+
+
+class OlderList(DomainError):
+    code = "older_list"
+    sentence = _("A newer revocation list of this authority is loaded already.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A list as it was read: `entries` is None where its meaning takes more than serial numbers."""
+
+    crl: x509.CertificateRevocationList
+    der: bytes
+    next_update: datetime
+    scope: str
+    entries: Mapping[int, Revocation] | None
+
+    @property
+    def issuer(self) -> bytes:
+        """Its issuer's name, DER, as it stands in the list."""
+        return names.issuer_of_list(self.der)
+
+    @property
+    def number(self) -> int | None:
+        try:
+            return self.crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        except x509.ExtensionNotFound:
+            return None
+
+
+def load_list(
+    encoded: bytes, *, by: Actor | None, at: datetime, source: RevocationSource | None = None
+) -> RevocationList:
+    """Take an authority's newest revocation list (PEM or DER) in place of the one before; the same again is fine.
+
+    `by` is None for the platform itself. With `source` the list must be of the source's authority. Raises
+    NoRevocationList, UnknownIssuer, MayNotIssueLists, ListFromTheFuture, OtherAuthority, OlderList.
+    """
+    if by is not None:
+        require_staff(by, StaffRole.OPERATOR)
+    read = _read(encoded)
+    if read.crl.last_update_utc > at + _AHEAD:
+        raise ListFromTheFuture(field="list", moment=f"{read.crl.last_update_utc:%Y-%m-%d %H:%M} UTC")
+    issuer = _issuer(read)
+    if source is not None and source.authority.name_sha256 != issuer.name_sha256:
+        raise OtherAuthority(field="list", issuer=read.crl.issuer.rfc4514_string())
+    return _take(read, issuer, by=by, at=at, source=source)
+
+
+@transaction.atomic
+def _take(
+    read: _Read, issuer: TrustedCertificate, *, by: Actor | None, at: datetime, source: RevocationSource | None
+) -> RevocationList:
+    """Make it the current list of this issuer, key and scope, unless that is as new already."""
+    crl, name = read.crl, issuer.name_sha256
+    _lock(f"{name}:{issuer.key_sha256}:{read.scope}")
+    current = (
+        RevocationList.objects.filter(
+            issuer_sha256=name, issuer_key_sha256=issuer.key_sha256, scope=read.scope, is_current=True
+        )
+        .defer("der")
+        .first()
+    )
+    sha256 = sha256_hex(read.der)
+    if current is not None:
+        if current.sha256 == sha256 and current.is_indexed == (read.entries is not None):
+            return current
+        if _is_older(read, current):
+            raise OlderList(field="list")
+        RevokedEntry.objects.filter(list=current).delete()
+        current.is_current, current.superseded_at = False, at
+        current.save(update_fields=["is_current", "superseded_at"])
+    loaded = RevocationList.objects.create(
+        issuer_sha256=name,
+        issuer_key_sha256=issuer.key_sha256,
+        scope=read.scope,
+        issuer=crl.issuer.rfc4514_string()[:500],
+        issuer_name=read.issuer,
+        sha256=sha256,
+        der=read.der,
+        size=len(read.der),
+        number=str(read.number) if read.number is not None else "",
+        this_update=crl.last_update_utc,
+        next_update=read.next_update,
+        loaded_at=at,
+        loaded_by=by.person if by else None,
+        source=source,
+        count=len(crl),
+        is_indexed=read.entries is not None,
+    )
+    _copy(loaded, read.entries or {})
+    audit.record(
+        "revocation_list_loaded", loaded, by=by, at=at, stream=STREAM,
+        issuer=loaded.issuer, number=loaded.number, entries=loaded.count, sha256=loaded.sha256,
+    )  # fmt: skip
+    return loaded
+
+
+def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Evidence:
+    """What is known about the certificates of a signature and these authorities (DER), at the price of three queries.
+
+    Of an indexed list only the entries of these certificates are read, however many it has.
+    """
+    asked = [*certificates_in(cms), *map(certificate_id, intermediates)]
+    issuers = {sha256_hex(one.issuer) for one in asked}
+    serials = {_hexadecimal(one.serial) for one in asked}
+    current = RevocationList.objects.filter(is_current=True, issuer_sha256__in=issuers)
+    return Evidence(
+        crls=tuple(bytes(der) for der in current.filter(is_indexed=False).values_list("der", flat=True)),
+        ocsps=tuple(
+            bytes(der)
+            for der in OcspAnswer.objects.filter(
+                authority__name_sha256__in=issuers, serial__in=serials, this_update__lte=at, next_update__gt=at
+            ).values_list("der", flat=True)
+        ),
+        lists=tuple(_indexed(current.filter(is_indexed=True), serials)),
+    )
+
+
+def remove_older(*, at: datetime) -> int:
+    """Empty the bytes of lists that were replaced long ago; what was relied on is kept with its signature.
+
+    Their rows stay: which list was in force when. Returns how many were emptied.
+    """
+    before = at - timedelta(days=settings.REVOCATION_KEEP_OLDER_DAYS)
+    return RevocationList.objects.filter(superseded_at__lt=before, size__gt=0).exclude(der=b"").update(der=b"")
+
+
+def _indexed(current: QuerySet[RevocationList], serials: set[str]) -> Iterator[IndexedList]:
+    """The lists with their entries among `serials`.
+
+    One statement, so one snapshot: a list that is replaced meanwhile is seen before or after, never without entries.
+    """
+    rows = (
+        current.annotate(found=FilteredRelation("entries", condition=Q(entries__serial__in=serials)))
+        .annotate(serial=F("found__serial"), revoked_at=F("found__revoked_at"), reason=F("found__reason"))
+        .defer("der")
+        .order_by("pk")
+    )
+    for _pk, found in groupby(rows, key=attrgetter("pk")):
+        entries = list(found)
+        row = entries[0]
+        revoked = {
+            int(one.serial, 16): Revocation(one.revoked_at, one.reason) for one in entries if one.serial is not None
+        }
+        yield IndexedList(
+            issuer=bytes(row.issuer_name),
+            issuer_key_sha256=row.issuer_key_sha256,
+            this_update=row.this_update,
+            next_update=row.next_update,
+            sha256=row.sha256,
+            revoked=revoked,
+        )
+
+
+# Reading a list
+
+
+def _read(encoded: bytes) -> _Read:
+    try:
+        if len(encoded) > settings.REVOCATION_MAX_BYTES:
+            raise ValueError
+        if b"-----BEGIN" in encoded[:1024]:
+            crl = x509.load_pem_x509_crl(encoded)
+        else:
+            crl = x509.load_der_x509_crl(encoded)
+        next_update = crl.next_update_utc
+        if next_update is None:
+            raise ValueError
+        der = crl.public_bytes(serialization.Encoding.DER)
+        return _Read(crl, der, next_update, _scope(crl), _entries(der))
+    except (ValueError, UnsupportedAlgorithm):
+        raise NoRevocationList(field="list") from None
+
+
+def _entries(der: bytes) -> Mapping[int, Revocation] | None:
+    """The entries of a simple list; None where the engine has to read it whole. Raises ValueError."""
+    try:
+        found = lists.read(der).entries
+    except lists.NotSimple:
+        return None
+    return found if all(len(_hexadecimal(serial)) <= SERIAL_LENGTH for serial in found) else None
+
+
+def _scope(crl: x509.CertificateRevocationList) -> str:
+    """ "" for a complete list. The parts of a divided one, and what changed since another, stand beside each other."""
+    said = [extension.value for extension in crl.extensions if isinstance(extension.value, _DIVIDING)]
+    # A delta names the list it goes by, which changes; that it is one does not.
+    parts = [b"delta" if isinstance(one, x509.DeltaCRLIndicator) else one.public_bytes() for one in said]
+    return sha256_hex(b"\0".join(sorted(parts))) if parts else ""
+
+
+def _issuer(read: _Read) -> TrustedCertificate:
+    """The trusted certificate whose key signed the list."""
+    named = TrustedCertificate.objects.filter(enabled=True, name_sha256=sha256_hex(read.issuer))
+    for trusted in named.order_by("pk"):
+        certificate = x509.load_der_x509_certificate(bytes(trusted.der))
+        if _signed_by(read.crl, certificate):
+            if not _may_sign_lists(certificate):
+                raise MayNotIssueLists(field="list")
+            return trusted
+    raise UnknownIssuer(field="list")
+
+
+def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    try:
+        key = issuer.public_key()
+        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+            return False
+        return crl.is_signature_valid(key)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+
+
+def _may_sign_lists(issuer: x509.Certificate) -> bool:
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
+def _is_older(read: _Read, current: RevocationList) -> bool:
+    """By date; where the dates are equal, by number."""
+    if read.crl.last_update_utc != current.this_update:
+        return read.crl.last_update_utc < current.this_update
+    return read.number is not None and current.number.isdecimal() and read.number < int(current.number)
+
+
+# Writing it
+
+
+def _copy(loaded: RevocationList, entries: Mapping[int, Revocation]) -> None:
+    columns = "(list_id, serial, revoked_at, reason)"
+    statement = f"COPY {RevokedEntry._meta.db_table} {columns} FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(statement) as rows:
+        for serial, revoked in entries.items():
+            rows.write_row((loaded.pk, _hexadecimal(serial), revoked.at, revoked.reason))
+
+
+def _hexadecimal(serial: int) -> str:
+    return f"{serial:X}"
+
+
+def _lock(what: str) -> None:
+    """One at a time: also where there is no row yet that could be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"revocation:{what}"])

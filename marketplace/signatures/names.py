@@ -1,0 +1,34 @@
+"""Names and keys of authorities as the bytes they stand in: what issuers, lists and certificates are matched by."""
+
+from __future__ import annotations
+
+from . import der
+
+_INTEGER, _VERSION = 0x02, 0xA0
+
+
+def name_and_key(certificate: bytes) -> tuple[bytes, bytes]:
+    """Subject name and SubjectPublicKeyInfo of a certificate, all DER. Raises `ValueError` when it is none."""
+    parts = [whole for tag, whole in _to_be_signed(certificate) if tag != _VERSION]
+    try:
+        return _cut(certificate, parts[4]), _cut(certificate, parts[5])
+    except IndexError:
+        raise ValueError("this is no certificate") from None
+
+
+def issuer_of_list(crl: bytes) -> bytes:
+    """The issuer name of a revocation list, both DER. Raises `ValueError` when it is none."""
+    parts = [whole for tag, whole in _to_be_signed(crl) if tag != _INTEGER]
+    try:
+        return _cut(crl, parts[1])
+    except IndexError:
+        raise ValueError("this is no revocation list") from None
+
+
+def _to_be_signed(encoded: bytes) -> list[tuple[int, der.Span]]:
+    inside = next(der.members(encoded, *der.content(encoded)))[1]
+    return [(tag, whole) for tag, _, whole in der.members(encoded, *inside)]
+
+
+def _cut(encoded: bytes, span: der.Span) -> bytes:
+    return encoded[slice(*span)]

@@ -1,0 +1,223 @@
+"""Revocation lists: versions, entries, and what a verification is told of them."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from django.db import connection, transaction
+
+from marketplace.models import AuditRecord, RevocationList, RevokedEntry, StaffRole, TrustKind
+from marketplace.services import revocation, trust_store
+from marketplace.signatures import Revocation
+from marketplace.signatures.authority import Authority
+from marketplace.signatures.sign import sign
+from tests.factories.marketplace import NOON, staff
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def authority() -> Authority:
+    authority = Authority.create(NOON)
+    trust_store.add(TrustKind.ANCHOR, authority.root.der, by=None, at=NOON)
+    trust_store.add(TrustKind.INTERMEDIATE, authority.issuing.der, by=None, at=NOON)
+    return authority
+
+
+def current(authority: Authority) -> RevocationList:
+    issuing = authority.issuing.certificate.subject.rfc4514_string()
+    return RevocationList.objects.get(is_current=True, issuer=issuing)
+
+
+class TestLoading:
+    def test_newer_list_takes_the_place_of_the_older_which_is_kept(self, authority: Authority) -> None:
+        operator = staff(StaffRole.OPERATOR)
+        first = authority.crls(NOON)[1]
+        authority.revoke(17, NOON)
+        second = authority.crls(NOON + DAY)[1]
+
+        before = revocation.load_list(first, by=operator, at=NOON)
+        same = revocation.load_list(first, by=operator, at=NOON)
+        after = revocation.load_list(second, by=None, at=NOON + DAY)
+
+        assert same.pk == before.pk
+        before.refresh_from_db()
+        assert (before.is_current, before.superseded_at, bytes(before.der)) == (False, NOON + DAY, first)
+        assert (after.is_current, after.count, after.is_indexed, bytes(after.der)) == (True, 1, True, second)
+        assert (before.loaded_by, after.loaded_by) == (operator.person, None)
+        with pytest.raises(revocation.OlderList):
+            revocation.load_list(first, by=None, at=NOON + DAY)
+        assert current(authority).pk == after.pk
+        trail = AuditRecord.objects.filter(stream=revocation.STREAM, action="revocation_list_loaded")
+        assert list(trail.order_by("pk").values_list("details__entries", flat=True)) == [0, 1]
+
+    def test_entries_are_rows_of_the_current_list_alone(self, authority: Authority) -> None:
+        authority.revoked = {0xAB: NOON - DAY, 2**158 + 1: NOON}
+        revocation.load_list(authority.crls(NOON)[1], by=None, at=NOON)
+        authority.revoked[0xCD] = NOON
+        revocation.load_list(authority.crls(NOON + DAY)[1], by=None, at=NOON + DAY)
+
+        rows = RevokedEntry.objects.order_by("serial").values_list("serial", "revoked_at", "list")
+        assert list(rows) == [
+            (f"{2**158 + 1:X}", NOON, current(authority).pk),
+            ("AB", NOON - DAY, current(authority).pk),
+            ("CD", NOON, current(authority).pk),
+        ]
+
+    def test_list_of_an_unknown_or_false_issuer_is_refused(self) -> None:
+        authority, namesake = Authority.create(NOON), Authority.create(NOON)
+        trust_store.add(TrustKind.ANCHOR, authority.root.der, by=None, at=NOON)
+
+        for crl in (authority.crls(NOON)[1], namesake.crls(NOON)[0]):
+            with pytest.raises(revocation.UnknownIssuer):
+                revocation.load_list(crl, by=None, at=NOON)
+        for nothing in (b"", b"garbage", authority.root.certificate.public_bytes(Encoding.PEM)):
+            with pytest.raises(revocation.NoRevocationList):
+                revocation.load_list(nothing, by=None, at=NOON)
+        assert RevocationList.objects.count() == 0
+
+    def test_a_list_from_the_future_is_refused(self, authority: Authority) -> None:
+        with pytest.raises(revocation.ListFromTheFuture):
+            revocation.load_list(authority.crls(NOON + DAY)[1], by=None, at=NOON)
+        assert RevocationList.objects.count() == 0
+
+    def test_a_file_over_the_bound_is_refused(self, authority: Authority, settings: object) -> None:
+        crl = authority.crls(NOON)[1]
+        settings.REVOCATION_MAX_BYTES = len(crl) - 1  # type: ignore[attr-defined]
+
+        with pytest.raises(revocation.NoRevocationList):
+            revocation.load_list(crl, by=None, at=NOON)
+
+    def test_the_list_of_a_disabled_authority_is_refused(self, authority: Authority) -> None:
+        operator = staff(StaffRole.OPERATOR)
+        for trusted in trust_store.TrustedCertificate.objects.all():
+            trust_store.disable(trusted.pk, "A test", by=operator, at=NOON)
+
+        with pytest.raises(revocation.UnknownIssuer):
+            revocation.load_list(authority.crls(NOON)[1], by=None, at=NOON)
+
+    def test_a_divided_list_is_kept_whole_beside_the_complete_one(self, authority: Authority) -> None:
+        revocation.load_list(authority.crls(NOON)[1], by=None, at=NOON)
+        part = divided(authority)
+
+        loaded = revocation.load_list(part, by=None, at=NOON)
+
+        assert (loaded.is_indexed, loaded.is_current, loaded.scope != "") == (False, True, True)
+        assert RevocationList.objects.filter(is_current=True).count() == 2
+        assert RevokedEntry.objects.filter(list=loaded).count() == 0
+
+    def test_bytes_of_older_lists_are_dropped_after_a_while_and_their_rows_stay(self, authority: Authority) -> None:
+        first = revocation.load_list(authority.crls(NOON)[1], by=None, at=NOON)
+        revocation.load_list(authority.crls(NOON + DAY)[1], by=None, at=NOON + DAY)
+
+        assert revocation.remove_older(at=NOON + 31 * DAY) == 0
+        assert revocation.remove_older(at=NOON + 32 * DAY) == 1
+
+        first.refresh_from_db()
+        assert (bytes(first.der), first.sha256 != "") == (b"", True)
+        assert bytes(current(authority).der) != b""
+
+
+class TestEvidence:
+    def test_only_the_entries_asked_for_are_read(self, authority: Authority) -> None:
+        signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+        cms = sign(b"what is signed", signer, NOON)
+        authority.revoked = {signer.serial: NOON, 5: NOON}
+        for crl in authority.crls(NOON):
+            revocation.load_list(crl, by=None, at=NOON)
+
+        found = revocation.evidence(cms, [authority.issuing.der], NOON)
+
+        assert (found.crls, found.ocsps) == ((), ())
+        by_issuer = {one.issuer: one.revoked for one in found.lists}
+        assert by_issuer == {
+            authority.root.certificate.subject.public_bytes(): {},
+            authority.issuing.certificate.subject.public_bytes(): {signer.serial: Revocation(NOON)},
+        }
+
+    def test_what_has_to_be_read_whole_is_given_whole(self, authority: Authority) -> None:
+        part = divided(authority)
+        revocation.load_list(part, by=None, at=NOON)
+        signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+
+        found = revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON)
+
+        assert (found.crls, found.lists) == ((part,), ())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_loads_at_once_leave_one_current_list(authority: Authority) -> None:
+    older, newer = authority.crls(NOON)[1], authority.crls(NOON + DAY)[1]
+    barrier, outcomes = threading.Barrier(4), []
+
+    def load(crl: bytes) -> None:
+        try:
+            barrier.wait(10)
+            revocation.load_list(crl, by=None, at=NOON + DAY)
+            outcomes.append("taken")
+        except revocation.OlderList:
+            outcomes.append("older")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=load, args=(crl,)) for crl in (older, newer, older, newer)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert len(outcomes) == 4
+    assert bytes(current(authority).der) == newer
+    assert RevocationList.objects.filter(is_current=True).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_verification_beside_a_replacement_never_misses_a_revocation(authority: Authority) -> None:
+    """Its one statement sees the list before or after: here, before, while the other has already deleted the rows."""
+    signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+    authority.revoked = {signer.serial: NOON}
+    revocation.load_list(authority.crls(NOON)[1], by=None, at=NOON)
+    replaced, go_on = threading.Event(), threading.Event()
+
+    def replace() -> None:
+        with transaction.atomic():
+            revocation.load_list(authority.crls(NOON + DAY)[1], by=None, at=NOON + DAY)
+            replaced.set()
+            go_on.wait(10)
+        connection.close()
+
+    other = threading.Thread(target=replace)
+    other.start()
+    assert replaced.wait(10)
+    (found,) = revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON).lists
+    go_on.set()
+    other.join(10)
+
+    assert found.revoked == {signer.serial: Revocation(NOON)}
+
+
+def divided(authority: Authority) -> bytes:
+    """A list of the issuing authority about users' certificates only."""
+    scope = x509.IssuingDistributionPoint(
+        full_name=None,
+        relative_name=None,
+        only_contains_user_certs=True,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.issuing.certificate.subject)
+        .last_update(NOON - DAY)
+        .next_update(NOON + 30 * DAY)
+        .add_extension(scope, critical=True)
+    )
+    return builder.sign(authority.issuing.key, hashes.SHA256()).public_bytes(Encoding.DER)
