@@ -168,13 +168,34 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", "mandatory" if PRODUCTION else "optional")
 ACCOUNT_ADAPTER = "marketplace.web.accounts.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "marketplace.web.account_security_forms.LoginForm",
+    "reset_password": "marketplace.web.account_security_forms.ResetPasswordForm",
+    "reset_password_from_key": "marketplace.web.account_security_forms.ResetPasswordKeyForm",
+    "change_password": "marketplace.web.account_security_forms.ChangePasswordForm",
+    "reauthenticate": "marketplace.web.account_security_forms.PasswordAgainForm",
+    "add_email": "marketplace.web.account_security_forms.AddEmailForm",
+}
+# Whoever's password, address or second factor changes is told by mail.
+ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/5m/ip,5/5m/key"} if not TESTING else False
 # Who guesses passwords is known by the address that the last trusted proxy saw; without a proxy the header is not read.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 1 if PRODUCTION else 0)
+MFA_ADAPTER = "marketplace.web.accounts.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "marketplace.web.account_security_forms.AuthenticateForm",
+    "reauthenticate": "marketplace.web.account_security_forms.ReauthenticateForm",
+    "activate_totp": "marketplace.web.account_security_forms.ActivateTotpForm",
+    "add_webauthn": "marketplace.web.account_security_forms.AddPasskeyForm",
+    "edit_webauthn": "marketplace.web.account_security_forms.RenamePasskeyForm",
+    "login_webauthn": "marketplace.web.account_security_forms.PasskeyLoginForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# A phone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
 
@@ -206,6 +227,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 # How long visitors see the same figures on the first page: what a crowd asks for is counted once in this time.
 PUBLIC_PAGE_SECONDS = env.int("PUBLIC_PAGE_SECONDS", 30 if not TESTING else 0)
 DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", 50 * 1024 * 1024)
+# A bid's documents are sealed in the bidder's browser and arrive in parts: one may be larger than what is sent in one go.
+BID_FILE_MAX_BYTES = env.int("BID_FILE_MAX_BYTES", 500 * 1024 * 1024)
+BID_MAX_BYTES = env.int("BID_MAX_BYTES", 1024 * 1024 * 1024)
+BID_PART_MAX_BYTES = env.int("BID_PART_MAX_BYTES", 16 * 1024 * 1024)
+# No document is taken that would leave the disk with less than this.
+STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", 1024 * 1024 * 1024)
 
 # Mail: to the console's log until a server is named.
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="filemail:")
@@ -222,6 +249,32 @@ SIGNING_MIN_RSA_BITS = env.int("SIGNING_MIN_RSA_BITS", 2048)
 # The sunset of RSA keys below 3072 bits, e.g. 2028-01-01T00:00:00Z; empty: none yet.
 _sunset = env.str("SIGNING_RSA_3072_FROM", "")
 SIGNING_RSA_3072_FROM = datetime.fromisoformat(_sunset) if _sunset else None
+
+# Revocation lists and OCSP answers, asked for at the addresses the operator entered and at no others.
+REVOCATION_MAX_BYTES = env.int("REVOCATION_MAX_BYTES", 32 * 1024 * 1024)
+REVOCATION_SECONDS = env.int("REVOCATION_SECONDS", 60)
+REVOCATION_REFRESH_MINUTES = env.int("REVOCATION_REFRESH_MINUTES", 60)
+# Whether such an address may lie in a private network (an authority of one's own, a relay); link-local ones never may.
+REVOCATION_PRIVATE_ADDRESSES = env.bool("REVOCATION_PRIVATE_ADDRESSES", False)
+# How long before a list is overdue the operators are told; for a short-lived list, the last quarter of its life.
+REVOCATION_WARN_HOURS = env.int("REVOCATION_WARN_HOURS", 24)
+REVOCATION_KEEP_OLDER_DAYS = env.int("REVOCATION_KEEP_OLDER_DAYS", 30)
+
+# Time stamps (RFC 3161). The authorities are asked in this order; without any, signatures are taken unstamped. "local:"
+# is the demonstration's own authority, refused in production.
+TIMESTAMP_AUTHORITY_URLS = env.list("TIMESTAMP_AUTHORITY_URLS", default=[])
+TIMESTAMP_POLICY = env.str("TIMESTAMP_POLICY", "")
+TIMESTAMP_SECONDS = env.int("TIMESTAMP_SECONDS", 10)
+TIMESTAMP_LOCAL_DIR = LOCAL_DIR / "demo-tsa"
+# When signatures that still wait for their stamp are worth a warning to the operators.
+TIMESTAMP_WARN_MINUTES = env.int("TIMESTAMP_WARN_MINUTES", 60)
+# From when on an algorithm proves nothing by itself, as in sha256=2035-01-01T00:00:00Z,rsa-2048=2029-01-01T00:00:00Z.
+# What rests on it is stamped anew, with TIMESTAMP_ARCHIVE_HASH, so many days before that or before the stamp's end.
+ALGORITHM_SUNSETS = {name: datetime.fromisoformat(at) for name, at in env.dict("ALGORITHM_SUNSETS", default={}).items()}
+RESTAMP_DAYS_BEFORE = env.int("RESTAMP_DAYS_BEFORE", 180)
+TIMESTAMP_ARCHIVE_HASH = env.str("TIMESTAMP_ARCHIVE_HASH", "sha512")
+# How many signatures are judged again by their kept evidence every night.
+REVERIFY_NIGHTLY = env.int("REVERIFY_NIGHTLY", 200)
 
 # A preset's periods are counted in days. The demonstration counts a day as a minute.
 PERIOD_UNIT = env.str("PERIOD_UNIT", "day")
@@ -250,32 +303,6 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [SELF],
         "script-src": [SELF],
         "style-src": [SELF],
-# Revocation lists and OCSP answers, asked for at the addresses the operator entered and at no others.
-REVOCATION_MAX_BYTES = env.int("REVOCATION_MAX_BYTES", 32 * 1024 * 1024)
-REVOCATION_SECONDS = env.int("REVOCATION_SECONDS", 60)
-REVOCATION_REFRESH_MINUTES = env.int("REVOCATION_REFRESH_MINUTES", 60)
-# Whether such an address may lie in a private network (an authority of one's own, a relay); link-local ones never may.
-REVOCATION_PRIVATE_ADDRESSES = env.bool("REVOCATION_PRIVATE_ADDRESSES", False)
-# How long before a list is overdue the operators are told; for a short-lived list, the last quarter of its life.
-REVOCATION_WARN_HOURS = env.int("REVOCATION_WARN_HOURS", 24)
-REVOCATION_KEEP_OLDER_DAYS = env.int("REVOCATION_KEEP_OLDER_DAYS", 30)
-
-# Time stamps (RFC 3161). The authorities are asked in this order; without any, signatures are taken unstamped. "local:"
-# is the demonstration's own authority, refused in production.
-TIMESTAMP_AUTHORITY_URLS = env.list("TIMESTAMP_AUTHORITY_URLS", default=[])
-TIMESTAMP_POLICY = env.str("TIMESTAMP_POLICY", "")
-TIMESTAMP_SECONDS = env.int("TIMESTAMP_SECONDS", 10)
-TIMESTAMP_LOCAL_DIR = LOCAL_DIR / "demo-tsa"
-# When signatures that still wait for their stamp are worth a warning to the operators.
-TIMESTAMP_WARN_MINUTES = env.int("TIMESTAMP_WARN_MINUTES", 60)
-# From when on an algorithm proves nothing by itself, as in sha256=2035-01-01T00:00:00Z,rsa-2048=2029-01-01T00:00:00Z.
-# What rests on it is stamped anew, with TIMESTAMP_ARCHIVE_HASH, so many days before that or before the stamp's end.
-ALGORITHM_SUNSETS = {name: datetime.fromisoformat(at) for name, at in env.dict("ALGORITHM_SUNSETS", default={}).items()}
-RESTAMP_DAYS_BEFORE = env.int("RESTAMP_DAYS_BEFORE", 180)
-TIMESTAMP_ARCHIVE_HASH = env.str("TIMESTAMP_ARCHIVE_HASH", "sha512")
-# How many signatures are judged again by their kept evidence every night.
-REVERIFY_NIGHTLY = env.int("REVERIFY_NIGHTLY", 200)
-
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         # The gateway of the same host on another port is added per request by marketplace.web.middleware.

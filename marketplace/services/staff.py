@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +33,11 @@ class OwnRoles(NotAllowed):
 class UnknownPerson(DomainError):
     code, status = "unknown_person", 422
     sentence = _("Nobody with this e-mail address has signed up. Ask the person to sign up first.")
+
+
+class NoProof(DomainError):
+    code, status = "no_proof", 422
+    sentence = _("Say how you know that it is this person.")
 
 
 @transaction.atomic
@@ -85,6 +91,25 @@ def grant(email: str, roles: Iterable[str], *, by: Actor | None, at: datetime) -
         gettext("Your roles on the platform are now: %(roles)s.") % {"roles": labels},
         at=at,
     )
+    return person
+
+
+@transaction.atomic
+def remove_second_factor(email: str, reason: str, *, at: datetime) -> Person:
+    """Take away a person's authenticator app, passkeys and recovery codes, for one who lost them all.
+
+    For whoever runs the platform, at the machine, once they know who is asking. Raises UnknownPerson, NoProof.
+    """
+    person = Person.objects.select_for_update(no_key=True).filter(email=email.strip().lower()).first()
+    if person is None:
+        raise UnknownPerson(field="email")
+    if not reason.strip():
+        raise NoProof
+    removed = sorted(Authenticator.objects.filter(user=person).values_list("type", flat=True))
+    Authenticator.objects.filter(user=person).delete()
+    audit.record("second_factor_removed", person, by=None, at=at, removed=removed, reason=reason.strip())
+    words = gettext("The operator removed your second factor and passkeys at your request. Set up new ones.")
+    notifications.notify(person, "second_factor_removed", words, at=at)
     return person
 
 

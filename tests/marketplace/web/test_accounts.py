@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.test import Client, TestCase
 
-from marketplace.models import Person
+from marketplace.models import AuditRecord, Person
 from tests.factories.marketplace import PASSWORD, PersonFactory
 
 pytestmark = pytest.mark.django_db
@@ -86,3 +91,15 @@ def test_the_sign_up_of_the_library_leads_to_ours(client: Client) -> None:
 def test_second_factors_can_be_set_up(client: Client, anna: Person, path: str) -> None:
     log_in(client, anna.email)
     assert client.get(path, follow=True).status_code == 200
+
+
+def test_a_second_factor_that_was_lost_is_removed_at_the_machine(anna: Person) -> None:
+    TOTP.activate(anna, generate_totp_secret())
+    RecoveryCodes.activate(anna)
+    with pytest.raises(CommandError, match="Say how you know"):
+        call_command("remove_second_factor", anna.email, " ")
+    assert Authenticator.objects.filter(user=anna).count() == 2
+    call_command("remove_second_factor", anna.email, "Called back at the number of her company", stdout=io.StringIO())
+    assert not Authenticator.objects.filter(user=anna).exists()
+    record = AuditRecord.objects.get(action="second_factor_removed")
+    assert record.details["removed"] == ["recovery_codes", "totp"]
