@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace.models import Organisation, Role, StaffRole
 from marketplace.permissions import Actor, NoOrganisation, organisation_of, require_active, require_role
 from marketplace.shared.errors import NotAllowed, NotFound
-from procurement.models import Bid, Contract, Lot, Tender
+from procurement.models import Bid, BidEnvelope, Contract, ExportScope, Lot, Tender
 from procurement.rules.lifecycle import TenderStatus
 
 # Who prepares, publishes and runs a buyer's tenders.
@@ -136,6 +136,23 @@ def can_read_opened_bids(actor: Actor, tender: Tender) -> bool:
 def require_reader_of_opened_bids(actor: Actor, tender: Tender) -> None:
     """May read the bids of the buyer's own tender; that they are opened is the query's business."""
     require_role(actor, tender.buyer_id, *READS_OPENED_BIDS)
+
+
+def export_scope(actor: Actor, tender: Tender) -> ExportScope:
+    """Which version of the tender's export the person may have. Raises NotFound where none is theirs."""
+    if tender.published_at is None:
+        raise NotFound
+    if actor.acts_for(tender.buyer_id):
+        require_reader_of_opened_bids(actor, tender)
+        return ExportScope.BUYER
+    if actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR):
+        return ExportScope.AUDITOR
+    if actor.organisation is None:
+        raise NotFound
+    if not BidEnvelope.objects.filter(bid__lot__tender=tender, bid__supplier=actor.organisation).exists():
+        raise NotFound
+    require_bids_reader(actor, actor.organisation.pk)
+    return ExportScope.SUPPLIER
 
 
 # Evaluation, award, contract --------------------------------------------------------------------------------------

@@ -72,9 +72,12 @@ def tree(hashes: Sequence[str]) -> merkle.Tree:
     return merkle.Tree.over([bytes.fromhex(one) for one in sorted(hashes)])
 
 
-def proof(content: Mapping[str, Any], hashes: Sequence[str], statement: Mapping[str, Any]) -> dict[str, Any]:
-    """What a bidder takes away: leaf, place, path and the signed statement. Raises ValueError for a leaf not there."""
-    index = sorted(hashes).index(hash_of(content))
+def proof(
+    content: Mapping[str, Any], hash_: str, hashes: Sequence[str], statement: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a bidder takes away: leaf, place, path and the signed statement. `hash_` is the leaf's as it stood on the
+    roll: where the content was changed since, the proof does not hold. Raises ValueError for a hash not among them."""
+    index = sorted(hashes).index(hash_)
     path = [step.hex() for step in tree(hashes).inclusion(index)]
     return {
         "format": PROOF_FORMAT,

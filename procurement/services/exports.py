@@ -1,0 +1,250 @@
+"""The export of a procedure: an archive that anybody can check without this platform.
+
+Who may have which version: the buyer's people and the platform's auditors the whole, a bidder what is public and what
+is its own. Before the opening no version tells who else bids, and none ever holds what nobody may read.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO, Final
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+
+from marketplace import audit
+from marketplace.models import AuditRecord, Organisation, Signature
+from marketplace.permissions import Actor
+from marketplace.shared import keys
+from marketplace.signatures.payload import canonical, sha256_hex
+from procurement import permissions
+from procurement.models import Auction, Award, Bid, BidEnvelope, BidRoll, Contract, ExportScope, RollLeaf, Tender
+from procurement.queries import auctions as auction_queries
+from procurement.queries import audit as audit_queries
+from procurement.queries.bids import OPENED
+from procurement.services import bid_roll, export_facts, receipts
+from procurement.services.export_archive import Archive
+from procurement.services.export_evidence import Evidence
+
+FORMAT: Final = "openlot-export-1"
+KIND: Final = "procedure_export"
+_AT_ONCE: Final = 100
+Content = bytes | Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom an export is made; `organisation` is the bidder's."""
+
+    scope: ExportScope
+    organisation: Organisation | None = None
+
+
+def reader_of(actor: Actor, tender: Tender) -> Reader:
+    """The version this person may have. Raises NotFound, or RoleMissing for a colleague without the role."""
+    scope = permissions.export_scope(actor, tender)
+    return Reader(scope, actor.organisation if scope == ExportScope.SUPPLIER else None)
+
+
+def build(tender: Tender, reader: Reader, out: BinaryIO, progress: Callable[[int], None] | None = None) -> None:
+    """Write the archive, one state of the database, a few entries in memory at a time.
+
+    The same state gives the same bytes. `progress` is told how many entries are written.
+    """
+    with _snapshot():
+        tender = Tender.objects.select_related("buyer").defer("search").get(pk=tender.pk)
+        archive = Archive(out)
+        for path, content in _parts(tender, reader):
+            archive.add(path, content)
+            if progress is not None:
+                progress(len(archive.entries))
+        archive.add("index.json", export_facts.pretty(_index(tender, reader, archive)))
+        archive.close()
+
+
+def weight(tender: Tender, reader: Reader) -> int:
+    """About how many entries the archive will have."""
+    signatures = _signatures(tender, reader).count()
+    return 3 * signatures + 4 * _bids(tender, reader).count() + 10
+
+
+# What is in it ------------------------------------------------------------------------------------------------------
+
+
+def _parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Content]]:
+    shows_limit = reader.scope != ExportScope.SUPPLIER or tender.limit_price_shown
+    yield "README.txt", export_facts.readme(tender, reader.scope, _left_out(tender, reader))
+    yield "tender.json", export_facts.pretty(export_facts.tender_facts(tender, shows_limit=shows_limit))
+    yield "platform/receipt-keys.json", export_facts.pretty(_receipt_keys())
+    evidence = Evidence()
+    yield from _signature_parts(tender, reader, evidence)
+    yield from _bid_parts(tender, reader)
+    yield from _roll_parts(tender, reader, evidence)
+    if reader.scope != ExportScope.SUPPLIER:
+        yield "audit/chain.jsonl", _audit_lines(tender, reader)
+        yield from _auction_parts(tender)
+    yield from evidence.parts()
+    yield "trust/policy.json", export_facts.pretty({"eku": settings.SIGNING_EKU_OID or None})
+
+
+def _signature_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iterator[tuple[str, Content]]:
+    found = _signatures(tender, reader).select_related("request", "certificate").order_by("pk")
+    rows = found.iterator(chunk_size=_AT_ONCE)
+    while some := list(islice(rows, _AT_ONCE)):
+        stamps = evidence.of(some)
+        for signature in some:
+            folder = f"signatures/{signature.pk}"
+            yield f"{folder}/payload.json", bytes(signature.request.payload)
+            yield f"{folder}/signature.p7s", bytes(signature.cms)
+            yield f"{folder}/about.json", export_facts.pretty(_about(signature))
+            if signature.pk in stamps:
+                yield f"{folder}/timestamp.tsr", stamps[signature.pk]
+
+
+def _bid_parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Content]]:
+    bids = _bids(tender, reader)
+    own = reader.scope == ExportScope.SUPPLIER
+    envelopes = BidEnvelope.objects.filter(bid__in=bids).select_related("bid__lot").defer("bid__draft")
+    for envelope in envelopes.order_by("bid_id", "version").iterator(chunk_size=20):
+        name = f"{envelope.bid_id}-{envelope.version}"
+        yield f"receipts/{name}-received.json", export_facts.pretty(envelope.receipt)
+        if envelope.withdrawal_receipt:
+            yield f"receipts/{name}-withdrawn.json", export_facts.pretty(envelope.withdrawal_receipt)
+        if own or (envelope.superseded_at is None and envelope.bid.status in OPENED):
+            yield f"envelopes/{name}.sealed", bytes(envelope.ciphertext)
+    opened = bids.filter(opened_at__isnull=False, status__in=[status.value for status in OPENED])
+    for bid in opened.select_related("lot", "supplier").defer("draft").prefetch_related("prices__item").order_by("pk"):
+        yield f"opened/{bid.pk}.json", export_facts.pretty(export_facts.opened_bid(bid))
+
+
+def _roll_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iterator[tuple[str, Content]]:
+    roll = BidRoll.objects.filter(tender=tender).first()
+    if roll is None:
+        return
+    yield "roll/roll.json", export_facts.pretty(bid_roll.published(roll))
+    if roll.timestamp is not None:
+        evidence.of_token(bytes(roll.timestamp))
+        yield "roll/timestamp.tsr", bytes(roll.timestamp)
+    hashes = bid_roll.hashes_of(roll)
+    leaves = RollLeaf.objects.filter(roll=roll, envelope__bid__in=_bids(tender, reader))
+    leaves = leaves.select_related("roll__tender", "envelope__signature", "envelope__bid__lot")
+    for leaf in (
+        leaves.defer("envelope__ciphertext", "envelope__bid__draft")
+        .order_by("envelope__bid")
+        .iterator(chunk_size=_AT_ONCE)
+    ):
+        yield f"roll/proofs/{leaf.envelope.bid_id}.json", export_facts.pretty(bid_roll.proof(leaf, hashes))
+
+
+def _audit_lines(tender: Tender, reader: Reader) -> Iterator[bytes]:
+    hidden = audit_queries.hides_bidders(tender)
+    records = AuditRecord.objects.filter(stream=f"tender:{tender.pk}").order_by("number")
+    for record in records.iterator(chunk_size=500):
+        if _is_hidden(record, reader, hidden):
+            line = {"number": record.number, "hash": record.hash, "previous": record.previous_hash}
+        else:
+            line = {"content": audit.content_of(record), "hash": record.hash}
+        yield canonical(line) + b"\n"
+
+
+def _auction_parts(tender: Tender) -> Iterator[tuple[str, Content]]:
+    if audit_queries.hides_bidders(tender):
+        return
+    for auction in Auction.objects.filter(lot__tender=tender).select_related("lot").order_by("lot__number"):
+        yield f"auctions/{auction.lot.number}.jsonl", _event_lines(auction.pk)
+
+
+def _event_lines(auction: int) -> Iterator[bytes]:
+    previous = audit.GENESIS
+    for event, recorded in auction_queries.events(auction):
+        line = {"content": event.content(auction, previous), "hash": recorded}
+        yield json.dumps(line, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+        previous = recorded
+
+
+# For whom -----------------------------------------------------------------------------------------------------------
+
+
+def _bids(tender: Tender, reader: Reader) -> QuerySet[Bid]:
+    """The sent bids that may be named to the reader."""
+    sent = Bid.objects.filter(lot__tender=tender, version__gt=0)
+    if reader.scope == ExportScope.SUPPLIER:
+        return sent.filter(supplier=reader.organisation)
+    return sent.none() if audit_queries.hides_bidders(tender) else sent
+
+
+def _signatures(tender: Tender, reader: Reader) -> QuerySet[Signature]:
+    """The tender's own; those of the bids, awards and contracts that the reader may see."""
+    of = {"tender": [tender.pk], "bid": _bids(tender, reader).values_list("pk", flat=True)}
+    contracts = Contract.objects.filter(tender=tender)
+    if reader.scope == ExportScope.SUPPLIER:
+        of["contract"] = contracts.filter(supplier=reader.organisation).values_list("pk", flat=True)
+    elif not audit_queries.hides_bidders(tender):
+        of["award"] = Award.objects.filter(lot__tender=tender).values_list("pk", flat=True)
+        of["contract"] = contracts.values_list("pk", flat=True)
+    wanted = Q(pk__in=[])
+    for kind, objects in of.items():
+        wanted |= Q(request__object_type=kind, request__object_id__in=[str(pk) for pk in objects])
+    return Signature.objects.filter(wanted)
+
+
+def _is_hidden(record: AuditRecord, reader: Reader, hides_bidders: bool) -> bool:
+    if record.action == "question.asked":
+        return hides_bidders or reader.scope != ExportScope.AUDITOR
+    return hides_bidders and record.object_type == "bid"
+
+
+def _left_out(tender: Tender, reader: Reader) -> str:
+    if reader.scope == ExportScope.SUPPLIER:
+        return export_facts.OF_SUPPLIER
+    return export_facts.SEALED if audit_queries.hides_bidders(tender) else export_facts.COMPLETE
+
+
+def _about(signature: Signature) -> dict[str, object]:
+    return {
+        "signature": signature.pk,
+        "action": signature.request.action,
+        "received_at": receipts.instant(signature.received_at),
+        "payload_sha256": signature.request.payload_sha256,
+        "signature_sha256": sha256_hex(bytes(signature.cms)),
+        "certificate_sha256": signature.certificate.sha256,
+        "chain": signature.evidence.get("chain", []),
+        "revocation": signature.evidence.get("revocation", []),
+    }
+
+
+def _receipt_keys() -> dict[str, object]:
+    public = keys.keyring().receipt_public_keys()
+    return {"algorithm": keys.RECEIPT_ALGORITHM, "keys": {k: base64.b64encode(v).decode() for k, v in public.items()}}
+
+
+def _index(tender: Tender, reader: Reader, archive: Archive) -> dict[str, object]:
+    head = AuditRecord.objects.filter(stream=f"tender:{tender.pk}").order_by("-number").values_list("hash", flat=True)
+    return keys.sign_receipt(
+        {
+            "kind": KIND,
+            "format": FORMAT,
+            "platform": settings.SITE_URL,
+            "tender": tender.number,
+            "scope": str(reader.scope),
+            "audit_head": (head.first() or audit.GENESIS) if reader.scope != ExportScope.SUPPLIER else None,
+            "files": archive.entries,
+        }
+    )
+
+
+@contextmanager
+def _snapshot() -> Iterator[None]:
+    """One state of the database, however long the archive takes."""
+    outer = connection.in_atomic_block
+    with transaction.atomic():
+        if not outer:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
