@@ -1,27 +1,21 @@
-"""From the signer's certificate to a trust anchor: path and revocation by pyHanko, from local evidence only."""
+"""From a certificate to a trust anchor: a valid path in which nothing is revoked, from local evidence only."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from asn1crypto import crl, ocsp, x509
+from asn1crypto import x509
 from pyhanko.sign.validation.settings import KeyUsageConstraints
-from pyhanko_certvalidator import ValidationContext, errors, find_valid_path
-from pyhanko_certvalidator.authority import CertTrustAnchor, TrustQualifiers
-from pyhanko_certvalidator.name_trees import process_general_subtrees
-from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy, PKIXValidationParams
+from pyhanko_certvalidator import errors
 
-from . import der
+from . import lists, paths
 from .algorithms import Strength
+from .paths import Path
 from .report import Evidence, Finding, Policy, Sub
+from .revocation import Knowledge, Standing, State
 
-MAX_PATH = 6
-_TOLERANCE = timedelta(seconds=1)
 _GENERAL = Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE
 #: How pyHanko words a constraint an authority put on what it certifies, and our words for it. Tests hold every line.
 _CONSTRAINTS = (
@@ -31,6 +25,8 @@ _CONSTRAINTS = (
     ("is not a CA", "A certificate in the chain is not an authority's."),
     ("not allowed to sign certificates", "A certificate in the chain may not be used to issue certificates."),
 )
+_memory = paths.Memory()
+_shelf = lists.Shelf()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +37,56 @@ class Chain:
     revocation: tuple[str, ...]
 
 
+class Revoked(Finding):
+    """The certificate itself was revoked, at this time."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(Sub.REVOKED_NO_POE, f"The certificate was revoked on {_day(at)}.")
+        self.at = at
+
+
 def build(
-    signer: x509.Certificate, others: Iterable[x509.Certificate], policy: Policy, evidence: Evidence, at: datetime
+    signer: x509.Certificate,
+    others: Iterable[x509.Certificate],
+    policy: Policy,
+    evidence: Evidence,
+    at: datetime,
+    moment: datetime | None = None,
 ) -> Chain:
-    """The trusted chain of a certificate that is valid and not revoked at `at`. Raises `Finding`."""
-    validator = _Validator(signer, others, policy, evidence, at)
+    """The trusted chain of a certificate that is valid and not revoked. Raises `Finding`.
+
+    It is judged as of `moment`, `at` unless something proves that the signature existed earlier; the evidence may be of
+    any time up to `at`.
+    """
+    moment = moment or at
+    strength = Strength(policy.min_rsa, policy.rsa_3072_from)
+    knowledge = Knowledge(evidence, strength, at, _shelf)
+    encoded, others = signer.dump(), tuple(others)
+    if encoded in policy.anchors:
+        raise Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, "An authority's own certificate cannot sign documents.")
+    above = tuple(sorted(one.dump() for one in others))
+    remembered = _memory.get(encoded, above, policy, moment)
+    for path in remembered:
+        try:
+            return _chain(path, knowledge, moment)
+        except Finding:
+            continue  # what fails is looked at afresh: another path may have become valid since
+    store = _memory.store(policy)
     try:
-        path = validator.path(at)
+        found = paths.valid_paths(signer, others, store, strength, moment)
     except (errors.ExpiredError, errors.NotYetValidError) as error:
-        raise _out_of_bounds(signer, error, validator) from error
+        raise _out_of_bounds(signer, others, error, store, knowledge) from error
     except (errors.ValidationError, errors.PathError) as error:
         raise _finding(error) from error
-    if path.pkix_len == 0:
-        raise Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, "An authority's own certificate cannot sign documents.")
-    return _describe(path, validator.crls, evidence)
+    chain = _first(found, knowledge, moment)
+    _memory.keep(encoded, above, policy, moment, found)
+    return chain
 
 
-class _Validator:
-    """pyHanko's path validation of one certificate with local evidence, at any moment."""
-
-    def __init__(
-        self,
-        signer: x509.Certificate,
-        others: Iterable[x509.Certificate],
-        policy: Policy,
-        evidence: Evidence,
-        signed_at: datetime,
-    ) -> None:
-        self.signer, self.signed_at = signer, signed_at
-        self.anchors = [_anchor(certificate) for certificate in _certificates(policy.anchors)]
-        if not self.anchors:
-            raise Finding(Sub.NO_CERTIFICATE_CHAIN_FOUND, "No authority is trusted yet.")
-        self.intermediates = _above(signer, [*_certificates(policy.intermediates), *filter(_readable, others)])
-        self.crls, self.ocsps = _revocation(evidence)
-        self.strength = Strength(policy.min_rsa, policy.rsa_3072_from)
-
-    def path(self, moment: datetime, *, retroactive: bool = False) -> ValidationPath:
-        """The valid path; raises pyHanko's errors. `retroactive` believes revocation data issued after `moment`."""
-        context = ValidationContext(
-            trust_roots=self.anchors,
-            other_certs=self.intermediates,
-            moment=moment,
-            best_signature_time=self.signed_at,
-            allow_fetching=False,
-            crls=self.crls,
-            ocsps=self.ocsps,
-            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO, retroactive_revinfo=retroactive),
-            time_tolerance=_TOLERANCE,
-            algorithm_usage_policy=self.strength,
-        )
-        paths = context.path_builder.async_build_paths_lazy(self.signer)
-        path: ValidationPath = asyncio.run(find_valid_path(self.signer, paths, context))
-        return path
+def forget() -> None:
+    """Forget every path, store and list. What is remembered says nothing new; this is for measuring and for tests."""
+    global _memory, _shelf
+    _memory, _shelf = paths.Memory(), lists.Shelf()
 
 
 def check_usage(signer: x509.Certificate, eku: str | None) -> None:
@@ -118,23 +112,47 @@ def check_usage(signer: x509.Certificate, eku: str | None) -> None:
         ) from error
 
 
-def _above(signer: x509.Certificate, known: list[x509.Certificate]) -> list[x509.Certificate]:
-    """The known authorities that stand above the signer by name; whatever else came with the signature is left out."""
-    chosen: dict[bytes, x509.Certificate] = {}
-    wanted = {signer.issuer.hashable}
-    for _ in range(MAX_PATH):
-        found = [
-            certificate
-            for certificate in known
-            if certificate.subject.hashable in wanted and certificate.ca and certificate.sha256 not in chosen
-        ]
-        chosen.update((certificate.sha256, certificate) for certificate in found)
-        wanted = {certificate.issuer.hashable for certificate in found}
-    return list(chosen.values())
+def _first(found: list[Path], knowledge: Knowledge, moment: datetime) -> Chain:
+    """The first path in which nothing is revoked. Raises the first one's `Finding` when there is none."""
+    failed: list[Finding] = []
+    for path in found:
+        try:
+            return _chain(path, knowledge, moment)
+        except Finding as finding:
+            failed.append(finding)
+    raise failed[0]
+
+
+def _chain(path: Path, knowledge: Knowledge, moment: datetime) -> Chain:
+    """Raises `Finding` unless every certificate below the anchor is known not to be revoked."""
+    evidence: dict[str, None] = {}
+    for index in range(len(path.certificates) - 2, -1, -1):
+        standing = knowledge.standing(path, index, moment)
+        if standing.state is not State.GOOD:
+            raise _refusal(standing, is_signer=index == 0)
+        evidence |= dict.fromkeys(standing.evidence)
+    return Chain(certificates=path.fingerprints, revocation=tuple(evidence))
+
+
+def _refusal(standing: Standing, *, is_signer: bool) -> Finding:
+    whose = "The certificate" if is_signer else "The certificate of its authority"
+    if standing.revocation and standing.state is State.REVOKED:
+        if is_signer:
+            return Revoked(standing.revocation.at)
+        return Finding(Sub.REVOKED_CA_NO_POE, f"{whose} was revoked on {_day(standing.revocation.at)}.")
+    if standing.revocation:  # ETSI EN 319 102-1, 5.2.6.4: it may be taken back
+        return Finding(Sub.TRY_LATER, f"{whose} is on hold since {_day(standing.revocation.at)}. Try again later.")
+    if standing.state is State.STALE:
+        return Finding(Sub.TRY_LATER, "The list of revoked certificates is out of date. Try again later.")
+    return Finding(Sub.TRY_LATER, "Whether the certificate was revoked cannot be checked right now. Try again later.")
 
 
 def _out_of_bounds(
-    signer: x509.Certificate, error: errors.ExpiredError | errors.NotYetValidError, validator: _Validator
+    signer: x509.Certificate,
+    others: tuple[x509.Certificate, ...],
+    error: errors.ExpiredError | errors.NotYetValidError,
+    store: paths.Store,
+    knowledge: Knowledge,
 ) -> Finding:
     """Why the certificate is outside of its validity, and what is known about its revocation then."""
     if error.is_side_validation or not error.is_ee_cert:
@@ -145,33 +163,19 @@ def _out_of_bounds(
     ended = signer.not_valid_after
     reason = f"The certificate expired on {_day(ended)}."
     try:
-        validator.path(ended, retroactive=True)
-        validator.path(ended)
-    except errors.RevokedError as revoked:
-        return _finding(revoked)
-    except (errors.ValidationError, errors.PathError):
+        _first(paths.valid_paths(signer, others, store, knowledge.strength, ended), knowledge, ended)
+    except Revoked as revoked:
+        return revoked
+    except (Finding, errors.ValidationError, errors.PathError):
         return Finding(Sub.OUT_OF_BOUNDS_NO_POE, reason)
     return Finding(Sub.OUT_OF_BOUNDS_NOT_REVOKED, f"{reason} It was not revoked until then.")
 
 
 def _finding(error: errors.ValidationError | errors.PathError) -> Finding:
     match error:
-        case errors.RevokedError(is_side_validation=True):
-            return Finding(_GENERAL, "The certificate that vouches for the revocation data was revoked.")
-        case errors.RevokedError(is_ee_cert=True):
-            return Finding(Sub.REVOKED_NO_POE, f"The certificate was revoked on {_day(error.revocation_dt)}.")
-        case errors.RevokedError():
-            day = _day(error.revocation_dt)
-            return Finding(Sub.REVOKED_CA_NO_POE, f"The certificate of its authority was revoked on {day}.")
         case errors.DisallowedAlgorithmError():
             sub = Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE if error.banned_since else Sub.CRYPTO_CONSTRAINTS_FAILURE
             return Finding(sub, "A key or hash function in the certificate's chain is too weak.")
-        case errors.StaleRevinfoError():
-            return Finding(Sub.TRY_LATER, "The list of revoked certificates is out of date. Try again later.")
-        case errors.InsufficientRevinfoError():
-            return Finding(
-                Sub.TRY_LATER, "Whether the certificate was revoked cannot be checked right now. Try again later."
-            )
         case errors.PathBuildingError() | errors.InvalidCertificateError():
             return Finding(
                 Sub.NO_CERTIFICATE_CHAIN_FOUND, "The certificate was not issued by an authority trusted here."
@@ -181,72 +185,6 @@ def _finding(error: errors.ValidationError | errors.PathError) -> Finding:
                 if words in error.failure_msg:
                     return Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, reason)
     return Finding(_GENERAL, "The chain from the certificate to its authority is broken.")
-
-
-def _anchor(certificate: x509.Certificate) -> CertTrustAnchor:
-    """A trust anchor held to its own path length and name constraints, which RFC 5280 leaves to us."""
-    names = certificate.name_constraints_value
-    parameters = None
-    if names is not None:
-        permitted, excluded = names["permitted_subtrees"], names["excluded_subtrees"]
-        parameters = PKIXValidationParams(
-            initial_permitted_subtrees=process_general_subtrees(permitted) if permitted else None,
-            initial_excluded_subtrees=process_general_subtrees(excluded) if excluded else None,
-        )
-    length = certificate.max_path_length
-    # Both: pyHanko 0.38 counts the second down as well, and breaks on None.
-    qualifiers = TrustQualifiers(standard_parameters=parameters, max_path_length=length, max_aa_path_length=length)
-    return CertTrustAnchor(certificate, quals=qualifiers)
-
-
-def _certificates(store: Iterable[bytes]) -> list[x509.Certificate]:
-    """The readable certificates of the operator's store."""
-    found = []
-    for encoded in store:
-        try:
-            der.check(encoded)
-        except der.DerError:
-            continue
-        found.append(x509.Certificate.load(encoded))
-    return [certificate for certificate in found if _readable(certificate)]
-
-
-def _readable(certificate: x509.Certificate) -> bool:
-    """Whether the parts that path building looks at can be read. asn1crypto is lazy: it would fail midway."""
-    try:
-        certificate.ca  # noqa: B018 – reading it is the test
-        return all((certificate.subject.hashable, certificate.issuer.hashable, certificate.public_key.algorithm))
-    except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more
-        return False
-
-
-def _revocation(evidence: Evidence) -> tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]]:
-    crls, ocsps = [], []
-    for encoded in evidence.crls:
-        try:
-            found = crl.CertificateList.load(encoded, strict=True)
-            if found.issuer.hashable:
-                crls.append(found)
-        except Exception:  # noqa: BLE001 – as above; unreadable evidence is missing evidence
-            continue
-    for encoded in evidence.ocsps:
-        try:
-            answer = ocsp.OCSPResponse.load(encoded, strict=True)
-            if answer["response_status"].native == "successful":
-                ocsps.append(answer)
-        except Exception:  # noqa: BLE001 – as above
-            continue
-    return crls, ocsps
-
-
-def _describe(path: ValidationPath, crls: list[crl.CertificateList], evidence: Evidence) -> Chain:
-    certificates = list(path.iter_certs(include_root=True))[::-1]
-    issuers = {certificate.subject.hashable for certificate in certificates}
-    used = [found.dump() for found in crls if found.issuer.hashable in issuers]
-    return Chain(
-        certificates=tuple(certificate.sha256.hex() for certificate in certificates),
-        revocation=tuple(hashlib.sha256(encoded).hexdigest() for encoded in (*used, *evidence.ocsps)),
-    )
 
 
 def _day(moment: datetime) -> str:

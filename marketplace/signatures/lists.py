@@ -67,6 +67,7 @@ class SimpleList:
     next_update: datetime
     sha256: str
     entries: Mapping[int, Revocation]
+    encoded: bytes = field(repr=False)
     _parsed: x509.CertificateRevocationList = field(repr=False)
     _verified: dict[bytes, bool] = field(repr=False, compare=False, default_factory=dict)
 
@@ -130,6 +131,7 @@ def read(encoded: bytes) -> SimpleList:
         next_update=next_update,
         sha256=hashlib.sha256(encoded).hexdigest(),
         entries=entries,
+        encoded=encoded,
         _parsed=parsed,
     )
 

@@ -1,0 +1,200 @@
+"""Is a certificate of a path revoked? By lists, by OCSP answers, and by pyHanko where a list is unusual."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+
+from asn1crypto import crl, x509
+from pyhanko_certvalidator import ValidationContext, errors
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
+from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
+
+from . import answers, lists
+from .algorithms import Strength
+from .answers import Statement
+from .paths import TOLERANCE, Path
+from .report import Evidence, Revocation
+
+
+class State(Enum):
+    GOOD = "good"
+    REVOKED = "revoked"
+    ON_HOLD = "on hold"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a certificate at a moment, and the SHA-256 of the evidence that says so."""
+
+    state: State
+    revocation: Revocation | None = None
+    evidence: tuple[str, ...] = ()
+
+
+UNKNOWN: Final = Standing(State.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """The evidence that existed at `at`. Lists are read once and kept on the shelf, by their bytes."""
+
+    evidence: Evidence
+    strength: Strength
+    at: datetime
+    shelf: lists.Shelf
+
+    def standing(self, path: Path, index: int, moment: datetime) -> Standing:
+        """Of the certificate at `index` of the path (its anchor is last and has none), as of `moment` ≤ `at`.
+
+        Those above it in the path are taken to be in order.
+        """
+        certificate, issuer = path.certificates[index], path.certificates[index + 1]
+        own = self._by_statements(certificate, issuer, moment)
+        if own.state is State.REVOKED:
+            return own
+        unusual = list(self._unusual(path, index))
+        if not unusual:
+            return own
+        return _graver(own, self._by_pyhanko(path, index, moment, unusual))
+
+    def _by_statements(self, certificate: x509.Certificate, issuer: x509.Certificate, moment: datetime) -> Standing:
+        def is_good(responder: x509.Certificate) -> bool:
+            return decide(self._listed(responder, issuer), responder, moment, self.at).state is State.GOOD
+
+        said = list(self._listed(certificate, issuer))
+        said += answers.statements(certificate, issuer, self.evidence.ocsps, self.strength, self.at, is_good)
+        return decide(said, certificate, moment, self.at)
+
+    def _listed(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Statement]:
+        """What the issuer's simple lists say; those whose certificate names another issuer of lists are not asked."""
+        if _names_another_issuer(certificate):
+            return
+        serial, authority = certificate.serial_number, issuer.dump()
+        for found in self._read(self.evidence.crls):
+            if isinstance(found, lists.SimpleList) and found.verified_by(authority):
+                yield Statement(found.entries.get(serial), found.this_update, found.next_update, found.sha256)
+        for one in self.evidence.lists:
+            if one.issuer_key_sha256 == _key(authority) and lists.same_name(one.issuer, issuer.subject):
+                yield Statement(one.revoked.get(serial), one.this_update, one.next_update, one.sha256)
+
+    def _read(self, crls: Iterable[bytes]) -> Iterator[lists.SimpleList | bytes]:
+        """The simple lists, and those that are not (DER)."""
+        for encoded in crls:
+            try:
+                yield self.shelf.get(encoded) or encoded
+            except lists.Unreadable:
+                continue
+
+    def _unusual(self, path: Path, index: int) -> Iterator[crl.CertificateList]:
+        """The lists that only pyHanko can judge and that may be about this certificate.
+
+        A simple list of another name is another authority's: pyHanko would take one of a sibling for an answer.
+        """
+        certificate, issuer = path.certificates[index], path.certificates[index + 1]
+        for found in self._read(self.evidence.crls):
+            if isinstance(found, lists.SimpleList):
+                mine = lists.same_name(found.issuer, issuer.subject)
+                if mine and (not found.verified_by(issuer.dump()) or _names_another_issuer(certificate)):
+                    yield crl.CertificateList.load(found.encoded)
+            elif (loaded := _loaded(found)) and (_is_indirect(loaded) or loaded.issuer == certificate.issuer):
+                yield loaded
+
+    def _by_pyhanko(self, path: Path, index: int, moment: datetime, found: list[crl.CertificateList]) -> Standing:
+        usable = [one for one in found if one["tbs_cert_list"]["this_update"].native <= self.at + TOLERANCE]
+        context = ValidationContext(
+            trust_roots=[path.judged.trust_anchor],
+            other_certs=path.certificates,
+            moment=moment,
+            best_signature_time=moment,
+            allow_fetching=False,
+            crls=usable,
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO, retroactive_revinfo=moment < self.at),
+            time_tolerance=TOLERANCE,
+            algorithm_usage_policy=self.strength,
+        )
+        anchor, below = path.judged.trust_anchor, path.certificates[-2::-1]
+        for place, authority in enumerate(below[: len(below) - index - 1]):
+            context.record_validation(authority, ValidationPath(anchor, below[:place], authority))  # type: ignore[no-untyped-call]
+        certificate = path.certificates[index]
+        whole = ValidationPath(anchor, below[: len(below) - index - 1], certificate)
+        digests = tuple(hashlib.sha256(one.dump()).hexdigest() for one in usable)
+        try:
+            asyncio.run(verify_crl(certificate, whole, context))
+        except errors.RevokedError as error:
+            on_hold = error.reason.native == "certificate_hold"
+            revocation = Revocation(error.revocation_dt, lists.HOLD if on_hold else "unspecified")
+            return Standing(State.ON_HOLD if on_hold else State.REVOKED, revocation, digests)
+        except errors.CRLValidationIndeterminateError as error:
+            return Standing(State.STALE) if error.suspect_stale else UNKNOWN
+        except (errors.CRLValidationError, errors.ValidationError, errors.PathError, ValueError):
+            return UNKNOWN
+        return Standing(State.GOOD, None, digests)
+
+
+def decide(said: Iterable[Statement], certificate: x509.Certificate, moment: datetime, at: datetime) -> Standing:
+    """What statements that existed at `at` make of a certificate as of `moment` ≤ `at`.
+
+    Revoked for good is revoked, however old the evidence. On hold is what the newest statement says. Not revoked needs
+    a statement that is not outdated at `moment`, from before the certificate's own end: afterwards lists forget it.
+    """
+    existing = [one for one in said if one.this_update <= at + TOLERANCE]
+    revoked = [one for one in existing if one.revocation and one.revocation.at <= moment]
+    final = [one for one in revoked if one.revocation and one.revocation.reason != lists.HOLD]
+    if final:
+        earliest = min(final, key=_revoked_at)
+        return Standing(State.REVOKED, earliest.revocation, (earliest.sha256,))
+    newest = max(existing, key=lambda one: (one.this_update, one in revoked), default=None)
+    if newest is None:
+        return UNKNOWN
+    if newest in revoked:
+        return Standing(State.ON_HOLD, newest.revocation, (newest.sha256,))
+    end = certificate.not_valid_after
+    fresh = [one for one in existing if one not in revoked and one.next_update + TOLERANCE >= moment]
+    known = [one for one in fresh if one.this_update <= end + TOLERANCE]
+    if known:
+        return Standing(State.GOOD, None, (max(known, key=lambda one: one.this_update).sha256,))
+    return Standing(State.STALE) if not fresh else UNKNOWN
+
+
+def _revoked_at(one: Statement) -> datetime:
+    return one.revocation.at if one.revocation else datetime.max.replace(tzinfo=UTC)
+
+
+_ORDER: Final[tuple[State, ...]] = (State.REVOKED, State.ON_HOLD, State.GOOD, State.STALE, State.UNKNOWN)
+
+
+def _graver(one: Standing, other: Standing) -> Standing:
+    """Of two verdicts on one certificate: a revocation goes before good news, and any news before none."""
+    return min(one, other, key=lambda standing: _ORDER.index(standing.state))
+
+
+def _names_another_issuer(certificate: x509.Certificate) -> bool:
+    """Whether the certificate says that lists about it are issued by somebody else than its issuer (RFC 5280)."""
+    points = certificate.crl_distribution_points_value
+    return bool(points) and any(point["crl_issuer"].native for point in points)
+
+
+def _loaded(encoded: bytes) -> crl.CertificateList | None:
+    try:
+        found = crl.CertificateList.load(encoded, strict=True)
+        return found if found.issuer.hashable else None
+    except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more on odd structures
+        return None
+
+
+def _is_indirect(found: crl.CertificateList) -> bool:
+    point = found.issuing_distribution_point_value
+    return bool(point) and bool(point["indirect_crl"].native)
+
+
+def _key(authority: bytes) -> str:
+    return lists.key_sha256(x509.Certificate.load(authority))
