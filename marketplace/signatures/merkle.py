@@ -1,11 +1,11 @@
-"""Merkle trees as Certificate Transparency has them (RFC 6962 section 2.1, RFC 9162 section 2.1): SHA-256, leaves under
-0x00 and nodes under 0x01, so that a node can never pass for a leaf."""
+"""Merkle trees as Certificate Transparency has them (RFC 6962 section 2.1, RFC 9162 section 2.1): leaves under 0x00 and
+nodes under 0x01, so that a node can never pass for a leaf. SHA-256, or another of hashlib for what must outlive it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import new, sha256
 from typing import Final
 
 EMPTY_ROOT: Final = sha256(b"").digest()
@@ -14,9 +14,9 @@ HASH_SIZE: Final = 32
 LONGEST_PATH: Final = 64
 
 
-def leaf_hash(leaf: bytes) -> bytes:
+def leaf_hash(leaf: bytes, algorithm: str = "sha256") -> bytes:
     """The hash under which a leaf stands in the tree."""
-    return sha256(b"\x00" + leaf).digest()
+    return new(algorithm, b"\x00" + leaf).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Tree:
     levels: tuple[tuple[bytes, ...], ...]
 
     @classmethod
-    def over(cls, leaves: Sequence[bytes]) -> Tree:
+    def over(cls, leaves: Sequence[bytes], algorithm: str = "sha256") -> Tree:
         """`leaves` are leaf hashes. A node without a neighbour moves up unchanged: that is the split at the largest
         power of two, from below."""
         level = tuple(leaves)
         levels = [level]
         while len(level) > 1:
-            pairs = [_node(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+            pairs = [_node(level[at], level[at + 1], algorithm) for at in range(0, len(level) - 1, 2)]
             level = (*pairs, *(level[-1:] if len(level) % 2 else ()))
             levels.append(level)
         return cls(tuple(levels))
@@ -64,26 +64,27 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return Tree.over(leaves).root
 
 
-def proves(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+def proves(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes, algorithm: str = "sha256") -> bool:
     """Whether `path` leads from the leaf hash at `index` of a tree of `size` leaves to `root` (RFC 9162, 2.1.3.2).
 
     Never raises, whatever the numbers and hashes are.
     """
-    if not 0 <= index < size or len(path) > LONGEST_PATH or len(root) != HASH_SIZE:
+    hash_size = new(algorithm).digest_size
+    if not 0 <= index < size or len(path) > LONGEST_PATH or len(root) != hash_size:
         return False
     place, last, found = index, size - 1, leaf
     for neighbour in path:
-        if last == 0 or len(neighbour) != HASH_SIZE:
+        if last == 0 or len(neighbour) != hash_size:
             return False
         if place & 1 or place == last:
-            found = _node(neighbour, found)
+            found = _node(neighbour, found, algorithm)
             while place and not place & 1:
                 place, last = place >> 1, last >> 1
         else:
-            found = _node(found, neighbour)
+            found = _node(found, neighbour, algorithm)
         place, last = place >> 1, last >> 1
     return last == 0 and found == root
 
 
-def _node(left: bytes, right: bytes) -> bytes:
-    return sha256(b"\x01" + left + right).digest()
+def _node(left: bytes, right: bytes, algorithm: str) -> bytes:
+    return new(algorithm, b"\x01" + left + right).digest()

@@ -138,7 +138,7 @@ class DemoTimeStamps:
     server: TimeStampAuthority
 
     @classmethod
-    def create(cls, at: datetime, name: str = "Openlot Demo Time Stamps", key_type: KeyType = "p256") -> Self:
+    def create(cls, at: datetime, name: str = "Openlot Demo Time Stamps", key_type: KeyType = "p384") -> Self:
         """A new one; its certificate is valid for five years."""
         above = Authority.create(at, name, key_type)
         return cls(above, TimeStampAuthority(credential(above, at, key_type=key_type, name=name)))
