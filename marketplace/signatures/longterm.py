@@ -1,0 +1,393 @@
+"""A stored signature judged years later, by nothing but the evidence kept with it and its time stamps.
+
+A time stamp proves that something existed (POE). The signature's own stamp proves the signature; an archive time stamp
+proves, under a stronger hash, the signature, its evidence and every stamp before it. So the newest stamp is judged
+today, each older one as of the stamp after it, and the signature as of its own stamp: a certificate that expired or was
+revoked since, or an algorithm that was broken since, changes nothing as long as no link is missing
+(ETSI EN 319 102-1, 5.6; the hash tree of a batch of archive stamps is RFC 4998's idea).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+from asn1crypto import x509
+
+from . import merkle, strengths
+from .gate import STRONG_HASHES
+from .payload import canonical
+from .report import Evidence, Finding, Policy, Report, Sub, refused
+from .strengths import Sunsets
+from .timestamps import TOLERANCE, TimeStampError, Token, Trusted, judge, read, stamped_value
+from .verification import verify
+
+FORMAT: Final = "openlot-archive-1"
+#: Rounds of archive time stamps; one in five years is usual.
+MAX_ROUNDS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A piece of evidence (DER) and the fingerprint it was kept under."""
+
+    sha256: str
+    der: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, der: bytes) -> Self:
+        return cls(hashlib.sha256(der).hexdigest(), der)
+
+    @property
+    def intact(self) -> bool:
+        return hashlib.sha256(self.der).hexdigest() == self.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive time stamp: digests of what it covers, and the way from their leaf to the root that was stamped."""
+
+    token: Kept
+    hash_algorithm: str
+    covers: tuple[str, ...] = field(repr=False)
+    index: int
+    size: int
+    path: tuple[str, ...] = field(repr=False)
+
+    def proof(self) -> dict[str, Any]:
+        """The form it is kept in, beside the token; read again by `from_proof`."""
+        return {
+            "format": FORMAT,
+            "hash": self.hash_algorithm,
+            "covers": list(self.covers),
+            "index": self.index,
+            "size": self.size,
+            "path": list(self.path),
+        }
+
+    @classmethod
+    def from_proof(cls, token: Kept, proof: Mapping[str, Any]) -> Self:
+        """Raises `KeyError`, `TypeError` or `ValueError` when it is none."""
+        if proof["format"] != FORMAT:
+            raise ValueError("an archive time stamp of an unknown form")
+        return cls(
+            token,
+            str(proof["hash"]),
+            tuple(map(str, proof["covers"])),
+            int(proof["index"]),
+            int(proof["size"]),
+            tuple(map(str, proof["path"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A signature with everything kept for judging it; `chain` runs from the signer's certificate to the anchor's.
+
+    `stamp_evidence` serves every time stamp: certificates of their authorities, and revocation data. `archives` are in
+    the order of their making.
+    """
+
+    cms: bytes = field(repr=False)
+    payload: bytes | None = field(repr=False)
+    chain: tuple[Kept, ...] = ()
+    crls: tuple[Kept, ...] = ()
+    ocsps: tuple[Kept, ...] = ()
+    stamp: Kept | None = None
+    stamp_certificates: tuple[Kept, ...] = ()
+    stamp_crls: tuple[Kept, ...] = ()
+    stamp_ocsps: tuple[Kept, ...] = ()
+    archives: tuple[Archive, ...] = ()
+
+    @property
+    def evidence(self) -> tuple[Kept, ...]:
+        """All of it but the archive time stamps."""
+        own = (*self.chain, *self.crls, *self.ocsps, *((self.stamp,) if self.stamp else ()))
+        return (*own, *self.stamp_certificates, *self.stamp_crls, *self.stamp_ocsps)
+
+    def covered(self, algorithm: str) -> tuple[str, ...]:
+        """Digests of everything there is now: what the next archive time stamp has to cover. Sorted, hexadecimal."""
+        parts = [self.cms, self.payload or b"", *(one.der for one in self.evidence)]
+        for archive in self.archives:
+            parts += [archive.token.der, canonical(archive.proof())]
+        return tuple(sorted({digest(algorithm, one) for one in parts}))
+
+
+@dataclass(frozen=True, slots=True)
+class LongTermPolicy:
+    """What a signature must satisfy: as at its making (`signing`), its stamps (`stamping`), and the sunsets so far."""
+
+    signing: Policy
+    stamping: Policy
+    sunsets: Sunsets = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LongTermReport:
+    """The verdict and, in sentences, what it rests on. `proven_at` is when the signature is proven to have existed."""
+
+    report: Report
+    rests_on: tuple[str, ...] = ()
+    proven_at: datetime | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.report.passed
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.report.as_dict() | {"rests_on": list(self.rests_on)}
+
+
+def digest(algorithm: str, content: bytes) -> str:
+    return hashlib.new(algorithm, content).hexdigest()
+
+
+# Judging -----------------------------------------------------------------------------------------------------------
+
+
+def reverify(dossier: Dossier, policy: LongTermPolicy, at: datetime, current: Evidence | None = None) -> LongTermReport:
+    """Judge a stored signature as of `at`, a later day. Never raises: any failure inside is a verdict.
+
+    `current` is revocation data of that day about the authority of the newest stamp; without it, what was kept has to
+    do, and the report says so. Not to be called inside a running event loop.
+    """
+    judgement = _Judgement(dossier, policy, at, current or Evidence())
+    try:
+        return judgement.run()
+    except Finding as finding:
+        return judgement.refused(finding)
+    except TimeStampError as error:
+        return judgement.refused(Finding(error.sub, error.reason))
+    except Exception as error:  # noqa: BLE001 – no flaw, ours or a library's, may pass a signature or break the page
+        return judgement.refused(
+            Finding(Sub.GENERIC, f"The signature could not be checked again ({type(error).__name__}).")
+        )
+
+
+class _Judgement:
+    """One run of `reverify`: backwards from today over the stamps to the signature."""
+
+    def __init__(self, dossier: Dossier, policy: LongTermPolicy, at: datetime, current: Evidence) -> None:
+        self.dossier, self.policy, self.at, self.current = dossier, policy, at, current
+        self.rests_on: list[str] = []
+        #: The moment that what is looked at next is proven to have existed by, and what is proven; None: all of it.
+        self.until = at
+        self.proven: frozenset[str] | None = None
+        self.algorithm = ""
+
+    def run(self) -> LongTermReport:
+        self._check_kept()
+        for number in range(len(self.dossier.archives), 0, -1):
+            self._archive(number)
+        self._check_own_sunsets()
+        stamped_at = self._own_stamp()
+        return self._signature(stamped_at)
+
+    def refused(self, finding: Finding) -> LongTermReport:
+        return LongTermReport(refused([finding]), tuple(self.rests_on))
+
+    def _check_kept(self) -> None:
+        dossier = self.dossier
+        if len(dossier.archives) > MAX_ROUNDS:
+            raise Finding(Sub.FORMAT_FAILURE, "There are more archive time stamps than any signature has.")
+        for one in (*dossier.evidence, *(archive.token for archive in dossier.archives)):
+            if not one.intact:
+                raise Finding(Sub.GENERIC, f"Kept evidence was changed since: {one.sha256[:16]}….")
+        if dossier.payload is None:
+            raise Finding(Sub.SIGNED_DATA_NOT_FOUND, "The document that was signed is missing.")
+
+    def _archive(self, number: int) -> None:
+        """The `number`th archive time stamp, as of `until`; from then on only what it covers is proven."""
+        archive = self.dossier.archives[number - 1]
+        self._require_proven(archive.token.der, canonical(archive.proof()))
+        token = read(archive.token.der)
+        if archive.hash_algorithm not in STRONG_HASHES:
+            raise Finding(Sub.CRYPTO_CONSTRAINTS_FAILURE, "An archive time stamp is made with a weak hash function.")
+        leaf = merkle.leaf_hash(leaf_of(archive.hash_algorithm, archive.covers), archive.hash_algorithm)
+        path = [bytes.fromhex(one) for one in archive.path]
+        root = token.imprint
+        if token.hash_algorithm != archive.hash_algorithm or not merkle.proves(
+            leaf, archive.index, archive.size, path, root, archive.hash_algorithm
+        ):
+            raise Finding(Sub.HASH_FAILURE, f"The archive time stamp {number} covers something else.")
+        self._stamp(token, newest=number == len(self.dossier.archives), extra={archive.hash_algorithm})
+        self.rests_on.append(
+            f"Signature, evidence and earlier stamps existed on {_moment(token.generated_at)}: archive time stamp "
+            f"{number} by {token.authority_name} ({archive.hash_algorithm.upper()})."
+        )
+        self.proven, self.algorithm = frozenset(archive.covers), archive.hash_algorithm
+
+    def _own_stamp(self) -> datetime | None:
+        kept = self.dossier.stamp
+        if kept is None:
+            return None
+        self._require_proven(kept.der)
+        token = read(kept.der)
+        if not token.stamps(stamped_value(self.dossier.cms)):
+            raise Finding(Sub.HASH_FAILURE, "The time stamp is for another signature.")
+        self._stamp(token, newest=not self.dossier.archives)
+        self.rests_on.append(
+            f"The signature existed on {_moment(token.generated_at)}: time stamp by {token.authority_name} "
+            f"({token.hash_algorithm.upper()})."
+        )
+        return token.generated_at
+
+    def _stamp(self, token: Token, *, newest: bool, extra: Iterable[str] = ()) -> None:
+        """A stamp must count when it was made and still when the next one covered it; then its time is the limit."""
+        if token.generated_at > self.until + TOLERANCE:
+            raise Finding(Sub.TIMESTAMP_ORDER_FAILURE, "The time stamps are not in the order of their times.")
+        if token.ends_at < self.until:
+            raise Finding(
+                Sub.OUT_OF_BOUNDS_NO_POE,
+                f"The certificate of the time stamp by {token.authority_name} ended on {_moment(token.ends_at)}, "
+                "before it was stamped again.",
+            )
+        dossier = self.dossier
+        policy = replace(
+            self.policy.stamping,
+            intermediates=(*self.policy.stamping.intermediates, *self._usable(dossier.stamp_certificates)),
+            rsa_3072_from=None,  # the sunsets say it
+        )
+        kept = Evidence(crls=self._usable(dossier.stamp_crls), ocsps=self._usable(dossier.stamp_ocsps))
+        trust = judge(token, policy, kept, token.generated_at)
+        lists = [one.der for one in dossier.stamp_crls if one.sha256 in trust.revocation]
+        self._check_sunsets(strengths.of_token(token) | _of_trust(trust, lists) | set(extra), "A time stamp")
+        self._check_later_revocation(token, policy, kept, newest)
+        self.until = min(self.until, token.generated_at)
+
+    def _check_later_revocation(self, token: Token, policy: Policy, kept: Evidence, newest: bool) -> None:
+        """A stamp whose authority was revoked before the next stamp proves nothing more than that authority's word."""
+        if newest:
+            current = self.current
+            kept = Evidence(kept.crls + current.crls, kept.ocsps + current.ocsps, kept.lists + current.lists)
+        try:
+            judge(token, policy, kept, self.until)
+        except TimeStampError as error:
+            if error.sub is not Sub.TRY_LATER:
+                raise
+            self.rests_on.append(
+                f"Whether the certificate of {token.authority_name} was revoked between {_moment(token.generated_at)} "
+                f"and {_moment(self.until)} is not known."
+            )
+
+    def _check_own_sunsets(self) -> None:
+        """The signature, its chain and lists must have been proven before any of their algorithms failed."""
+        dossier = self.dossier
+        self._require_proven(dossier.cms, dossier.payload or b"")
+        if dossier.chain:
+            try:
+                names = strengths.of_chain(one.der for one in dossier.chain)
+                names |= strengths.of_signature(dossier.cms, x509.Certificate.load(dossier.chain[0].der))
+                for kept in dossier.crls:
+                    names |= strengths.of_list(kept.der)
+            except (ValueError, TypeError, KeyError) as error:
+                raise Finding(Sub.FORMAT_FAILURE, "The kept evidence cannot be read.") from error
+            self._check_sunsets(names, "The signature or its evidence")
+
+    def _check_sunsets(self, names: Iterable[str], what: str) -> None:
+        sunset = strengths.first_sunset(names, self.policy.sunsets)
+        if sunset and sunset[0] <= self.until:
+            raise Finding(
+                Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+                f"{what} rests on {sunset[1]}, which counts until {_moment(sunset[0])} only, and was not stamped "
+                "again before.",
+            )
+
+    def _signature(self, stamped_at: datetime | None) -> LongTermReport:
+        dossier, own = self.dossier, self.policy.signing
+        # Without a stamp of its own an archive's serves; without any, today is all that is proven.
+        moment = stamped_at or self.until
+        policy = replace(
+            own, intermediates=(*own.intermediates, *self._usable(dossier.chain)), rsa_3072_from=None, tsa_anchors=()
+        )
+        evidence = Evidence(crls=self._usable(dossier.crls), ocsps=self._usable(dossier.ocsps))
+        report = verify(dossier.cms, dossier.payload, policy, moment, evidence)
+        proven = moment if stamped_at or dossier.archives else None
+        if report.passed:
+            self.rests_on.append(
+                f"The signer’s certificate was valid on {_moment(moment)} and led to a trusted authority by a chain of "
+                f"{len(report.chain)} kept certificates; {len(report.revocation)} kept pieces of revocation data did "
+                "not name it."
+            )
+        else:
+            report = replace(
+                report, reasons=(*report.reasons, *(() if proven else ("The signature has no time stamp.",)))
+            )
+        return LongTermReport(replace(report, timestamp=proven), tuple(self.rests_on), proven)
+
+    def _usable(self, kept: Sequence[Kept]) -> tuple[bytes, ...]:
+        """The pieces that are proven to have existed by `until`."""
+        return tuple(one.der for one in kept if self._is_proven(one.der))
+
+    def _is_proven(self, content: bytes) -> bool:
+        return self.proven is None or digest(self.algorithm, content) in self.proven
+
+    def _require_proven(self, *contents: bytes) -> None:
+        if not all(map(self._is_proven, contents)):
+            raise Finding(
+                Sub.HASH_FAILURE, "An archive time stamp does not cover the signature or what was kept before it."
+            )
+
+
+def _of_trust(trust: Trusted, lists: Iterable[bytes]) -> set[str]:
+    return strengths.of_chain(trust.chain).union(*(strengths.of_list(one) for one in lists))
+
+
+# Stamping again ----------------------------------------------------------------------------------------------------
+
+
+def leaf_of(algorithm: str, covers: Sequence[str]) -> bytes:
+    """What stands for a signature in the tree of a batch."""
+    return canonical({"format": FORMAT, "hash": algorithm, "covers": list(covers)})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Signatures that are stamped together: one token over the root of the tree of their leaves."""
+
+    algorithm: str
+    covers: tuple[tuple[str, ...], ...] = field(repr=False)
+    tree: merkle.Tree = field(repr=False)
+
+    @classmethod
+    def over(cls, dossiers: Iterable[Dossier], algorithm: str) -> Self:
+        """Raises `ValueError` for a hash function that is not accepted."""
+        if algorithm not in STRONG_HASHES:
+            raise ValueError(f"{algorithm} is not a hash function to build on")
+        covers = tuple(dossier.covered(algorithm) for dossier in dossiers)
+        leaves = [merkle.leaf_hash(leaf_of(algorithm, one), algorithm) for one in covers]
+        return cls(algorithm, covers, merkle.Tree.over(leaves, algorithm))
+
+    def archive(self, index: int, token: Kept) -> Archive:
+        """The archive time stamp of the dossier at `index`, once `token` over the root is there."""
+        path = tuple(one.hex() for one in self.tree.inclusion(index))
+        return Archive(token, self.algorithm, self.covers[index], index, self.tree.size, path)
+
+
+def renew_by(dossier: Dossier, sunsets: Sunsets, trust: Trusted | None = None) -> datetime | None:
+    """When the newest stamp stops proving what it does; None while there is no stamp.
+
+    That is the end of its certificate or the sunset of an algorithm of the stamp, whose trust is `trust`; and, as long
+    as no archive time stamp covers them, of the signature's own and its evidence's. Raises TimeStampError and
+    `ValueError` where the newest stamp cannot be read.
+    """
+    newest = dossier.archives[-1].token if dossier.archives else dossier.stamp
+    if newest is None:
+        return None
+    token = read(newest.der)
+    names = strengths.of_token(token)
+    if trust is not None:
+        names |= _of_trust(trust, [one.der for one in dossier.stamp_crls if one.sha256 in trust.revocation])
+    if not dossier.archives and dossier.chain:
+        names |= strengths.of_chain(one.der for one in dossier.chain)
+        names |= strengths.of_signature(dossier.cms, x509.Certificate.load(dossier.chain[0].der))
+        names = names.union(*(strengths.of_list(one.der) for one in dossier.crls))
+    sunset = strengths.first_sunset(names, sunsets)
+    return min(token.ends_at, sunset[0]) if sunset else token.ends_at
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
