@@ -3,7 +3,7 @@
  * inputs carry no name, so a form cannot send them, and this page's policy lets no other script run.
  */
 import type { OldCiphers } from "./forge";
-import { serverNow } from "./lib/clock";
+import { readPageTime, serverNow } from "./lib/clock";
 import { all, language } from "./lib/dom";
 import { say } from "./lib/words";
 import { sign } from "./signing/cades";
@@ -159,11 +159,9 @@ class SigningForm {
         const radio = document.createElement("input");
         radio.type = "radio";
         radio.className = "form-check-input";
-        radio.name = ""; // never sent
+        radio.name = "sign-key";
+        radio.setAttribute("form", ""); // of no form: never sent, and the arrow keys still go from one to the next
         radio.value = String(index);
-        radio.addEventListener("change", () => {
-          for (const other of all<HTMLInputElement>(list, "input")) other.checked = other === radio;
-        });
         const text = document.createElement("span");
         const until = new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(said.until);
         text.textContent = [said.name, said.organisation, said.identifiers.join(", "), say("issued by {issuer}", { issuer: said.issuer }), say("valid until {date}", { date: until })]
@@ -213,4 +211,5 @@ class SigningForm {
   }
 }
 
+readPageTime();
 for (const form of all<HTMLFormElement>(document, "form[data-sign]")) new SigningForm(form);

@@ -18,6 +18,7 @@ from marketplace.permissions import actor_of
 from marketplace.services import signing, signing_words
 from marketplace.services.signing import SignatureRefused
 from marketplace.shared.errors import DomainError, NotFound, Sentence
+from marketplace.signatures import payload as payloads
 from marketplace.web import formats
 from marketplace.web.parts import Crumb, Fact
 
@@ -104,6 +105,7 @@ def signing_page(
         "payload_url": "?payload",
         "back_url": back_url,
         "identifiers": signing.identifiers_of(prepared.organisation),
+        "signs_for": _signs_for(prepared, facts),
         **(context or {}),
     }
     if request.method != "POST":
@@ -121,3 +123,11 @@ def signing_page(
         return redirect(back_url)
     messages.success(request, str(done_words(result)))
     return redirect(done_url(result))
+
+
+def _signs_for(prepared: SigningRequest, facts: Sequence[Fact]) -> str:
+    """The organisation as the payload names it; empty where the facts say it already."""
+    if any(str(fact.label) == str(_("Organisation")) for fact in facts):
+        return ""
+    organisation = payloads.parse(bytes(prepared.payload))["organisation"]
+    return f"{organisation['name']} ({', '.join(organisation['identifiers'])})"
