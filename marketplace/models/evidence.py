@@ -1,6 +1,8 @@
 """What a signature can be judged by years later: certificates, revocation data and time stamps, kept with it."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -68,14 +70,19 @@ class SignatureStamp(models.Model):
     authority = models.CharField(max_length=200, blank=True, default="")
     rounds = models.PositiveSmallIntegerField(default=0, help_text="archive time stamps so far")
     renewed_at = models.DateTimeField(null=True, blank=True, help_text="the time that the newest of them states")
-    renew_by = models.DateTimeField(
-        null=True, blank=True, help_text="when an algorithm or the newest stamp’s certificate ends; empty: unstamped"
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="of the newest stamp’s certificate: by then it is stamped again"
     )
+    algorithms = ArrayField(
+        models.CharField(max_length=20), default=list, blank=True,
+        help_text="what the newest stamp rests on, and all below it that no archive time stamp covers yet",
+    )  # fmt: skip
 
     class Meta:
         indexes = [
             models.Index(fields=["next_try_at"], condition=Q(stamped_at=None), name="stamp_waiting"),
-            models.Index(fields=["renew_by"], condition=Q(renew_by__isnull=False), name="stamp_to_renew"),
+            models.Index(fields=["ends_at"], condition=Q(ends_at__isnull=False), name="stamp_by_end"),
+            GinIndex(fields=["algorithms"], name="stamp_by_algorithm"),
         ]
 
 
