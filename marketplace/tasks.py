@@ -11,7 +11,16 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from marketplace.models import Heartbeat, IdempotencyKey
-from marketplace.services import accreditations, files, tariffs
+from marketplace.services import (
+    accreditations,
+    certificates,
+    files,
+    ocsp,
+    revocation,
+    revocation_sources,
+    tariffs,
+    trust_notices,
+)
 from marketplace.shared import clock
 
 # A double click comes within seconds; a month covers every form that was left open.
@@ -32,8 +41,25 @@ def expire() -> None:
     now = clock.now()
     accreditations.remind(at=now)
     tariffs.remind(at=now)
+    certificates.remind(at=now)
+    trust_notices.warn(at=now)
+    revocation.remove_older(at=now)
+    ocsp.remove_unused(at=now)
     files.remove_orphans(at=now)
     IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
+
+
+@shared_task(name="marketplace.tasks.refresh_revocation")
+def refresh_revocation() -> None:
+    """Have every source of revocation data asked whose time has come: each by a task of its own, as one may hang."""
+    for source_id in revocation_sources.due(clock.now()):
+        refresh_source.delay(source_id)
+
+
+@shared_task(name="marketplace.tasks.refresh_source")
+def refresh_source(source_id: int) -> None:
+    """Ask one source. Nothing is tried again here: the source knows when it is due."""
+    revocation_sources.refresh(source_id, at=clock.now())
 
 
 @shared_task(name="marketplace.tasks.beat")

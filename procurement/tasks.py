@@ -3,10 +3,16 @@
 from celery import shared_task
 
 from marketplace.shared import clock
-from procurement.services import publishing
+from procurement.services import certificate_notices, publishing
 
 
 @shared_task
 def announce(tender_id: int) -> None:
     """Tell matching suppliers about a published tender."""
     publishing.announce(tender_id, at=clock.now())
+
+
+@shared_task
+def remind_of_certificates() -> None:
+    """Tell whose certificate ends before a procedure needs it."""
+    certificate_notices.remind(at=clock.now())

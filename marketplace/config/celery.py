@@ -12,7 +12,11 @@ app.autodiscover_tasks()
 
 _SECONDS_BETWEEN_BEATS = 20
 # Several workers sweep one after the other; the second finds nothing to do.
-_SECONDS_BETWEEN_SWEEPS = 3600
+_SWEEPS = {
+    "marketplace.tasks.expire": 3600,
+    "marketplace.tasks.refresh_revocation": 60,
+    "procurement.tasks.remind_of_certificates": 3600,
+}
 
 
 class Beats(bootsteps.StartStopStep):
@@ -26,9 +30,8 @@ class Beats(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         beat = ("marketplace.tasks.beat",)
         parent.timer.call_repeatedly(_SECONDS_BETWEEN_BEATS, app.send_task, beat, {"expires": _SECONDS_BETWEEN_BEATS})
-        sweep = ("marketplace.tasks.expire",)
-        late = {"expires": _SECONDS_BETWEEN_SWEEPS}
-        parent.timer.call_repeatedly(_SECONDS_BETWEEN_SWEEPS, app.send_task, sweep, late)
+        for task, seconds in _SWEEPS.items():
+            parent.timer.call_repeatedly(seconds, app.send_task, (task,), {"expires": seconds})
 
 
 app.steps["worker"].add(Beats)

@@ -11,6 +11,7 @@ JOBS = frozenset(
     {
         "marketplace.tasks.send_mail",
         "marketplace.tasks.expire",
+        "marketplace.tasks.refresh_source",
         "procurement.tasks.announce",
     }
 )

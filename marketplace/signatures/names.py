@@ -32,3 +32,12 @@ def _to_be_signed(encoded: bytes) -> list[tuple[int, der.Span]]:
 
 def _cut(encoded: bytes, span: der.Span) -> bytes:
     return encoded[slice(*span)]
+
+
+def key_bits(public_key: bytes) -> bytes:
+    """The bits of a SubjectPublicKeyInfo (DER): what OCSP and key identifiers hash. Raises `ValueError`."""
+    parts = list(der.members(public_key, *der.content(public_key)))
+    if len(parts) != 2:
+        raise ValueError("this is no public key")
+    start, end = parts[1][1]
+    return public_key[start + 1 : end]  # the first octet counts unused bits: none

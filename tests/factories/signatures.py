@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
-from marketplace.models import Organisation, SigningRequest, TrustKind
+from marketplace.models import Certificate, Organisation, SigningRequest, TrustKind
+from marketplace.permissions import Actor
 from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential, sign
@@ -39,3 +40,20 @@ def certificate_of(organisation: Organisation) -> Credential:
 def signed(request: SigningRequest, credential: Credential | None = None) -> bytes:
     """The request's payload, signed as its organisation would."""
     return sign(bytes(request.payload), credential or certificate_of(request.organisation), request.created_at)
+
+
+def recorded_certificate(actor: Actor, ends: datetime, serial: str = "1") -> Certificate:
+    """The record of a certificate that signed for the actor's organisation and ends at `ends`."""
+    assert actor.organisation is not None
+    return Certificate.objects.create(
+        organisation=actor.organisation,
+        person=actor.person,
+        sha256=f"{actor.organisation.pk:032}{serial:>32}",
+        der=b"",
+        subject="CN=A",
+        issuer="CN=B",
+        serial=serial,
+        not_before=NOON - timedelta(days=300),
+        not_after=ends,
+        first_used_at=NOON - timedelta(days=10),
+    )
