@@ -22,7 +22,6 @@ from marketplace.models import (
     Certificate,
     Organisation,
     OrganisationStatus,
-    RevocationList,
     Scheme,
     Signature,
     SigningRequest,
@@ -30,9 +29,10 @@ from marketplace.models import (
     TrustKind,
 )
 from marketplace.permissions import Actor, OrganisationNotActive, organisation_of, person_of
+from marketplace.services import revocation, revocation_sources
 from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared.errors import DomainError, NotFound
-from marketplace.signatures import Evidence, Policy, Report, verify_bounded
+from marketplace.signatures import Policy, Report, Sub, verify_bounded
 from marketplace.signatures import payload as payloads
 
 FORMAT: Final = "openlot-signature-1"
@@ -140,13 +140,16 @@ class Judged:
 def judged(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> Judged:
     """Judge a signature before the object it is about is locked, and hand the verdict to `complete`.
 
-    Hostile input takes seconds to refuse: nobody else is to wait for that. Writes nothing; raises as `complete`, which
-    asks everything but the cryptography again.
+    Hostile input takes seconds to refuse: nobody else is to wait for that. Raises as `complete`, which asks everything
+    but the cryptography again. Writes nothing, but that an authority's responder is to be asked about a certificate of
+    which nothing is known: trying again later then helps.
     """
     payload = _payload_to_sign(request, by, at)
     identifiers = payloads.parse(payload)["organisation"]["identifiers"]
     report = judge(cms, payload, identifiers=identifiers, at=at)
     if not report.passed:
+        if report.sub_indication is Sub.TRY_LATER and report.signer is not None:
+            revocation_sources.ask_about(report.signer.certificate, at)
         raise SignatureRefused(report)
     return Judged(cms, payload, at, report)
 
@@ -215,8 +218,7 @@ def _require_not_suspended(organisation: Organisation) -> None:
 def judge(cms: bytes, payload: bytes, *, identifiers: list[str], at: datetime) -> Report:
     """The verdict under this platform's policy: its trust store, revocation lists, extended key usage and key sizes."""
     policy = policy_for(identifiers)
-    crls = tuple(bytes(der) for der in RevocationList.objects.filter(is_current=True).values_list("der", flat=True))
-    return verify_bounded(cms, payload, policy, at, Evidence(crls=crls))
+    return verify_bounded(cms, payload, policy, at, revocation.evidence(cms, policy.intermediates, at))
 
 
 def policy_for(identifiers: list[str]) -> Policy:
