@@ -21,6 +21,8 @@ from .report import Finding, Signer, Sub
 MAX_SIZE = 256 * 1024
 MAX_CERTIFICATES = 10
 MAX_ATTRIBUTES = 32
+#: Time stamps of one kind.
+MAX_STAMPS = 4
 STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
 #: Signing times before this are a dead clock's, not a claim.
 _DAWN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -32,6 +34,8 @@ _MANDATORY = {
 }
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ORGANISATION_IDENTIFIER = "2.5.4.97"
+_SIGNATURE_STAMP, _CONTENT_STAMP = "1.2.840.113549.1.9.16.2.14", "1.2.840.113549.1.9.16.2.20"
+_SET = b"\x31"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class Admitted:
     message_digest: bytes
     signing_time: datetime
     certificate_reference: tsp.ESSCertIDv2
+    signed_bytes: bytes
+    signature_stamps: tuple[bytes, ...]
+    content_stamps: tuple[bytes, ...]
 
 
 def admit(signature: bytes) -> Admitted:
@@ -81,9 +88,8 @@ def _signer_certificate(admitted: Admitted) -> x509.Certificate:
             Sub.CRYPTO_CONSTRAINTS_FAILURE, "The signature refers to the signer's certificate by a weak hash function."
         )
     for certificate in named:
-        if hashlib.new(algorithm, certificate.dump()).digest() == reference["cert_hash"].native and _same_issuer_serial(
-            reference, certificate
-        ):
+        pinned = hashlib.new(algorithm, certificate.dump()).digest() == reference["cert_hash"].native
+        if pinned and _same_issuer_serial(reference, certificate):
             return certificate
     raise Finding(
         Sub.NO_SIGNING_CERTIFICATE_FOUND,
@@ -159,6 +165,8 @@ def _admit(signature: bytes) -> Admitted:
     values = _signed_attributes(signer_info)
     if len(signer_info["unsigned_attrs"] or ()) > MAX_ATTRIBUTES:
         raise _format("The signature has too many attributes.")
+    # What is signed is the attributes as a SET OF; in the message they are tagged as a member of the signer's sequence.
+    signed_bytes = _SET + signer_info["signed_attrs"].dump()[1:]
     return Admitted(
         signed_data=signed_data,
         signer_info=signer_info,
@@ -168,6 +176,9 @@ def _admit(signature: bytes) -> Admitted:
         message_digest=values["message_digest"].native,
         signing_time=_signing_time(values["signing_time"]),
         certificate_reference=values["signing_certificate_v2"]["certs"][0],
+        signed_bytes=signed_bytes,
+        signature_stamps=_stamps(signer_info["unsigned_attrs"], _SIGNATURE_STAMP),
+        content_stamps=_stamps(signer_info["signed_attrs"], _CONTENT_STAMP),
     )
 
 
@@ -209,6 +220,16 @@ def _signed_attributes(signer_info: cms.SignerInfo) -> dict[str, Any]:
     return values
 
 
+def _stamps(attributes: cms.CMSAttributes, kind: str) -> tuple[bytes, ...]:
+    """The time-stamp tokens of one kind, DER."""
+    if not attributes:
+        return ()
+    found = [value for one in attributes if one["type"].dotted == kind for value in one["values"]]
+    if len(found) > MAX_STAMPS:
+        raise _format("The signature has too many time stamps.")
+    return tuple(value.dump() for value in found)
+
+
 def _incomplete(missing: str, digest: str) -> Finding:
     """Told to use SHA-1, OpenSSL refers to the certificate in the old way: the weak hash is what a person can mend."""
     if digest not in STRONG_HASHES:
@@ -242,7 +263,14 @@ def _names(sid: cms.SignerIdentifier, certificate: x509.Certificate) -> bool:
     if sid.name == "subject_key_identifier":
         return bool(certificate.key_identifier == sid.chosen.native)
     chosen = sid.chosen
-    return bool(certificate.serial_number == chosen["serial_number"].native and certificate.issuer == chosen["issuer"])
+    return bool(
+        certificate.serial_number == chosen["serial_number"].native and _is_same(certificate.issuer, chosen["issuer"])
+    )
+
+
+def _is_same(one: x509.Name, other: x509.Name) -> bool:
+    """By the rules of RFC 5280, which are slow to apply: the same bytes are the same name."""
+    return bool(one.dump() == other.dump() or one == other)
 
 
 def _same_issuer_serial(reference: tsp.ESSCertIDv2, certificate: x509.Certificate) -> bool:
@@ -254,7 +282,7 @@ def _same_issuer_serial(reference: tsp.ESSCertIDv2, certificate: x509.Certificat
         stated["serial_number"].native == certificate.serial_number
         and len(names) == 1
         and names[0].name == "directory_name"
-        and names[0].chosen == certificate.issuer
+        and _is_same(names[0].chosen, certificate.issuer)
     )
 
 

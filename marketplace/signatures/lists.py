@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from asn1crypto import core, crl
@@ -138,10 +139,14 @@ def read(encoded: bytes) -> SimpleList:
 
 def same_name(encoded: bytes, name: asn1.Name) -> bool:
     """Whether two names are one by the rules of RFC 5280: case, spaces and string types do not count."""
-    if encoded == name.dump():
-        return True
-    found = asn1.Name.load(encoded)
-    return bool(found.hashable == name.hashable)
+    other: bytes = name.dump()
+    return encoded == other or _meaning(encoded) == _meaning(other)
+
+
+@lru_cache(maxsize=256)
+def _meaning(name: bytes) -> str:
+    found: str = asn1.Name.load(name).hashable
+    return found
 
 
 def key_sha256(certificate: asn1.Certificate) -> str:

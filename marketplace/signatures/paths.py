@@ -33,7 +33,6 @@ MAX_PATH, MAX_PATHS, MAX_CHECKS = 6, 8, 64
 TOLERANCE = timedelta(seconds=1)
 _NO_CHECK = RevocationCheckingRule.NO_CHECK
 _WITHOUT_REVOCATION = CertRevTrustPolicy(RevocationCheckingPolicy(_NO_CHECK, _NO_CHECK))
-_UNTRUSTED = "The certificate was not issued by an authority trusted here."
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,10 @@ class Path:
 
     @cached_property
     def lasts(self) -> tuple[datetime, datetime]:
-        """From when until when every certificate below the anchor is valid, the tolerance included."""
-        below = self.certificates[:-1]
+        """From when until when every certificate is valid, the tolerance included."""
         return (
-            max(one.not_valid_before for one in below) - TOLERANCE,
-            min(one.not_valid_after for one in below) + TOLERANCE,
+            max(one.not_valid_before for one in self.certificates) - TOLERANCE,
+            min(one.not_valid_after for one in self.certificates) + TOLERANCE,
         )
 
 
@@ -84,11 +82,17 @@ def valid_paths(
     strength: Strength,
     moment: datetime,
 ) -> list[Path]:
-    """The paths that are valid at `moment`, the shortest first. Raises pyHanko's errors, of the likeliest path."""
+    """The paths that are valid at `moment`, the shortest first.
+
+    Raises pyHanko's errors, of the shortest path, and `Finding` when the anchor itself is outside of its validity:
+    RFC 5280 leaves that open, but nobody answers for an authority's key after its end.
+    """
     found: list[Path] = []
     failed: list[errors.ValidationError | errors.PathError] = []
     candidates = sorted(_search(certificate, others, store), key=len)[:MAX_PATHS]
     for *below, anchor in candidates:
+        if not _is_valid(anchor.certificate, moment):
+            continue
         path = ValidationPath(anchor, below[:0:-1], below[0])
         try:
             _judge(path, strength, moment)
@@ -96,9 +100,20 @@ def valid_paths(
             failed.append(error)
         else:
             found.append(Path((*below, anchor.certificate), path))
-    if not found:
-        raise failed[0] if failed else errors.PathBuildingError(_UNTRUSTED)
-    return found
+    if found:
+        return found
+    if failed:
+        raise failed[0]
+    if candidates:
+        raise Finding(
+            Sub.NO_CERTIFICATE_CHAIN_FOUND_NO_POE,
+            "The certificate of the trusted authority is itself outside of its period of validity.",
+        )
+    raise errors.PathBuildingError("no path leads to an anchor")
+
+
+def _is_valid(certificate: x509.Certificate, moment: datetime) -> bool:
+    return bool(certificate.not_valid_before - TOLERANCE <= moment <= certificate.not_valid_after + TOLERANCE)
 
 
 def _judge(path: ValidationPath, strength: Strength, moment: datetime) -> None:

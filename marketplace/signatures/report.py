@@ -200,7 +200,13 @@ class Finding(Exception):
         self.reason = reason
 
 
-def refused(findings: Sequence[Finding], signer: Signer | None = None, signed_at: datetime | None = None) -> Report:
+def refused(
+    findings: Sequence[Finding],
+    signer: Signer | None = None,
+    signed_at: datetime | None = None,
+    timestamp: datetime | None = None,
+    remarks: Sequence[str] = (),
+) -> Report:
     """The report of a signature with at least one finding.
 
     The first finding decides, but "try later" yields to any other: waiting would not help.
@@ -210,9 +216,10 @@ def refused(findings: Sequence[Finding], signer: Signer | None = None, signed_at
     return Report(
         indication=deciding.sub.indication,
         sub_indication=deciding.sub,
-        reasons=tuple(finding.reason for finding in (deciding, *others)),
+        reasons=(*(finding.reason for finding in (deciding, *others)), *remarks),
         signer=signer,
         signed_at=signed_at,
+        timestamp=timestamp,
     )
 
 

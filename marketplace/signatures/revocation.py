@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from asn1crypto import crl, x509
@@ -196,5 +197,6 @@ def _is_indirect(found: crl.CertificateList) -> bool:
     return bool(point) and bool(point["indirect_crl"].native)
 
 
+@lru_cache(maxsize=256)
 def _key(authority: bytes) -> str:
     return lists.key_sha256(x509.Certificate.load(authority))

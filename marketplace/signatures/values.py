@@ -88,7 +88,7 @@ def _pss(parameters: algos.RSASSAPSSParams) -> tuple[padding.PSS, hashes.HashAlg
     mask = parameters["mask_gen_algorithm"]
     if mask["algorithm"].native != "mgf1" or mask["parameters"]["algorithm"].native != name:
         raise Unverifiable("RSA-PSS with two hash functions")
-    if parameters["trailer_field"].native != 1:
+    if parameters["trailer_field"].native != "trailer_field_bc":
         raise Unverifiable("RSA-PSS with an unknown trailer")
     return padding.PSS(padding.MGF1(_HASHES[name]), parameters["salt_length"].native), _HASHES[name]
 

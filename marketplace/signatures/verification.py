@@ -1,16 +1,20 @@
-"""The judge: gate, hash and signature value, strength, chain and revocation, identity, in this order."""
+"""The judge: gate, hash and signature value, strength, chain and revocation, identity, time stamps, in this order."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections import OrderedDict
+from datetime import datetime, timedelta
 
-from asn1crypto import x509
-from pyhanko.sign.validation.generic_cms import validate_sig_integrity
+from asn1crypto import core, x509
 
-from . import chain, gate
+from . import chain, gate, proofs, values
 from .algorithms import Strength
 from .report import Evidence, Finding, Indication, Policy, Report, Signer, Sub, refused
+
+_MAX_SIGNERS = 512
+#: Signers whose certificate, names and usage were found in order, by certificate (DER) and extended key usage.
+_signers: OrderedDict[tuple[bytes, str | None], tuple[x509.Certificate, Signer]] = OrderedDict()
 
 
 def verify(
@@ -23,21 +27,65 @@ def verify(
     signer: Signer | None = None
     signed_at: datetime | None = None
     try:
+        _check_policy(policy, at)
         admitted = gate.admit(signature)
         signed_at = admitted.signing_time
         certificate = gate.signer_certificate(admitted)
-        signer = gate.describe(certificate)
+        known = _signers.get((certificate.dump(), policy.eku))
+        certificate, signer = known or (certificate, gate.describe(certificate))
         if payload is None:
             raise Finding(Sub.SIGNED_DATA_NOT_FOUND, "The document that was signed is missing.")
         weakness = _weakness(admitted, certificate, policy, at)
         _check_integrity(admitted, certificate, payload, weakness)
-        findings = [weakness] if weakness else []
+    except Finding as finding:
+        return refused([finding], signer, signed_at)
+    except Exception as error:  # noqa: BLE001 – no flaw, ours or a library's, may pass a signature or break the page
+        return refused([_unexpected(error)], signer, signed_at)
+    try:
+        judgement = _Judgement(admitted, certificate, signer, payload, policy, at, evidence or Evidence())
+        report = judgement.report(weakness, known is not None)
+    except Exception as error:  # noqa: BLE001 – as above
+        return refused([_unexpected(error)], signer, signed_at)
+    if report.passed and known is None:
+        _signers[certificate.dump(), policy.eku] = (certificate, signer)
+        if len(_signers) > _MAX_SIGNERS:
+            _signers.popitem(last=False)
+    return report
+
+
+def forget() -> None:
+    """Forget what was remembered of earlier signatures; for measuring and for tests."""
+    _signers.clear()
+    chain.forget()
+
+
+class _Judgement:
+    """A signature whose value is in order: who may have made it, and when."""
+
+    def __init__(
+        self,
+        admitted: gate.Admitted,
+        certificate: x509.Certificate,
+        signer: Signer,
+        payload: bytes,
+        policy: Policy,
+        at: datetime,
+        evidence: Evidence,
+    ) -> None:
+        self.admitted, self.certificate, self.signer = admitted, certificate, signer
+        self.policy, self.at, self.evidence = policy, at, evidence
+        self.proofs = proofs.gather(admitted, payload, policy, evidence, at)
+
+    def report(self, weakness: Finding | None, known: bool) -> Report:
+        """The verdict. `known` says that names and usage were found in order before."""
+        findings = self._weaknesses(weakness)
         trusted: chain.Chain | None = None
         for check in (
-            lambda: gate.check_names(certificate),
-            lambda: chain.build(certificate, admitted.certificates, policy, evidence or Evidence(), at),
-            lambda: chain.check_usage(certificate, policy.eku),
-            lambda: _check_identity(signer, policy),
+            *(() if known else (lambda: gate.check_names(self.certificate),)),
+            self._trusted,
+            *(() if known else (lambda: chain.check_usage(self.certificate, self.policy.eku),)),
+            lambda: _check_identity(self.signer, self.policy),
+            self.proofs.check_order,
         ):
             try:
                 trusted = check() or trusted
@@ -48,19 +96,60 @@ def verify(
                     Finding(Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE, "The certificate or its chain cannot be read.")
                 )
         if findings or trusted is None:
-            return refused(findings, signer, signed_at)
+            return refused(findings, self.signer, self.admitted.signing_time, self.timestamp, self.proofs.remarks)
         return Report(
             indication=Indication.PASSED,
-            signer=signer,
-            signed_at=signed_at,
+            reasons=self.proofs.remarks,
+            signer=self.signer,
+            signed_at=self.admitted.signing_time,
+            timestamp=self.timestamp,
             chain=trusted.certificates,
             revocation=trusted.revocation,
         )
-    except Finding as finding:
-        return refused([finding], signer, signed_at)
-    except Exception as error:  # noqa: BLE001 – no flaw, ours or a library's, may pass a signature or break the page
-        unexpected = Finding(Sub.GENERIC, f"The signature could not be checked ({type(error).__name__}).")
-        return refused([unexpected], signer, signed_at)
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """The authority's word, to the second."""
+        return self.proofs.before and self.proofs.before.replace(microsecond=0)
+
+    def _weaknesses(self, weakness: Finding | None) -> list[Finding]:
+        """A key that was strong enough when the signature is known to have existed is strong enough."""
+        if weakness and self.proofs.before and weakness.sub in proofs.MENDED_BY_TIME:
+            weakness = _weakness(self.admitted, self.certificate, self.policy, self.proofs.before)
+        return [self.proofs.sharpened(weakness, self.certificate, self.policy)] if weakness else []
+
+    def _trusted(self) -> chain.Chain:
+        """The chain as of now or, where that fails, as of the time the signature is known to have existed."""
+        proven = self.proofs.before
+        if proven and proven < self.certificate.not_valid_before - timedelta(seconds=1):
+            raise Finding(Sub.NOT_YET_VALID, "The signature is older than its certificate, as its time stamp proves.")
+        others = self.admitted.certificates
+        try:
+            return chain.build(self.certificate, others, self.policy, self.evidence, self.at)
+        except Finding as now:
+            if proven is None or now.sub not in proofs.MENDED_BY_TIME:
+                raise self.proofs.sharpened(now, self.certificate, self.policy) from now
+            try:
+                return chain.build(self.certificate, others, self.policy, self.evidence, self.at, proven)
+            except Finding as then:
+                graver = then if then.sub is not Sub.TRY_LATER else now
+                raise self.proofs.sharpened(graver, self.certificate, self.policy) from then
+
+
+def _check_policy(policy: Policy, at: datetime) -> None:
+    """Raise `Finding` for a policy that means nothing: that is the operator's mistake, not the signer's."""
+    for moment in (at, policy.rsa_3072_from):
+        if moment is not None and moment.tzinfo is None:
+            raise Finding(Sub.POLICY_PROCESSING_ERROR, "A time in the policy has no zone.")
+    if policy.eku is not None:
+        try:
+            core.ObjectIdentifier(policy.eku).dump()
+        except (TypeError, ValueError, IndexError) as error:
+            raise Finding(
+                Sub.POLICY_PROCESSING_ERROR, "The extended key usage of the policy is no object identifier."
+            ) from error
+    if policy.min_rsa < 1:
+        raise Finding(Sub.POLICY_PROCESSING_ERROR, "The smallest RSA key of the policy is no number of bits.")
 
 
 def _weakness(admitted: gate.Admitted, certificate: x509.Certificate, policy: Policy, at: datetime) -> Finding | None:
@@ -94,21 +183,25 @@ def _check_integrity(
     if digest != admitted.message_digest:
         raise Finding(Sub.HASH_FAILURE, "The signature is for another document, or the document was changed since.")
     try:
-        intact, valid = validate_sig_integrity(
-            admitted.signer_info, certificate, expected_content_type="data", actual_digest=digest
+        valid = values.verifies(
+            admitted.signer_info["signature"].native,
+            admitted.signed_bytes,
+            certificate.public_key,
+            admitted.scheme,
+            admitted.digest_algorithm,
         )
-    except Exception as error:
+    except values.Unverifiable as error:
         # What the cryptographic library refuses outright is weak or of another kind; the finding says which.
         raise weakness or Finding(
             Sub.SIG_CRYPTO_FAILURE, "The signature value cannot be checked with the signer's key."
         ) from error
-    if not (intact and valid):
+    if not valid:
         raise Finding(Sub.SIG_CRYPTO_FAILURE, "The signature value does not verify under the signer's key.")
 
 
-def _check_identity(signer: Signer | None, policy: Policy) -> None:
+def _check_identity(signer: Signer, policy: Policy) -> None:
     """Raise `Finding` unless the certificate names one of the organisation's identifiers. Names are never compared."""
-    if signer is None or not policy.identifiers:
+    if not policy.identifiers:
         return
     wanted = {identifier.strip().upper() for identifier in policy.identifiers}
     carried = {identifier.strip().upper() for identifier in signer.identifiers}
@@ -120,3 +213,7 @@ def _check_identity(signer: Signer | None, policy: Policy) -> None:
             f"The certificate belongs to another organisation: it names {', '.join(sorted(carried))}, "
             f"not {', '.join(sorted(wanted))}.",
         )
+
+
+def _unexpected(error: Exception) -> Finding:
+    return Finding(Sub.GENERIC, f"The signature could not be checked ({type(error).__name__}).")
