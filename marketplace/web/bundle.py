@@ -20,8 +20,12 @@ def url(name: str) -> str:
 
 def integrity(name: str) -> str:
     """The file's subresource hash; empty where files are served from the build itself and change under the reader."""
-    is_collected = not url(name).endswith(f"{FOLDER}/{name}")
-    return hashes().get(name, "") if is_collected else ""
+    return hashes().get(name, "") if is_collected() else ""
+
+
+def is_collected() -> bool:
+    """Whether files are served as `collectstatic` left them, under names that change with their content."""
+    return not url("app.js").endswith(f"{FOLDER}/app.js")
 
 
 def hashes() -> dict[str, str]:
