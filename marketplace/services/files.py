@@ -220,11 +220,16 @@ class Examined:
     sha256: str
 
 
-def examine(upload: File[Any], allowed: Mapping[str, DocumentType] = DOCUMENT_TYPES) -> Examined:
-    """Look at an upload without keeping a byte of it; it is left at its start. Raises a FileRefused."""
+def examine(
+    upload: File[Any], allowed: Mapping[str, DocumentType] = DOCUMENT_TYPES, *, limit: int | None = None
+) -> Examined:
+    """Look at an upload without keeping a byte of it; it is left at its start. Raises a FileRefused.
+
+    `limit` in bytes, `DOCUMENT_MAX_BYTES` unless told.
+    """
     name = safe_name(upload.name or "")
-    kind = _kind_of(name, allowed)
-    size, digest = _measured(upload, name)
+    kind = kind_of(name, allowed)
+    size, digest = _measured(upload, name, limit or settings.DOCUMENT_MAX_BYTES)
     _require_genuine(upload, name, kind)
     upload.seek(0)
     return Examined(name, kind, size, digest)
@@ -237,12 +242,14 @@ def store(
     by: Actor,
     at: datetime,
     allowed: Mapping[str, DocumentType] = DOCUMENT_TYPES,
+    limit: int | None = None,
 ) -> StoredFile:
-    """Check, hash (SHA-256 of the bytes as sent) and store an upload of at most `DOCUMENT_MAX_BYTES` bytes.
+    """Check, hash (SHA-256 of the bytes as sent) and store an upload of at most `limit` bytes, `DOCUMENT_MAX_BYTES`
+    unless told.
 
     Call it inside the transaction that uses the file. Raises a FileRefused before anything is stored.
     """
-    found = examine(upload, allowed)
+    found = examine(upload, allowed, limit=limit)
     path = default_storage.save(f"{FOLDER}/{at:%Y/%m}/{uuid.uuid4().hex}.{found.kind.extension}", upload)
     try:
         with transaction.atomic():
@@ -280,16 +287,16 @@ def safe_name(sent: str) -> str:
     return name[: NAME_MAX_LENGTH - len(suffix)] + suffix
 
 
-def _kind_of(name: str, allowed: Mapping[str, DocumentType]) -> DocumentType:
+def kind_of(name: str, allowed: Mapping[str, DocumentType] = DOCUMENT_TYPES) -> DocumentType:
+    """What a file of this name claims to be. Raises FileTypeNotAllowed."""
     kind = allowed.get(PurePosixPath(name).suffix.removeprefix(".").lower())
     if kind is None:
         raise FileTypeNotAllowed(name=name, allowed=", ".join(allowed))
     return kind
 
 
-def _measured(upload: File[Any], name: str) -> tuple[int, str]:
+def _measured(upload: File[Any], name: str, limit: int) -> tuple[int, str]:
     """Size in bytes and SHA-256, read in chunks; what the sender says about the size is not believed."""
-    limit: int = settings.DOCUMENT_MAX_BYTES
     size, digest = 0, hashlib.sha256()
     upload.seek(0)
     for chunk in upload.chunks():

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from django.conf import settings
+from django.core.files.base import File
+from django.utils.translation import gettext as _
+
+from marketplace.models import StoredFile
+from marketplace.permissions import NOBODY
+from marketplace.services import files as stored_files
 from marketplace.shared.money import minor_unit
+from marketplace.signatures import sealing
 from marketplace.signatures.payload import canonical
-from procurement.models import Bid, Item
-from procurement.rules.evaluation import line_amount
+from procurement.models import Bid, BidFile, Item
+from procurement.rules.evaluation import PricedItem
+from procurement.rules.price_table import PriceTable, read
+from procurement.services import bid_files, words
 
 FORMAT: Final = "openlot-bid-1"
 # Envelopes come in steps of this many bytes: their size must not betray how many digits a price has.
 BLOCK: Final = 1024
+#: A sealed price table larger than this is none: thousands of items with long remarks stay far below it.
+LARGEST: Final = 2 * 1024 * 1024
+FILES_AT_MOST: Final = 20
+REMARKS_LENGTH: Final = 4000
+#: What a price is at most, as typed.
+PRICE_LENGTH: Final = 60
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class UnreadableContent(Exception):
     """The envelope opened, but what it holds is not a bid for this lot. The message says why, for the protocol."""
+
+
+class UnreadableDocument(Exception):
+    """A document of an opened bid cannot be had. The message says why, for the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +69,18 @@ class ContentFile:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An opened bid. `total` is the sum of the lines' amounts, in the lot's currency."""
+    """An opened bid. `total` is the sum of the lines' amounts, in the lot's currency.
+
+    `problem` is not empty where the bid says plainly what the lot does not take: an item without a price (then it is
+    not `complete`, and `total` is no total of a bid), a total above the limit. What can be read is here all the same.
+    """
 
     lines: tuple[ContentLine, ...]
     total: Decimal
     remarks: str
     files: tuple[ContentFile, ...]
+    problem: str = ""
+    complete: bool = True
 
 
 def info(bid: Bid, part: str) -> bytes:
@@ -95,32 +128,129 @@ def encode(bid: Bid, version: int, content: Content, items: Sequence[Item]) -> b
     return plain + b" " * (-len(plain) % BLOCK)
 
 
+def is_sealed_content(sealed: bytes) -> bool:
+    """Whether this can be a sealed price table: whole blocks, and not more than one holds. What is inside is not
+    known."""
+    plain = len(sealed) - sealing.OVERHEAD
+    return 0 < plain <= LARGEST and plain % BLOCK == 0
+
+
 def decode(bid: Bid, version: int, plain: bytes, items: Sequence[Item]) -> Content:
-    """The bid that was sealed, its arithmetic done again. Raises UnreadableContent with what is wrong."""
+    """The bid that was sealed, its arithmetic done again. Raises UnreadableContent with what is wrong.
+
+    The bytes come from whoever bids and were seen by nobody before: nothing in them is believed.
+    """
     try:
-        found = json.loads(plain)
-        return _content(bid, version, found, items)
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
-        raise UnreadableContent("its content is not a bid in the platform’s form") from error
+        return _content(bid, version, json.loads(plain), items)
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, RecursionError) as error:
+        raise UnreadableContent(_("its content is not a bid in the platform’s form")) from error
 
 
 def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[Item]) -> Content:
     if found["format"] != FORMAT or (found["lot"], found["bid"], found["version"]) != (bid.lot_id, bid.pk, version):
-        raise UnreadableContent("it was made for another lot or another version of the bid")
+        raise UnreadableContent(_("it was made for another lot or another version of the bid"))
     if found["currency"] != bid.currency:
-        raise UnreadableContent("its currency is not the lot’s")
-    prices = {int(line["item"]): Decimal(line["unit_price"]) for line in found["lines"]}
-    if set(prices) != {item.pk for item in items}:
-        raise UnreadableContent("its price table is not the lot’s")
-    if any(not price.is_finite() or price <= 0 for price in prices.values()):
-        raise UnreadableContent("a price in it is not an amount")
-    unit = minor_unit(bid.currency)
-    lines = tuple(ContentLine(i.pk, prices[i.pk], line_amount(i.quantity, prices[i.pk], unit)) for i in items)
-    total = sum((line.amount for line in lines), Decimal(0))
-    if total != Decimal(found["total"]):
-        raise UnreadableContent("its total is not the sum of its lines")
-    files = tuple(
-        ContentFile(int(f["file"]), str(f["name"]), str(f["media_type"]), int(f["size"]), str(f["sha256"]))
-        for f in found["files"]
+        raise UnreadableContent(_("its currency is not the lot’s"))
+    typed = {int(line["item"]): _text(line["unit_price"], PRICE_LENGTH) for line in found["lines"]}
+    if not set(typed) <= {item.pk for item in items}:
+        raise UnreadableContent(_("its price table is not the lot’s"))
+    lot = bid.lot
+    limit = lot.limit_price if lot.tender.limit_price_shown else None
+    table = read([PricedItem(item.pk, item.quantity) for item in items], typed, minor_unit(bid.currency), limit)
+    content = Content(_priced(table), table.total, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]))
+    if not table.complete:
+        return replace(content, problem=_incomplete(table, items), complete=False)
+    if table.total != Decimal(_text(found["total"], PRICE_LENGTH)):
+        raise UnreadableContent(_("its total is not the sum of its lines"))
+    return replace(content, problem=_above(table, bid.currency)) if table.over_limit else content
+
+
+def _priced(table: PriceTable) -> tuple[ContentLine, ...]:
+    return tuple(
+        ContentLine(line.item, line.unit_price, line.amount)
+        for line in table.lines
+        if line.unit_price is not None and line.amount is not None
     )
-    return Content(lines, total, str(found["remarks"]), files)
+
+
+def _files(found: Sequence[Mapping[str, Any]]) -> tuple[ContentFile, ...]:
+    if len(found) > FILES_AT_MOST:
+        raise ValueError("more documents than a bid holds")
+    files = tuple(
+        ContentFile(int(f["file"]), _text(f["name"], 400), _text(f["media_type"], 120), int(f["size"]), f["sha256"])
+        for f in found
+    )
+    if not all(_SHA256.fullmatch(file.sha256) for file in files) or len({file.file for file in files}) != len(files):
+        raise ValueError("its documents are not described")
+    return files
+
+
+def _text(found: Any, longest: int) -> str:
+    """A text that can be stored and shown: what no text holds is replaced. Raises ValueError for anything else."""
+    if not isinstance(found, str) or len(found) > longest:
+        raise ValueError("not a text of the expected length")
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cs", "Cc") and c not in "\n\t" else c for c in found)
+
+
+def _incomplete(table: PriceTable, items: Sequence[Item]) -> str:
+    numbers = {item.pk: item.number for item in items}
+    wrong = [str(numbers[line.item]) for line in table.lines if line.problem]
+    shown = ", ".join(wrong[:20]) + ("…" if len(wrong) > 20 else "")
+    return _("its price table is not complete: no price that counts for item %(items)s") % {"items": shown}
+
+
+def _above(table: PriceTable, currency: str) -> str:
+    assert table.limit is not None
+    return _("its total %(total)s is above the lot’s limit price, %(limit)s") % {
+        "total": words.price(table.total, currency),
+        "limit": words.price(table.limit, currency),
+    }
+
+
+def open_file(bid: Bid, file: ContentFile, entry: Mapping[str, Any] | None, private: bytes, at: datetime) -> StoredFile:
+    """Open one sealed document of the bid and store it readable, never more than two chunks of it in memory.
+
+    `file` is what the opened bid says of it, `entry` what was signed of its ciphertext. Raises UnreadableDocument with
+    the evidence, and OSError where the storage does not work just now.
+    """
+    document = bid.files.filter(pk=file.file).first()
+    if document is None or entry is None or not document.sealed_path:
+        raise UnreadableDocument(_("it was never received"))
+    try:
+        with bid_files.open_stored(document.sealed_path) as ciphertext, tempfile.TemporaryFile() as plain:
+            _unseal(document, bid_files.Hashing(ciphertext), plain, entry, file, private)
+            plain.seek(0)
+            stored = stored_files.store(
+                File(plain, name=file.name), organisation=bid.supplier, by=NOBODY, at=at,
+                limit=settings.BID_FILE_MAX_BYTES,
+            )  # fmt: skip
+    except FileNotFoundError as error:
+        raise UnreadableDocument(_("the platform has lost its ciphertext")) from error
+    except stored_files.FileRefused as error:
+        raise UnreadableDocument(str(error)) from error
+    document.opened, document.name, document.media_type = stored, stored.name, stored.media_type
+    document.save(update_fields=["opened", "name", "media_type"])
+    return stored
+
+
+def _unseal(
+    document: BidFile,
+    ciphertext: bid_files.Hashing,
+    plain: sealing.Writable,
+    entry: Mapping[str, Any],
+    file: ContentFile,
+    private: bytes,
+) -> None:
+    measured = None
+    with suppress(sealing.SealingError):  # why it does not open is told below, by what was signed
+        measured = sealing.open_stream(private, ciphertext, plain, info(document.bid, sealed_file_part(document.pk)))
+    found = ciphertext.sha256()
+    if found != entry["sha256"]:
+        raise UnreadableDocument(
+            _("what is stored is not what was signed: SHA-256 %(found)s… instead of %(signed)s…")
+            % {"found": found[:16], "signed": str(entry["sha256"])[:16]}
+        )
+    if measured is None:
+        raise UnreadableDocument(_("it is stored as it was signed, and does not open with the lot’s key"))
+    if (measured.size, measured.sha256) != (file.size, file.sha256):
+        raise UnreadableDocument(_("it opens, and is not the document that the bid describes"))

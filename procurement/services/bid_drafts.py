@@ -1,19 +1,20 @@
-"""A bid being prepared, all of it encrypted under the key-encryption key: prices, remarks, documents and their names.
+"""A bid being prepared: prices, remarks and what its documents are, encrypted under the key-encryption key. Documents
+themselves are sealed to the lot's key from the first moment.
 
-What was typed is kept as typed, right or wrong; nothing is refused while somebody is still writing.
+What was typed is kept as typed, right or wrong; nothing is refused while somebody is still writing. Where the buyer's
+committee holds the lot's key, no draft is kept here at all: it stays with the bidder (`kept_here`).
 """
 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from django.core.files.base import ContentFile, File
-from django.core.files.storage import default_storage
+from django.conf import settings
+from django.core.files.base import File
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,18 +25,17 @@ from marketplace.services import files
 from marketplace.shared import keys
 from marketplace.shared.errors import DomainError, NotFound, Sentence, StaleForm
 from marketplace.shared.money import minor_unit
+from marketplace.signatures import sealing
 from marketplace.signatures.payload import canonical
 from procurement import permissions
-from procurement.models import Bid, BidFile, Item, Lot, Tender
+from procurement.models import Bid, BidFile, Item, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.evaluation import PricedItem
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 from procurement.rules.price_table import PriceTable, read
+from procurement.services import bid_content, bid_files
+from procurement.services.bid_content import FILES_AT_MOST, PRICE_LENGTH, REMARKS_LENGTH
 from procurement.services.transitions import move
-
-FILES_AT_MOST: Final = 20
-REMARKS_LENGTH: Final = 4000
-FOLDER: Final = "bids"
 
 #: States in which the supplier may go on writing; what was sent stays sent until it is replaced.
 EDITABLE: Final = (BidStatus.DRAFT, BidStatus.SUBMITTED, BidStatus.INVALIDATED)
@@ -69,6 +69,11 @@ class BidNotEditable(DomainError):
     sentence = gettext_lazy("This bid cannot be changed: its state is “%(state)s”.")
 
 
+class NoLotKey(DomainError):
+    code, status = "no_lot_key", 503
+    sentence = gettext_lazy("The lot has no key to seal bids with. The operator has to be told.")
+
+
 class TooManyFiles(DomainError):
     code, status = "too_many_files", 422
     sentence = gettext_lazy("A bid holds at most %(most)s documents. Put several into one archive.")
@@ -79,13 +84,46 @@ class RemarksTooLong(DomainError):
     sentence = gettext_lazy("Remarks are at most %(most)s characters long. Put longer texts into a document.")
 
 
+class TooManyBytes(DomainError):
+    code, status = "too_many_bytes", 413
+    sentence = gettext_lazy("The documents of a bid are at most %(most_mb)s MB together; this one would make it more.")
+
+
+class DuplicateDocument(DomainError):
+    code = "duplicate_document"
+    sentence = gettext_lazy("This very document is in the bid already, as “%(name)s”.")
+
+
+class DraftStaysWithBidder(DomainError):
+    code = "draft_stays_with_bidder"
+    sentence = gettext_lazy(
+        "The buyer’s committee holds this lot’s key: prices, remarks and the names of documents do not come here "
+        "unsealed. The bid is prepared and sealed in the bidder’s browser or program."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DraftDocument:
+    """What only the bidder knows of a sealed document. `sha256` is of the plain bytes; with `key`, the key it is sealed
+    under, its own people read it again."""
+
+    name: str
+    media_type: str = ""
+    sha256: str = ""
+    key: bytes = field(default=b"", repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the bidder has written so far: prices as typed by item id, documents' names by file id."""
+    """What the bidder has written so far: prices as typed by item id, documents by file id."""
 
     prices: Mapping[int, str] = field(default_factory=dict)
     remarks: str = ""
-    file_names: Mapping[int, str] = field(default_factory=dict)
+    documents: Mapping[int, DraftDocument] = field(default_factory=dict)
+
+    @property
+    def file_names(self) -> dict[int, str]:
+        return {pk: document.name for pk, document in self.documents.items()}
 
 
 @transaction.atomic
@@ -125,6 +163,12 @@ def start(lot_id: int, *, by: Actor, at: datetime) -> Bid:
     return bid
 
 
+def kept_here(tender: Tender) -> bool:
+    """Whether the platform keeps drafts of bids for the tender. It does while it holds the keys of the lots anyway;
+    where the committee holds them, nothing of a bid is to be readable here."""
+    return tender.key_custody == KeyCustody.PLATFORM.value
+
+
 def read_draft(bid: Bid, *, by: Actor) -> Draft:
     """What the organisation has written. Raises NotFound for everybody else."""
     permissions.require_bidder(by, bid)
@@ -135,14 +179,15 @@ def read_draft(bid: Bid, *, by: Actor) -> Draft:
 def save(bid_id: int, *, prices: Mapping[int, str], remarks: str, revision: int, by: Actor, at: datetime) -> Bid:
     """Keep what was typed. `revision` is the one the form was opened with; StaleForm says what was changed meanwhile.
 
-    Prices of items not named stay as they were.
+    Prices of items not named stay as they were. Raises DraftStaysWithBidder where the committee holds the key.
     """
     bid = editable(bid_id, by=by, at=at)
+    require_kept_here(bid)
     if len(remarks) > REMARKS_LENGTH:
         raise RemarksTooLong(field="remarks", most=REMARKS_LENGTH)
     before = _decrypted(bid)
     known = {item.pk: item for item in bid.lot.items.all()}
-    typed = {item: text.strip()[:60] for item, text in prices.items() if item in known}
+    typed = {item: text.strip()[:PRICE_LENGTH] for item, text in prices.items() if item in known}
     after = replace(before, prices={**before.prices, **typed}, remarks=remarks)
     if after == before:
         return bid
@@ -152,19 +197,64 @@ def save(bid_id: int, *, prices: Mapping[int, str], remarks: str, revision: int,
     return bid
 
 
-@transaction.atomic
 def add_file(bid_id: int, upload: File[Any], *, by: Actor, at: datetime) -> BidFile:
-    """Keep a document of the bid, encrypted. Raises a FileRefused before a byte of it is stored."""
+    """Seal a document that was sent in the clear, and keep it. Raises a FileRefused before a byte of it is stored."""
     found = files.examine(upload)
+    document = reserve_file(bid_id, found.size, by=by, at=at, sealed_here=True)
+    key = sealing.new_file_key()
+    part = bid_content.info(document.bid, bid_content.sealed_file_part(document.pk))
+    about = DraftDocument(found.name, found.kind.media_type, found.sha256, key)
+    path = ""
+    try:
+        path, sealed = bid_files.seal_and_write(bid_id, bytes(document.bid.lot.public_key or b""), upload, part, key)
+        return keep_file(document, path, sealed.sha256, about, by=by, at=at)
+    except BaseException:
+        forget_file(document, path)
+        raise
+
+
+@transaction.atomic
+def reserve_file(bid_id: int, size: int, *, by: Actor, at: datetime, sealed_here: bool = False) -> BidFile:
+    """A place in the bid for a document of `size` plain bytes: its number is part of what it is sealed to."""
     bid = editable(bid_id, by=by, at=at)
-    if bid.files.filter(removed_at=None).count() >= FILES_AT_MOST:
+    if sealed_here:
+        require_kept_here(bid)
+    if not bid.lot.public_key:
+        raise NoLotKey
+    there = list(bid.files.filter(removed_at=None).values_list("size", flat=True))
+    if len(there) >= FILES_AT_MOST:
         raise TooManyFiles(field="file", most=FILES_AT_MOST)
-    document = BidFile.objects.create(bid=bid, media_type=found.kind.media_type, size=found.size, added_at=at)
-    document.draft_path = store(bid, keys.wrap(upload.read(), purpose=_file_purpose(document)))
-    document.save(update_fields=["draft_path"])
+    if sum(there) + size > settings.BID_MAX_BYTES:
+        raise TooManyBytes(field="file", most_mb=settings.BID_MAX_BYTES // (1024 * 1024))
+    bid_files.require_room(2 * size)
+    return BidFile.objects.create(bid=bid, size=size, added_at=at)
+
+
+@transaction.atomic
+def keep_file(
+    document: BidFile, path: str, sha256: str, about: DraftDocument | None, *, by: Actor, at: datetime
+) -> BidFile:
+    """The sealed document is here whole. `about` is what the draft keeps of it; None where no draft is kept here."""
+    bid = editable(document.bid_id, by=by, at=at)
+    kept = bid.files.select_for_update().filter(pk=document.pk, removed_at=None).first()
+    if kept is None:
+        raise NotFound
     draft = _decrypted(bid)
-    _keep(bid, replace(draft, file_names={**draft.file_names, document.pk: found.name}))
-    return document
+    if about is not None:
+        same = next((d.name for d in draft.documents.values() if about.sha256 and d.sha256 == about.sha256), None)
+        if same is not None:
+            raise DuplicateDocument(field="file", name=same)
+        draft = replace(draft, documents={**draft.documents, kept.pk: about})
+    kept.sealed_path, kept.sealed_sha256 = path, sha256
+    kept.save(update_fields=["sealed_path", "sealed_sha256"])
+    _keep(bid, draft)
+    return kept
+
+
+def forget_file(document: BidFile, path: str = "") -> None:
+    """Take back a place that no document came to fill, and what was written at `path` for it."""
+    BidFile.objects.filter(pk=document.pk, sealed_path="", in_version=None).delete()
+    bid_files.delete([path] if path else [])
 
 
 @transaction.atomic
@@ -177,7 +267,7 @@ def remove_file(bid_id: int, file_id: int, *, by: Actor, at: datetime) -> Bid:
     document.removed_at = at
     document.save(update_fields=["removed_at"])
     draft = _decrypted(bid)
-    _keep(bid, replace(draft, file_names={pk: name for pk, name in draft.file_names.items() if pk != file_id}))
+    _keep(bid, replace(draft, documents={pk: found for pk, found in draft.documents.items() if pk != file_id}))
     return bid
 
 
@@ -189,17 +279,26 @@ def discard(bid_id: int, *, by: Actor, at: datetime) -> Bid:
         raise BidNotEditable(state=bid.get_status_display())
     move(bid, BidStatus.WITHDRAWN)
     erase(bid)
-    # Begun again, the bid begins without documents: their ciphertext is gone.
+    # Begun again, the bid begins without documents: the keys they were sealed under are gone.
     bid.files.filter(removed_at=None).update(removed_at=at)
     bid.save(update_fields=["status", "draft", "updated_at"])
     audit.record("bid.discarded", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}")
     return bid
 
 
-def plain_file(document: BidFile, *, by: Actor) -> bytes:
-    """A document of the organisation's own draft. Raises NotFound for everybody else, and once it is erased."""
+def plain_file(document: BidFile, target: sealing.Writable, *, by: Actor) -> DraftDocument:
+    """Write a document of the organisation's own draft to `target`, chunk by chunk. Raises NotFound for everybody else,
+    and where the draft does not hold its key (it stayed with the bidder, or the draft is erased)."""
     permissions.require_bidder(by, document.bid)
-    return decrypted_file(document)
+    about = _decrypted(document.bid).documents.get(document.pk)
+    if about is None or not about.key or not document.sealed_path:
+        raise NotFound
+    try:
+        with bid_files.open_stored(document.sealed_path) as ciphertext:
+            sealing.open_stream_with_key(about.key, ciphertext, target)
+    except (FileNotFoundError, sealing.SealingError) as error:
+        raise NotFound from error
+    return about
 
 
 # For the services that send and open bids --------------------------------------------------------------------------
@@ -260,28 +359,21 @@ def price_table(lot: Lot, draft: Draft) -> PriceTable:
     return read(items, draft.prices, minor_unit(lot.currency), limit)
 
 
+def require_kept_here(bid: Bid) -> None:
+    """Raises DraftStaysWithBidder."""
+    if not kept_here(bid.lot.tender):
+        raise DraftStaysWithBidder
+
+
 def erase(bid: Bid) -> None:
-    """Forget the draft and its documents, once the transaction holds; the caller saves `draft`."""
+    """Forget the draft, and documents that were never sent, once the transaction holds; the caller saves `draft`."""
     bid.draft = None
-    paths = [path for path in bid.files.values_list("draft_path", flat=True) if path]
+    unsent = bid.files.filter(in_version=None)
+    paths = {path for pair in bid.files.values_list("draft_path") for path in pair if path}
+    paths |= {path for path in unsent.values_list("sealed_path", flat=True) if path}
+    unsent.update(sealed_path="")
     bid.files.update(draft_path="")
-    transaction.on_commit(lambda: _delete(paths), robust=True)
-
-
-def store(bid: Bid, ciphertext: bytes) -> str:
-    """The path under which the ciphertext now lies."""
-    return str(default_storage.save(f"{FOLDER}/{bid.pk}/{uuid.uuid4().hex}", ContentFile(ciphertext)))
-
-
-def stored(path: str) -> bytes:
-    with default_storage.open(path, "rb") as ciphertext:
-        return bytes(ciphertext.read())
-
-
-def decrypted_file(document: BidFile) -> bytes:
-    if not document.draft_path:
-        raise NotFound
-    return keys.unwrap(stored(document.draft_path), purpose=_file_purpose(document))
+    transaction.on_commit(lambda: bid_files.delete(paths), robust=True)
 
 
 def _lock_opening(function: str, tender_id: int) -> None:
@@ -296,17 +388,8 @@ def _lot(lot_id: int) -> Lot:
     return lot
 
 
-def _delete(paths: list[str]) -> None:
-    for path in paths:
-        default_storage.delete(path)
-
-
 def _draft_purpose(bid: Bid) -> str:
     return f"bid:{bid.pk}:draft"
-
-
-def _file_purpose(document: BidFile) -> str:
-    return f"bid:{document.bid_id}:file:{document.pk}"
 
 
 def _keep(bid: Bid, draft: Draft) -> None:
@@ -314,10 +397,13 @@ def _keep(bid: Bid, draft: Draft) -> None:
         {
             "prices": {str(item): typed for item, typed in draft.prices.items()},
             "remarks": draft.remarks,
-            "file_names": {str(pk): name for pk, name in draft.file_names.items()},
+            "documents": {
+                str(pk): {"name": d.name, "media_type": d.media_type, "sha256": d.sha256, "key": d.key.hex()}
+                for pk, d in draft.documents.items()
+            },
         }
     )
-    bid.draft = keys.wrap(plain, purpose=_draft_purpose(bid))
+    bid.draft = keys.wrap(plain, purpose=_draft_purpose(bid)) if kept_here(bid.lot.tender) else None
     bid.revision += 1
     bid.save(update_fields=["draft", "revision", "updated_at"])
 
@@ -329,7 +415,10 @@ def _decrypted(bid: Bid) -> Draft:
     return Draft(
         prices={int(item): typed for item, typed in found["prices"].items()},
         remarks=found["remarks"],
-        file_names={int(pk): name for pk, name in found["file_names"].items()},
+        documents={
+            int(pk): DraftDocument(d["name"], d["media_type"], d["sha256"], bytes.fromhex(d["key"]))
+            for pk, d in found.get("documents", {}).items()
+        },
     )
 
 

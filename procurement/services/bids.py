@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection, transaction
 from django.urls import reverse
@@ -28,7 +28,7 @@ from procurement.rules.lifecycle import BidStatus
 from procurement.rules.price_table import PriceProblem, PriceTable
 from procurement.services import bid_content, bid_drafts, receipts, words
 from procurement.services.bid_content import Content, ContentFile, ContentLine
-from procurement.services.bid_drafts import Draft
+from procurement.services.bid_drafts import Draft, DraftDocument
 from procurement.services.once import once
 from procurement.services.transitions import move
 
@@ -77,9 +77,16 @@ class NothingToWithdraw(DomainError):
     sentence = gettext_lazy("There is no bid to withdraw: its state is “%(state)s”.")
 
 
-class NoLotKey(DomainError):
-    code, status = "no_lot_key", 503
-    sentence = gettext_lazy("The lot has no key to seal bids with. The operator has to be told.")
+class DocumentsNotHere(DomainError):
+    code, status = "documents_not_here", 422
+    sentence = gettext_lazy(
+        "Not every document of this bid has arrived whole. Wait until it has, or remove it and add it again."
+    )
+
+
+class NotSealedContent(DomainError):
+    code, status = "not_sealed_content", 422
+    sentence = gettext_lazy("This is not a sealed price table in the platform’s form. Load the page again and retry.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +114,15 @@ def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[C
         within = _("The total is within the limit price of %(limit)s.") % {"limit": limit}
         above = _("The total is above the limit price of %(limit)s: such a bid is not taken.") % {"limit": limit}
         found.append(Check(not table.over_limit, above if table.over_limit else within, "total"))
-    answer = entitlements.check(bid.supplier, bid_queries.need_of(lot, bid.supplier_id, at, bid_id=bid.pk), at)
-    found += [Check(False, f"{reason.sentence} {reason.remedy}") for reason in answer.reasons]
+    if any(not document.sealed_path for document in bid.files.filter(removed_at=None)):
+        found.append(Check(False, str(DocumentsNotHere()), "documents"))
+    return found + entitlement_checks(bid, at=at)
+
+
+def entitlement_checks(bid: Bid, *, at: datetime) -> list[Check]:
+    """What the bidder's accreditation and tariff say, whatever the bid holds."""
+    answer = entitlements.check(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    found = [Check(False, f"{reason.sentence} {reason.remedy}") for reason in answer.reasons]
     if answer.allowed:
         found.append(Check(True, _("Accreditation and tariff permit this bid.")))
     return found
@@ -116,23 +130,62 @@ def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[C
 
 @transaction.atomic
 def prepare_submission(bid_id: int, *, by: Actor, at: datetime) -> SigningRequest:
-    """Seal the bid as it stands and prepare its manifest for a signature. What was prepared before is thrown away.
+    """Seal the draft as it stands and prepare its manifest for a signature. What was prepared before is thrown away.
 
-    Raises PricesIncomplete, OverLimitPrice, NotEntitled, and whatever ended the time for bids.
+    For who has no program of its own to seal with. Raises DraftStaysWithBidder where the committee holds the key,
+    PricesIncomplete, OverLimitPrice, NotEntitled, and whatever ended the time for bids.
     """
     bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
-    lot, tender = bid.lot, bid.lot.tender
-    entitlements.require(bid.supplier, bid_queries.need_of(lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    _require_may_be_sent(bid, at)
+    bid_drafts.require_kept_here(bid)
     draft = bid_drafts.read_draft(bid, by=by)
-    items = list(lot.items.all())
-    table = _complete(bid, bid_drafts.price_table(lot, draft))
-    if not lot.public_key:
-        raise NoLotKey
+    table = _complete(bid, bid_drafts.price_table(bid.lot, draft))
+    documents = _arrived(bid, None)
+    if any(document.pk not in draft.documents for document in documents):
+        raise DocumentsNotHere(field="documents")
+    files = tuple(_described(document, draft.documents[document.pk]) for document in documents)
+    content = Content(_lines(table), table.total, draft.remarks, files)
     version = bid.version + 1
-    files = _sealed_files(bid, draft)
-    content = Content(_lines(table), table.total, draft.remarks, tuple(file for file, _entry in files))
-    plain = bid_content.encode(bid, version, content, items)
-    ciphertext = sealing.seal(bytes(lot.public_key), plain, bid_content.info(bid, bid_content.CONTENT_PART))
+    plain = bid_content.encode(bid, version, content, list(bid.lot.items.all()))
+    public = bytes(bid.lot.public_key or b"")
+    ciphertext = sealing.seal(public, plain, bid_content.info(bid, bid_content.CONTENT_PART))
+    return _prepare(bid, ciphertext, documents, by, at)
+
+
+@transaction.atomic
+def prepare_sealed(
+    bid_id: int, ciphertext: bytes, files: Sequence[int], *, bid_version: int, tender_version: int, by: Actor,
+    at: datetime,
+) -> SigningRequest:  # fmt: skip
+    """Take a price table that the bidder sealed, name the documents `files` that have arrived with it, and prepare the
+    manifest for a signature. What was prepared before is thrown away.
+
+    The manifest is built from what is stored here, not from what is said of it. `bid_version` and `tender_version` are
+    those that the bidder sealed for. Raises NotSealedContent, DocumentsNotHere, ChangedSinceReview, AmendedSinceReview,
+    NotEntitled, and whatever ended the time for bids.
+    """  # fmt: skip
+    bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
+    _require_may_be_sent(bid, at)
+    if not bid_content.is_sealed_content(ciphertext):
+        raise NotSealedContent
+    if bid_version != bid.version + 1:
+        raise ChangedSinceReview
+    if tender_version != bid.lot.tender.version:
+        raise AmendedSinceReview
+    return _prepare(bid, ciphertext, _arrived(bid, files), by, at)
+
+
+def _require_may_be_sent(bid: Bid, at: datetime) -> None:
+    entitlements.require(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
+    if not bid.lot.public_key:
+        raise bid_drafts.NoLotKey
+
+
+def _prepare(
+    bid: Bid, ciphertext: bytes, documents: Sequence[BidFile], by: Actor, at: datetime
+) -> SigningRequest:  # fmt: skip
+    lot, tender = bid.lot, bid.lot.tender
+    version = bid.version + 1
     deadline = tender.tender_ends_at
     assert deadline is not None  # a published tender has one: a constraint of the table
     manifest = {
@@ -141,12 +194,15 @@ def prepare_submission(bid_id: int, *, by: Actor, at: datetime) -> SigningReques
         "tender_version": tender.version,
         "lot": lot.number,
         "lot_title": lot.title,
-        "lot_key_sha256": sha256_hex(bytes(lot.public_key)),
+        "lot_key_sha256": sha256_hex(bytes(lot.public_key or b"")),
         "bid_version": version,
         "deadline": receipts.instant(deadline),
         "algorithm": sealing.ALGORITHM,
         "content": {"size": len(ciphertext), "sha256": sha256_hex(ciphertext)},
-        "files": [entry for _file, entry in files],
+        "files": [
+            {"file": document.pk, "size": sealing.sealed_size(document.size), "sha256": document.sealed_sha256}
+            for document in documents
+        ],
     }
     request = signing.prepare(
         action=SUBMIT,
@@ -322,27 +378,21 @@ def _lines(table: PriceTable) -> tuple[ContentLine, ...]:
     )
 
 
-def _sealed_files(bid: Bid, draft: Draft) -> list[tuple[ContentFile, dict[str, Any]]]:
-    """Each document for the content, and its ciphertext for the manifest; sealed once, whatever version sends it."""
-    assert bid.lot.public_key is not None
-    found = []
-    for document in bid.files.filter(removed_at=None):
-        plain = bid_drafts.decrypted_file(document)
-        if not document.sealed_path:
-            _seal(document, bid, plain)
-        name = draft.file_names.get(document.pk, "")
-        about = ContentFile(document.pk, name, document.media_type, document.size, sha256_hex(plain))
-        entry = {"file": document.pk, "size": len(plain) + sealing.OVERHEAD, "sha256": document.sealed_sha256}
-        found.append((about, entry))
-    return found
+def _arrived(bid: Bid, wanted: Sequence[int] | None) -> list[BidFile]:
+    """The bid's documents, or those wanted, in the order they were added. Raises DocumentsNotHere for one that is not
+    this bid's, was removed, or never arrived whole."""
+    there = list(bid.files.filter(removed_at=None))
+    if wanted is not None:
+        there = [document for document in there if document.pk in set(wanted)]
+        if len(there) != len(wanted):
+            raise DocumentsNotHere(field="documents")
+    if any(not document.sealed_path for document in there):
+        raise DocumentsNotHere(field="documents")
+    return there
 
 
-def _seal(document: BidFile, bid: Bid, plain: bytes) -> None:
-    part = bid_content.sealed_file_part(document.pk)
-    ciphertext = sealing.seal(bytes(bid.lot.public_key or b""), plain, bid_content.info(bid, part))
-    document.sealed_path = bid_drafts.store(bid, ciphertext)
-    document.sealed_sha256 = sha256_hex(ciphertext)
-    document.save(update_fields=["sealed_path", "sealed_sha256"])
+def _described(document: BidFile, about: DraftDocument) -> ContentFile:
+    return ContentFile(document.pk, about.name, about.media_type, document.size, about.sha256)
 
 
 def _store(bid: Bid, sealed: BidSealing, signature: Signature, at: datetime) -> BidEnvelope:

@@ -4,11 +4,9 @@ buyer. An envelope that does not open is shown as what it is and stops no other 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.core.files.base import ContentFile
 from django.db import transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -16,17 +14,13 @@ from django.utils.translation import gettext_lazy
 
 from marketplace import audit
 from marketplace.models import Role
-from marketplace.permissions import NOBODY
-from marketplace.services import files, notifications
+from marketplace.services import notifications
 from marketplace.shared.errors import DomainError
-from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
-from procurement.models import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, Item, Lot, Tender
+from procurement.models import Bid, BidEnvelope, BidSealing, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_content, bid_drafts, bid_roll, evaluation, lot_keys, outcomes
-from procurement.services.bid_content import CONTENT_PART, Content, UnreadableContent
-from procurement.services.bid_content import ContentFile as SealedFile
+from procurement.services import bid_drafts, bid_reading, bid_roll, evaluation, lot_keys, outcomes
 from procurement.services.transitions import move
 
 DROPPED: Final = gettext_lazy("The draft was not sent before the deadline.")
@@ -36,15 +30,6 @@ NOT_CONFIRMED: Final = gettext_lazy("The bid was not confirmed after the amendme
 class TenderPeriodRunning(DomainError):
     code = "tender_period_running"
     sentence = gettext_lazy("Bids are sealed until %(until)s UTC. Nobody can open them earlier.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """What one envelope held, or why it does not say."""
-
-    bid: Bid
-    content: Content | None
-    problem: str = ""
 
 
 @transaction.atomic
@@ -111,72 +96,7 @@ def _read_all(lot: Lot, bids: Sequence[Bid], at: datetime) -> None:
     )  # fmt: skip
     for bid in bids:
         bid.lot = lot
-        _record(_read(bid, envelopes.get(bid.pk), items, private), private, at)
-
-
-def _read(bid: Bid, envelope: BidEnvelope | None, items: Sequence[Item], private: bytes) -> _Opened:
-    if envelope is None:
-        return _Opened(bid, None, str(_("its envelope is missing")))
-    ciphertext = bytes(envelope.ciphertext)
-    if sha256_hex(ciphertext) != envelope.manifest["content"]["sha256"]:
-        return _Opened(bid, None, str(_("the stored envelope is not the one that was signed")))
-    try:
-        plain = sealing.open_sealed(private, ciphertext, bid_content.info(bid, CONTENT_PART))
-        return _Opened(bid, bid_content.decode(bid, envelope.version, plain, items))
-    except sealing.SealingError:
-        return _Opened(bid, None, str(_("it does not open with the lot’s key")))
-    except UnreadableContent as error:
-        return _Opened(bid, None, str(error))
-
-
-def _record(opened: _Opened, private: bytes, at: datetime) -> None:
-    bid, content = opened.bid, opened.content
-    move(bid, BidStatus.OPENED)
-    bid.opened_at = at
-    bid_drafts.erase(bid)
-    if content is None:
-        bid.opening_problem = opened.problem[:300]
-        move(bid, BidStatus.REJECTED)
-        bid.decision_reason = _("The envelope could not be read: %(problem)s.") % {"problem": opened.problem}
-    else:
-        bid.initial_amount = bid.amount = content.total
-        bid.amount_received_at = bid.received_at
-        bid.remarks = content.remarks
-        BidPrice.objects.bulk_create(
-            BidPrice(bid=bid, item_id=line.item, unit_price=line.unit_price, amount=line.amount)
-            for line in content.lines
-        )
-        bid.opening_problem = _open_files(bid, content, private, at)[:300]
-    bid.save()
-    audit.record(
-        "bid.opened", bid, by=None, at=at, stream=_stream(bid.lot.tender), version=bid.version,
-        problem=bid.opening_problem,
-    )  # fmt: skip
-
-
-def _open_files(bid: Bid, content: Content, private: bytes, at: datetime) -> str:
-    """Store each document readable. One that is lost or does not open is named; the price stands."""
-    documents = {document.pk: document for document in bid.files.all()}
-    lost = [file.name for file in content.files if not _open_file(bid, documents.get(file.file), file, private, at)]
-    return _("These documents could not be read: %(names)s") % {"names": ", ".join(lost)} if lost else ""
-
-
-def _open_file(bid: Bid, document: BidFile | None, file: SealedFile, private: bytes, at: datetime) -> bool:
-    if document is None or not document.sealed_path:
-        return False
-    try:
-        ciphertext = bid_drafts.stored(document.sealed_path)
-        part = bid_content.sealed_file_part(document.pk)
-        plain = sealing.open_sealed(private, ciphertext, bid_content.info(bid, part))
-        if sha256_hex(plain) != file.sha256:
-            return False
-        upload = ContentFile(plain, name=file.name)
-        document.opened = files.store(upload, organisation=bid.supplier, by=NOBODY, at=at)
-    except (FileNotFoundError, sealing.SealingError, files.FileRefused):
-        return False
-    document.name = file.name
-    document.save(update_fields=["name", "opened"])
-    return True
+        bid_reading.read(bid, envelopes.get(bid.pk), items, private, at)
 
 
 def _drop_unsent(tender: Tender, at: datetime) -> None:

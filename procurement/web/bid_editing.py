@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from datetime import datetime
 from typing import Final
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -23,7 +24,7 @@ from marketplace.shared.money import Money, minor_unit
 from procurement import permissions
 from procurement.models import Bid, BidFile
 from procurement.queries import bids as bid_queries
-from procurement.services import bid_drafts
+from procurement.services import bid_content, bid_drafts
 from procurement.services import bids as service
 from procurement.services.bid_drafts import Draft
 from procurement.web.bid_parts import amendments_since, attachment, crumbs_of, documents_of, item_lines, own_bid
@@ -67,7 +68,7 @@ def review(request: HttpRequest, bid_id: int) -> HttpResponse:
 
 
 @require_GET
-def download_file(request: HttpRequest, bid_id: int, file_id: int) -> HttpResponse:
+def download_file(request: HttpRequest, bid_id: int, file_id: int) -> FileResponse:
     """A document of the own bid, decrypted for its owner."""
     actor = actor_of(request)
     bid = own_bid(actor, bid_id)
@@ -76,12 +77,11 @@ def download_file(request: HttpRequest, bid_id: int, file_id: int) -> HttpRespon
         raise NotFound
     document.bid = bid
     if document.opened is not None:
-        with files.open_file(document.opened) as content:
-            plain, name = content.read(), document.name
-    else:
-        plain = bid_drafts.plain_file(document, by=actor)
-        name = bid_drafts.read_draft(bid, by=actor).file_names.get(document.pk, "document")
-    return attachment(plain, name, document.media_type)
+        return attachment(files.open_file(document.opened), document.name, document.media_type)
+    plain = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
+    about = bid_drafts.plain_file(document, plain, by=actor)
+    plain.seek(0)
+    return attachment(plain, about.name, about.media_type)
 
 
 @require_POST
@@ -146,7 +146,7 @@ def _save_and_go_on(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) 
         if error.status in (403, 404):
             raise
         kept = bid_drafts.read_draft(bid, by=actor)
-        typed = Draft({**kept.prices, **prices}, remarks, kept.file_names)
+        typed = Draft({**kept.prices, **prices}, remarks, kept.documents)
         return _edit_page(request, bid, typed, at, error=error, status=error.status)
     if request.POST.get("then") == "review":
         return review(request, bid.pk)
@@ -206,7 +206,7 @@ def _edit_page(
             "error_field": error.field if error else "",
             "changes": error.changes if isinstance(error, StaleForm) else [],
             "may_sign": actor.has(Role.SIGNER),
-            "remarks_length": bid_drafts.REMARKS_LENGTH,
+            "remarks_length": bid_content.REMARKS_LENGTH,
         },
         status=status,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import IO, Any
 
-from django.http import HttpResponse
+from django.http import FileResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
@@ -84,7 +85,9 @@ def documents_of(bid: Bid, draft: Draft, *, editing: bool = False) -> list[Docum
         Document(
             pk=document.pk,
             name=document.name or draft.file_names.get(document.pk, ""),
-            url=reverse("bid_file", args=[bid.pk, document.pk]) if document.draft_path or document.opened_id else "",
+            url=reverse("bid_file", args=[bid.pk, document.pk])
+            if document.opened_id or (document.pk in draft.documents and draft.documents[document.pk].key)
+            else "",
             size=document.size,
             sha256=document.sealed_sha256,
             uploaded_at=document.added_at,
@@ -107,8 +110,9 @@ def crumbs_of(lot: Lot, bid: Bid | None = None) -> list[Crumb]:
     return [*crumbs, Crumb(_("Bid"), reverse("bid", args=[bid.pk]))] if bid else crumbs
 
 
-def attachment(content: bytes, name: str, media_type: str) -> HttpResponse:
-    response = HttpResponse(content, content_type=media_type)
+def attachment(content: IO[Any], name: str, media_type: str) -> FileResponse:
+    """A download that is sent in chunks and never shown as a page."""
+    response = FileResponse(content, content_type=media_type)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, no-store"

@@ -207,7 +207,7 @@ def test_a_file_is_stored_under_our_own_name(world: World, name: str, kept: str 
     if added is not None:
         bid.refresh_from_db()
         assert bid_drafts.read_draft(bid, by=world.people["supplier"]).file_names[added.pk] == kept
-        assert ".." not in added.draft_path
+        assert ".." not in added.sealed_path
 
 
 # Sessions, log-in, links ------------------------------------------------------------------------------------------

@@ -102,8 +102,7 @@ def _with_bytes(dumped: str) -> str:
 def test_no_stored_file_holds_it(sealed: Bid) -> None:
     paths = [path for path in (Path(settings.MEDIA_ROOT) / "bids").rglob("*") if path.is_file()]
 
-    # Sealed to the lot's key, and encrypted for its author.
-    assert len([path for path in paths if path.parent.name == str(sealed.pk)]) >= 2
+    assert len([path for path in paths if path.parent.name == str(sealed.pk)]) == 1
     for path in paths:
         assert leaks(path.read_bytes()) == [], path
         assert leaks(path.name) == [], path

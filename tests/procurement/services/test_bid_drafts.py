@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 
 from marketplace.entitlements import NotEntitled
 from marketplace.models import Role
 from marketplace.permissions import RoleMissing
 from marketplace.services.files import FileTypeNotAllowed
 from marketplace.shared.errors import NotFound, StaleForm
-from procurement.models import Bid, Lot
+from marketplace.signatures.payload import sha256_hex
+from procurement.models import Bid, Lot, Tender
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_drafts
+from procurement.services import bid_drafts, bids
 from procurement.services.bid_drafts import (
     BidNotEditable,
+    DraftStaysWithBidder,
+    DuplicateDocument,
     LotNotOpen,
     OwnTender,
     RemarksTooLong,
     TenderNotOpen,
     TenderPeriodOver,
+    TooManyBytes,
     TooManyFiles,
 )
+from procurement.services.bid_files import StorageFull
 from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, OrganisationFactory, accredited_supplier, member
 from tests.factories.procurement import draft_tender
@@ -203,14 +212,18 @@ def test_a_document_is_stored_as_ciphertext_without_its_name(lot: Lot) -> None:
 
     document = bid_drafts.add_file(bid.pk, ContentFile(b"unit price 9.99", name="offer-9.99.txt"), by=by, at=NOON)
 
-    with default_storage.open(document.draft_path) as kept:
-        assert b"9.99" not in kept.read()
-    assert (document.name, document.media_type, document.size) == ("", "text/plain", 15)
+    with default_storage.open(document.sealed_path) as kept:
+        sealed = kept.read()
+    assert (b"9.99" not in sealed, sha256_hex(sealed)) == (True, document.sealed_sha256)
+    assert (document.name, document.media_type, document.size) == ("", "", 15)
     bid.refresh_from_db()
     assert bid_drafts.read_draft(bid, by=by).file_names == {document.pk: "offer-9.99.txt"}
-    assert bid_drafts.plain_file(document, by=by) == b"unit price 9.99"
+    document.bid = bid
+    plain = io.BytesIO()
+    assert bid_drafts.plain_file(document, plain, by=by).name == "offer-9.99.txt"
+    assert plain.getvalue() == b"unit price 9.99"
     with pytest.raises(NotFound):
-        bid_drafts.plain_file(document, by=member(lot.tender.buyer))
+        bid_drafts.plain_file(document, plain, by=member(lot.tender.buyer))
 
 
 def test_a_forbidden_document_is_refused_before_storage(lot: Lot) -> None:
@@ -227,10 +240,75 @@ def test_a_bid_holds_twenty_documents(lot: Lot) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
     for number in range(20):
-        bid_drafts.add_file(bid.pk, ContentFile(b"text", name=f"{number}.txt"), by=by, at=NOON)
+        bid_drafts.add_file(bid.pk, ContentFile(b"text %d" % number, name=f"{number}.txt"), by=by, at=NOON)
 
     with pytest.raises(TooManyFiles):
         bid_drafts.add_file(bid.pk, ContentFile(b"text", name="21.txt"), by=by, at=NOON)
+
+
+def test_the_same_document_twice_is_refused_and_not_stored(lot: Lot) -> None:
+    by = bidder()
+    bid = drafted_bid(lot, ["1", "2"], by=by)
+    kept = bid_drafts.add_file(bid.pk, ContentFile(b"plan", name="plan.txt"), by=by, at=NOON)
+
+    with pytest.raises(DuplicateDocument, match="in the bid already"):
+        bid_drafts.add_file(bid.pk, ContentFile(b"plan", name="same-plan.txt"), by=by, at=NOON)
+
+    assert list(bid.files.values_list("pk", flat=True)) == [kept.pk]
+    assert default_storage.listdir(f"bids/{bid.pk}")[1] == [kept.sealed_path.rsplit("/", 1)[1]]
+
+
+def test_a_document_too_many_for_the_bids_size_is_refused(lot: Lot, settings: Any) -> None:
+    settings.BID_MAX_BYTES = 10
+    by = bidder()
+    bid = drafted_bid(lot, ["1", "2"], by=by)
+    bid_drafts.add_file(bid.pk, ContentFile(b"123456", name="a.txt"), by=by, at=NOON)
+
+    with pytest.raises(TooManyBytes):
+        bid_drafts.add_file(bid.pk, ContentFile(b"12345", name="b.txt"), by=by, at=NOON)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(lot: Lot, monkeypatch: pytest.MonkeyPatch) -> None:
+    by = bidder()
+    bid = drafted_bid(lot, ["1", "2"], by=by)
+
+    def full(storage: FileSystemStorage, name: str, content: object) -> str:
+        place = Path(storage.path(name))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FileSystemStorage, "_save", full)
+    with pytest.raises(StorageFull):
+        bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
+
+    assert (bid.files.count(), default_storage.listdir(f"bids/{bid.pk}")[1]) == (0, [])
+
+
+def test_a_disk_almost_full_is_said_before_anything_is_sent(lot: Lot, settings: Any) -> None:
+    settings.STORAGE_RESERVE_BYTES = 2**62
+    by = bidder()
+    bid = drafted_bid(lot, ["1", "2"], by=by)
+
+    with pytest.raises(StorageFull):
+        bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
+
+    assert bid.files.count() == 0
+
+
+def test_where_the_committee_holds_the_key_nothing_is_kept_or_sealed_here(lot: Lot) -> None:
+    by = bidder()
+    bid = drafted_bid(lot, ["1", "2"], by=by)
+    Tender.objects.update(key_custody="committee")
+
+    with pytest.raises(DraftStaysWithBidder):
+        bid_drafts.save(bid.pk, prices={}, remarks="secret", revision=bid.revision, by=by, at=NOON)
+    with pytest.raises(DraftStaysWithBidder):
+        bid_drafts.add_file(bid.pk, ContentFile(b"plan", name="plan.txt"), by=by, at=NOON)
+    with pytest.raises(DraftStaysWithBidder):
+        bids.prepare_submission(bid.pk, by=by, at=NOON)
+
+    assert bid.files.count() == 0
 
 
 def test_a_removed_document_is_no_longer_named(lot: Lot) -> None:
@@ -246,13 +324,17 @@ def test_a_removed_document_is_no_longer_named(lot: Lot) -> None:
         bid_drafts.remove_file(bid.pk, document.pk, by=by, at=NOON)
 
 
-def test_a_discarded_draft_is_forgotten_and_can_be_begun_again(lot: Lot) -> None:
+def test_a_discarded_draft_is_forgotten_and_can_be_begun_again(
+    lot: Lot, django_capture_on_commit_callbacks: Any
+) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
-    bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
+    document = bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
 
-    bid_drafts.discard(bid.pk, by=by, at=NOON)
+    with django_capture_on_commit_callbacks(execute=True):
+        bid_drafts.discard(bid.pk, by=by, at=NOON)
 
+    assert not default_storage.exists(document.sealed_path)
     bid.refresh_from_db()
     assert (bid.status, bid.draft) == (BidStatus.WITHDRAWN, None)
     with pytest.raises(BidNotEditable):

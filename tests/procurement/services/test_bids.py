@@ -23,7 +23,6 @@ from procurement.services.bid_drafts import BidNotEditable, TenderPeriodOver
 from procurement.services.bids import (
     AmendedSinceReview,
     ChangedSinceReview,
-    NoLotKey,
     NothingToWithdraw,
     OverLimitPrice,
     PricesIncomplete,
@@ -200,7 +199,7 @@ def test_an_entitlement_lost_meanwhile_stops_the_bid(lot: Lot, by: Actor) -> Non
 def test_a_lot_without_a_key_takes_no_bid(lot: Lot, by: Actor) -> None:
     Lot.objects.update(public_key=None)
 
-    with pytest.raises(NoLotKey):
+    with pytest.raises(bid_drafts.NoLotKey):
         bids.prepare_submission(drafted_bid(lot, ["1", "2"], by=by).pk, by=by, at=NOON)
 
 

@@ -102,7 +102,9 @@ def test_a_broken_envelope_is_shown_as_what_it_is_and_stops_no_other() -> None:
     broken.refresh_from_db()
     sound.refresh_from_db()
     assert (broken.status, broken.amount, broken.rank) == (BidStatus.REJECTED, None, None)
-    assert broken.opening_problem == "the stored envelope is not the one that was signed"
+    signed = envelope.manifest["content"]["sha256"]
+    assert broken.opening_problem.startswith("the stored envelope is not the one that was signed: SHA-256 ")
+    assert broken.opening_problem.endswith(f"instead of {signed[:16]}…")
     assert (sound.status, sound.rank) == (BidStatus.OPENED, 1)
 
 
@@ -115,7 +117,11 @@ def test_an_envelope_moved_to_another_bid_does_not_open() -> None:
     opening.open_tender(lot.tender_id, LATER)
 
     one.refresh_from_db()
-    assert (one.status, one.opening_problem) == (BidStatus.REJECTED, "it does not open with the lot’s key")
+    signed = stolen.manifest["content"]["sha256"]
+    assert (one.status, one.opening_problem) == (
+        BidStatus.REJECTED,
+        f"it is stored as it was signed (SHA-256 {signed[:16]}…), and does not open with the lot’s key",
+    )
 
 
 def test_a_lost_document_is_named_and_the_price_stands() -> None:
@@ -127,7 +133,7 @@ def test_a_lost_document_is_named_and_the_price_stands() -> None:
 
     bid.refresh_from_db()
     assert (bid.status, bid.amount) == (BidStatus.OPENED, Decimal(500))
-    assert bid.opening_problem == "These documents could not be read: plan.txt"
+    assert bid.opening_problem == "These documents could not be read: “plan.txt”: the platform has lost its ciphertext"
 
 
 def test_bids_stay_sealed_while_the_lots_key_cannot_be_used() -> None:

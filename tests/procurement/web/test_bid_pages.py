@@ -194,7 +194,7 @@ def test_documents_are_downloaded_and_removed(lot: Lot, by: Actor) -> None:
     response = client.get(reverse("bid_file", args=[bid.pk, document.pk]))
     client.post(reverse("bid_file_remove", args=[bid.pk, document.pk]))
 
-    assert response.content == b"the plan"
+    assert b"".join(response.streaming_content) == b"the plan"
     assert 'filename="plan.txt"' in response["Content-Disposition"]
     assert bid.files.get().removed_at is not None
 
