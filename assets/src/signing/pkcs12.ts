@@ -6,7 +6,7 @@ import { pairs, type SigningKey } from "./keys";
 import { decrypt, type LoadOldCiphers, macMatches, spellings, UnknownProtection } from "./protection";
 import { Refusal } from "./refusal";
 
-interface Contents {
+export interface Contents {
   readonly keys: ArrayBuffer[]; // PKCS #8
   readonly certificates: pkijs.Certificate[];
 }
@@ -30,13 +30,19 @@ export async function bytesOf(file: Blob): Promise<ArrayBuffer> {
 
 /** The keys that can sign here, at least one. Raises `Refusal`. */
 export async function readKeyFile(bytes: ArrayBuffer, password: string, loadOldCiphers: LoadOldCiphers): Promise<SigningKey[]> {
+  const contents = await openKeyFile(bytes, password, loadOldCiphers);
+  return pairs(contents.keys, contents.certificates);
+}
+
+/** The file's keys, at least one, and certificates as they are. Raises `Refusal`. */
+export async function openKeyFile(bytes: ArrayBuffer, password: string, loadOldCiphers: LoadOldCiphers): Promise<Contents> {
   const pfx = parse(bytes);
   const content = contentOf(pfx);
   const contents = await open(pfx, content, password, loadOldCiphers);
   if (contents.keys.length === 0) {
     throw new Refusal("file", say("There is no private key in this file. Export the certificate together with its private key."));
   }
-  return pairs(contents.keys, contents.certificates);
+  return contents;
 }
 
 function parse(bytes: ArrayBuffer): pkijs.PFX {
