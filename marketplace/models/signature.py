@@ -1,7 +1,13 @@
 """Electronic signatures: what was to be signed, what was signed, by which certificate."""
 
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 from django.conf import settings
 from django.db import models
+
+_HOLDER: Final = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, ObjectIdentifier("2.5.4.97"))
 
 
 class Certificate(models.Model):
@@ -25,6 +31,13 @@ class Certificate(models.Model):
         ordering = ["-not_after"]
         constraints = [models.UniqueConstraint(fields=["organisation", "sha256"], name="certificate_once")]
         indexes = [models.Index(fields=["not_after", "id"], name="certificate_by_end")]
+
+    @property
+    def holder(self) -> str:
+        """Whom the certificate names: person, organisation and its identifiers, as a reader says them."""
+        names = x509.load_der_x509_certificate(bytes(self.der)).subject
+        found = [str(name.value) for kind in _HOLDER for name in names.get_attributes_for_oid(kind)]
+        return " · ".join(found) or self.subject
 
 
 class SigningRequest(models.Model):

@@ -157,8 +157,9 @@ def end(request: HttpRequest, membership_id: int) -> HttpResponse:
     words = {"person": member.person, "organisation": organisation.short_name}
     context = {
         "title": (gettext("Leave %(organisation)s?") if leaving else gettext("Remove %(person)s?")) % words,
-        "text": gettext("What they did stays on record under their name. Their API tokens stop working at once.")
-        % words,
+        "text": gettext("What you did stays on record under your name. Your API tokens stop working at once.")
+        if leaving
+        else gettext("What they did stays on record under their name. Their API tokens stop working at once."),
         "submit_label": _("Leave the organisation") if leaving else _("End the membership"),
         "back_url": reverse("organisation_people"),
         "danger": True,

@@ -85,7 +85,7 @@ class Stage:
         by = self.actor(buyer)
         tender = tenders.create(procedure, title_of(self.rng, line, buyer, at), by=by, at=at)
         description = (
-            f"{line.heading} for {buyer.organisation.full_name}. Delivery to {buyer.city}, unloading included. "
+            f"{line.heading} for {buyer.organisation.short_name}. Delivery to {buyer.city}, unloading included. "
             "Prices without VAT, fixed until delivery. Equivalents of a named make are welcome."
         )
         tenders.update(

@@ -104,7 +104,7 @@ def public(at: datetime) -> tuple[Sequence[Figure], Sequence[Row]]:
         Figure(_("Suppliers"), _capped(suppliers), icon="truck"),
     ]
     closing = tenders.for_list(found).order_by("tender_ends_at", "pk")[:ROWS]
-    return numbers, [_row(tender, _("Bids until")) for tender in closing]
+    return numbers, [_row(tender, _("Bids until"), figure=_limit(tender)) for tender in closing]
 
 
 def _with_questions(buyer: Organisation, at: datetime) -> QuerySet[Tender]:

@@ -84,11 +84,13 @@ def shows_limit(actor: Actor, tender: Tender) -> bool:
 
 
 def can_i_bid(actor: Actor, tender: Tender, lots: list[Lot], at: datetime) -> CanIBid | None:
-    """“Can I bid?” for the first lot that takes bids; None for the buyer itself, and once nothing takes bids."""
+    """“Can I bid?” for the first lot that takes bids; None for the buyer, for staff, and once nothing takes bids."""
     lot = next((lot for lot in lots if lot.status == LotStatus.ACTIVE), None)
     if lot is None or not takes_bids(tender, at) or actor.acts_for(tender.buyer_id):
         return None
     if actor.organisation is None:
+        if actor.staff_roles:
+            return None
         if actor.is_signed_in:
             why = _("You are not acting for an organisation. Register one, or ask a colleague for an invitation.")
             return CanIBid(False, [Reason(False, why, _("Register an organisation"), _url("signup"))])
@@ -151,6 +153,8 @@ def _action(
     if own_bids and (len(lots) == 1 or not takes_bids(tender, at)):
         auction = _auction_of(tender, own_bids)
         return auction or Action(_("Our bid"), reverse("bid", args=[own_bids[0].pk]), icon="file-dollar")
+    if actor.staff_roles and actor.organisation is None:  # the platform's own people never bid
+        return None
     if takes_bids(tender, at) and len(lots) == 1:
         return Action(_("Prepare a bid"), reverse("bid_start", args=[tender.number, lots[0].number]), icon="file-plus")
     if takes_bids(tender, at):
