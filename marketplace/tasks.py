@@ -16,8 +16,10 @@ from marketplace.services import (
     certificates,
     files,
     ocsp,
+    reverification,
     revocation,
     revocation_sources,
+    stamping,
     tariffs,
     trust_notices,
 )
@@ -25,6 +27,8 @@ from marketplace.shared import clock
 
 # A double click comes within seconds; a month covers every form that was left open.
 IDEMPOTENCY_KEPT: Final = timedelta(days=30)
+# Batches of a thousand that one task stamps again, so that the worker stays free for others.
+_RENEWALS_AT_MOST: Final = 20
 
 
 @shared_task(
@@ -46,6 +50,8 @@ def expire() -> None:
     revocation.remove_older(at=now)
     ocsp.remove_unused(at=now)
     files.remove_orphans(at=now)
+    stamping.find_forgotten(at=now)
+    stamping.warn(at=now)
     IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
 
 
@@ -60,6 +66,32 @@ def refresh_revocation() -> None:
 def refresh_source(source_id: int) -> None:
     """Ask one source. Nothing is tried again here: the source knows when it is due."""
     revocation_sources.refresh(source_id, at=clock.now())
+
+
+@shared_task(name="marketplace.tasks.stamp_signature")
+def stamp_signature(signature_id: int) -> None:
+    """Stamp a signature that was just taken. Not tried again here: `stamp_waiting` takes those that still wait."""
+    stamping.stamp(signature_id, at=clock.now())
+
+
+@shared_task(name="marketplace.tasks.stamp_waiting")
+def stamp_waiting() -> None:
+    """Every minute: stamp the signatures that still wait and whose next try is due."""
+    stamping.stamp_waiting(at=clock.now())
+
+
+@shared_task(name="marketplace.tasks.renew_stamps")
+def renew_stamps() -> None:
+    """Every hour: stamp again what would stop proving anything, thousands at a time."""
+    for _go in range(_RENEWALS_AT_MOST):
+        if not stamping.renew(at=clock.now()).done:
+            return
+
+
+@shared_task(name="marketplace.tasks.reverify_sample")
+def reverify_sample() -> None:
+    """Once a night: judge a sample of the kept signatures again."""
+    reverification.nightly(at=clock.now())
 
 
 @shared_task(name="marketplace.tasks.beat")

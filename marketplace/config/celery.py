@@ -15,6 +15,10 @@ _SECONDS_BETWEEN_BEATS = 20
 _SWEEPS = {
     "marketplace.tasks.expire": 3600,
     "marketplace.tasks.refresh_revocation": 60,
+    "marketplace.tasks.stamp_waiting": 60,
+    "marketplace.tasks.renew_stamps": 3600,
+    # Looks whether the last sample is a day old.
+    "marketplace.tasks.reverify_sample": 3600,
     "procurement.tasks.remind_of_certificates": 3600,
 }
 

@@ -29,7 +29,7 @@ from marketplace.models import (
     TrustKind,
 )
 from marketplace.permissions import Actor, OrganisationNotActive, organisation_of, person_of
-from marketplace.services import revocation, revocation_sources
+from marketplace.services import evidence, revocation, revocation_sources, stamping
 from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import Policy, Report, Sub, verify_bounded
@@ -179,9 +179,16 @@ def complete(
         certificate=_certificate(report, by, at),
         cms=cms,
         report=report.as_dict(),
-        evidence={"chain": list(report.chain), "revocation": list(report.revocation)},
+        evidence={
+            "chain": list(report.chain),
+            "revocation": list(report.revocation),
+            # What it had to satisfy then, for whoever judges it again.
+            "policy": {"eku": settings.SIGNING_EKU_OID, "min_rsa": settings.SIGNING_MIN_RSA_BITS},
+        },
         received_at=at,
     )
+    evidence.keep_verdict(signature, report, at=at)
+    stamping.want(signature, at=at)
     locked.used_at = at
     locked.save(update_fields=["used_at"])
     request.used_at = at

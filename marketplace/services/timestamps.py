@@ -24,6 +24,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.models import TrustedCertificate, TrustKind
@@ -103,18 +104,21 @@ def stamped(digest: bytes) -> Stamped:
     raise TimeStampUnavailable(*(why or ["No time-stamp authority is set."]))
 
 
-def trusted_at(token: Token, at: datetime) -> tuple[Trusted, Evidence]:
-    """What the trust in a token rests on now, by the trust store and its revocation data. Raises TimeStampError."""
-    policy = stamp_policy()
+def trusted_at(token: Token, at: datetime, *, past: bool = False) -> tuple[Trusted, Evidence]:
+    """What the trust in a token rests on now, by the trust store and its revocation data. Raises TimeStampError.
+
+    With `past`, an authority counts that was trusted once and is no longer.
+    """
+    policy = stamp_policy(past=past)
     found = revocation.evidence(token.encoded, (*policy.anchors, *policy.intermediates), at)
     return judge(token, policy, found, at), found
 
 
 def stamp_policy(*, past: bool = False) -> Policy:
     """What a time stamp must satisfy. With `past`, authorities count that were trusted once and are no longer."""
-    store = TrustedCertificate.objects.filter(counted_at__isnull=False)
-    if not past:
-        store = store.filter(enabled=True)
+    # A proposal that was turned down never counted.
+    counts = Q(enabled=True) | Q(counted_at__isnull=False) if past else Q(enabled=True)
+    store = TrustedCertificate.objects.filter(counts)
     trusted = [(kind, bytes(der)) for kind, der in store.values_list("kind", "der")]
     return Policy(
         anchors=tuple(der for kind, der in trusted if kind == TrustKind.TSA),

@@ -12,6 +12,7 @@ JOBS = frozenset(
         "marketplace.tasks.send_mail",
         "marketplace.tasks.expire",
         "marketplace.tasks.refresh_source",
+        "marketplace.tasks.stamp_signature",
         "procurement.tasks.announce",
     }
 )

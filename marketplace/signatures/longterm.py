@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from asn1crypto import x509
@@ -110,10 +111,11 @@ class Dossier:
 
     def covered(self, algorithm: str) -> tuple[str, ...]:
         """Digests of everything there is now: what the next archive time stamp has to cover. Sorted, hexadecimal."""
-        parts = [self.cms, self.payload or b"", *(one.der for one in self.evidence)]
+        found = {digest(algorithm, self.cms), digest(algorithm, self.payload or b"")}
+        found |= {_digest_of_kept(algorithm, one) for one in self.evidence}
         for archive in self.archives:
-            parts += [archive.token.der, canonical(archive.proof())]
-        return tuple(sorted({digest(algorithm, one) for one in parts}))
+            found |= {digest(algorithm, archive.token.der), digest(algorithm, canonical(archive.proof()))}
+        return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,12 @@ class LongTermReport:
 
 def digest(algorithm: str, content: bytes) -> str:
     return hashlib.new(algorithm, content).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _digest_of_kept(algorithm: str, kept: Kept) -> str:
+    """Cached: a revocation list may have megabytes, and thousands of signatures rest on it."""
+    return digest(algorithm, kept.der)
 
 
 # Judging -----------------------------------------------------------------------------------------------------------
@@ -279,10 +287,7 @@ class _Judgement:
         self._require_proven(dossier.cms, dossier.payload or b"")
         if dossier.chain:
             try:
-                names = strengths.of_chain(one.der for one in dossier.chain)
-                names |= strengths.of_signature(dossier.cms, x509.Certificate.load(dossier.chain[0].der))
-                for kept in dossier.crls:
-                    names |= strengths.of_list(kept.der)
+                names = _of_signature(dossier)
             except (ValueError, TypeError, KeyError) as error:
                 raise Finding(Sub.FORMAT_FAILURE, "The kept evidence cannot be read.") from error
             self._check_sunsets(names, "The signature or its evidence")
@@ -367,26 +372,25 @@ class Batch:
         return Archive(token, self.algorithm, self.covers[index], index, self.tree.size, path)
 
 
-def renew_by(dossier: Dossier, sunsets: Sunsets, trust: Trusted | None = None) -> datetime | None:
-    """When the newest stamp stops proving what it does; None while there is no stamp.
-
-    That is the end of its certificate or the sunset of an algorithm of the stamp, whose trust is `trust`; and, as long
-    as no archive time stamp covers them, of the signature's own and its evidence's. Raises TimeStampError and
-    `ValueError` where the newest stamp cannot be read.
+def algorithms_of(dossier: Dossier, trust: Trusted) -> frozenset[str]:
+    """The algorithms that the dossier's proof rests on: of its newest stamp, whose trust is `trust`, and of the
+    signature and its evidence as long as no archive time stamp covers them. Before the first of them reaches its
+    sunset the dossier is to be stamped again. Raises TimeStampError or `ValueError` where it has no readable stamp.
     """
     newest = dossier.archives[-1].token if dossier.archives else dossier.stamp
     if newest is None:
-        return None
-    token = read(newest.der)
-    names = strengths.of_token(token)
-    if trust is not None:
-        names |= _of_trust(trust, [one.der for one in dossier.stamp_crls if one.sha256 in trust.revocation])
+        raise ValueError("there is no time stamp yet")
+    lists = [one.der for one in dossier.stamp_crls if one.sha256 in trust.revocation]
+    names = strengths.of_token(read(newest.der)) | _of_trust(trust, lists)
     if not dossier.archives and dossier.chain:
-        names |= strengths.of_chain(one.der for one in dossier.chain)
-        names |= strengths.of_signature(dossier.cms, x509.Certificate.load(dossier.chain[0].der))
-        names = names.union(*(strengths.of_list(one.der) for one in dossier.crls))
-    sunset = strengths.first_sunset(names, sunsets)
-    return min(token.ends_at, sunset[0]) if sunset else token.ends_at
+        names |= _of_signature(dossier)
+    return frozenset(names)
+
+
+def _of_signature(dossier: Dossier) -> set[str]:
+    names = strengths.of_chain(one.der for one in dossier.chain)
+    names |= strengths.of_signature(dossier.cms, x509.Certificate.load(dossier.chain[0].der))
+    return names.union(*(strengths.of_list(one.der) for one in dossier.crls))
 
 
 def _moment(moment: datetime) -> str:

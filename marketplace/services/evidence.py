@@ -1,0 +1,211 @@
+"""The evidence kept with each signature: what its verdict rested on, so that it can be judged again in ten years."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from asn1crypto import cms as asn1_cms
+
+from marketplace.models import (
+    EvidenceKind,
+    EvidenceObject,
+    EvidenceRole,
+    OcspAnswer,
+    RevocationList,
+    Signature,
+    SignatureEvidence,
+    TrustedCertificate,
+)
+from marketplace.signatures import Report, certificate_id, certificates_in
+from marketplace.signatures.longterm import Archive, Dossier, Kept
+from marketplace.signatures.timestamps import Token, Trusted, attach
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Something to be kept for a signature, in a role."""
+
+    role: EvidenceRole
+    kind: EvidenceKind
+    der: bytes
+    proof: Mapping[str, object] | None = None
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.der).hexdigest()
+
+
+def keep_verdict(signature: Signature, report: Report, *, at: datetime) -> None:
+    """Keep the chain and the revocation data that the verdict rests on. Called in the signature's own transaction.
+
+    A revocation list is kept once per version, however many signatures rest on it, and read only the first time.
+    """
+    wanted = [*report.chain, *report.revocation]
+    kept = dict(EvidenceObject.objects.filter(sha256__in=wanted).values_list("sha256", "pk"))
+    missing = set(wanted) - kept.keys()
+    cms = bytes(signature.cms)
+    found = _certificates(report, cms, missing)
+    found |= _lists_and_answers(missing & set(report.revocation), cms, report.chain)
+    kept |= _keep(found, at)
+    if lost := set(wanted) - kept.keys():
+        # The signature stands; what is missing here will be missing when it is judged again, and is said then.
+        _log.error("Evidence of signature %s is not there any more: %s", signature.pk, ", ".join(sorted(lost)))
+    SignatureEvidence.objects.bulk_create(
+        SignatureEvidence(signature=signature, object_id=kept[sha256], role=role, number=number, added_at=at)
+        for role, prints in ((EvidenceRole.CHAIN, report.chain), (EvidenceRole.REVOCATION, report.revocation))
+        for number, sha256 in enumerate(dict.fromkeys(prints))
+        if sha256 in kept
+    )
+
+
+def keep(signature_id: int, pieces: Iterable[Piece], *, at: datetime) -> None:
+    """Keep more for a signature whose stamp row the caller holds locked; what is linked in its role stays as it is."""
+    keep_for({signature_id: list(pieces)}, at=at)
+
+
+def keep_for(pieces: Mapping[int, Iterable[Piece]], *, at: datetime) -> None:
+    """As `keep`, for many signatures in a handful of queries."""
+    wanted = {signature_id: list(them) for signature_id, them in pieces.items()}
+    by_sha256 = {piece.sha256: piece for them in wanted.values() for piece in them}
+    kept = dict(EvidenceObject.objects.filter(sha256__in=by_sha256).values_list("sha256", "pk"))
+    kept |= _keep({key: (piece.kind, piece.der) for key, piece in by_sha256.items() if key not in kept}, at)
+    numbers: dict[tuple[int, str], int] = defaultdict(int)
+    linked: set[tuple[int, str, int]] = set()
+    links = SignatureEvidence.objects.filter(signature__in=wanted)
+    for signature_id, role, object_id in links.values_list("signature_id", "role", "object_id"):
+        numbers[signature_id, role] += 1
+        linked.add((signature_id, role, object_id))
+    rows = []
+    for signature_id, them in wanted.items():
+        for piece in them:
+            key = (signature_id, str(piece.role), kept[piece.sha256])
+            if key in linked and piece.role != EvidenceRole.ARCHIVE:
+                continue
+            linked.add(key)
+            number = numbers[signature_id, str(piece.role)]
+            numbers[signature_id, str(piece.role)] += 1
+            rows.append(
+                SignatureEvidence(
+                    signature_id=signature_id, object_id=key[2], role=piece.role, number=number, proof=piece.proof,
+                    added_at=at,
+                )
+            )  # fmt: skip
+    SignatureEvidence.objects.bulk_create(rows)
+
+
+def dossier(signature: Signature) -> Dossier:
+    """The signature with everything kept for it."""
+    return dossiers([signature])[signature.pk]
+
+
+def dossiers(signatures: Iterable[Signature]) -> dict[int, Dossier]:
+    """As `dossier`, for many in two queries; what several rest on is read once. Needs each one's `request`."""
+    them = list(signatures)
+    links = list(SignatureEvidence.objects.filter(signature__in=them).order_by("signature_id", "role", "number"))
+    objects = EvidenceObject.objects.filter(pk__in={link.object_id for link in links})
+    kept = {one.pk: (one.kind, Kept(one.sha256, bytes(one.der))) for one in objects}
+    by_signature: dict[int, list[SignatureEvidence]] = defaultdict(list)
+    for link in links:
+        by_signature[link.signature_id].append(link)
+    return {one.pk: _dossier(one, by_signature[one.pk], kept) for one in them}
+
+
+def stamped_cms(signature: Signature) -> bytes:
+    """The signature as CAdES-T, with its time stamp inside; as it was received while there is none."""
+    link = signature.evidence_links.filter(role=EvidenceRole.TIME_STAMP).select_related("object").first()
+    received = bytes(signature.cms)
+    return attach(received, bytes(link.object.der)) if link else received
+
+
+def _dossier(signature: Signature, links: Iterable[SignatureEvidence], kept: Mapping[int, tuple[str, Kept]]) -> Dossier:
+    found: dict[tuple[str, str], list[Kept]] = defaultdict(list)
+    archives = []
+    for link in links:
+        kind, one = kept[link.object_id]
+        if link.role == EvidenceRole.ARCHIVE:
+            archives.append(_archive(one, link.proof))
+        else:
+            found[link.role, kind].append(one)
+    stamps = found[EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP]
+    return Dossier(
+        cms=bytes(signature.cms),
+        payload=bytes(signature.request.payload),
+        chain=tuple(found[EvidenceRole.CHAIN, EvidenceKind.CERTIFICATE]),
+        crls=tuple(found[EvidenceRole.REVOCATION, EvidenceKind.CRL]),
+        ocsps=tuple(found[EvidenceRole.REVOCATION, EvidenceKind.OCSP]),
+        stamp=stamps[0] if stamps else None,
+        stamp_certificates=tuple(found[EvidenceRole.STAMP_CHAIN, EvidenceKind.CERTIFICATE]),
+        stamp_crls=tuple(found[EvidenceRole.STAMP_REVOCATION, EvidenceKind.CRL]),
+        stamp_ocsps=tuple(found[EvidenceRole.STAMP_REVOCATION, EvidenceKind.OCSP]),
+        archives=tuple(archives),
+    )
+
+
+def _archive(token: Kept, proof: object) -> Archive:
+    """An archive time stamp; where its proof was made unreadable, one that covers nothing, which the verdict says."""
+    try:
+        return Archive.from_proof(token, proof if isinstance(proof, dict) else {})
+    except (KeyError, TypeError, ValueError):
+        return Archive(token, "sha256", (), 0, 1, ())
+
+
+def pieces_of_trust(token: Token, trust: Trusted) -> list[Piece]:
+    """What the trust in a time stamp rests on: its authority's chain, and revocation data where it is still there."""
+    prints = [hashlib.sha256(der).hexdigest() for der in trust.chain]
+    found = _lists_and_answers(set(trust.revocation), token.encoded, prints)
+    return [
+        *(Piece(EvidenceRole.STAMP_CHAIN, EvidenceKind.CERTIFICATE, der) for der in trust.chain),
+        *(Piece(EvidenceRole.STAMP_REVOCATION, kind, der) for _sha256, (kind, der) in sorted(found.items())),
+    ]
+
+
+def _keep(found: Mapping[str, tuple[EvidenceKind, bytes]], at: datetime) -> dict[str, int]:
+    """Insert what is new, in one order for all so that nobody waits in a circle. Returns their keys."""
+    if not found:
+        return {}
+    EvidenceObject.objects.bulk_create(
+        [
+            EvidenceObject(sha256=sha256, kind=kind, der=der, size=len(der), kept_at=at)
+            for sha256, (kind, der) in sorted(found.items())
+        ],
+        ignore_conflicts=True,  # somebody else kept it at the same moment: it is the same
+    )
+    return dict(EvidenceObject.objects.filter(sha256__in=found).values_list("sha256", "pk"))
+
+
+def _certificates(report: Report, cms: bytes, missing: set[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
+    """Those of the chain that are missing: the signer's, the trust store's, or come with the signature."""
+    wanted = missing & set(report.chain)
+    if not wanted:
+        return {}
+    known = [bytes(der) for der in TrustedCertificate.objects.filter(sha256__in=wanted).values_list("der", flat=True)]
+    carried = asn1_cms.ContentInfo.load(cms)["content"]["certificates"] or ()
+    known += [choice.chosen.dump() for choice in carried if choice.name == "certificate"]
+    if report.signer:
+        known.append(report.signer.certificate)
+    by_print = {hashlib.sha256(der).hexdigest(): der for der in known}
+    return {one: (EvidenceKind.CERTIFICATE, by_print[one]) for one in wanted if one in by_print}
+
+
+def _lists_and_answers(wanted: set[str], cms: bytes, chain: Iterable[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
+    """Revocation lists and OCSP answers by their SHA-256; the answers are about these certificates."""
+    if not wanted:
+        return {}
+    lists = RevocationList.objects.filter(sha256__in=wanted, size__gt=0).values_list("sha256", "der")
+    found = {sha256: (EvidenceKind.CRL, bytes(der)) for sha256, der in lists if der}
+    if wanted - found.keys():
+        store = TrustedCertificate.objects.filter(sha256__in=list(chain)).values_list("der", flat=True)
+        asked = [*certificates_in(cms), *(certificate_id(bytes(der)) for der in store)]
+        answers = OcspAnswer.objects.filter(serial__in={f"{one.serial:X}" for one in asked}).exclude(der=b"")
+        for der in map(bytes, answers.values_list("der", flat=True)):
+            sha256 = hashlib.sha256(der).hexdigest()
+            if sha256 in wanted:
+                found[sha256] = (EvidenceKind.OCSP, der)
+    return found

@@ -1,0 +1,372 @@
+"""Stamping signatures: each soon after its receipt, and again before its stamp stops proving anything.
+
+A signature is taken at once, whatever the time-stamp authorities do; that it still waits is a row here. Nobody is asked
+under a lock: a task claims the row for a few minutes, asks, and writes what it got under the lock again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from marketplace import audit
+from marketplace.models import (
+    EvidenceKind,
+    EvidenceObject,
+    EvidenceRole,
+    Notification,
+    RevocationList,
+    Signature,
+    SignatureStamp,
+    StaffRole,
+)
+from marketplace.services import evidence, notifications, timestamps
+from marketplace.services.evidence import Piece
+from marketplace.services.timestamps import Stamped, TimeStampUnavailable
+from marketplace.shared import jobs
+from marketplace.signatures import Sub, longterm, strengths
+from marketplace.signatures.longterm import Archive, Batch, Dossier, Kept
+from marketplace.signatures.timestamps import TimeStampError, read, stamped_value
+
+_log = logging.getLogger(__name__)
+#: How long a claimed signature is another task's; a worker that was killed is forgotten after it.
+CLAIM: Final = timedelta(minutes=5)
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+_LONGEST_PAUSE: Final = timedelta(hours=1)
+#: Signatures that one archive time stamp covers, and that are stamped in one go.
+BATCH: Final = 1000
+_BEHIND_KIND: Final = "time_stamps_behind"
+_RENEWAL_KIND: Final = "time_stamps_not_renewed"
+_TELL_AGAIN: Final = timedelta(hours=24)
+
+
+def want(signature: Signature, *, at: datetime) -> None:
+    """Have a signature stamped once its transaction has committed."""
+    SignatureStamp.objects.create(signature=signature, wanted_at=at, next_try_at=at)
+    jobs.enqueue("marketplace.tasks.stamp_signature", signature.pk)
+
+
+# The signature's own stamp -----------------------------------------------------------------------------------------
+
+
+def stamp(signature_id: int, *, at: datetime) -> bool:
+    """Stamp a signature that waits; False where it has its stamp, another task is at it, or no authority answers.
+
+    However many tasks try at the same moment, one asks.
+    """
+    if not timestamps.configured() or not _claim(signature_id, at):
+        return False
+    signature = Signature.objects.select_related("request").get(pk=signature_id)
+    try:
+        value = stamped_value(bytes(signature.cms))
+        made = timestamps.stamped(hashlib.new(_hash_now(at), value).digest())
+        _record(signature, made, at=at)
+    except (TimeStampUnavailable, TimeStampError) as error:
+        _put_off(signature_id, str(error), at)
+        return False
+    return True
+
+
+def stamp_waiting(*, at: datetime, limit: int = BATCH) -> int:
+    """Stamp those that wait and are due, oldest first, until no authority answers. Returns how many were stamped."""
+    stamped = 0
+    if not timestamps.configured():
+        return 0
+    due = waiting().filter(next_try_at__lte=at).filter(Q(claimed_until=None) | Q(claimed_until__lte=at))
+    for signature_id in list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit]):
+        if stamp(signature_id, at=at):
+            stamped += 1
+        elif SignatureStamp.objects.filter(pk=signature_id, stamped_at=None, claimed_until=None).exists():
+            break  # nobody answers: the others would only wait for the same
+    return stamped
+
+
+def find_forgotten(*, at: datetime, limit: int = 10_000) -> int:
+    """Have those stamped that were taken before stamps were kept. Returns how many were found."""
+    forgotten = Signature.objects.filter(~Exists(SignatureStamp.objects.filter(signature=OuterRef("pk"))))
+    SignatureStamp.objects.bulk_create(
+        [
+            SignatureStamp(signature_id=signature_id, wanted_at=at, next_try_at=at)
+            for signature_id in forgotten.order_by("pk").values_list("pk", flat=True)[:limit]
+        ],
+        ignore_conflicts=True,
+    )
+    return forgotten.count()
+
+
+def waiting() -> QuerySet[SignatureStamp]:
+    """Signatures without a time stamp of their own."""
+    return SignatureStamp.objects.filter(stamped_at=None)
+
+
+def behind(at: datetime) -> QuerySet[SignatureStamp]:
+    """Those that wait longer than an authority's short failure takes."""
+    return waiting().filter(wanted_at__lte=at - timedelta(minutes=settings.TIMESTAMP_WARN_MINUTES))
+
+
+@transaction.atomic
+def warn(*, at: datetime) -> None:
+    """Tell the operators, once a day, that stamps are behind, or that old ones come too close to their end."""
+    if not timestamps.configured():
+        return
+    late = behind(at).count()
+    if late:
+        words = _("%(count)s signatures still wait for their time stamp. The time-stamp authority answers: %(error)s")
+        error = behind(at).exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
+        _tell(_BEHIND_KIND, words, {"count": late, "error": error or "—"}, at)
+    half = timedelta(days=settings.RESTAMP_DAYS_BEFORE / 2)
+    if overdue := to_renew(at, half).count():
+        words = _("%(count)s time stamps should have been renewed by now, before they stop proving anything.")
+        _tell(_RENEWAL_KIND, words, {"count": overdue}, at)
+
+
+@transaction.atomic
+def _claim(signature_id: int, at: datetime) -> bool:
+    row = SignatureStamp.objects.select_for_update().filter(pk=signature_id).first()
+    if row is None or row.stamped_at is not None or (row.claimed_until is not None and row.claimed_until > at):
+        return False
+    row.claimed_until, row.attempts = at + CLAIM, row.attempts + 1
+    row.save(update_fields=["claimed_until", "attempts"])
+    return True
+
+
+@transaction.atomic
+def _record(signature: Signature, made: Stamped, *, at: datetime) -> None:
+    """Keep the stamp that was got, unless somebody else did meanwhile (a claim that ran out)."""
+    row = SignatureStamp.objects.select_for_update().get(pk=signature.pk)
+    if row.stamped_at is not None:
+        return
+    token = made.token
+    pieces = [
+        Piece(EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP, token.encoded),
+        *evidence.pieces_of_trust(token, made.trust),
+        *_fresh_lists(signature, token.generated_at),
+    ]
+    evidence.keep(signature.pk, pieces, at=at)
+    row.stamped_at, row.ends_at = token.generated_at, token.ends_at
+    row.authority, row.error, row.claimed_until = token.authority_name[:200], "", None
+    row.algorithms = sorted(longterm.algorithms_of(evidence.dossier(signature), made.trust))
+    row.save(update_fields=["stamped_at", "ends_at", "authority", "error", "claimed_until", "algorithms"])
+    audit.record(
+        "signature_stamped", signature, by=None, at=at,
+        stamped_at=token.generated_at.isoformat(), authority=row.authority, token_sha256=token.sha256,
+    )  # fmt: skip
+
+
+def _fresh_lists(signature: Signature, stamped_at: datetime) -> list[Piece]:
+    """Where a list it was taken by was overdue when the stamp came at last, the one that was current then as well."""
+    kept = signature.evidence.get("revocation", [])
+    old = RevocationList.objects.filter(sha256__in=kept, next_update__lte=stamped_at)
+    current = RevocationList.objects.filter(
+        is_current=True, issuer_sha256__in=old.values("issuer_sha256"), next_update__gt=stamped_at
+    ).exclude(sha256__in=kept)
+    return [Piece(EvidenceRole.REVOCATION, EvidenceKind.CRL, bytes(one.der)) for one in current]
+
+
+@transaction.atomic
+def _put_off(signature_id: int, error: str, at: datetime) -> None:
+    row = SignatureStamp.objects.select_for_update().get(pk=signature_id)
+    pause = min(_FIRST_PAUSE * 2 ** min(row.attempts - 1, 10), _LONGEST_PAUSE)
+    row.error, row.claimed_until, row.next_try_at = error[:300], None, at + pause
+    row.save(update_fields=["error", "claimed_until", "next_try_at"])
+
+
+# Stamping again ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What one go did; `error` says why it stopped before the end."""
+
+    done: int = 0
+    failed: int = 0
+    error: str = ""
+
+
+def to_renew(at: datetime, ahead: timedelta | None = None) -> QuerySet[SignatureStamp]:
+    """Stamps whose certificate ends, or one of whose algorithms reaches its sunset, within RESTAMP_DAYS_BEFORE."""
+    horizon = at + (timedelta(days=settings.RESTAMP_DAYS_BEFORE) if ahead is None else ahead)
+    failing = _failing(horizon)
+    found = Q(ends_at__lte=horizon)
+    if failing:
+        found |= Q(algorithms__overlap=sorted(failing))
+    return SignatureStamp.objects.exclude(stamped_at=None).filter(found)
+
+
+def renew(*, at: datetime, limit: int = BATCH) -> Renewed:
+    """Stamp up to `limit` due signatures again with one archive time stamp over all of them.
+
+    Whatever is interrupted is due again after its claim ran out: nothing is half done. An authority whose own stamps
+    rest on an algorithm that fails is no help, and nothing is written then.
+    """
+    if not timestamps.configured():
+        return Renewed()
+    signatures = _claim_due(at, limit)
+    if not signatures:
+        return Renewed()
+    try:
+        whole, lost = _with_later_word(signatures, at)
+        for signature_id, why in lost.items():
+            _put_off(signature_id, why, at)
+        if not whole:
+            return Renewed(failed=len(lost))
+        algorithm = settings.TIMESTAMP_ARCHIVE_HASH
+        batch = Batch.over([one.dossier for one in whole], algorithm)
+        made = timestamps.stamped(batch.tree.root)
+        _require_help(made, algorithm, at)
+        return Renewed(_record_archive(whole, batch, made, at), len(lost))
+    except (TimeStampUnavailable, TimeStampError) as error:
+        _log.warning("Signatures could not be stamped again: %s", error)
+        for signature in signatures:
+            _put_off(signature.pk, str(error), at)
+        return Renewed(0, len(signatures), str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A signature whose stamps still count, and what is to be kept about the newest of them before it is covered."""
+
+    signature: Signature
+    dossier: Dossier
+    rounds: int
+    pieces: tuple[Piece, ...]
+
+
+def _claim_due(at: datetime, limit: int) -> list[Signature]:
+    with transaction.atomic():
+        free = to_renew(at).filter(Q(claimed_until=None) | Q(claimed_until__lte=at), next_try_at__lte=at)
+        rows = list(free.order_by("ends_at", "pk").select_for_update(skip_locked=True)[:limit])
+        ids = [row.pk for row in rows]
+        SignatureStamp.objects.filter(pk__in=ids).update(claimed_until=at + CLAIM)
+    return list(Signature.objects.filter(pk__in=ids).select_related("request", "stamp").order_by("pk"))
+
+
+def _with_later_word(signatures: Sequence[Signature], at: datetime) -> tuple[list[_Whole], dict[int, str]]:
+    """Each dossier with today's word about its newest stamp's authority; and those whose stamp counts no longer."""
+    found = evidence.dossiers(signatures)
+    whole, lost = [], {}
+    words: dict[bytes, tuple[Piece, ...] | str] = {}
+    for signature in signatures:
+        dossier = found[signature.pk]
+        newest = dossier.archives[-1].token if dossier.archives else dossier.stamp
+        if newest is None:
+            lost[signature.pk] = "The kept time stamp is missing."
+            continue
+        key = _authority_of(newest)
+        if key not in words:
+            words[key] = _word_about(newest, at)
+        said = words[key]
+        if isinstance(said, str):
+            lost[signature.pk] = said
+            continue
+        whole.append(_Whole(signature, _with(dossier, said), signature.stamp.rounds, said))
+    return whole, lost
+
+
+def _authority_of(newest: Kept) -> bytes:
+    """The certificate that speaks for a stamp: thousands of stamps have the same, which is asked about once."""
+    try:
+        return bytes(read(newest.der).authority.dump())
+    except TimeStampError:
+        return newest.der
+
+
+def _word_about(newest: Kept, at: datetime) -> tuple[Piece, ...] | str:
+    try:
+        token = read(newest.der)
+        trust, _found = timestamps.trusted_at(token, at, past=True)
+    except TimeStampError as error:
+        # An authority that was dropped publishes no lists for us any more; its stamps are still better covered.
+        return () if error.sub is Sub.TRY_LATER else error.reason
+    return tuple(evidence.pieces_of_trust(token, trust))
+
+
+def _with(dossier: Dossier, pieces: Iterable[Piece]) -> Dossier:
+    """The dossier as it will be with these pieces."""
+    known = {one.sha256 for one in (*dossier.stamp_certificates, *dossier.stamp_crls, *dossier.stamp_ocsps)}
+    added = {piece.sha256: piece for piece in pieces if piece.sha256 not in known}
+
+    def kept(kind: EvidenceKind) -> tuple[Kept, ...]:
+        return tuple(Kept(sha256, piece.der) for sha256, piece in added.items() if piece.kind == kind)
+
+    return replace(
+        dossier,
+        stamp_certificates=dossier.stamp_certificates + kept(EvidenceKind.CERTIFICATE),
+        stamp_crls=dossier.stamp_crls + kept(EvidenceKind.CRL),
+        stamp_ocsps=dossier.stamp_ocsps + kept(EvidenceKind.OCSP),
+    )
+
+
+def _require_help(made: Stamped, algorithm: str, at: datetime) -> None:
+    """The new stamp must not rest on what is about to fail."""
+    horizon = at + timedelta(days=settings.RESTAMP_DAYS_BEFORE)
+    weak = (strengths.of_token(made.token) | strengths.of_chain(made.trust.chain) | {algorithm}) & _failing(horizon)
+    if weak:
+        raise TimeStampError(
+            f"The authority {made.token.authority_name} itself still uses {', '.join(sorted(weak))}: set one that "
+            "does not."
+        )
+    if made.token.ends_at <= horizon:
+        raise TimeStampError(f"The certificate of {made.token.authority_name} ends too soon itself.")
+
+
+@transaction.atomic
+def _record_archive(whole: Sequence[_Whole], batch: Batch, made: Stamped, at: datetime) -> int:
+    """Keep the archive time stamp of each, where no other task did meanwhile. Returns of how many."""
+    token = Kept.of(made.token.encoded)
+    locked = SignatureStamp.objects.select_for_update().order_by("pk").in_bulk([one.signature.pk for one in whole])
+    pieces: dict[int, list[Piece]] = {}
+    rows = []
+    own = evidence.pieces_of_trust(made.token, made.trust)
+    for index, one in enumerate(whole):
+        row = locked[one.signature.pk]
+        if row.rounds != one.rounds:
+            continue
+        archive = batch.archive(index, token)
+        pieces[row.pk] = [*one.pieces, _piece(archive), *own]
+        row.rounds, row.renewed_at, row.ends_at = row.rounds + 1, made.token.generated_at, made.token.ends_at
+        row.claimed_until, row.error = None, ""
+        after = replace(_with(one.dossier, own), archives=(*one.dossier.archives, archive))
+        row.algorithms = sorted(longterm.algorithms_of(after, made.trust))
+        rows.append(row)
+    evidence.keep_for(pieces, at=at)
+    changed = ["rounds", "renewed_at", "ends_at", "claimed_until", "error", "algorithms"]
+    SignatureStamp.objects.bulk_update(rows, changed)
+    if rows:
+        kept = EvidenceObject.objects.only("pk").get(sha256=token.sha256)
+        audit.record(
+            "signatures_stamped_again", kept, by=None, at=at, stream="evidence", count=len(rows),
+            first=rows[0].pk, last=rows[-1].pk, stamped_at=made.token.generated_at.isoformat(),
+            authority=made.token.authority_name, token_sha256=token.sha256, hash=batch.algorithm,
+        )  # fmt: skip
+    return len(rows)
+
+
+def _piece(archive: Archive) -> Piece:
+    return Piece(EvidenceRole.ARCHIVE, EvidenceKind.TIME_STAMP, archive.token.der, archive.proof())
+
+
+def _failing(horizon: datetime) -> set[str]:
+    return {name for name, sunset in settings.ALGORITHM_SUNSETS.items() if sunset <= horizon}
+
+
+def _hash_now(at: datetime) -> str:
+    """SHA-256, unless its sunset is near."""
+    near = _failing(at + timedelta(days=settings.RESTAMP_DAYS_BEFORE))
+    return str(settings.TIMESTAMP_ARCHIVE_HASH) if "sha256" in near else "sha256"
+
+
+def _tell(kind: str, words: object, values: dict[str, object], at: datetime) -> None:
+    if Notification.objects.filter(kind=kind, created_at__gt=at - _TELL_AGAIN).exists():
+        return
+    text = str(words) % values
+    notifications.notify_staff([StaffRole.OPERATOR], kind, text, "/staff/signatures/", at=at, mail=True)
