@@ -2,7 +2,7 @@ from django.conf import settings
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from marketplace.web import bundles, companies, design, health, home, notifications, people, profile
+from marketplace.web import bundles, committee_key, companies, design, health, home, notifications, people, profile
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -13,6 +13,9 @@ urlpatterns = [
     path("organisation/", include("marketplace.web.urls_organisation")),
     path("invitations/<str:secret>/", people.accept, name="invitation"),
     path("account/", profile.page, name="person"),
+    path("account/committee-key/", committee_key.page, name="committee_key"),
+    path("account/committee-key/try/", committee_key.try_it, name="committee_key_try"),
+    path("account/committee-key/retire/", committee_key.retire, name="committee_key_retire"),
     path("account/security/", people.security, name="security"),
     path("notifications/", notifications.page, name="notifications"),
     path("notifications/read/", notifications.read_all, name="notifications_read"),

@@ -30,10 +30,8 @@ needs_node = pytest.mark.skipif(
 
 def in_javascript(*calls: list[Any]) -> list[Any]:
     """The answers of the pages' own code."""
-    done = subprocess.run(
-        ["node", "tools/committee.mjs"], cwd=ASSETS, input=json.dumps(calls), capture_output=True, text=True, check=False,
-        timeout=60,
-    )  # fmt: skip
+    command, typed = ["node", "tools/committee.mjs"], json.dumps(calls)
+    done = subprocess.run(command, cwd=ASSETS, input=typed, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     answers: list[Any] = json.loads(done.stdout)
     return answers
