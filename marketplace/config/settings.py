@@ -71,6 +71,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "marketplace.web.body_size.BodySizeMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -227,6 +228,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 # How long visitors see the same figures on the first page: what a crowd asks for is counted once in this time.
 PUBLIC_PAGE_SECONDS = env.int("PUBLIC_PAGE_SECONDS", 30 if not TESTING else 0)
 DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", 50 * 1024 * 1024)
+# What one request may carry at all; larger ones are refused before they are read.
+BODY_MAX_BYTES = DOCUMENT_MAX_BYTES + DATA_UPLOAD_MAX_MEMORY_SIZE
 # A bid's documents are sealed in the bidder's browser and arrive in parts: one may be larger than what is sent in one go.
 BID_FILE_MAX_BYTES = env.int("BID_FILE_MAX_BYTES", 500 * 1024 * 1024)
 BID_MAX_BYTES = env.int("BID_MAX_BYTES", 1024 * 1024 * 1024)
