@@ -118,7 +118,8 @@ def check(encoded: bytes, issuer: x509.Certificate, serial: int, at: datetime) -
         raise Unusable("other_certificate")
     if not believed:
         raise Unusable("not_signed")
-    if found.this_update_utc > at + _AHEAD or found.next_update_utc is None or found.next_update_utc <= at:
+    issued = max(found.this_update_utc, answer.produced_at_utc)
+    if issued > at + _AHEAD or found.next_update_utc is None or found.next_update_utc <= at:
         raise Unusable("answer_not_fresh")
     return found
 

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext
@@ -86,14 +87,16 @@ class AuthorityDetails:
     issues_itself: bool
 
 
-def read(encoded: bytes, at: datetime) -> AuthorityDetails:
-    """What a certificate (PEM or DER) says, for whoever decides whether to trust it.
+def read(encoded: bytes, at: datetime, kind: TrustKind = TrustKind.ANCHOR) -> AuthorityDetails:
+    """What a certificate (PEM or DER) says, for whoever decides whether to trust it as `kind`.
+
+    A time-stamping authority may be trusted by its own certificate, without whoever issued it.
 
     Raises NoCertificate, NoAuthority, AuthorityExpired.
     """
     certificate = _certificate(encoded)
     said = describe(certificate)
-    if not _is_authority(certificate):
+    if not _is_authority(certificate) and not (kind == TrustKind.TSA and _may_stamp(certificate)):
         raise NoAuthority(field="certificate")
     if at >= said.not_after:
         raise AuthorityExpired(field="certificate")
@@ -124,7 +127,7 @@ def add(kind: TrustKind, encoded: bytes, *, by: Actor | None, at: datetime, note
     `by` is None for the platform itself: the demonstration's set-up. Raises as `read`, and AlreadyTrusted.
     """
     _require_operator(by)
-    said = read(encoded, at)
+    said = read(encoded, at, kind)
     alike = {TrustKind.TSA} if kind == TrustKind.TSA else {TrustKind.ANCHOR, TrustKind.INTERMEDIATE}
     proposed = takes_two(kind, by)
     name, key = names.name_and_key(said.der)
@@ -295,6 +298,14 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (x509.ExtensionNotFound, ValueError):
         return False
+
+
+def _may_stamp(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return list(usage) == [ExtendedKeyUsageOID.TIME_STAMPING]
 
 
 def _path_length(certificate: x509.Certificate) -> int | None:

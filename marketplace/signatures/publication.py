@@ -1,0 +1,96 @@
+"""What a demo authority publishes: its revocation lists and a responder for single certificates (OCSP)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from asn1crypto import core
+from asn1crypto import ocsp as asn1
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from .authority import Authority
+from .sign import Credential
+
+#: A list is issued every hour and holds for a day: what is asked for twice within the hour is the same.
+EVERY: Final = timedelta(hours=1)
+LIST_HOLDS: Final = timedelta(days=1)
+_ANSWER_HOLDS: Final = timedelta(hours=8)
+_BACKDATED: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The public side of an authority, at any moment."""
+
+    authority: Authority
+
+    def lists(self, at: datetime) -> dict[str, bytes]:
+        """The lists in force by the names of their files, DER."""
+        issued = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        root, issuing = self.authority.crls(max(issued, self._changed_at(at)), LIST_HOLDS)
+        return {"root.crl": root, "issuing.crl": issuing}
+
+    def answer(self, request: bytes, at: datetime) -> bytes:
+        """The OCSP response to a request about one certificate, DER; never raises."""
+        try:
+            asked = ocsp.load_der_ocsp_request(request)
+            issuer = self._issuer(asked)
+        except (ValueError, UnsupportedAlgorithm):
+            return _refusal(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
+        if issuer is None:
+            return _refusal(ocsp.OCSPResponseStatus.UNAUTHORIZED)
+        revoked_at = self._revoked(issuer).get(asked.serial_number)
+        start = at.astimezone(UTC) - _BACKDATED
+        builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
+            asked.issuer_name_hash,
+            asked.issuer_key_hash,
+            asked.serial_number,
+            asked.hash_algorithm,
+            ocsp.OCSPCertStatus.REVOKED if revoked_at else ocsp.OCSPCertStatus.GOOD,
+            start,
+            start + _ANSWER_HOLDS,
+            revoked_at.astimezone(UTC) if revoked_at else None,
+            None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.certificate)
+        return respond(builder, issuer, at)
+
+    def _changed_at(self, at: datetime) -> datetime:
+        """When somebody was revoked last: the authority does not wait for the hour then."""
+        moments = [moment for moment in self.authority.revoked.values() if moment <= at]
+        return max(moments, default=datetime.min.replace(tzinfo=UTC))
+
+    def _revoked(self, issuer: Credential) -> dict[int, datetime]:
+        if issuer is self.authority.issuing:
+            return self.authority.revoked
+        moment = self.authority.issuing_revoked_at
+        return {self.authority.issuing.serial: moment} if moment else {}
+
+    def _issuer(self, asked: ocsp.OCSPRequest) -> Credential | None:
+        for credential in (self.authority.issuing, self.authority.root):
+            key = x509.SubjectKeyIdentifier.from_public_key(credential.key.public_key()).digest
+            if isinstance(asked.hash_algorithm, hashes.SHA1) and asked.issuer_key_hash == key:
+                return credential
+        return None
+
+
+def respond(builder: ocsp.OCSPResponseBuilder, signer: Credential, at: datetime) -> bytes:
+    """The response signed by an elliptic-curve key, DER, produced at `at`: the library knows only its own clock."""
+    assert isinstance(signer.key, ec.EllipticCurvePrivateKey)
+    answer = asn1.OCSPResponse.load(builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.DER))
+    basic = answer["response_bytes"]["response"].parsed
+    basic["tbs_response_data"]["produced_at"] = at.astimezone(UTC)
+    basic["signature"] = signer.key.sign(basic["tbs_response_data"].dump(force=True), ec.ECDSA(hashes.SHA256()))
+    answer["response_bytes"]["response"] = core.ParsableOctetString(basic.dump(force=True))
+    return bytes(answer.dump(force=True))
+
+
+def _refusal(status: ocsp.OCSPResponseStatus) -> bytes:
+    return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
