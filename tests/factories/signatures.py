@@ -5,9 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from asn1crypto import core
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from marketplace.models import Certificate, Organisation, SigningRequest, TrustKind
 from marketplace.permissions import Actor
 from marketplace.services import revocation, signing, trust_store
+from marketplace.signatures import der
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential, sign
 from tests.factories.marketplace import NOON
@@ -57,3 +63,26 @@ def recorded_certificate(actor: Actor, ends: datetime, serial: str = "1") -> Cer
         not_after=ends,
         first_used_at=NOON - timedelta(days=10),
     )
+
+
+def large_list(authority: Authority, at: datetime, count: int) -> bytes:
+    """A revocation list of the issuing authority with `count` entries, put together by hand: a builder takes long."""
+    key = authority.issuing.key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    empty = x509.load_der_x509_crl(Authority(authority.root, authority.issuing).crls(at)[1])
+    tbs = empty.tbs_certlist_bytes
+    parts = [tbs[slice(*whole)] for _tag, _inside, whole in der.members(tbs, *der.content(tbs))]
+    moment = core.UTCTime(at).dump()
+    entries = b"".join(_sequence(core.Integer((number << 64) + 7).dump() + moment) for number in range(1, count + 1))
+    # version, algorithm, issuer, both times; then the entries; then the extensions
+    signed = _sequence(b"".join(parts[:5]) + _sequence(entries) + b"".join(parts[5:]))
+    signature = core.OctetBitString(key.sign(signed, ec.ECDSA(hashes.SHA256()))).dump()
+    return _sequence(signed + parts[1] + signature)
+
+
+def _sequence(content: bytes) -> bytes:
+    size = len(content)
+    if size < 128:
+        return bytes([0x30, size]) + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([0x30, 0x80 | len(octets)]) + octets + content

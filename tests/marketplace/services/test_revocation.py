@@ -10,13 +10,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from marketplace.models import AuditRecord, RevocationList, RevokedEntry, StaffRole, TrustKind
-from marketplace.services import revocation, trust_store
-from marketplace.signatures import Revocation
+from marketplace.services import revocation, signing, trust_store
+from marketplace.signatures import Indication, Revocation, bounded
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import sign
 from tests.factories.marketplace import NOON, staff
+from tests.factories.signatures import large_list
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -149,6 +151,31 @@ class TestEvidence:
         found = revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON)
 
         assert (found.crls, found.lists) == ((part,), ())
+
+
+def test_a_verification_costs_the_same_however_long_the_list(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 entries: as many queries and as few bytes to the worker as without any; and still each is known."""
+    revocation.load_list(authority.crls(NOON)[0], by=None, at=NOON)
+    signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+    cms, sent = sign(b"x", signer, NOON), []
+    monkeypatch.setattr(bounded._Pool, "ask", lambda _pool, request, _seconds: sent.append(len(request)) or answer)
+    answer = signing.Report(Indication.PASSED).to_json()
+
+    def cost() -> tuple[int, int]:
+        with CaptureQueriesContext(connection) as queries:
+            assert signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON + DAY).passed
+        return len(queries), sent[-1]
+
+    revocation.load_list(authority.crls(NOON)[1], by=None, at=NOON)
+    (queries, size), loaded = cost(), revocation.load_list(large_list(authority, NOON, 100_000), by=None, at=NOON + DAY)
+
+    assert (loaded.count, loaded.entries.count(), loaded.is_indexed) == (100_000, 100_000, True)
+    assert loaded.size > 2_500_000
+    assert cost() == (queries, size)
+    assert (queries, size < 16_000) == (4, True)
+    assert RevokedEntry.objects.filter(serial=f"{(100_000 << 64) + 7:X}").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
