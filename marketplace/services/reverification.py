@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from marketplace import audit
@@ -74,12 +75,12 @@ def policy_of(signature: Signature) -> LongTermPolicy:
 
     Authorities count that were trusted then and are no longer: that is what its time stamp proves.
     """
-    store = TrustedCertificate.objects.filter(proposed_at=None).values_list("kind", "der")
-    trusted = [(kind, bytes(der)) for kind, der in store]
+    counted = Q(enabled=True) | Q(counted_at__isnull=False)
+    store = TrustedCertificate.objects.filter(counted, kind=TrustKind.ANCHOR).values_list("der", flat=True)
     then = signature.evidence.get("policy", {})
     return LongTermPolicy(
         signing=Policy(
-            anchors=tuple(der for kind, der in trusted if kind == TrustKind.ANCHOR),
+            anchors=tuple(map(bytes, store)),
             eku=then.get("eku", settings.SIGNING_EKU_OID) or None,
             identifiers=_identifiers(signature),
             min_rsa=then.get("min_rsa", settings.SIGNING_MIN_RSA_BITS),

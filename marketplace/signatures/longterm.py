@@ -285,12 +285,13 @@ class _Judgement:
         """The signature, its chain and lists must have been proven before any of their algorithms failed."""
         dossier = self.dossier
         self._require_proven(dossier.cms, dossier.payload or b"")
-        if dossier.chain:
-            try:
-                names = _of_signature(dossier)
-            except (ValueError, TypeError, KeyError) as error:
-                raise Finding(Sub.FORMAT_FAILURE, "The kept evidence cannot be read.") from error
-            self._check_sunsets(names, "The signature or its evidence")
+        if not dossier.chain:
+            raise Finding(Sub.NO_CERTIFICATE_CHAIN_FOUND, "No chain of certificates was kept with this signature.")
+        try:
+            names = _of_signature(dossier)
+        except (ValueError, TypeError, KeyError) as error:
+            raise Finding(Sub.FORMAT_FAILURE, "The kept evidence cannot be read.") from error
+        self._check_sunsets(names, "The signature or its evidence")
 
     def _check_sunsets(self, names: Iterable[str], what: str) -> None:
         sunset = strengths.first_sunset(names, self.policy.sunsets)
@@ -305,12 +306,19 @@ class _Judgement:
         dossier, own = self.dossier, self.policy.signing
         # Without a stamp of its own an archive's serves; without any, today is all that is proven.
         moment = stamped_at or self.until
-        policy = replace(
-            own, intermediates=(*own.intermediates, *self._usable(dossier.chain)), rsa_3072_from=None, tsa_anchors=()
-        )
+        chain = self._usable(dossier.chain)
+        anchors = tuple(one for one in own.anchors if one in chain)
+        if not anchors:
+            raise Finding(
+                Sub.NO_CERTIFICATE_CHAIN_FOUND, "The authority at the end of the kept chain was never trusted here."
+            )
+        policy = replace(own, anchors=anchors, intermediates=chain, rsa_3072_from=None, tsa_anchors=())
         evidence = Evidence(crls=self._usable(dossier.crls), ocsps=self._usable(dossier.ocsps))
         report = verify(dossier.cms, dossier.payload, policy, moment, evidence)
         proven = moment if stamped_at or dossier.archives else None
+        if report.passed and not set(report.chain) <= {one.sha256 for one in dossier.chain}:
+            # Its algorithms were not looked at.
+            raise Finding(Sub.NO_CERTIFICATE_CHAIN_FOUND, "The kept chain of certificates is not the whole one.")
         if report.passed:
             self.rests_on.append(
                 f"The signer’s certificate was valid on {_moment(moment)} and led to a trusted authority by a chain of "
