@@ -1,0 +1,147 @@
+"""The offline verifier on exports that nobody touched, and alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import openlot_verify
+from procurement.models import ExportScope
+from procurement.services import exports
+from tests.factories.bids import opened_lot
+from tests.factories.signatures import trust
+from tests.verify.world import Files, World, archive_of
+
+
+def unpacked(files: Files, folder: Path) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def packed(files: Files, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def checked(path: Path, *words: str) -> tuple[int, list[dict[str, Any]]]:
+    lines: list[str] = []
+    status = openlot_verify.run([str(path), "--json", *words], lines.append)
+    return status, json.loads("\n".join(lines))["checks"]
+
+
+def not_ok(checks: Sequence[dict[str, Any]]) -> dict[str, str]:
+    return {check["check"]: check["status"] for check in checks if check["status"] != "ok" and not check["by_design"]}
+
+
+@pytest.mark.parametrize("version", ["buyer", "supplier", "auction", "sealed"])
+def test_an_untouched_export_passes(version: str, world: World, tmp_path: Path) -> None:
+    status, checks = checked(
+        packed(getattr(world, version), tmp_path / "export.zip"), "--platform-key", world.fingerprint
+    )
+
+    assert not_ok(checks) == {}
+    assert status == 0
+
+
+def test_a_folder_is_as_good_as_an_archive(world: World, tmp_path: Path) -> None:
+    assert checked(unpacked(world.buyer, tmp_path))[0] == 0
+
+
+def test_everything_that_can_be_checked_is(world: World, tmp_path: Path) -> None:
+    key, receipt, proof = tmp_path / "lot.key", tmp_path / "receipt.json", tmp_path / "proof.json"
+    key.write_bytes(base64.b64encode(world.lot_key))
+    receipt.write_bytes(world.receipt)
+    proof.write_bytes(world.proof)
+    held = ("--receipt", str(receipt), "--proof", str(proof), "--lot-key", f"1={key}")
+
+    status, checks = checked(packed(world.buyer, tmp_path / "export.zip"), "--platform-key", world.fingerprint, *held)
+
+    found = {check["check"]: check["status"] for check in checks}
+    assert status == 0
+    for name in ("platform key", "roll: time", "roll: audit", "roll: complete", "audit/chain.jsonl"):
+        assert found[name] == "ok"
+    assert found["your receipt receipt.json"] == found["your proof proof.json"] == "ok"
+    assert {found[name] for name in found if name.endswith(": sealed content")} == {"ok"}
+    said = {check["why"] for check in checks if check["check"].endswith(": roll")}
+    assert said == {"on it", "replaced", "withdrawn"}
+
+
+def test_before_the_opening_nothing_tells_of_a_bid(world: World) -> None:
+    folders = {name.split("/")[0] for name in world.sealed}
+    assert folders & {"signatures", "receipts", "envelopes", "opened", "roll"} == set()
+    records = [json.loads(line) for line in world.sealed["audit/chain.jsonl"].splitlines()]
+    assert {record["content"]["action"] for record in records if "content" in record} & {"bid.submitted"} == set()
+
+
+def test_a_bidders_version_holds_nothing_of_others(world: World) -> None:
+    everything = b"".join(world.supplier.values())
+    others = [json.loads(world.buyer[name]) for name in world.buyer if name.startswith("receipts/")]
+    own = {
+        json.loads(world.supplier[name])["content"]["bid"] for name in world.supplier if name.startswith("receipts/")
+    }
+    assert len(own) == 1
+    for one in others:
+        if one["content"]["bid"] not in own:
+            assert one["content"]["supplier_name"].encode() not in everything
+            assert one["content"]["signature_sha256"].encode() not in everything
+            assert one["content"]["content"]["sha256"].encode() not in everything
+    assert "audit/chain.jsonl" not in world.supplier
+
+
+def test_a_person_reads_the_result_and_may_ask_for_what_is_not_ok_alone(world: World, tmp_path: Path) -> None:
+    path = packed(world.buyer, tmp_path / "export.zip")
+    whole: list[str] = []
+    short: list[str] = []
+
+    assert openlot_verify.run([str(path)], whole.append) == 0
+    assert openlot_verify.run([str(path), "--quiet"], short.append) == 0
+
+    assert any(line.startswith("not checkable platform key: compare the fingerprint") for line in whole)
+    assert any(line.startswith("ok            roll/roll.json") for line in whole)
+    assert not any(line.startswith("ok ") for line in short)
+
+
+def test_the_file_works_when_it_is_copied_alone(world: World, tmp_path: Path) -> None:
+    alone = shutil.copy(openlot_verify.__file__, tmp_path / "openlot_verify.py")
+    path = packed(world.supplier, tmp_path / "export.zip")
+
+    run = subprocess.run(
+        [sys.executable, "-I", str(alone), str(path), "--platform-key", world.fingerprint, "--quiet"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_single_receipts_and_proofs(world: World, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(world.buyer["platform/receipt-keys.json"])
+    for name, content in (("receipt.json", world.receipt), ("proof.json", world.proof)):
+        (tmp_path / name).write_bytes(content)
+        assert checked(tmp_path / name, "--platform-keys", str(keys), "--platform-key", world.fingerprint)[0] == 0
+        (tmp_path / name).write_bytes(content.replace(b"2026", b"2025", 1))
+        assert checked(tmp_path / name, "--platform-keys", str(keys))[0] == 1
+
+
+def test_the_same_state_gives_the_same_bytes(db: None, tmp_path: Path) -> None:
+    trust()
+    tender = opened_lot(["10", "20"]).tender
+    reader = exports.Reader(ExportScope.BUYER)
+    assert archive_of(tender, reader) == archive_of(tender, reader)
