@@ -20,6 +20,7 @@ _SWEEPS = {
     # Looks whether the last sample is a day old.
     "marketplace.tasks.reverify_sample": 3600,
     "procurement.tasks.remind_of_certificates": 3600,
+    "procurement.tasks.sweep_ciphertexts": 3600,
 }
 
 

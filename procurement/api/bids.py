@@ -25,11 +25,16 @@ from procurement import permissions
 from procurement.models import Bid, BidEnvelope, BidFile
 from procurement.queries import bids as bid_queries
 from procurement.services import bid_drafts, bids
+from procurement.services.bid_drafts import DraftDocument
 
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True,
     description="1 to 64 characters of your own: the same key sent again answers with what the first one did.",
 )  # fmt: skip
+
+
+#: A document whose name stays with its bidder.
+UNKNOWN = DraftDocument("")
 
 
 class IdempotencyKeyMissing(DomainError):
@@ -188,8 +193,8 @@ class BidDocuments(APIView):
         sent = FileIn(data=request.data)
         sent.is_valid(raise_exception=True)
         document = bid_drafts.add_file(bid_id, sent.validated_data["file"], by=actor, at=clock.now())
-        names = bid_drafts.read_draft(_own(actor, bid_id), by=actor).file_names
-        return Response(_document(document, names.get(document.pk, "")), status=status.HTTP_201_CREATED)
+        about = bid_drafts.read_draft(_own(actor, bid_id), by=actor).documents[document.pk]
+        return Response(_document(document, about.name, about.media_type), status=status.HTTP_201_CREATED)
 
 
 class BidDocument(APIView):
@@ -255,7 +260,6 @@ def _detail(bid: Bid, actor: Actor) -> dict[str, Any]:
     """The draft as it is kept for its own people; after the opening what the envelope held."""
     found: dict[str, Any] = dict(BidOut(bid).data)
     draft = bid_drafts.read_draft(bid, by=actor)
-    names = draft.file_names
     if bid.opened_at is not None:
         prices = [
             {"item": p.item_id, "typed": "", "unit_price": p.unit_price, "amount": p.amount, "problem": None}
@@ -278,14 +282,15 @@ def _detail(bid: Bid, actor: Actor) -> dict[str, Any]:
     found["prices"] = BidPriceOut(prices, many=True).data
     found |= {"total": None if total is None else f"{total:f}", "complete": complete, "remarks": remarks}
     found["documents"] = [
-        _document(document, document.name or names.get(document.pk, ""))
+        _document(document, document.name or about.name, document.media_type or about.media_type)
         for document in bid.files.filter(removed_at=None)
+        for about in [draft.documents.get(document.pk, UNKNOWN)]
     ]
     return found
 
 
-def _document(document: BidFile, name: str) -> dict[str, Any]:
-    return {"id": document.pk, "name": name, "size": document.size, "media_type": document.media_type}
+def _document(document: BidFile, name: str, media_type: str) -> dict[str, Any]:
+    return {"id": document.pk, "name": name, "size": document.size, "media_type": media_type}
 
 
 def _signed(request: Request, action: str, bid_id: int) -> tuple[SigningRequest, bytes, str]:

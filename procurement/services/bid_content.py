@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 import unicodedata
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from procurement.rules.price_table import PriceTable, read
 from procurement.services import bid_files, words
 
 FORMAT: Final = "openlot-bid-1"
+PLATFORM: Final = "openlot"
 # Envelopes come in steps of this many bytes: their size must not betray how many digits a price has.
 BLOCK: Final = 1024
 #: A sealed price table larger than this is none: thousands of items with long remarks stay far below it.
@@ -85,7 +87,7 @@ class Content:
 
 def info(bid: Bid, part: str) -> bytes:
     """What the ciphertext is bound to: moved to another lot, bid or place in it, it does not open."""
-    return canonical({"platform": "openlot", "lot": bid.lot_id, "bid": bid.pk, "part": part})
+    return canonical({"platform": PLATFORM, "lot": bid.lot_id, "bid": bid.pk, "part": part})
 
 
 def sealed_file_part(file_id: int) -> str:
@@ -126,6 +128,31 @@ def encode(bid: Bid, version: int, content: Content, items: Sequence[Item]) -> b
         }
     )
     return plain + b" " * (-len(plain) % BLOCK)
+
+
+def terms(bid: Bid) -> dict[str, Any]:
+    """All that a program needs to seal the bid by itself, as JSON carries it: what the content names, the items and the
+    limit it has to keep, and the key. The lot and its tender are loaded."""
+    lot, tender = bid.lot, bid.lot.tender
+    shown = lot.limit_price is not None and tender.limit_price_shown
+    return {
+        "format": FORMAT,
+        "platform": PLATFORM,
+        "bid": bid.pk,
+        "lot": bid.lot_id,
+        "version": bid.version + 1,
+        "tender_version": tender.version,
+        "currency": bid.currency,
+        "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
+        "block": BLOCK,
+        "items": [
+            {"item": item.pk, "number": item.number, "quantity": f"{item.quantity:f}", "unit": item.unit}
+            for item in lot.items.all()
+        ],
+        "limit": f"{lot.limit_price:f}" if shown else None,
+        "public_key": b64encode(bytes(lot.public_key or b"")).decode(),
+        "custody": tender.key_custody,
+    }
 
 
 def is_sealed_content(sealed: bytes) -> bool:

@@ -27,6 +27,7 @@ from marketplace.models import (
 )
 from marketplace.permissions import Actor
 from marketplace.services import accreditations, invitations, notifications, tariffs, tokens
+from marketplace.signatures import sealing
 from procurement.models import Award, Bid, BidFile, Lot, Tender
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import (
@@ -34,6 +35,7 @@ from procurement.services import (
     auctions,
     awards,
     bid_drafts,
+    bid_uploads,
     bids,
     cancellation,
     clarifications,
@@ -143,6 +145,8 @@ def _open(world: World, buyer: Organisation) -> None:
     question = clarifications.ask(tender.pk, "Is the colour of the chairs free to choose?", by=supplier, at=NOON)
     prepared = bids.prepare_submission(draft.pk, by=supplier, at=NOW)
     withdrawal = bids.prepare_withdrawal(sent.pk, by=supplier, at=NOW)
+    sealed = bid_drafts.add_file(sent.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
+    upload = bid_uploads.begin(sent.pk, size=sealing.sealed_size(5), by=supplier, at=NOW)
     document = documents.attach(
         tender,
         _document(draft_tender(buyer=buyer), world.people["buyer"]).file,
@@ -171,6 +175,8 @@ def _open(world: World, buyer: Organisation) -> None:
         "sent": sent.pk,
         "bid_draft": draft.pk,
         "draft_file": file.pk,
+        "sealed_file": sealed.pk,
+        "upload": upload.token,
         "sending": prepared.nonce,
         "sending_id": prepared.pk,
         "withdrawing": withdrawal.nonce,
