@@ -150,12 +150,12 @@ class LivePage {
     const status = state.status;
     this.page.dataset.status = status;
     this.showStatus();
-    this.page.classList.toggle("is-leading", Boolean(state.own?.leading) && status !== "scheduled");
+    this.page.classList.toggle("is-leading", Boolean(state.own?.leading) && status !== "scheduled" && status !== "cancelled");
     if (state.own) {
       const rank = state.own.rank;
       const place = state.own.leading ? say("You lead") : rank !== null ? say("Rank {rank}", { rank }) : say("You do not lead");
       const final = state.own.leading ? say("You won") : rank !== null ? say("Rank {rank}", { rank }) : say("You did not win");
-      this.write("standing", status === "ended" ? final : place);
+      this.write("standing", { ended: final, cancelled: "—" }[status as string] ?? place);
       this.write("own", state.own.amount ? say("Your price: {amount}", { amount: this.withCurrency(state.own.amount) }) : "");
     } else {
       this.write("standing", state.best?.label ? bidder(state.best.label) : "—");
