@@ -92,15 +92,13 @@ def stamp_waiting(*, at: datetime, limit: int = BATCH) -> int:
 
 def find_forgotten(*, at: datetime, limit: int = 10_000) -> int:
     """Have those stamped that were taken before stamps were kept. Returns how many were found."""
-    forgotten = Signature.objects.filter(~Exists(SignatureStamp.objects.filter(signature=OuterRef("pk"))))
+    unknown = Signature.objects.filter(~Exists(SignatureStamp.objects.filter(signature=OuterRef("pk"))))
+    forgotten = list(unknown.order_by("pk").values_list("pk", flat=True)[:limit])
     SignatureStamp.objects.bulk_create(
-        [
-            SignatureStamp(signature_id=signature_id, wanted_at=at, next_try_at=at)
-            for signature_id in forgotten.order_by("pk").values_list("pk", flat=True)[:limit]
-        ],
+        [SignatureStamp(signature_id=signature_id, wanted_at=at, next_try_at=at) for signature_id in forgotten],
         ignore_conflicts=True,
     )
-    return forgotten.count()
+    return len(forgotten)
 
 
 def waiting() -> QuerySet[SignatureStamp]:

@@ -5,13 +5,11 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 
 from marketplace.models import TrustedCertificate, TrustKind
@@ -20,31 +18,15 @@ from marketplace.services.timestamps import TimeStampUnavailable
 from marketplace.shared import clock
 from marketplace.signatures import timestamps as tokens
 from marketplace.signatures.timestamp_authority import DemoTimeStamps, TimeStampAuthority, credential
-from tests.conftest import FrozenClock
 from tests.factories.marketplace import NOON
 
 pytestmark = pytest.mark.django_db
 DIGEST = hashlib.sha256(b"a signature").digest()
 
-Freeze = Callable[[datetime], FrozenClock]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the demonstration's authority of these tests lives."""
-    folder = tmp_path_factory.mktemp("tsa")
-    DemoTimeStamps.create(NOON - timedelta(days=1)).save(folder)
-    return folder
-
 
 @pytest.fixture
-def demo(folder: Path, settings: Any, freeze: Freeze) -> DemoTimeStamps:
-    """A trusted authority, at noon."""
-    cache.clear()
-    freeze(NOON)
-    settings.TIMESTAMP_LOCAL_DIR = folder
-    settings.TIMESTAMP_AUTHORITY_URLS = ["local:"]
-    return timestamps.trust_demo(folder, at=NOON)
+def demo(tsa: DemoTimeStamps) -> DemoTimeStamps:
+    return tsa
 
 
 class Tsa(ThreadingHTTPServer):
@@ -56,12 +38,12 @@ class Tsa(ThreadingHTTPServer):
         self.asked: list[dict[str, str]] = []
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(handler) -> None:  # noqa: N802, N805  the library's name; `self` is the server
+            def do_POST(handler) -> None:
                 body = handler.rfile.read(int(handler.headers["Content-Length"]))
                 self.asked.append(dict(handler.headers))
                 reply(handler, body)
 
-            def log_message(handler, *args: object) -> None:  # noqa: N805
+            def log_message(handler, *args: object) -> None:
                 pass
 
         super().__init__(("127.0.0.1", 0), Handler)
