@@ -733,18 +733,26 @@ def verify_export(path: Path, options: argparse.Namespace, report: Report) -> No
         found = export.json("tender.json")
         require({"number", "status", "lots", "timetable"} <= set(found), "it does not say what a procedure is")
         tender = found
+    lot_keys = read_lot_keys(options.lot_key)
     readers = {"buyer": "the buyer", "auditor": "operators and auditors", "supplier": "a bidder"}
     report.ok("export", f"of procedure {tender['number']}, for {readers.get(scope, 'nobody known')}")
     procedure = Procedure(export, report, platform, read_evidence(export, options, report), tender, scope)
-    check_signatures(procedure)
-    check_receipts(procedure)
-    check_audit(procedure)
-    check_roll(procedure)
-    check_bids_are_on_the_roll(procedure)
-    check_envelopes(procedure)
-    check_opened(procedure, options.lot_key)
-    check_auctions(procedure)
-    check_held(procedure, options)
+    for part in (
+        check_signatures,
+        check_receipts,
+        check_audit,
+        check_roll,
+        check_bids_are_on_the_roll,
+        check_envelopes,
+        partial(check_opened, lot_keys=lot_keys),
+        check_auctions,
+        partial(check_held, options=options),
+    ):
+        try:
+            part(procedure)
+        except Exception as error:  # noqa: BLE001 – hostile input may break what no single check foresaw
+            why = f"it could not be checked to its end ({type(error).__name__}: {str(error)[:120]})"
+            report.failed(getattr(part, "__name__", "export").removeprefix("check_").replace("_", " "), why)
 
 
 def check_index(export: Export, platform: Platform, report: Report) -> str:
@@ -1099,9 +1107,10 @@ def _check_roll_in_audit(procedure: Procedure) -> None:
 
 def check_bids_are_on_the_roll(procedure: Procedure) -> None:
     report, roll = procedure.report, procedure.roll
-    opened = {int(Path(name).stem) for name in procedure.export.names("opened/")}
-    for bid in sorted(opened - set(procedure.leaves)):
-        report.failed(f"opened/{bid}.json: roll", "the bid was opened, but it is not on the roll")
+    on_roll = {f"opened/{bid}.json" for bid in procedure.leaves}
+    for name in procedure.export.names("opened/"):
+        if name not in on_roll:
+            report.failed(f"{name}: roll", "the bid was opened, but it is not on the roll")
     if roll is None or procedure.scope == "supplier":
         return
     if not procedure.tells_bidders:
@@ -1113,12 +1122,12 @@ def check_bids_are_on_the_roll(procedure: Procedure) -> None:
             len(procedure.leaves) == size,
             f"{size} bids stand on it, and {len(procedure.leaves)} of them are in the export",
         )
-    on_roll = {str(leaf["signature_sha256"]) for leaf in procedure.leaves.values()}
+    standing = {str(leaf["signature_sha256"]) for leaf in procedure.leaves.values()}
     for digest, paper in procedure.papers.items():
         if paper.payload["action"] != "bid.submit":
             continue
         with report.checking(f"signatures/{paper.number}: roll", (procedure.left_out or {}).get(digest, "on it")):
-            known = digest in on_roll or digest in (procedure.left_out or {})
+            known = digest in standing or digest in (procedure.left_out or {})
             require(known, "the bid was received, but is neither on the roll nor recorded as left out of it")
 
 
@@ -1154,25 +1163,33 @@ def check_envelopes(procedure: Procedure) -> None:
         )
 
 
-def check_opened(procedure: Procedure, lot_keys: Sequence[str]) -> None:
-    report, export = procedure.report, procedure.export
+def read_lot_keys(named: Sequence[str]) -> dict[int, bytes]:
+    """Disclosed private keys by lot, from LOT=FILE: 32 bytes, raw or in base64. Raises Unreadable."""
     keys: dict[int, bytes] = {}
-    for one in lot_keys:
+    for one in named:
         number, _, file = one.partition("=")
         try:
             text = Path(file).read_bytes()
             keys[int(number)] = text if len(text) == 32 else base64.b64decode(text.strip(), validate=True)
         except (OSError, ValueError) as error:
             raise Unreadable(f"The key of lot {number} cannot be read ({error}).") from error
+    return keys
+
+
+def check_opened(procedure: Procedure, lot_keys: Mapping[int, bytes]) -> None:
+    report, export = procedure.report, procedure.export
     for name in export.names("opened/"):
+        bid: dict[str, Any] = {}
         with report.checking(name, "its arithmetic is right"):
             bid = export.json(name)
+            require(str(bid["bid"]) == Path(name).stem, "it is about another bid")
             _require_arithmetic(procedure, bid)
-        if int(bid.get("lot", 0)) not in keys:
+        key = lot_keys.get(bid.get("lot", 0))
+        if key is None:
             report.unchecked(f"{name}: sealed content", "the lot's key is not disclosed (--lot-key)", by_design=True)
             continue
         with report.checking(f"{name}: sealed content", "what was sealed is what was opened"):
-            _require_sealed(procedure, bid, keys[int(bid["lot"])])
+            _require_sealed(procedure, bid, key)
 
 
 def _require_arithmetic(procedure: Procedure, bid: Mapping[str, Any]) -> None:
@@ -1273,35 +1290,48 @@ def check_audit(procedure: Procedure) -> None:
 
 
 def check_auctions(procedure: Procedure) -> None:
+    heads: dict[str, str] = {}
     for name in procedure.export.names("auctions/"):
         with procedure.report.checking(name, "the chain is whole, and the ranking follows from the bids"):
-            previous, standing, ranking, direction, auction = GENESIS, {}, None, "", None
-            for count, raw in enumerate(procedure.export.lines(name), start=1):
-                line = json.loads(raw)
-                event = line["content"]
-                require(event["number"] == count, f"event {count} is missing or out of its place")
-                require(event["previous"] == previous, f"event {count} does not follow the one before it")
-                require(auction in (None, event["auction"]), f"event {count} is of another auction")
-                require(sha256(canonical(event)) == line["hash"], f"event {count} was changed")
-                previous, auction = line["hash"], event["auction"]
-                if event["kind"] == "scheduled":
-                    direction = event["detail"]["rules"]["direction"]
-                    standing = {
-                        one["bidder"]: (amount(one["amount"]), moment(one["received_at"]), place)
-                        for place, one in enumerate(event["detail"]["bidders"])
-                    }
-                elif event["kind"] == "bid":
-                    require(event["bidder"] in standing, f"event {count} is a bid of nobody admitted")
-                    standing[event["bidder"]] = (amount(event["amount"]), moment(event["at"]), count)
-                elif event["kind"] == "ended":
-                    ranking = event["detail"]["ranking"]
-            if ranking is not None:
-                sign = 1 if direction == "down" else -1
-                order = sorted(standing, key=lambda one: (sign * standing[one][0], *standing[one][1:]))
-                told = [(one["bidder"], amount(one["amount"])) for one in sorted(ranking, key=lambda one: one["rank"])]
-                require(
-                    told == [(one, standing[one][0]) for one in order], "its ranking is not the one that its bids give"
-                )
+            auction, head = _check_events(procedure, name)
+            heads[f"auction:{auction}"] = head
+    if procedure.scope == "supplier" or "audit/chain.jsonl" not in procedure.export:
+        return
+    for record in procedure_records(procedure):
+        if record.get("action") == "auction.ended" and (heads or procedure.tells_bidders):
+            with procedure.report.checking(f"{record['object']}: end", "as the audit trail records it"):
+                head = record["details"]["head"]
+                require(heads.get(record["object"]) == head, "its log is missing, or ends elsewhere")
+
+
+def _check_events(procedure: Procedure, name: str) -> tuple[int, str]:
+    """The auction and the hash of its last event. Raises Wrong where the log is not whole."""
+    previous, direction, auction = GENESIS, "", -1
+    standing: dict[str, tuple[Decimal, datetime, int]] = {}
+    ranking: list[dict[str, Any]] | None = None
+    for count, raw in enumerate(procedure.export.lines(name), start=1):
+        line = json.loads(raw)
+        event = line["content"]
+        require(event["number"] == count, f"event {count} is missing or out of its place")
+        require(event["previous"] == previous, f"event {count} does not follow the one before it")
+        require(auction in (-1, event["auction"]), f"event {count} is of another auction")
+        require(sha256(canonical(event)) == line["hash"], f"event {count} was changed")
+        previous, auction = line["hash"], event["auction"]
+        if event["kind"] == "scheduled":
+            direction = event["detail"]["rules"]["direction"]
+            for place, one in enumerate(event["detail"]["bidders"]):
+                standing[one["bidder"]] = (amount(one["amount"]), moment(one["received_at"]), place - MOST_FILES)
+        elif event["kind"] == "bid":
+            require(event["bidder"] in standing, f"event {count} is a bid of nobody admitted")
+            standing[event["bidder"]] = (amount(event["amount"]), moment(event["at"]), count)
+        elif event["kind"] == "ended":
+            ranking = event["detail"]["ranking"]
+    if ranking is not None:
+        sign = 1 if direction == "down" else -1
+        order = sorted(standing, key=lambda one: (sign * standing[one][0], *standing[one][1:]))
+        told = [(one["bidder"], amount(one["amount"])) for one in sorted(ranking, key=lambda one: one["rank"])]
+        require(told == [(one, standing[one][0]) for one in order], "its ranking is not the one that its bids give")
+    return auction, previous
 
 
 # What the person who checks brings along -----------------------------------------------------------------------------
