@@ -31,6 +31,7 @@ const modules = {
   entryPoints: {
     app: "src/app.ts",
     signing: "src/signing.ts",
+    check: "src/check.ts",
     committee: "src/committee.ts",
     live: "src/live.ts",
     charts: "src/charts.ts",

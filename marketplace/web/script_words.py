@@ -105,6 +105,9 @@ SENTENCES: Final = (
     _("This certificate is not valid before {date}."),
     _("This certificate belongs to {organisation} ({theirs}), but you sign for the organisation with {ours}."),
     _("Signing…"),
+    _("Drop one document and one signature."),
+    _("Document: {name}"),
+    _("Signature: {name}"),
     _("What this page would sign is not what the server prepared. Load the page again."),
     _("Signed by {name}. Sending…"),
     _("This file is too large to be a key file (.p12 or .pfx)."),
@@ -127,4 +130,35 @@ SENTENCES: Final = (
     _("Wrong password. It is the one chosen when the key file was made."),
     _("A browser cannot sign with this kind of key. Sign elsewhere with the command below and upload the signature."),
     _("The file holds a key without its certificate. Export both together."),
+    _("Keys can be used on secure pages only (https, or this very machine)."),
+    _("Making the keys of the lots…"),
+    _("Splitting the key and sealing each share…"),
+    _("Trying every way of putting the shares together…"),
+    _("The trial failed: the shares do not give the key back. Nothing was sent. Try another browser."),
+    _("Tried and sealed. Sending…"),
+    _("Choose at least {count} characters: several words that you will remember."),
+    _("The two passphrases differ. Type the same one twice."),
+    _("Making the key…"),
+    _("Registering the certificate of {name}…"),
+    _("Opening your key…"),
+    _("This did not work in your browser. Load the page again, or use another browser."),
+    _("Your key opens, but the share does not open with it. Tell the buyer’s officer: the keys have to be made again."),
+    _(
+        "What was sealed to you is not the share that was announced. Tell the buyer’s officer: the keys have to be made again."
+    ),
+    _("Opening your share…"),
+    _("Sealing it to the other members…"),
+    _("The share of {names} is not the one that was announced; it is left out. Your own share is released."),
+    _("Enough shares: putting the key together…"),
+    _(
+        "The shares are the announced ones, but together they do not give the keys of the lots. Tell the buyer’s officer."
+    ),
+    _("The connection is lost. Nothing is wrong with your share: press the button again when it is back."),
+    _("The server did not take it. Load the page again and try once more."),
+    _("This file holds another key than the one you registered. Choose the file of the registered certificate."),
+    _("Enter your passphrase."),
+    _("This is not the passphrase of your key. Nobody but you knows it, so nobody can tell you."),
+    _(
+        "Shares can be sealed to RSA and P-256 keys only, and this file holds none. Make a key with a passphrase instead."
+    ),
 )

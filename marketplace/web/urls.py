@@ -2,7 +2,18 @@ from django.conf import settings
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from marketplace.web import bundles, committee_key, companies, design, health, home, notifications, people, profile
+from marketplace.web import (
+    bundles,
+    committee_key,
+    companies,
+    design,
+    health,
+    home,
+    notifications,
+    people,
+    profile,
+    signature_check,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -21,6 +32,7 @@ urlpatterns = [
     path("notifications/read/", notifications.read_all, name="notifications_read"),
     path("notifications/<int:notification_id>/", notifications.follow, name="notification"),
     path("about/signing/", bundles.about, name="bundles"),
+    path("signatures/check/", signature_check.check, name="signature_check"),
     path("companies/", companies.index, name="companies"),
     path("companies/<int:organisation_id>/", companies.detail, name="company"),
     path("accreditation/", include("marketplace.web.urls_accreditation")),

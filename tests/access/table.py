@@ -77,6 +77,7 @@ PAGES = [
     *get("home", EVERYBODY),
     *get("healthz", EVERYBODY),
     *get("bundles", EVERYBODY),
+    *both("signature_check", EVERYBODY),
     *both("signup", EVERYBODY),
     *get("register_organisation", PEOPLE),
     *both("signup_company", PEOPLE),
