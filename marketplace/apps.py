@@ -10,7 +10,9 @@ class MarketplaceConfig(AppConfig):
         # Models are loaded only now.
         from marketplace import waiting
         from marketplace.queries import waiting as own
+        from marketplace.queries import waiting_trust
 
         waiting.register_tasks(own.tasks)
+        waiting.register_tasks(waiting_trust.tasks)
         waiting.register_figures(own.figures)
         waiting.register_panels(own.panels)

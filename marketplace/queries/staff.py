@@ -13,8 +13,6 @@ from marketplace.models import (
     Organisation,
     OrganisationIdentifier,
     Person,
-    RevocationList,
-    TrustedCertificate,
 )
 from marketplace.queries import accreditations, keyset, tariffs
 
@@ -43,19 +41,6 @@ def unpaid_invoices() -> Queue:
 def overdue_invoices(at: datetime) -> Queue:
     overdue = tariffs.invoices(overdue_at=at)
     return Queue(keyset.capped_count(overdue), overdue.order_by("due_at").values_list("due_at", flat=True).first())
-
-
-def stale_lists(at: datetime) -> QuerySet[RevocationList]:
-    """Revocation lists past the date their authority promised the next one for."""
-    return RevocationList.objects.filter(is_current=True, next_update__lte=at).defer("der")
-
-
-def revocation_lists() -> QuerySet[RevocationList]:
-    return RevocationList.objects.filter(is_current=True).defer("der").order_by("issuer")
-
-
-def trusted() -> QuerySet[TrustedCertificate]:
-    return TrustedCertificate.objects.defer("der").select_related("added_by").order_by("kind", "subject", "pk")
 
 
 def heartbeats(at: datetime) -> list[tuple[Heartbeat, bool]]:

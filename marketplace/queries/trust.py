@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from marketplace.models import AuditRecord, RevocationList, RevocationSource, TrustedCertificate
 
+_NAMED: Final = re.compile(r"(?:^|[,+])(CN|O)=((?:\\.|[^,+\\])+)")
 #: So many times in a row an address may fail before the operators' first page speaks of it.
 FAILURES_SHOWN: Final = 3
 
@@ -42,6 +44,13 @@ class Dated:
     age: timedelta
     #: Until the next one is due; since then where it is overdue.
     left: timedelta
+
+
+def name_of(subject: str) -> str:
+    """What people call the owner of a certificate: its common name, or the organisation, or all of the subject."""
+    found = dict(reversed(_NAMED.findall(subject)))
+    name = found.get("CN") or found.get("O") or subject
+    return re.sub(r"\\(.)", r"\1", name)
 
 
 def authorities(*, at: datetime, text: str = "", kind: str = "", state: str = "") -> QuerySet[TrustedCertificate]:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from marketplace import audit
 from marketplace.models import AuditRecord, Organisation, OrganisationStatus, StaffRole
 from marketplace.permissions import Actor, actor_of, require_staff
-from marketplace.queries import accreditations, keyset, tariffs
+from marketplace.queries import accreditations, keyset, tariffs, trust
 from marketplace.queries import audit as trail
 from marketplace.queries import staff as queries
 from marketplace.services import staff as service
@@ -97,11 +97,11 @@ def _stats(actor: Actor, now: datetime) -> list[parts.Stat]:
         overdue = queries.overdue_invoices(now)
         found.append(_stat(_("Overdue invoices"), overdue, "tariff_desk", "alert-triangle", now, days=0))
     if actor.is_a(StaffRole.OPERATOR):
-        stale = queries.stale_lists(now).count()
+        stale = sum(one.freshness == trust.Freshness.OVERDUE for one in trust.ageing(now))
         silent = sum(not alive for _beat, alive in queries.heartbeats(now))
         found += [
             parts.Stat(
-                _("Outdated revocation lists"), stale, url=reverse("trust_store"), icon="shield-check",
+                _("Outdated revocation lists"), stale, url=reverse("trust_lists"), icon="shield-check",
                 tone="bad" if stale else "good",
             ),
             parts.Stat(
@@ -190,7 +190,7 @@ def organisation(request: HttpRequest, organisation_id: int) -> HttpResponse:
         "accreditations": [(one, one.is_valid(now)) for one in accreditations.of_organisation(found.pk)],
         "subscriptions": tariffs.subscriptions(at=now).filter(organisation=found).order_by("-pk")[:10],
         "members": found.memberships.filter(active=True).select_related("person"),
-        "history": _rows(trail.records(stream=f"organisation:{found.pk}").order_by("-number")[:20]),
+        "history": record_rows(trail.records(stream=f"organisation:{found.pk}").order_by("-number")[:20]),
         "audit_url": f"{reverse('audit_browser')}?stream=organisation:{found.pk}" if actor.is_a(*_AUDIT) else "",
         "now": now,
         "crumbs": [*_crumbs(), parts.Crumb(_("Organisations"), reverse("staff_organisations"))],
@@ -237,7 +237,7 @@ def audit_browser(request: HttpRequest) -> HttpResponse:
     shown = listed(request, rows, ["-pk"])
     context = {
         "list": shown,
-        "rows": _rows(shown.rows),
+        "rows": record_rows(shown.rows),
         "form": form,
         "chips": chips(request, form),
         "stream": stream,
@@ -262,7 +262,8 @@ def _verdict(stream: str) -> parts.Reason:
     return parts.Reason(True, words % {"stream": stream, "number": last.number, "hash": f"{last.hash[:16]}…"})
 
 
-def _rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, Any]]:
+def record_rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, Any]]:
+    """Records as a table shows them."""
     return [
         {
             "at": record.at,

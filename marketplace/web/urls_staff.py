@@ -1,6 +1,6 @@
 from django.urls import path
 
-from marketplace.web import accreditation_desk, staff, tariff_desk, trust
+from marketplace.web import accreditation_desk, staff, tariff_desk, trust, trust_revocation
 
 urlpatterns = [
     path("", staff.home, name="staff_home"),
@@ -10,7 +10,13 @@ urlpatterns = [
     path("audit/", staff.audit_browser, name="audit_browser"),
     path("health/", staff.health, name="system_health"),
     path("trust/", trust.store, name="trust_store"),
-    path("trust/<int:trusted_id>/", trust.switch, name="trusted"),
+    path("trust/add/", trust.add, name="trust_add"),
+    path("trust/lists/", trust_revocation.lists, name="trust_lists"),
+    path("trust/sources/", trust_revocation.sources, name="trust_sources"),
+    path("trust/sources/<int:source_id>/", trust_revocation.source, name="trust_source"),
+    path("trust/history/", trust.history, name="trust_history"),
+    path("trust/<int:trusted_id>/", trust.authority, name="trusted"),
+    path("trust/<int:trusted_id>/certificate/", trust.certificate, name="trusted_certificate"),
     path("accreditation/", accreditation_desk.queue, name="accreditation_queue"),
     path("accreditation/<int:accreditation_id>/", accreditation_desk.decide, name="accreditation_decide"),
     path("tariffs/", tariff_desk.desk, name="tariff_desk"),

@@ -20,6 +20,7 @@ from marketplace.models import (
     Membership,
     Notification,
     Organisation,
+    RevocationSource,
     Role,
     Side,
     StaffRole,
@@ -275,6 +276,14 @@ def _organisation(world: World, supplier: Organisation) -> None:
     world.names |= {
         "invitation_secret": "a-secret",
         "trusted": TrustedCertificate.objects.latest("pk").pk,
+        "revocation_source": RevocationSource.objects.create(
+            authority=TrustedCertificate.objects.latest("pk"),
+            kind="crl",
+            url="http://crl.example/",
+            enabled=False,
+            added_at=NOON,
+            next_at=NOW,
+        ).pk,
         "buyer_id": Tender.objects.get(number=world.names["open"]).buyer_id,
         "paper": papers[0].pk,
         "waiting_accreditation": waiting.pk,

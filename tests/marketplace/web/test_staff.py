@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -21,7 +20,6 @@ from marketplace.models import (
     Person,
     Role,
     StaffRole,
-    TrustedCertificate,
 )
 from marketplace.permissions import Actor
 from marketplace.queries import audit as trail
@@ -37,7 +35,6 @@ from tests.factories.marketplace import (
     member,
     staff,
 )
-from tests.factories.signatures import authority, trust
 
 pytestmark = pytest.mark.django_db
 
@@ -192,34 +189,16 @@ class TestAudit:
         assert "breaks at record 2" in verdict.text
 
 
-class TestTrustStore:
-    def test_authorities_and_lists_are_added_and_no_longer_trusted(self, operator: Actor) -> None:
-        client, url = client_of(operator), reverse("trust_store")
-        root = SimpleUploadedFile("root.cer", authority().root.der)
-
-        assert client.post(url, {"do": "authority", "kind": "anchor", "certificate": root}).url == url
-        junk = client.post(url, {"do": "list", "list": SimpleUploadedFile("x.crl", b"junk")})
-        found = TrustedCertificate.objects.get()
-        client.post(reverse("trust_switch", args=[found.pk]), {"enabled": "0"})
-
-        assert list(junk.context["list_form"].errors) == ["list"]
-        found.refresh_from_db()
-        assert found.enabled is False
-
-    def test_the_page_says_how_old_the_lists_are(self, operator: Actor) -> None:
-        trust()
-
-        page = client_of(operator).get(reverse("trust_store"))
-
-        assert {(age, stale) for _one, age, stale in page.context["lists"]} == {(timedelta(days=1, hours=1), False)}
-
-
 class TestPages:
     ROUTES = {
         "staff_home": {StaffRole.OPERATOR, StaffRole.TARIFF_MANAGER, StaffRole.AUDITOR},
         "staff_organisations": {StaffRole.OPERATOR, StaffRole.AUDITOR},
         "staff_roles": {StaffRole.OPERATOR},
         "trust_store": {StaffRole.OPERATOR},
+        "trust_add": {StaffRole.OPERATOR},
+        "trust_lists": {StaffRole.OPERATOR},
+        "trust_sources": {StaffRole.OPERATOR},
+        "trust_history": {StaffRole.OPERATOR},
         "audit_browser": {StaffRole.OPERATOR, StaffRole.AUDITOR},
         "system_health": {StaffRole.OPERATOR, StaffRole.AUDITOR},
     }
