@@ -10,13 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from marketplace.models import Certificate, Organisation, SigningRequest, TrustKind
+from marketplace.models import Certificate, Organisation, Signature, SigningRequest, TrustKind
 from marketplace.permissions import Actor
 from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures import der
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential, sign
-from tests.factories.marketplace import NOON
+from tests.factories.marketplace import NOON, OrganisationFactory, member
 
 
 @lru_cache(maxsize=1)
@@ -86,3 +86,13 @@ def _sequence(content: bytes) -> bytes:
         return bytes([0x30, size]) + content
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
     return bytes([0x30, 0x80 | len(octets)]) + octets + content
+
+
+def taken(actor: Actor | None = None, at: datetime = NOON) -> Signature:
+    """A signature of a bid by an organisation of its own or `actor`'s, just taken."""
+    actor = actor or member(OrganisationFactory.create())
+    request = signing.prepare(
+        action="bid.submit", actor=actor, object_type="bid", object_id=7, object_version=1, content={"lot": 1},
+        at=at, expires_at=at + timedelta(days=1),
+    )  # fmt: skip
+    return signing.complete(request, signed(request), by=actor, at=at)

@@ -23,7 +23,6 @@ from marketplace.models import (
     StaffRole,
     TrustedCertificate,
 )
-from marketplace.permissions import Actor
 from marketplace.services import evidence, reverification, revocation, signing, stamping, timestamps
 from marketplace.services.timestamps import TimeStampUnavailable
 from marketplace.signatures import longterm
@@ -32,19 +31,9 @@ from marketplace.signatures.timestamp_authority import DemoTimeStamps, TimeStamp
 from tests.conftest import FrozenClock
 from tests.factories import signatures
 from tests.factories.at_once import at_the_same_time
-from tests.factories.marketplace import NOON, OrganisationFactory, member, staff
+from tests.factories.marketplace import NOON, staff
 
 MINUTE, DAY, YEAR = timedelta(minutes=1), timedelta(days=1), timedelta(days=365)
-
-
-def take(actor: Actor | None = None, at: datetime = NOON) -> Signature:
-    """A signature just taken; its stamp is wanted, and nothing has been enqueued."""
-    actor = actor or member(OrganisationFactory.create())
-    request = signing.prepare(
-        action="bid.submit", actor=actor, object_type="bid", object_id=7, object_version=1, content={"lot": 1},
-        at=at, expires_at=at + DAY,
-    )  # fmt: skip
-    return signing.complete(request, signatures.signed(request), by=actor, at=at)
 
 
 @pytest.fixture
@@ -54,7 +43,7 @@ def trust(db: None) -> None:
 
 @pytest.fixture
 def signature(trust: None) -> Signature:
-    return take()
+    return signatures.taken()
 
 
 @pytest.fixture
@@ -86,13 +75,13 @@ def test_the_evidence_of_the_verdict_is_kept_with_the_signature(signature: Signa
 
 def test_a_list_is_kept_once_for_all_signatures_and_each_version_apart(trust: None) -> None:
     for _ in range(3):
-        take()
+        signatures.taken()
     assert EvidenceObject.objects.filter(kind=EvidenceKind.CRL).count() == 2
     assert SignatureEvidence.objects.filter(role=EvidenceRole.REVOCATION).count() == 6
 
     for crl in signatures.authority().crls(NOON, timedelta(days=400)):
         revocation.load_list(crl, by=None, at=NOON)
-    take()
+    signatures.taken()
     assert EvidenceObject.objects.filter(kind=EvidenceKind.CRL).count() == 4
 
 
@@ -110,7 +99,7 @@ def test_kept_evidence_neither_changes_nor_goes(signature: Signature) -> None:
 def test_evidence_that_is_lost_refuses_nobody(trust: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "_lists_and_answers", lambda *_args: {})
 
-    kept = evidence.dossier(take())
+    kept = evidence.dossier(signatures.taken())
 
     assert (len(kept.chain), len(kept.crls)) == (3, 0)
 
@@ -122,7 +111,7 @@ def test_a_signature_is_taken_at_once_and_stamped_on_commit(
     tsa: DemoTimeStamps, trust: None, django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks() as after:
-        signature = take()
+        signature = signatures.taken()
     row = SignatureStamp.objects.get(pk=signature.pk)
     assert (row.stamped_at, row.attempts, row.wanted_at) == (None, 0, NOON)
 
@@ -191,7 +180,7 @@ def test_a_dead_authority_refuses_nobody_and_is_asked_again(
 
 def test_those_that_wait_do_not_all_try_a_dead_authority(dead: None, trust: None) -> None:
     for _ in range(3):
-        take()
+        signatures.taken()
 
     stamping.stamp_waiting(at=NOON)
 
@@ -229,7 +218,7 @@ def test_two_tasks_stamp_a_signature_once(
     """Without the lock in `_claim` both find the row unclaimed, and both ask."""
     freeze(NOON)
     signatures.trust()
-    signature = take()
+    signature = signatures.taken()
     settings.TIMESTAMP_LOCAL_DIR, settings.TIMESTAMP_AUTHORITY_URLS = tsa_folder, ["local:"]
     timestamps.trust_demo(tsa_folder, at=NOON)
     asked = []
@@ -271,7 +260,7 @@ def test_where_a_list_was_overdue_when_the_stamp_came_the_next_one_is_kept_too(
     signatures.trust()
     for crl in signatures.authority().crls(NOON, timedelta(days=2)):
         revocation.load_list(crl, by=None, at=NOON)
-    signature = take()
+    signature = signatures.taken()
     later = NOON + timedelta(days=3)
     freeze(later)
     for crl in signatures.authority().crls(later, timedelta(days=2)):
@@ -304,7 +293,7 @@ def test_operators_are_told_once_a_day_that_stamps_are_behind(dead: None, signat
 
 @pytest.fixture
 def stamped(tsa: DemoTimeStamps, trust: None) -> list[Signature]:
-    taken = [take() for _ in range(5)]
+    taken = [signatures.taken() for _ in range(5)]
     assert stamping.stamp_waiting(at=NOON) == 5
     return taken
 
