@@ -144,14 +144,16 @@ SENTENCES: Final = (
     _("This did not work in your browser. Load the page again, or use another browser."),
     _("Your key opens, but the share does not open with it. Tell the buyer’s officer: the keys have to be made again."),
     _(
-        "What was sealed to you is not the share that was announced. Tell the buyer’s officer: the keys have to be made again."
+        "What was sealed to you is not the share that was announced. Tell the buyer’s officer: the keys have "
+        "to be made again."
     ),
     _("Opening your share…"),
     _("Sealing it to the other members…"),
     _("The share of {names} is not the one that was announced; it is left out. Your own share is released."),
     _("Enough shares: putting the key together…"),
     _(
-        "The shares are the announced ones, but together they do not give the keys of the lots. Tell the buyer’s officer."
+        "The shares are the announced ones, but together they do not give the keys of the lots. Tell the "
+        "buyer’s officer."
     ),
     _("The connection is lost. Nothing is wrong with your share: press the button again when it is back."),
     _("The server did not take it. Load the page again and try once more."),
@@ -159,6 +161,7 @@ SENTENCES: Final = (
     _("Enter your passphrase."),
     _("This is not the passphrase of your key. Nobody but you knows it, so nobody can tell you."),
     _(
-        "Shares can be sealed to RSA and P-256 keys only, and this file holds none. Make a key with a passphrase instead."
+        "Shares can be sealed to RSA and P-256 keys only, and this file holds none. Make a key with a "
+        "passphrase instead."
     ),
 )

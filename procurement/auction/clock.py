@@ -21,9 +21,9 @@ from django.db.models import F
 
 from marketplace.models import Heartbeat
 from marketplace.shared import clock
-from procurement.models import Auction, DueMoment, MomentKind
-from procurement.rules.lifecycle import AuctionStatus
-from procurement.services import auctions, awards, evaluation, opening
+from procurement.models import Auction, DueMoment, MomentKind, Tender
+from procurement.rules.lifecycle import AuctionStatus, TenderStatus
+from procurement.services import auctions, awards, evaluation, opening, shares
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +131,20 @@ def _open_bids(moment: DueMoment, at: datetime) -> datetime | None:
     return None
 
 
+def _open_with_keys(moment: DueMoment, at: datetime) -> datetime | None:
+    opening.open_with_keys(moment.tender_id, at)
+    return None
+
+
+def _ask_for_shares(moment: DueMoment, at: datetime) -> datetime | None:
+    """Again and again while the bids wait, each time after twice as long."""
+    tender = Tender.objects.get(pk=moment.tender_id)
+    if tender.status != TenderStatus.OPENING or tender.opened_at is not None or tender.tender_ends_at is None:
+        return None
+    shares.remind(tender.pk, by=None, at=at)
+    return at + max(shares.a_day(), at - tender.tender_ends_at)
+
+
 def _start_auction(moment: DueMoment, at: datetime) -> datetime | None:
     auction = _auction(moment)
     if auction.status == AuctionStatus.SCHEDULED:
@@ -171,6 +185,8 @@ def _auction(moment: DueMoment) -> Auction:
 HANDLERS: Final[Mapping[MomentKind, Handler]] = MappingProxyType(
     {
         MomentKind.TENDER_ENDS: _open_bids,
+        MomentKind.KEYS_RECEIVED: _open_with_keys,
+        MomentKind.SHARES_MISSING: _ask_for_shares,
         MomentKind.AUCTION_STARTS: _start_auction,
         MomentKind.AUCTION_ENDS: _end_auction,
         MomentKind.STANDSTILL_ENDS: _end_standstill,

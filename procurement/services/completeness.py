@@ -13,14 +13,14 @@ from marketplace.models import Side
 from marketplace.shared.errors import Sentence
 from procurement import procedures
 from procurement.models import Lot, Tender
-from procurement.services import timetable, words
+from procurement.services import custody, timetable, words
 from procurement.services.lots import field_problems
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """`place` is a section of the editor ("basics", "terms", "timetable", "documents", "lot:<id>", "items:<id>") or "";
-    what is not `blocking` is advice. `url` leads outside the editor."""
+    """`place` is a section of the editor ("basics", "terms", "timetable", "documents", "lot:<id>", "items:<id>"),
+    "custody" for the page of the keys, or ""; what is not `blocking` is advice. `url` leads outside the editor."""
 
     code: str
     sentence: Sentence
@@ -42,6 +42,7 @@ def missing(tender: Tender, at: datetime) -> list[Missing]:
         *_of_terms(tender),
         *(problem for lot in tender.lots.prefetch_related("items") for problem in missing_in_lot(tender, lot)),
         *_of_timetable(tender, at),
+        *(Missing(one.code, one.sentence, "custody", one.blocking) for one in custody.problems(tender)),
         *_advice(tender),
     ]
     return sorted(found, key=lambda problem: not problem.blocking)

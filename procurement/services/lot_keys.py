@@ -1,4 +1,8 @@
-"""The keys of a lot: bids are sealed to the public one; the private one is wrapped by a key outside the database."""
+"""The keys of a lot: bids are sealed to the public one; the private one is wrapped by a key outside the database.
+
+Where a committee holds the keys (procurement.services.custody) there is no private one here until enough shares were
+put together after the deadline, and none again once the bids are open.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,17 @@ def make(lot: Lot) -> None:
     """Give the lot its key pair. Called once, when the tender is published; the caller saves the two fields."""
     pair = new_key_pair()
     lot.public_key = pair.public
-    lot.wrapped_private_key = keys.wrap(pair.private, purpose=_purpose(lot))
+    keep(lot, pair.private)
+
+
+def keep(lot: Lot, private: bytes) -> None:
+    """Keep the private key wrapped; the caller saves the field."""
+    lot.wrapped_private_key = keys.wrap(private, purpose=purpose(lot.pk))
+
+
+def forget(lot: Lot) -> None:
+    """Keep the private key no longer; the caller saves the field."""
+    lot.wrapped_private_key = None
 
 
 def unwrap_private(lot: Lot) -> bytes:
@@ -21,8 +35,9 @@ def unwrap_private(lot: Lot) -> bytes:
     """
     if not lot.wrapped_private_key:
         raise keys.UnwrapError("the lot has no key")
-    return keys.unwrap(bytes(lot.wrapped_private_key), purpose=_purpose(lot))
+    return keys.unwrap(bytes(lot.wrapped_private_key), purpose=purpose(lot.pk))
 
 
-def _purpose(lot: Lot) -> str:
-    return f"lot:{lot.pk}:private-key"
+def purpose(lot_id: int) -> str:
+    """What the wrapped key is bound to."""
+    return f"lot:{lot_id}:private-key"

@@ -17,10 +17,10 @@ from marketplace.models import Role
 from marketplace.services import notifications
 from marketplace.shared.errors import DomainError
 from marketplace.signatures.payload import sha256_hex
-from procurement.models import Bid, BidEnvelope, BidSealing, Lot, Tender
+from procurement.models import Bid, BidEnvelope, BidSealing, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_drafts, bid_reading, bid_roll, evaluation, lot_keys, outcomes
+from procurement.services import bid_drafts, bid_reading, bid_roll, evaluation, lot_keys, outcomes, shares
 from procurement.services.transitions import move
 
 DROPPED: Final = gettext_lazy("The draft was not sent before the deadline.")
@@ -34,7 +34,8 @@ class TenderPeriodRunning(DomainError):
 
 @transaction.atomic
 def open_tender(tender_id: int, at: datetime) -> Tender:
-    """Open every sealed bid of a tender whose time for bids is over. Run again, it does nothing.
+    """End the time for bids and open every sealed bid; where a committee holds the keys, ask it for them. Run again, it
+    does nothing.
 
     Raises TenderPeriodRunning before the deadline, and keys.UnwrapError or OSError where the platform cannot use a
     lot's key or its storage just now: the bids stay sealed and are opened when it can.
@@ -45,37 +46,76 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
         return tender
     if tender.tender_ends_at is None or at < tender.tender_ends_at:
         raise TenderPeriodRunning(until=f"{tender.tender_ends_at:%Y-%m-%d %H:%M:%S}" if tender.tender_ends_at else "")
+    lots = _close(tender, at)
+    if tender.key_custody == KeyCustody.PLATFORM or not lots:
+        _open(tender, lots, at)
+    else:
+        shares.ask_for(tender, at)
+    return tender
+
+
+@transaction.atomic
+def open_with_keys(tender_id: int, at: datetime) -> Tender:
+    """Open the bids of a tender whose committee has put its key together. Run again, it does nothing.
+
+    Raises keys.UnwrapError or OSError as `open_tender`.
+    """
+    tender = Tender.objects.select_for_update().get(pk=tender_id)
+    if tender.status == TenderStatus.OPENING and tender.opened_at is None:
+        lots = list(Lot.objects.select_for_update().filter(tender=tender, status=LotStatus.ACTIVE.value))
+        for lot in lots:
+            lot.tender = tender
+        _open(tender, lots, at)
+    return tender
+
+
+def _close(tender: Tender, at: datetime) -> list[Lot]:
+    """Bidding is over: the roll is closed before any key is used, what was not sent is forgotten, lots with too few
+    bids fail. The lots to be opened."""
     move(tender, TenderStatus.OPENING)
-    tender.opened_at = at
-    tender.save(update_fields=["status", "opened_at", "updated_at"])
+    tender.save(update_fields=["status", "updated_at"])
     bid_roll.close(tender, at)
-    audit.record("tender.opened", tender, by=None, at=at, stream=_stream(tender))
     lots = list(Lot.objects.select_for_update().filter(tender=tender, status=LotStatus.ACTIVE.value))
     _drop_unsent(tender, at)
     for lot in lots:
         lot.tender = tender
+        _fail_where_too_few(lot, at)
+    return [lot for lot in lots if lot.status == LotStatus.ACTIVE]
+
+
+def _open(tender: Tender, lots: Sequence[Lot], at: datetime) -> None:
+    tender.opened_at = at
+    tender.save(update_fields=["opened_at", "updated_at"])
+    audit.record("tender.opened", tender, by=None, at=at, stream=_stream(tender))
+    for lot in lots:
         _open_lot(lot, at)
     if not outcomes.conclude(tender, at):
         move(tender, TenderStatus.EVALUATION)
         tender.save(update_fields=["status", "updated_at"])
         _tell_buyer(tender, at)
         evaluation.begin(tender, at)
-    return tender
+
+
+def _fail_where_too_few(lot: Lot, at: datetime) -> None:
+    bids = list(bid_queries.in_force([lot.pk]))
+    needed = lot.tender.terms.minimum_bids
+    if len(bids) >= needed:
+        return
+    reason = _("Too few bids: %(sent)s were sent, %(needed)s are needed. They were not opened.") % {
+        "sent": len(bids),
+        "needed": needed,
+    }
+    outcomes.fail_lot(lot, reason if bids else str(_("No bid was sent.")), at)
+    for bid in bids:
+        _tell_supplier(bid, lot, _("Lot %(lot)s of %(tender)s failed: too few bids. Yours was not opened."), at)
 
 
 def _open_lot(lot: Lot, at: datetime) -> None:
     bids = list(bid_queries.in_force([lot.pk]).select_for_update(of=("self",)))
-    needed = lot.tender.terms.minimum_bids
-    if len(bids) < needed:
-        reason = _("Too few bids: %(sent)s were sent, %(needed)s are needed. They were not opened.") % {
-            "sent": len(bids),
-            "needed": needed,
-        }
-        outcomes.fail_lot(lot, reason if bids else str(_("No bid was sent.")), at)
-        for bid in bids:
-            _tell_supplier(bid, lot, _("Lot %(lot)s of %(tender)s failed: too few bids. Yours was not opened."), at)
-        return
     _read_all(lot, bids, at)
+    if lot.tender.key_custody == KeyCustody.COMMITTEE:
+        lot_keys.forget(lot)
+        lot.save(update_fields=["wrapped_private_key"])
     evaluation.rank(lot, at)
     for bid in bids:
         _tell_supplier(bid, lot, _("The bids for lot %(lot)s of %(tender)s were opened."), at)

@@ -11,8 +11,8 @@ from marketplace import audit
 from marketplace.models import Role
 from marketplace.permissions import Actor
 from marketplace.services import notifications
-from procurement.models import Award, Lot, Tender
-from procurement.rules.lifecycle import AwardStatus, LotStatus, TenderStatus, tender_outcome
+from procurement.models import Award, Bid, Lot, Tender
+from procurement.rules.lifecycle import AwardStatus, BidStatus, LotStatus, TenderStatus, tender_outcome
 from procurement.services.transitions import move
 
 BUYERS: Final = (Role.OFFICER, Role.SIGNER)
@@ -56,6 +56,16 @@ def conclude(tender: Tender, at: datetime, *, by: Actor | None = None) -> bool:
         tender.buyer, "tender_closed", words % {"tender": tender.number}, tender.get_absolute_url(), at=at, roles=BUYERS
     )
     return True
+
+
+def sealed_bids(tender: Tender) -> list[Bid]:
+    """Sent bids that nobody has opened, for telling their suppliers that nobody will."""
+    return list(
+        Bid.objects.filter(lot__tender=tender, status=BidStatus.SUBMITTED.value)
+        .select_related("supplier")
+        .defer("draft")
+        .order_by("pk")
+    )
 
 
 def begin_standstill(tender: Tender, at: datetime) -> None:

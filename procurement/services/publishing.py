@@ -16,11 +16,11 @@ from marketplace.permissions import Actor
 from marketplace.services.notifications import notify
 from marketplace.shared import jobs
 from marketplace.shared.errors import DomainError, NotFound
-from procurement.models import Lot, MomentKind, Tender
+from procurement.models import KeyCustody, Lot, MomentKind, Tender
 from procurement.permissions import require_tender_run
 from procurement.queries import tenders as queries
 from procurement.rules.lifecycle import TenderStatus
-from procurement.services import lot_keys, moments, timetable
+from procurement.services import custody, lot_keys, moments, timetable
 from procurement.services.completeness import Missing, missing, need_of
 from procurement.services.drafts import NotADraft, lock_tender, stream_of
 from procurement.services.transitions import move
@@ -51,7 +51,7 @@ class NotComplete(DomainError):
 def publish(tender_id: int, *, by: Actor, at: datetime) -> Tender:
     """Publish a draft: dates not chosen are counted from `at`, every lot gets its keys, the end of bidding becomes due.
 
-    Raises NotFound, NotAllowed, AlreadyPublished, NotADraft, entitlements.NotEntitled, NotComplete.
+    Raises NotFound, NotAllowed, AlreadyPublished, NotADraft, entitlements.NotEntitled, NotComplete, CommitteeChanged.
     """
     tender = lock_tender(tender_id)
     require_tender_run(by, tender)
@@ -73,8 +73,14 @@ def publish(tender_id: int, *, by: Actor, at: datetime) -> Tender:
         ]
     )  # fmt: skip
     lots = list(tender.lots.select_for_update())
-    for lot in lots:
-        lot_keys.make(lot)
+    held: dict[str, object] = {"keys": tender.key_custody}
+    if tender.key_custody == KeyCustody.COMMITTEE:
+        ceremony = custody.give_keys(tender, lots)
+        held |= {"ceremony": ceremony.pk, "threshold": ceremony.threshold}
+        held |= {"shares": custody.announced(ceremony.shares.select_related("key"))}
+    else:
+        for lot in lots:
+            lot_keys.make(lot)
     Lot.objects.bulk_update(lots, ["public_key", "wrapped_private_key"])
     moments.schedule(MomentKind.TENDER_ENDS, tender, dates.tender_ends_at)
     audit.record(
@@ -87,6 +93,7 @@ def publish(tender_id: int, *, by: Actor, at: datetime) -> Tender:
         bids_until=dates.tender_ends_at.isoformat(),
         questions_until=dates.enquiry_ends_at.isoformat(),
         documents=[document.file.sha256 for document in tender.documents.select_related("file")],
+        **held,
     )
     jobs.enqueue("procurement.tasks.announce", tender.pk)
     return tender

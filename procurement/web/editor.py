@@ -255,11 +255,17 @@ def gaps_of(tender: Tender) -> list[Gap]:
     return [
         Gap(
             problem.sentence,
-            problem.url or (_anchor(tender, problem.place.replace(":", "-")) if problem.place else ""),
+            problem.url or _place_url(tender, problem.place),
             problem.blocking,
         )
         for problem in completeness.missing(tender, clock.now())
     ]
+
+
+def _place_url(tender: Tender, place: str) -> str:
+    if place == "custody":
+        return reverse("tender_custody", args=[tender.number])
+    return _anchor(tender, place.replace(":", "-")) if place else ""
 
 
 def _save_table(request: HttpRequest, tender: Tender, lot: Lot, table: ItemTable) -> HttpResponse:

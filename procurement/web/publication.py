@@ -17,7 +17,8 @@ from procurement.models import Tender
 from procurement.permissions import require_tender_create
 from procurement.queries import tenders as queries
 from procurement.services import publishing, tenders, timetable
-from procurement.web import tender_page
+from procurement.services.custody import CommitteeChanged
+from procurement.web import custody, tender_page
 from procurement.web.editor import gaps_of, own_draft
 from procurement.web.tenders import documents_of, limit_of
 
@@ -44,6 +45,7 @@ def review(request: HttpRequest, number: str) -> HttpResponse:
         "blocked": blocked,
         "moments": moments,
         "documents": documents_of(tender),
+        **custody.summary(tender),
         "facts": [
             Fact(_("Procedure"), _(tender.preset.name)),
             Fact(_("Limit price"), limit_of(lots) or _("none")),
@@ -67,7 +69,7 @@ def publish(request: HttpRequest, number: str) -> HttpResponse:
             publishing.publish(tender.pk, by=actor_of(request), at=clock.now())
         except publishing.AlreadyPublished:
             return redirect(tender)
-        except (publishing.NotComplete, NotEntitled) as error:
+        except (publishing.NotComplete, NotEntitled, CommitteeChanged) as error:
             messages.error(request, str(error))
             return redirect("tender_review", number)
         messages.success(request, _("Published. Suppliers of these categories are being told."))

@@ -21,7 +21,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from marketplace.web.parts import Action, Crumb, Reason, Tab
 from procurement import permissions
-from procurement.models import Bid, Lot, Tender
+from procurement.models import Bid, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.queries import clarifications, tenders
 from procurement.rules.lifecycle import LotStatus, TenderStatus
@@ -134,6 +134,8 @@ def _tabs(actor: Actor, tender: Tender, lots: list[Lot], tab: str, open_question
         ("questions", _("Questions"), "tender_questions", open_questions or None),
         ("timetable", _("Timetable"), "tender_timetable", None),
     ]
+    if actor.acts_for(tender.buyer_id) and tender.key_custody == KeyCustody.COMMITTEE:
+        found.append(("shares", _("Keys"), "tender_shares", None))
     if tender.opened_at is not None:
         found.append(("protocol", _("Bids and protocol"), "opening_protocol", None))
     if permissions.can_see_tender_audit(actor, tender):
@@ -180,6 +182,8 @@ def _buyers_action(actor: Actor, tender: Tender, lots: list[Lot], open_questions
             label = ngettext("Answer %(n)s question", "Answer %(n)s questions", open_questions) % {"n": open_questions}
             url = reverse("tender_questions", args=[tender.number])
             return Action(label, url, icon="message-question", allowed=runs, reason=reason)
+        case TenderStatus.OPENING if tender.key_custody == KeyCustody.COMMITTEE:
+            return Action(_("See who holds the key"), reverse("tender_shares", args=[tender.number]), icon="key")
         case TenderStatus.EVALUATION:
             return _to_lot("comparison", _("Compare the bids"), "table", tender, lots)
         case TenderStatus.AUCTION:

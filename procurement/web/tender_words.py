@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from marketplace.shared.errors import Sentence
 from marketplace.web.formats import moment_text, zone_label, zone_of
 from marketplace.web.parts import Moment
-from procurement.models import Tender
+from procurement.models import KeyCustody, Tender
 from procurement.procedures import Family
 from procurement.queries.tenders import Standing
 from procurement.rules.lifecycle import TenderStatus
@@ -63,6 +63,10 @@ def next_step(tender: Tender, at: datetime) -> str:
                 "until": _moment(tender.tender_ends_at, tender),
                 "after": after,
             }
+        case TenderStatus.OPENING if tender.key_custody == KeyCustody.COMMITTEE and tender.opened_at is None:
+            return _(
+                "Bids are closed. They are opened when enough members of the buyer’s committee release their shares."
+            )
         case TenderStatus.PUBLISHED | TenderStatus.OPENING:
             return _("Bids are closed and are being opened.")
         case TenderStatus.EVALUATION:

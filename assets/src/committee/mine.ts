@@ -3,7 +3,7 @@ import { say } from "../lib/words";
 import { Refusal } from "../signing/refusal";
 import type { Form } from "./form";
 import { base64, bytesOf, DoesNotOpen, newCommitteeKey, openerOfCertificate, sealTo, unwrap } from "./keys";
-import { input, keysOfFile, subjectOf, unlocked } from "./unlock";
+import { dataOf, input, keysOfFile, subjectOf, unlocked } from "./unlock";
 
 const PASSPHRASE_MIN = 12;
 
@@ -40,7 +40,7 @@ export async function tryKey(form: Form): Promise<void> {
 }
 
 export async function challengeAnswered(form: Form, opener: { open(sealed: Uint8Array<ArrayBuffer>, info: string): Promise<Uint8Array> }): Promise<string> {
-  const { challenge = "", challengeInfo = "" } = form.element.dataset;
+  const { challenge = "", challengeInfo = "" } = dataOf(form.element);
   return base64(await opener.open(bytesOf(challenge), challengeInfo));
 }
 

@@ -24,10 +24,15 @@ export function input(root: HTMLElement, name: string): HTMLInputElement {
   return found;
 }
 
+/** What the page says about the key. */
+export function dataOf(form: HTMLElement): DOMStringMap {
+  return form.querySelector<HTMLElement>("[data-unlock]")?.dataset ?? {};
+}
+
 /** The key's opener. Raises `Refusal` where passphrase, file or password are not the right ones. */
 export async function unlocked(form: HTMLElement): Promise<Opener> {
   requireSecure();
-  const { kind, wrapped, public: publicKey = "" } = form.dataset;
+  const { kind, wrapped, public: publicKey = "" } = dataOf(form);
   if (kind === "certificate") {
     const keys = await keysOfFile(form);
     const own = keys.find(({ key }) => key === publicKey);
@@ -104,11 +109,12 @@ function oldCiphers(form: HTMLElement): Promise<OldCiphers> {
   const notLoaded = new Refusal("file", say("This file is of an older kind, and the part that reads it could not be loaded. Check the connection and try again."));
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    if (form.dataset.forgeIntegrity) {
-      script.integrity = form.dataset.forgeIntegrity;
+    const { forge = "", forgeIntegrity } = dataOf(form);
+    if (forgeIntegrity) {
+      script.integrity = forgeIntegrity;
       script.crossOrigin = "anonymous";
     }
-    script.src = form.dataset.forge ?? "";
+    script.src = forge;
     script.addEventListener("load", () => (holder.openlotOldCiphers ? resolve(holder.openlotOldCiphers) : reject(notLoaded)));
     script.addEventListener("error", () => reject(notLoaded));
     document.head.append(script);
