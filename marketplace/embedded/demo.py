@@ -106,6 +106,8 @@ class Demo:
             "OPENLOT_KEYS_FILE": str(self.places.local / "keys.json"),
             "SITE_URL": f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}",
             "GATEWAY_ORIGIN": f":{self.port + 1}",
+            # The demonstration's own authority publishes its revocation lists on this machine.
+            "REVOCATION_PRIVATE_ADDRESSES": "1",
             # A period of a day passes in a minute, so that a newcomer sees a whole procurement in ten.
             "PERIOD_UNIT": "minute",
             "DJANGO_SETTINGS_MODULE": "marketplace.config.settings",
@@ -179,6 +181,8 @@ class Demo:
         self.supervisor.add("worker", *celery, "worker", "--concurrency", "2", "--loglevel", "INFO")
         if (self.folder / "people.json").exists():  # in a world of our making
             self.supervisor.add("bidders", *manage, "demo_bidders")
+            authority = ("--folder", str(self.folder / "authority"), "serve", "--port", str(self.port + 2))
+            self.supervisor.add("authority", *manage, "demo_ca", *authority)
 
     def _serve(self, name: str, interface: str, port: int, application: str, *options: str) -> Child:
         granian = (sys.executable, "-m", "granian", "--interface", interface, "--host", self.host, "--port", str(port))

@@ -18,9 +18,8 @@ from cryptography.x509 import ocsp
 from .authority import Authority
 from .sign import Credential
 
-#: A list is issued every hour and holds for a day: what is asked for twice within the hour is the same.
-EVERY: Final = timedelta(hours=1)
-LIST_HOLDS: Final = timedelta(days=1)
+#: A list is issued every hour, and when somebody was revoked. It holds for a week: a demonstration is not always on.
+LIST_HOLDS: Final = timedelta(days=7)
 _ANSWER_HOLDS: Final = timedelta(hours=8)
 _BACKDATED: Final = timedelta(minutes=1)
 
@@ -31,10 +30,14 @@ class Publication:
 
     authority: Authority
 
+    def issued_at(self, at: datetime) -> datetime:
+        """When the lists in force at `at` were issued: on the hour, or when somebody was revoked after that."""
+        hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return max([hour, *(moment for moment in self.authority.revoked.values() if moment <= at)])
+
     def lists(self, at: datetime) -> dict[str, bytes]:
-        """The lists in force by the names of their files, DER."""
-        issued = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        root, issuing = self.authority.crls(max(issued, self._changed_at(at)), LIST_HOLDS)
+        """The lists in force by the names of their files, DER. Made anew at each call: keep them till the next."""
+        root, issuing = self.authority.crls(self.issued_at(at), LIST_HOLDS)
         return {"root.crl": root, "issuing.crl": issuing}
 
     def answer(self, request: bytes, at: datetime) -> bytes:
@@ -61,11 +64,6 @@ class Publication:
         )
         builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.certificate)
         return respond(builder, issuer, at)
-
-    def _changed_at(self, at: datetime) -> datetime:
-        """When somebody was revoked last: the authority does not wait for the hour then."""
-        moments = [moment for moment in self.authority.revoked.values() if moment <= at]
-        return max(moments, default=datetime.min.replace(tzinfo=UTC))
 
     def _revoked(self, issuer: Credential) -> dict[int, datetime]:
         if issuer is self.authority.issuing:

@@ -26,6 +26,8 @@ PASSWORD = "demo-openlot"
 AUTHORITY = "authority"
 _CERTIFICATES_LAST = timedelta(days=1100)
 _LISTS_LAST = timedelta(days=800)
+# Certificates of people who are not in this world.
+_REVOKED = 37
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class Notary:
     @transaction.atomic
     def establish(self) -> None:
         """Save the authority and have the platform trust it. Its revocation lists reach back over the made-up past."""
+        for number in range(_REVOKED):
+            self.authority.revoke((_REVOKED + number) ** 20, self.now - timedelta(days=401 + 9 * number))
         self.authority.save(self.folder / AUTHORITY)
         trust_store.add(TrustKind.ANCHOR, self.authority.root.pem, by=None, at=self.now, note="Demonstration only")
         trust_store.add(

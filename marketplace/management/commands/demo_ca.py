@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import contextlib
+import hashlib
+import threading
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from marketplace.services import trust_store
+from marketplace.models import RevocationSource, TrustedCertificate
+from marketplace.services import revocation_sources, trust_store
 from marketplace.shared import clock
 from marketplace.signatures.authority import Authority
+from marketplace.signatures.publication import Publication
 
 
 class Command(BaseCommand):
@@ -36,6 +42,8 @@ class Command(BaseCommand):
         revoke.add_argument("serial", type=lambda text: int(text, 16), help="its serial number in hexadecimal")
         crl = actions.add_parser("crl", help="write both revocation lists, root.crl and issuing.crl")
         crl.add_argument("--days", type=int, default=30)
+        serve = actions.add_parser("serve", help="publish the lists, and answer about certificates, on this machine")
+        serve.add_argument("--port", type=int, default=8002, help="another one is taken where it is not free")
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["folder"]
@@ -52,6 +60,8 @@ class Command(BaseCommand):
                     raise CommandError("A demo authority is not trusted in production: anybody may hold its keys.")
                 trust_store.trust_demo(authority, at=clock.now())
                 self.stdout.write("Trusted.")
+            case "serve":
+                self._serve(folder, options["port"])
             case "issue":
                 self._issue(authority, options)
             case "revoke":
@@ -85,3 +95,85 @@ class Command(BaseCommand):
         for path in credential.save(options["out"], options["password"]):
             self.stdout.write(str(path))
         self.stdout.write(f"Serial number: {credential.serial:X}")
+
+    def _serve(self, folder: Path, port: int) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("A demo authority does not serve in production: anybody may hold its keys.")
+        with Publisher(folder, port) as server:
+            self.stdout.write(f"{server.url}/issuing.crl\n{server.url}/root.crl\n{server.url}/ocsp")
+            self.stdout.flush()
+            enter_addresses(Authority.load(folder), server.url)
+            with contextlib.suppress(KeyboardInterrupt):
+                server.serve_forever()
+
+
+class Publisher(ThreadingHTTPServer):
+    """The authority's web server. Its folder is read at every request: a revocation shows at once."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self._issued: dict[datetime, dict[str, bytes]] = {}
+        self._lock = threading.Lock()
+        try:
+            super().__init__(("127.0.0.1", port), _Answers)
+        except OSError:
+            super().__init__(("127.0.0.1", 0), _Answers)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def lists(self) -> tuple[str, dict[str, bytes]]:
+        """What the lists in force are known by, and the lists."""
+        public, now = Publication(Authority.load(self.folder)), clock.now()
+        issued = public.issued_at(now)
+        with self._lock:
+            if issued not in self._issued:
+                self._issued = {issued: public.lists(now)}
+            return f'"{issued:%Y%m%d%H%M%S}"', self._issued[issued]
+
+    def answer(self, request: bytes) -> bytes:
+        return Publication(Authority.load(self.folder)).answer(request, clock.now())
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Publisher
+
+    def do_GET(self) -> None:
+        known, lists = self.server.lists()
+        body = lists.get(self.path.lstrip("/"))
+        if body is None:
+            self._send(404, "text/plain", b"", "")
+        elif self.headers.get("If-None-Match") == known:
+            self._send(304, "application/pkix-crl", b"", known)
+        else:
+            self._send(200, "application/pkix-crl", body, known)
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), 10_000))
+        self._send(200, "application/ocsp-response", self.server.answer(asked), "")
+
+    def _send(self, status: int, kind: str, body: bytes, known: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if known:
+            self.send_header("ETag", known)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def enter_addresses(authority: Authority, url: str) -> None:
+    """Where the platform trusts this authority: have it fetch the lists here, and nowhere it was served before."""
+    now = clock.now()
+    for credential, name in ((authority.root, "root.crl"), (authority.issuing, "issuing.crl")):
+        trusted = TrustedCertificate.objects.filter(sha256=hashlib.sha256(credential.der).hexdigest()).first()
+        if trusted is None:
+            continue
+        address = f"{url}/{name}"
+        elsewhere = RevocationSource.objects.filter(authority=trusted, url__startswith="http://127.0.0.1:")
+        elsewhere.exclude(url=address).delete()
+        if not elsewhere.exists():
+            revocation_sources.add(trusted.pk, RevocationSource.Kind.CRL, address, by=None, at=now)

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import stat
+import threading
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from marketplace.models import RevocationList, TrustedCertificate
-from marketplace.shared import clock
+from marketplace.management.commands.demo_ca import Publisher, enter_addresses
+from marketplace.models import RevocationList, RevocationSource, TrustedCertificate
+from marketplace.services import revocation_sources
+from marketplace.shared import clock, outbound
 from marketplace.signatures import Evidence, Policy, Sub
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential, sign
@@ -84,3 +89,55 @@ def test_production_never_trusts_it(folder: Path, settings: Settings) -> None:
         demo_ca(folder, "trust")
 
     assert TrustedCertificate.objects.count() == 0
+
+
+@pytest.fixture
+def publisher(folder: Path) -> Iterator[Publisher]:
+    with Publisher(folder, 0) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_lists_are_published_until_somebody_is_revoked(folder: Path, publisher: Publisher) -> None:
+    def fetched(**headers: str) -> outbound.Answer:
+        url = f"{publisher.url}/issuing.crl"
+        return outbound.fetch(url, most_bytes=10_000, seconds=5, headers=headers, private=True)
+
+    first = fetched()
+    assert fetched(**{"If-None-Match": first.headers["etag"]}).status == 304
+    demo_ca(folder, "revoke", "2A")
+    second = fetched(**{"If-None-Match": first.headers["etag"]})
+
+    assert [len(x509.load_der_x509_crl(answer.body)) for answer in (first, second)] == [0, 1]
+    with pytest.raises(outbound.OutboundError, match="404"):
+        outbound.fetch(f"{publisher.url}/other.crl", most_bytes=10, seconds=5, private=True)
+
+
+@pytest.mark.django_db
+def test_a_platform_that_trusts_the_authority_fetches_its_lists_from_it(
+    folder: Path, publisher: Publisher, settings: Settings
+) -> None:
+    settings.REVOCATION_PRIVATE_ADDRESSES = True
+    authority = Authority.load(folder)
+    enter_addresses(authority, publisher.url)
+    assert RevocationSource.objects.count() == 0
+
+    demo_ca(folder, "trust")
+    RevocationList.objects.all().delete()
+    enter_addresses(authority, "http://127.0.0.1:1")
+    enter_addresses(authority, publisher.url)
+    enter_addresses(authority, publisher.url)
+
+    sources = list(RevocationSource.objects.order_by("url").values_list("url", flat=True))
+    assert sources == [f"{publisher.url}/issuing.crl", f"{publisher.url}/root.crl"]
+    for source in RevocationSource.objects.all():
+        assert revocation_sources.refresh(source.pk, at=clock.now())
+    assert RevocationList.objects.filter(is_current=True).count() == 2
+
+
+def test_it_serves_nothing_in_production(folder: Path, settings: Settings) -> None:
+    settings.PRODUCTION = True
+
+    with pytest.raises(CommandError, match="production"):
+        demo_ca(folder, "serve", "--port", "0")
