@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from marketplace import audit
 from marketplace.models import AuditRecord, Organisation, OrganisationStatus, StaffRole
 from marketplace.permissions import Actor, actor_of, require_staff
-from marketplace.queries import accreditations, keyset, tariffs, trust
+from marketplace.queries import accreditations, keyset, signatures, tariffs, trust
 from marketplace.queries import audit as trail
 from marketplace.queries import staff as queries
 from marketplace.services import staff as service
@@ -104,6 +104,7 @@ def _stats(actor: Actor, now: datetime) -> list[parts.Stat]:
                 _("Outdated revocation lists"), stale, url=reverse("trust_lists"), icon="shield-check",
                 tone="bad" if stale else "good",
             ),
+            _stat(_("Late time stamps"), signatures.late_stamps(now), "staff_signatures", "clock-check", now, days=0),
             parts.Stat(
                 _("Processes that do not answer"), silent, url=reverse("system_health"), icon="activity",
                 tone="bad" if silent else "good",
@@ -131,6 +132,7 @@ def _links(actor: Actor) -> list[tuple[Sentence, Sentence, str, str]]:
         (operator, _("Accreditation"), _("Accept requests or return them"), "accreditation_queue", "certificate"),
         (desk, _("Tariffs"), _("Invoices, subscriptions, plans"), "tariff_desk", "receipt"),
         (operator, _("Trust store"), _("Authorities and revocation lists"), "trust_store", "shield-check"),
+        (both, _("Signatures"), _("Time stamps, evidence, judging again"), "staff_signatures", "signature"),
         (operator, _("Staff"), _("Who may do what on the platform"), "staff_roles", "users"),
         (
             _AUDIT,
@@ -190,7 +192,7 @@ def organisation(request: HttpRequest, organisation_id: int) -> HttpResponse:
         "accreditations": [(one, one.is_valid(now)) for one in accreditations.of_organisation(found.pk)],
         "subscriptions": tariffs.subscriptions(at=now).filter(organisation=found).order_by("-pk")[:10],
         "members": found.memberships.filter(active=True).select_related("person"),
-        "history": record_rows(trail.records(stream=f"organisation:{found.pk}").order_by("-number")[:20]),
+        "history": audit_rows(trail.records(stream=f"organisation:{found.pk}").order_by("-number")[:20]),
         "audit_url": f"{reverse('audit_browser')}?stream=organisation:{found.pk}" if actor.is_a(*_AUDIT) else "",
         "now": now,
         "crumbs": [*_crumbs(), parts.Crumb(_("Organisations"), reverse("staff_organisations"))],
@@ -237,7 +239,7 @@ def audit_browser(request: HttpRequest) -> HttpResponse:
     shown = listed(request, rows, ["-pk"])
     context = {
         "list": shown,
-        "rows": record_rows(shown.rows),
+        "rows": audit_rows(shown.rows),
         "form": form,
         "chips": chips(request, form),
         "stream": stream,
@@ -262,7 +264,7 @@ def _verdict(stream: str) -> parts.Reason:
     return parts.Reason(True, words % {"stream": stream, "number": last.number, "hash": f"{last.hash[:16]}…"})
 
 
-def record_rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, Any]]:
+def audit_rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, Any]]:
     """Records as a table shows them."""
     return [
         {

@@ -28,7 +28,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.web import parts, refusals
 from marketplace.web.lists import chips, listed
-from marketplace.web.staff import record_rows
+from marketplace.web.staff import audit_rows
 
 #: An authority that ends earlier is worth a word before it is trusted.
 _ENDS_SOON = timedelta(days=180)
@@ -218,7 +218,7 @@ def authority(request: HttpRequest, trusted_id: int) -> HttpResponse:
         "takes_two": trust_store.takes_two(TrustKind(found.kind), actor),
         "lists": [(one, queries.dated(one, now)) for one in queries.lists_of(found)[:10]],
         "sources": queries.sources(authority_id=found.pk),
-        "history": record_rows(queries.trail(revocation.STREAM, found).order_by("-pk")[:20]),
+        "history": audit_rows(queries.trail(revocation.STREAM, found).order_by("-pk")[:20]),
         "now": now,
         "crumbs": [*crumbs(), parts.Crumb(_("Trust store"), reverse("trust_store"))],
     }
@@ -246,7 +246,7 @@ def history(request: HttpRequest) -> HttpResponse:
     shown = listed(request, queries.trail(revocation.STREAM), ["-pk"])
     context = {
         "list": shown,
-        "rows": record_rows(shown.rows),
+        "rows": audit_rows(shown.rows),
         "check_url": f"{reverse('audit_browser')}?stream={revocation.STREAM}&check=1",
         "tabs": tabs("trust_history"),
         "crumbs": crumbs(),
