@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from marketplace.shared import clock
-from procurement.services import bid_files, certificate_notices, publishing
+from procurement.services import bid_files, bid_roll, certificate_notices, export_jobs, publishing
 
 
 @shared_task
@@ -22,3 +22,27 @@ def remind_of_certificates() -> None:
 def sweep_ciphertexts() -> None:
     """Drop documents of bids that stopped coming, and stored ciphertext that belongs to nothing."""
     bid_files.sweep(clock.now())
+
+
+@shared_task
+def stamp_roll(roll_id: int) -> None:
+    """Stamp a roll that was just closed. Not tried again here: `stamp_rolls` takes those that still wait."""
+    bid_roll.stamp(roll_id, at=clock.now())
+
+
+@shared_task
+def stamp_rolls() -> None:
+    """Every minute: stamp the rolls that still wait."""
+    bid_roll.stamp_waiting(at=clock.now())
+
+
+@shared_task
+def build_export(export_id: int) -> None:
+    """Build the export of a large procedure."""
+    export_jobs.run(export_id, clock.now)
+
+
+@shared_task
+def remove_exports() -> None:
+    """Drop exports that were built long ago: they can be built again."""
+    export_jobs.remove_old(at=clock.now())

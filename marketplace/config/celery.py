@@ -21,6 +21,8 @@ _SWEEPS = {
     "marketplace.tasks.reverify_sample": 3600,
     "procurement.tasks.remind_of_certificates": 3600,
     "procurement.tasks.sweep_ciphertexts": 3600,
+    "procurement.tasks.stamp_rolls": 60,
+    "procurement.tasks.remove_exports": 3600,
 }
 
 

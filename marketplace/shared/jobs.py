@@ -14,6 +14,8 @@ JOBS = frozenset(
         "marketplace.tasks.refresh_source",
         "marketplace.tasks.stamp_signature",
         "procurement.tasks.announce",
+        "procurement.tasks.build_export",
+        "procurement.tasks.stamp_roll",
     }
 )
 

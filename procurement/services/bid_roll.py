@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -20,7 +20,8 @@ from django.db import transaction
 from marketplace import audit
 from marketplace.models import AuditRecord
 from marketplace.permissions import Actor
-from marketplace.shared import keys
+from marketplace.services import timestamps
+from marketplace.shared import jobs, keys
 from marketplace.shared.errors import NotFound
 from marketplace.signatures.payload import canonical, sha256_hex
 from procurement import permissions
@@ -28,6 +29,9 @@ from procurement.models import Bid, BidEnvelope, BidRoll, RollLeaf, Tender
 from procurement.rules import roll as rules
 from procurement.rules.lifecycle import BidStatus, LotStatus
 from procurement.services import receipts
+
+#: Rolls that one run stamps; the next comes a minute later.
+_STAMPED_AT_ONCE: Final = 100
 
 
 class Fault(StrEnum):
@@ -84,6 +88,7 @@ def close(tender: Tender, at: datetime) -> BidRoll:
         "tender.roll_closed", tender, by=None, at=at, stream=_stream(tender),
         root=roll.root, size=roll.size, statement_sha256=roll.statement_sha256, left_out=left_out,
     )  # fmt: skip
+    jobs.enqueue("procurement.tasks.stamp_roll", roll.pk)
     return roll
 
 
@@ -142,6 +147,14 @@ def holds(leaf: RollLeaf) -> bool:
     return True
 
 
+def is_proof(document: bytes) -> bool:
+    """Whether these bytes mean to be a proof; whether they are one says `check`."""
+    try:
+        return rules.read(document[: receipts.LARGEST_RECEIPT + 1]).get("format") == rules.PROOF_FORMAT
+    except rules.NoProof:
+        return False
+
+
 def check(document: bytes) -> ProofVerdict:
     """What a proof is worth that somebody holds. Never raises."""
     try:
@@ -183,6 +196,30 @@ def faults(tender: Tender) -> list[Found]:
     if not _statement_stands(roll) or rules.tree(hashes).root.hex() != roll.statement["content"]["root"]:
         found.append(Found(Fault.ROLL_CHANGED))
     return found
+
+
+def stamp(roll_id: int, *, at: datetime) -> bool:
+    """Have a roll time-stamped that is not yet; False where no authority is set or answers. Asks under no lock."""
+    roll = BidRoll.objects.get(pk=roll_id)
+    if roll.timestamp is not None or not timestamps.configured():
+        return False
+    try:
+        token = timestamps.stamped(bytes.fromhex(roll.statement_sha256)).token
+    except timestamps.TimeStampUnavailable:
+        return False
+    keep_stamp(roll.pk, token.encoded, token.generated_at, at)
+    return True
+
+
+def stamp_waiting(*, at: datetime) -> int:
+    """Stamp the rolls that wait, oldest first, until no authority answers. Returns how many were stamped."""
+    waiting = BidRoll.objects.filter(timestamp=None).order_by("pk").values_list("pk", flat=True)[:_STAMPED_AT_ONCE]
+    done = 0
+    for roll_id in waiting:
+        if not stamp(roll_id, at=at):
+            break
+        done += 1
+    return done
 
 
 @transaction.atomic

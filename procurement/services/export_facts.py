@@ -8,7 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from django.utils.translation import gettext_lazy
+
 from marketplace.services import signing
+from marketplace.shared.errors import Sentence
 from marketplace.shared.money import Money
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, Clarification, Item, Lot, Tender, TenderDocument
@@ -49,6 +52,11 @@ What is where
 This version: {scope}
 {left_out}
 """
+_SCOPE_WORDS: Final = {
+    "buyer": gettext_lazy("The whole procedure. Before the opening nothing in it tells who bids."),
+    "auditor": gettext_lazy("The whole procedure, with who asked what. Before the opening it does not tell who bids."),
+    "supplier": gettext_lazy("What is public, and what is your own: bid, receipts, signatures, proof."),
+}
 SCOPES: Final = {
     "buyer": "for the buyer",
     "auditor": "for the platform's operators and auditors",
@@ -65,6 +73,11 @@ COMPLETE: Final = (
     "Envelopes that were withdrawn, replaced or not opened are left out: they are nobody's to read. Of a question the\n"
     "audit record of its asking is for the platform's auditors alone, since it names who asked."
 )
+
+
+def scope_words(scope: str) -> Sentence:
+    """What the version of the export holds, for the page that offers it."""
+    return _SCOPE_WORDS[scope]
 
 
 def readme(tender: Tender, scope: str, left_out: str) -> bytes:

@@ -81,7 +81,7 @@ def _parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Content]]:
     shows_limit = reader.scope != ExportScope.SUPPLIER or tender.limit_price_shown
     yield "README.txt", export_facts.readme(tender, reader.scope, _left_out(tender, reader))
     yield "tender.json", export_facts.pretty(export_facts.tender_facts(tender, shows_limit=shows_limit))
-    yield "platform/receipt-keys.json", export_facts.pretty(_receipt_keys())
+    yield "platform/receipt-keys.json", export_facts.pretty(receipt_keys())
     evidence = Evidence()
     yield from _signature_parts(tender, reader, evidence)
     yield from _bid_parts(tender, reader)
@@ -219,7 +219,8 @@ def _about(signature: Signature) -> dict[str, object]:
     }
 
 
-def _receipt_keys() -> dict[str, object]:
+def receipt_keys() -> dict[str, object]:
+    """The public keys of receipts in the form in which an export carries them."""
     public = keys.keyring().receipt_public_keys()
     return {"algorithm": keys.RECEIPT_ALGORITHM, "keys": {k: base64.b64encode(v).decode() for k, v in public.items()}}
 

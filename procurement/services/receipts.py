@@ -53,6 +53,8 @@ def verify(document: bytes) -> Verdict:
         content = keys.verify_receipt(receipt, keys.keyring().receipt_public_keys())
     except (ValueError, RecursionError, keys.ReceiptError):
         return Verdict(False, {}, False)
+    if content.get("kind") not in (RECEIVED, WITHDRAWN):
+        return Verdict(False, {}, False)
     return Verdict(True, content, _on_record(receipt, content))
 
 

@@ -37,6 +37,7 @@ from procurement.web.bid_parts import (
     url_of,
 )
 from procurement.web.bid_words import state_of
+from procurement.web.proof import standing_of
 
 READ_ONLY: Final = gettext_lazy("A bid manager of your organisation can change it.")
 PAGE: Final = 30
@@ -159,6 +160,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "result": _result(bid),
             "amendments": amendments_since(bid),
             "deadline_open": bid_queries.is_open(bid.lot, at),
+            "standing": standing_of(bid) if bid.version else None,
         },
     )
 

@@ -15,10 +15,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import keys
 from marketplace.shared.errors import NotFound
+from marketplace.signatures.payload import sha256_hex
 from marketplace.web.parts import Crumb, Fact
 from procurement import permissions
 from procurement.models import BidEnvelope
-from procurement.services import receipts
+from procurement.services import bid_roll, receipts
 
 
 @require_GET
@@ -62,23 +63,49 @@ def verify(request: HttpRequest) -> HttpResponse:
     """Whether a receipt is genuine, for whoever holds it; without logging in."""
     context: dict[str, Any] = {
         "keys": [
-            (key_id, base64.b64encode(public).decode())
+            (key_id, base64.b64encode(public).decode(), sha256_hex(public))
             for key_id, public in keys.keyring().receipt_public_keys().items()
         ]
     }
     if request.method == "POST":
         upload = request.FILES.get("receipt")
         if upload is None:
-            context["missing"] = _("Choose the receipt’s file.")
+            context["missing"] = _("Choose the file of the receipt or the proof.")
         else:
-            verdict = receipts.verify(upload.read(receipts.LARGEST_RECEIPT + 1))
-            context |= {"verdict": verdict, "facts": _facts(verdict)}
+            context |= _checked(upload.read(receipts.LARGEST_RECEIPT + 1))
     return render(request, "procurement/receipt_verify.html", context)
+
+
+def _checked(document: bytes) -> dict[str, Any]:
+    """The verdict on a receipt, or on a proof that a bid stands on the roll."""
+    if bid_roll.is_proof(document):
+        proof = bid_roll.check(document)
+        return {"proof": proof, "facts": _proof_facts(proof)}
+    verdict = receipts.verify(document)
+    return {"verdict": verdict, "facts": _facts(verdict)}
+
+
+def _proof_facts(verdict: bid_roll.ProofVerdict) -> list[Fact]:
+    leaf, content = verdict.leaf, verdict.content
+    if leaf is None or content is None:
+        return []
+    received, closed = (datetime.fromisoformat(str(at)) for at in (leaf["received_at"], content["closed_at"]))
+    return [
+        Fact(_("Procedure"), leaf["tender"]),
+        Fact(_("Lot"), leaf["lot"]),
+        Fact(_("Version of the bid"), leaf["bid_version"]),
+        Fact(_("Received"), f"{received:%Y-%m-%d %H:%M:%S.%f} UTC"),
+        Fact(_("Roll closed"), f"{closed:%Y-%m-%d %H:%M:%S.%f} UTC"),
+        Fact(_("Bids on the roll"), content["size"]),
+        Fact(_("Root (SHA-256)"), content["root"]),
+        Fact(_("SHA-256 of the signature"), leaf["signature_sha256"]),
+    ]
 
 
 def _facts(verdict: receipts.Verdict) -> list[Fact]:
     content = verdict.content
-    if not verdict.genuine:
+    # The platform signs other things with the same key, which are no receipts.
+    if not verdict.genuine or "received_at" not in content:
         return []
     kinds = {receipts.RECEIVED: _("A bid was received"), receipts.WITHDRAWN: _("A bid was withdrawn")}
     received = datetime.fromisoformat(str(content["received_at"]))

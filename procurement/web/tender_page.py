@@ -138,6 +138,7 @@ def _tabs(actor: Actor, tender: Tender, lots: list[Lot], tab: str, open_question
         found.append(("shares", _("Keys"), "tender_shares", None))
     if tender.opened_at is not None:
         found.append(("protocol", _("Bids and protocol"), "opening_protocol", None))
+    found.append(("proof", _("Proof"), "tender_proof", None))
     if permissions.can_see_tender_audit(actor, tender):
         found.append(("audit", _("Audit"), "tender_audit", None))
     if tender.published_at is None:

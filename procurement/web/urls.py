@@ -6,4 +6,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("procurement.web.auction_urls")),
     path("", include("procurement.web.bid_urls")),
     path("", include("procurement.web.award_urls")),
+    path("", include("procurement.web.proof_urls")),
 ]

@@ -230,6 +230,21 @@ BIDS = [
     *get("bid_receipt_file", SUPPLIERS_TEAM, bid_id="sent", version=1, kind="received"),
     *get("bid_receipt_file", NOBODY, bid_id="sent", version=1, kind="withdrawn"),
     *both("receipt_verify", EVERYBODY),
+    *get("receipt_keys", EVERYBODY),
+    *get("bid_proof", SUPPLIERS_TEAM, bid_id="opened"),
+    *get("bid_proof", NOBODY, bid_id="sent"),  # before the deadline there is no roll
+    *get("tender_proof", EVERYBODY, number="awarding"),
+    *get("tender_proof", EVERYBODY, number="open"),
+    *get("tender_proof", NOBODY, number="draft"),
+    *get("roll_file", EVERYBODY, number="awarding"),
+    *get("roll_file", NOBODY, number="open"),
+    *get("roll_timestamp", EVERYBODY, number="stamped"),
+    *get("roll_timestamp", NOBODY, number="awarding"),
+    *post("procedure_export", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="awarding"),
+    *post("procedure_export", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="open"),
+    *post("procedure_export", NOBODY, number="draft"),
+    *get("procedure_export_state", SUPPLIER, number="awarding", export_id="export"),
+    *get("procedure_export_file", SUPPLIER, number="awarding", export_id="export"),
 ]
 
 AFTER_THE_OPENING = [

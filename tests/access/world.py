@@ -29,13 +29,14 @@ from marketplace.models import (
 from marketplace.permissions import Actor
 from marketplace.services import accreditations, invitations, notifications, tariffs, tokens
 from marketplace.signatures import sealing
-from procurement.models import Award, Bid, BidFile, Lot, Tender
+from procurement.models import Award, Bid, BidFile, BidRoll, Lot, Tender
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import (
     amendments,
     auctions,
     awards,
     bid_drafts,
+    bid_roll,
     bid_uploads,
     bids,
     cancellation,
@@ -43,6 +44,7 @@ from procurement.services import (
     contracts,
     documents,
     evaluation,
+    export_jobs,
     opening,
 )
 from tests.factories import signatures
@@ -190,6 +192,10 @@ def _awarding(world: World, buyer: Organisation) -> None:
     opened = lot.bids.get(supplier=world.people["supplier"].organisation)
     proposal = awards.propose(lot.pk, opened.pk, "The only delivery in time", by=world.people["buyer"], at=NOW)
     undecided = _opened(world, buyer, admit=False)
+    export = export_jobs.ask(lot.tender, by=world.people["supplier"], at=NOW)
+    export_jobs.run(export.pk, lambda: NOW)
+    roll = BidRoll.objects.get(tender=undecided.tender)
+    bid_roll.keep_stamp(roll.pk, b"a token", LATER, LATER)
     world.names |= {
         "awarding": lot.tender.number,
         "awarding_id": lot.tender_id,
@@ -197,6 +203,8 @@ def _awarding(world: World, buyer: Organisation) -> None:
         "opened_document": BidFile.objects.get(bid=opened).pk,
         "awarding_nonce": proposal.nonce,
         "evaluation": undecided.tender.number,
+        "export": export.pk,
+        "stamped": undecided.tender.number,
         "undecided": undecided.bids.get(supplier=world.people["supplier"].organisation).pk,
     }
 
