@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace import audit
 from marketplace.models import AuditRecord, Organisation, OrganisationStatus, StaffRole
@@ -78,7 +78,7 @@ def in_words(action: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What waits, how long, and whether the platform is well."""
     actor, now = actor_of(request), clock.now()
@@ -149,7 +149,7 @@ def _links(actor: Actor) -> list[tuple[Sentence, Sentence, str, str]]:
 # Organisations
 
 
-@require_GET
+@require_safe
 def organisations(request: HttpRequest) -> HttpResponse:
     require_staff(actor_of(request), StaffRole.OPERATOR, StaffRole.AUDITOR)
     form = OrganisationFilter(request.GET)
@@ -164,11 +164,11 @@ def organisations(request: HttpRequest) -> HttpResponse:
     return render(request, "marketplace/staff/organisations.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def organisation(request: HttpRequest, organisation_id: int) -> HttpResponse:
     """An organisation as the operator sees it; posted with a reason, suspends or restores it."""
     actor, now = actor_of(request), clock.now()
-    require_staff(actor, StaffRole.OPERATOR, *([StaffRole.AUDITOR] if request.method == "GET" else []))
+    require_staff(actor, StaffRole.OPERATOR, *([StaffRole.AUDITOR] if request.method != "POST" else []))
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         act = service.restore if request.POST.get("do") == "restore" else service.suspend
@@ -192,7 +192,7 @@ def organisation(request: HttpRequest, organisation_id: int) -> HttpResponse:
         "accreditations": [(one, one.is_valid(now)) for one in accreditations.of_organisation(found.pk)],
         "subscriptions": tariffs.subscriptions(at=now).filter(organisation=found).order_by("-pk")[:10],
         "members": found.memberships.filter(active=True).select_related("person"),
-        "history": audit_rows(trail.records(stream=f"organisation:{found.pk}").order_by("-number")[:20]),
+        "history": record_rows(trail.records(stream=f"organisation:{found.pk}").order_by("-number")[:20]),
         "audit_url": f"{reverse('audit_browser')}?stream=organisation:{found.pk}" if actor.is_a(*_AUDIT) else "",
         "now": now,
         "crumbs": [*_crumbs(), parts.Crumb(_("Organisations"), reverse("staff_organisations"))],
@@ -203,7 +203,7 @@ def organisation(request: HttpRequest, organisation_id: int) -> HttpResponse:
 # People
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def roles(request: HttpRequest) -> HttpResponse:
     """Who works for the platform; a person's roles are given by their e-mail address."""
     actor = actor_of(request)
@@ -228,7 +228,7 @@ def roles(request: HttpRequest) -> HttpResponse:
 # The audit trail
 
 
-@require_GET
+@require_safe
 def audit_browser(request: HttpRequest) -> HttpResponse:
     """Every record, filtered; a single stream can be checked for gaps and changes."""
     require_staff(actor_of(request), *_AUDIT)
@@ -239,7 +239,7 @@ def audit_browser(request: HttpRequest) -> HttpResponse:
     shown = listed(request, rows, ["-pk"])
     context = {
         "list": shown,
-        "rows": audit_rows(shown.rows),
+        "rows": record_rows(shown.rows),
         "form": form,
         "chips": chips(request, form),
         "stream": stream,
@@ -264,7 +264,7 @@ def _verdict(stream: str) -> parts.Reason:
     return parts.Reason(True, words % {"stream": stream, "number": last.number, "hash": f"{last.hash[:16]}…"})
 
 
-def audit_rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, Any]]:
+def record_rows(records: QuerySet[AuditRecord] | list[AuditRecord]) -> list[dict[str, Any]]:
     """Records as a table shows them."""
     return [
         {
@@ -301,7 +301,7 @@ def _who(record: AuditRecord) -> str:
 # Health
 
 
-@require_GET
+@require_safe
 def health(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     require_staff(actor_of(request), StaffRole.OPERATOR, StaffRole.AUDITOR)

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.models import StaffRole, TrustedCertificate, TrustKind
 from marketplace.permissions import Actor, actor_of, require_staff
@@ -28,7 +28,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.web import parts, refusals
 from marketplace.web.lists import chips, listed
-from marketplace.web.staff import audit_rows
+from marketplace.web.staff import record_rows
 
 #: An authority that ends earlier is worth a word before it is trusted.
 _ENDS_SOON = timedelta(days=180)
@@ -116,7 +116,7 @@ class ReasonForm(forms.Form):
     )
 
 
-@require_GET
+@require_safe
 def store(request: HttpRequest) -> HttpResponse:
     """What is trusted, what waits for a second operator, what no longer counts."""
     now = _operators_now(request)
@@ -148,7 +148,7 @@ def store(request: HttpRequest) -> HttpResponse:
     return render(request, "marketplace/staff/trust/store.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
     """A certificate is given; what it says is shown; then it is trusted, or proposed to another operator."""
     now, actor = _operators_now(request), actor_of(request)
@@ -177,11 +177,11 @@ def add(request: HttpRequest) -> HttpResponse:
         "takes_two": bool(confirmation and trust_store.takes_two(TrustKind(confirmation["kind"].value()), actor)),
         "crumbs": [*crumbs(), parts.Crumb(_("Trust store"), reverse("trust_store"))],
     }
-    status = 200 if request.method == "GET" or said else 422
+    status = 200 if request.method != "POST" or said else 422
     return render(request, "marketplace/staff/trust/add.html", context, status=status)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def authority(request: HttpRequest, trusted_id: int) -> HttpResponse:
     """All about one authority; posted with a reason, it is trusted no longer, or again; a proposal is confirmed."""
     now, actor = _operators_now(request), actor_of(request)
@@ -218,14 +218,14 @@ def authority(request: HttpRequest, trusted_id: int) -> HttpResponse:
         "takes_two": trust_store.takes_two(TrustKind(found.kind), actor),
         "lists": [(one, queries.dated(one, now)) for one in queries.lists_of(found)[:10]],
         "sources": queries.sources(authority_id=found.pk),
-        "history": audit_rows(queries.trail(revocation.STREAM, found).order_by("-pk")[:20]),
+        "history": record_rows(queries.trail(revocation.STREAM, found).order_by("-pk")[:20]),
         "now": now,
         "crumbs": [*crumbs(), parts.Crumb(_("Trust store"), reverse("trust_store"))],
     }
     return render(request, "marketplace/staff/trust/authority.html", context, status=422 if refusal else 200)
 
 
-@require_GET
+@require_safe
 def certificate(request: HttpRequest, trusted_id: int) -> HttpResponse:
     """The certificate itself, DER."""
     _operators_now(request)
@@ -239,14 +239,14 @@ def certificate(request: HttpRequest, trusted_id: int) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def history(request: HttpRequest) -> HttpResponse:
     """Who changed what is trusted, and why; the lists that came in between."""
     _operators_now(request)
     shown = listed(request, queries.trail(revocation.STREAM), ["-pk"])
     context = {
         "list": shown,
-        "rows": audit_rows(shown.rows),
+        "rows": record_rows(shown.rows),
         "check_url": f"{reverse('audit_browser')}?stream={revocation.STREAM}&check=1",
         "tabs": tabs("trust_history"),
         "crumbs": crumbs(),
