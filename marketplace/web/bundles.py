@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from marketplace.shared.errors import Sentence
 from marketplace.web import bundle
@@ -33,7 +33,7 @@ class Script(NamedTuple):
     purpose: Sentence
 
 
-@require_GET
+@require_safe
 def about(request: HttpRequest) -> HttpResponse:
     """Public: whoever rebuilds the scripts from the sources, or fetches the files, can compare."""
     scripts = [

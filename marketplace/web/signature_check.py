@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -50,6 +51,8 @@ class CheckForm(forms.Form):
         label=_("Who should have signed"),
         required=False,
         max_length=80,
+        # The browser says it before the files are sent: it would not keep them through a refusal.
+        widget=forms.TextInput(attrs={"pattern": r"\s*[A-Za-z0-9:]{2,8}-\S{1,60}\s*", "autocomplete": "off"}),
         help_text=_(
             "The registration number as certificates carry it, such as VATDE-811569869. Left empty, any organisation "
             "may have signed, or the one that a document of this platform names."
@@ -77,7 +80,7 @@ def _at_most(upload: Any, limit: int) -> Any:
 
 @body_at_most(LARGEST_DOCUMENT + LARGEST_SIGNATURE + _FORM_ITSELF)
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def check(request: HttpRequest) -> HttpResponse:
     """Shows the form; posted, the report above it. For visitors too; keeps nothing."""
     form = CheckForm(request.POST, request.FILES) if request.method == "POST" else CheckForm()
@@ -99,9 +102,7 @@ def check(request: HttpRequest) -> HttpResponse:
             status = error.status
     elif form.is_bound:
         status = 422
-    response = render(request, "marketplace/signature_check.html", context, status=status)
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return render(request, "marketplace/signature_check.html", context, status=status)
 
 
 def _whose(request: HttpRequest) -> str:
@@ -169,11 +170,20 @@ def _how(checked: Checked) -> list[Fact]:
         wanted = _("%(numbers)s, as you wrote") % {"numbers": ", ".join(checked.expected)}
     return [
         Fact(_("Judged as of"), _value(checked.at)),
-        Fact(_("By"), _("this platform’s trust store of %(count)d authorities") % {"count": len(policy.anchors)}),
+        Fact(_("By"), _trust_store(len(policy.anchors))),
         Fact(_("Who should have signed"), wanted),
         Fact(_("Purpose the certificate has to name"), policy.eku or _("any")),
         Fact(_("Shortest RSA key"), _("%(bits)d bits") % {"bits": policy.min_rsa}),
     ]
+
+
+def _trust_store(count: int) -> str:
+    said = ngettext(
+        "this platform’s trust store of %(count)d authority",
+        "this platform’s trust store of %(count)d authorities",
+        count,
+    )
+    return said % {"count": count}
 
 
 def _value(value: str | datetime) -> str:
