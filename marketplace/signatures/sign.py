@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-_OCTET_STRING, _UTC_TIME, _SEQUENCE, _SET, _NULL = 0x04, 0x17, 0x30, 0x31, b"\x05\x00"
+from . import der
+
+_OCTET_STRING, _UTC_TIME, _SEQUENCE, _SET, _UNSIGNED, _NULL = 0x04, 0x17, 0x30, 0x31, 0xA1, b"\x05\x00"
 
 
 def _tlv(tag: int, *contents: bytes) -> bytes:
@@ -208,6 +210,27 @@ def assemble(
         _tlv(_SET, signer),
     )
     return _sequence(_SIGNED_DATA, _tlv(0xA0, signed))
+
+
+def with_unsigned(signature: bytes, attribute: bytes) -> bytes:
+    """A CMS signature of one signer with one more unsigned attribute, encoded. Nothing that is signed changes.
+
+    Raises `der.DerError` or `ValueError` when it is none. By hand: asn1crypto takes exponential time to write what was
+    changed deep inside.
+    """
+    kind, (_, wrapped, _) = der.members(signature, *der.content(signature))
+    ((_, inside, _),) = der.members(signature, *wrapped)
+    *before, (_, signers, _) = der.members(signature, *inside)
+    ((_, parts, _),) = der.members(signature, *signers)
+    kept, attributes = b"", [attribute]
+    for tag, content, (start, end) in der.members(signature, *parts):
+        if tag == _UNSIGNED:
+            attributes += [signature[slice(*whole)] for _, _, whole in der.members(signature, *content)]
+        else:
+            kept += signature[start:end]
+    signer = _sequence(kept, _tlv(_UNSIGNED, *sorted(attributes)))
+    head = b"".join(signature[slice(*whole)] for _, _, whole in before)
+    return _sequence(signature[slice(*kind[2])], _tlv(0xA0, _sequence(head, _tlv(_SET, signer))))
 
 
 def _signature(message: bytes, key: PrivateKey, digest: str, pss: bool) -> tuple[bytes, bytes]:

@@ -25,6 +25,7 @@ from . import chain, der
 from .algorithms import Strength
 from .gate import STRONG_HASHES
 from .report import Evidence, Finding, Policy, Sub
+from .sign import attribute, oid, with_unsigned
 
 #: Bytes. Tokens with a chain of three RSA-4096 certificates have some 7 kB.
 MAX_TOKEN: Final = 64 * 1024
@@ -34,6 +35,7 @@ MAX_CERTIFICATES: Final = 10
 TOLERANCE: Final = timedelta(seconds=60)
 _HASH_OF_SIZE: Final = {32: "sha256", 48: "sha384", 64: "sha512"}
 _STAMP: Final = "signature_time_stamp_token"
+_STAMP_ATTRIBUTE: Final = oid("1.2.840.113549.1.9.16.2.14")
 _GRANTED: Final = {"granted", "granted_with_mods"}
 _MAX_ATTRIBUTES: Final = 32
 
@@ -367,13 +369,8 @@ def attach(signature: bytes, token: bytes) -> bytes:
         raise TimeStampError("The time stamp is for another signature.", Sub.HASH_FAILURE)
     if token in tokens_in(signature):
         return signature
-    envelope = _load(signature)
-    signer = _signer_info(envelope)
-    added = cms.CMSAttribute({"type": _STAMP, "values": [cms.ContentInfo.load(token)]})
-    kept = [cms.CMSAttribute.load(one.dump()) for one in signer["unsigned_attrs"] or ()]
-    # As DER wants the members of a SET OF.
-    signer["unsigned_attrs"] = cms.CMSAttributes(sorted([*kept, added], key=lambda one: one.dump()))
-    return bytes(envelope.dump())
+    # The same attribute may hold several; one for each is as good, and leaves those that are there untouched.
+    return with_unsigned(signature, attribute(_STAMP_ATTRIBUTE, token))
 
 
 def _load(signature: bytes) -> cms.ContentInfo:

@@ -13,7 +13,7 @@ from asn1crypto import cms
 
 from marketplace.signatures import Evidence, Indication, Policy, Report, Sub, timestamps, verification
 from marketplace.signatures.authority import DEFAULT_EKU, Authority
-from marketplace.signatures.sign import Credential, assemble, attribute, oid, sign, signed_attributes
+from marketplace.signatures.sign import Credential, assemble, attribute, oid, sign, signed_attributes, with_unsigned
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
 
@@ -284,9 +284,4 @@ def _asked(message: bytes) -> Any:
 
 
 def _with_unsigned(signature: bytes, kind: str, value: bytes) -> bytes:
-    envelope = cms.ContentInfo.load(signature)
-    signer = envelope["content"]["signer_infos"][0]
-    added = cms.CMSAttribute.load(attribute(oid(cms.CMSAttributeType(kind).dotted), value))
-    signer["unsigned_attrs"] = cms.CMSAttributes([added])
-    encoded: bytes = envelope.dump()
-    return encoded
+    return with_unsigned(signature, attribute(oid(cms.CMSAttributeType(kind).dotted), value))
