@@ -17,6 +17,7 @@ PURPOSES: Final[dict[str, Sentence]] = {
     "app.js": _("On every page: menus, forms that lose nothing, the clock"),
     "charts.js": _("Charts"),
     "check.js": _("Checking a signature: files may be dropped on the page"),
+    "committee.js": _("Keys of committee members: made, kept and given up for an opening"),
     "forge.js": _("Opens key files of older tools; loaded only when one is chosen"),
     "live.js": _("Live auctions"),
     "sealing.js": _("Seals bids and opens shares of keys"),
