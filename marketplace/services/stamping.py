@@ -111,6 +111,11 @@ def behind(at: datetime) -> QuerySet[SignatureStamp]:
     return waiting().filter(wanted_at__lte=at - timedelta(minutes=settings.TIMESTAMP_WARN_MINUTES))
 
 
+def overdue(at: datetime) -> QuerySet[SignatureStamp]:
+    """Stamps that should have been renewed: half of the time for it is over."""
+    return to_renew(at, timedelta(days=settings.RESTAMP_DAYS_BEFORE / 2))
+
+
 @transaction.atomic
 def warn(*, at: datetime) -> None:
     """Tell the operators, once a day, that stamps are behind, or that old ones come too close to their end."""
@@ -121,10 +126,9 @@ def warn(*, at: datetime) -> None:
         words = _("%(count)s signatures still wait for their time stamp. The time-stamp authority answers: %(error)s")
         error = behind(at).exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
         _tell(_BEHIND_KIND, words, {"count": late, "error": error or "—"}, at)
-    half = timedelta(days=settings.RESTAMP_DAYS_BEFORE / 2)
-    if overdue := to_renew(at, half).count():
+    if count := overdue(at).count():
         words = _("%(count)s time stamps should have been renewed by now, before they stop proving anything.")
-        _tell(_RENEWAL_KIND, words, {"count": overdue}, at)
+        _tell(_RENEWAL_KIND, words, {"count": count}, at)
 
 
 @transaction.atomic

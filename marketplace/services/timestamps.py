@@ -81,6 +81,11 @@ def configured() -> bool:
     return bool(settings.TIMESTAMP_AUTHORITY_URLS)
 
 
+def addresses() -> list[str]:
+    """The authorities in the order in which they are asked. For people: `name_of` each."""
+    return list(settings.TIMESTAMP_AUTHORITY_URLS)
+
+
 def stamp(digest: bytes) -> bytes:
     """A time-stamp token (DER) over a SHA-256, SHA-384 or SHA-512 digest. Raises TimeStampUnavailable."""
     return stamped(digest).token.encoded
@@ -93,8 +98,7 @@ def stamped(digest: bytes) -> Stamped:
     TimeStampUnavailable when none does, or none is set.
     """
     why = []
-    urls = list(settings.TIMESTAMP_AUTHORITY_URLS)
-    for url in sorted(urls, key=lambda one: cache.get(_favour(one), 0)):
+    for url in sorted(addresses(), key=lambda one: cache.get(_favour(one), 0)):
         try:
             return _ask(url, digest)
         except TimeStampError as error:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 from django import template
+from django.conf import settings
 from django.template.context import Context
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -247,6 +248,15 @@ def status(value: Any, label: str | Promise = "", tone: str = "") -> dict[str, A
     """`{% status tender %}`, `{% status bid.status bid.get_status_display %}` or `{% status "paid" _("Paid") %}`."""
     found, picture = _look(getattr(value, "status", value))
     return {"label": label or status_label(value), "tone": tone or found, "icon": picture}
+
+
+@register.inclusion_tag("components/_time_stamp.html", takes_context=True)
+def time_stamp(context: Context, signature: Any) -> dict[str, Any]:
+    """`{% time_stamp envelope.signature %}`: how far its time stamp is; nothing while no authority is set."""
+    stamp = getattr(signature, "stamp", None)
+    if stamp is not None and stamp.stamped_at is None and not settings.TIMESTAMP_AUTHORITY_URLS:
+        stamp = None
+    return {"stamp": stamp, "actor": context.get("actor")}
 
 
 @register.simple_tag

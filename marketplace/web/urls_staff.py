@@ -1,6 +1,6 @@
 from django.urls import path
 
-from marketplace.web import accreditation_desk, staff, tariff_desk, trust, trust_revocation
+from marketplace.web import accreditation_desk, signatures_desk, staff, tariff_desk, trust, trust_revocation
 
 urlpatterns = [
     path("", staff.home, name="staff_home"),
@@ -17,6 +17,10 @@ urlpatterns = [
     path("trust/history/", trust.history, name="trust_history"),
     path("trust/<int:trusted_id>/", trust.authority, name="trusted"),
     path("trust/<int:trusted_id>/certificate/", trust.certificate, name="trusted_certificate"),
+    path("signatures/", signatures_desk.signatures, name="staff_signatures"),
+    path("signatures/<int:signature_id>/", signatures_desk.signature, name="staff_signature"),
+    path("signatures/<int:signature_id>/files/<slug:kind>/", signatures_desk.file, name="staff_signature_file"),
+    path("signatures/<int:signature_id>/evidence/<str:sha256>/", signatures_desk.piece, name="staff_signature_piece"),
     path("accreditation/", accreditation_desk.queue, name="accreditation_queue"),
     path("accreditation/<int:accreditation_id>/", accreditation_desk.decide, name="accreditation_decide"),
     path("tariffs/", tariff_desk.desk, name="tariff_desk"),

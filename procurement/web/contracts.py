@@ -248,7 +248,7 @@ def _sides(contract: Contract, actor: Actor) -> list[Side]:
     signed = {
         one.side: one
         for one in contract.signatures.filter(version=contract.version).select_related(
-            "signature__person", "signature__certificate"
+            "signature__person", "signature__certificate", "signature__stamp"
         )
     }
     return [

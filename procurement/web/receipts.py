@@ -124,7 +124,9 @@ def _facts(verdict: receipts.Verdict) -> list[Fact]:
 def _own_envelope(actor: Actor, bid_id: int, version: int) -> BidEnvelope:
     envelope = (
         BidEnvelope.objects.filter(bid=bid_id, version=version)
-        .select_related("bid__lot__tender", "bid__supplier", "signature__certificate", "signature__person")
+        .select_related(
+            "bid__lot__tender", "bid__supplier", "signature__certificate", "signature__person", "signature__stamp"
+        )
         .first()
     )
     if envelope is None:

@@ -23,6 +23,7 @@ from marketplace.models import (
     RevocationSource,
     Role,
     Side,
+    SignatureEvidence,
     StaffRole,
     TrustedCertificate,
 )
@@ -279,10 +280,13 @@ def _organisation(world: World, supplier: Organisation) -> None:
     invitation = invitations.invite(supplier.pk, "new@example.com", [Role.OBSERVER], by=admin, at=NOW)
     api_token, world.token = tokens.create("Our ERP", by=signer, at=NOON)
     assert signer.person is not None
+    evidence = SignatureEvidence.objects.select_related("object").latest("pk")
     notifications.notify(signer.person, "note", "Something happened.", "/bids/", at=NOON, mail=False)
     Invitation.objects.filter(pk=invitation.pk).update(token_sha256=invitations.digest("a-secret"))
     world.names |= {
         "invitation_secret": "a-secret",
+        "signature": evidence.signature_id,
+        "evidence": evidence.object.sha256,
         "trusted": TrustedCertificate.objects.latest("pk").pk,
         "revocation_source": RevocationSource.objects.create(
             authority=TrustedCertificate.objects.latest("pk"),
