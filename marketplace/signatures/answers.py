@@ -55,18 +55,18 @@ def statements(
     at: datetime,
     is_good: Callable[[x509.Certificate], bool],
 ) -> Iterator[Statement]:
-    """What the responses that existed at `at` say about a certificate, by its issuer or in its issuer's name.
+    """What the responses say about a certificate, by its issuer or in its issuer's name.
 
-    `is_good` tells whether a responder's certificate is known not to be revoked. Responses that cannot be read or
-    verified say nothing.
+    Each statement tells since when it holds: those from after `at` are the caller's to leave out. `is_good` tells
+    whether a responder's certificate is known not to be revoked. Responses that cannot be read or verified say nothing.
     """
     for encoded in responses:
         answers = _read(encoded)
-        if answers is None or answers.produced_at > at + paths.TOLERANCE:
+        if answers is None:
             continue
         try:
             about = [one for one in answers.data["responses"] if _is_about(one, certificate, issuer)]
-            if about and _is_signed(answers, issuer, strength, is_good):
+            if about and _is_signed(answers, issuer, strength, min(answers.produced_at, at), is_good):
                 yield from (said for one in about if (said := _said(one, answers.sha256)))
         except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more; then it says nothing
             continue
@@ -82,7 +82,7 @@ def _read(encoded: bytes) -> _Answers | None:
         content = whole["response_bytes"]
         if whole["response_status"].native != "successful" or content["response_type"].native != "basic_ocsp_response":
             return None
-        der.check(content["response"].native if isinstance(content["response"].native, bytes) else _inner(content))
+        der.check(bytes(content["response"].contents))
         response = content["response"].parsed
         data = response["tbs_response_data"]
         certificates = tuple(response["certs"] or ())
@@ -97,10 +97,6 @@ def _read(encoded: bytes) -> _Answers | None:
         )
     except Exception:  # noqa: BLE001 – as above
         return None
-
-
-def _inner(content: ocsp.ResponseBytes) -> bytes:
-    return bytes(content["response"].contents)
 
 
 def _strange(part: Any) -> bool:
@@ -147,16 +143,20 @@ def _said(answer: ocsp.SingleResponse, sha256: str) -> Statement | None:
 
 
 def _is_signed(
-    answers: _Answers, issuer: x509.Certificate, strength: Strength, is_good: Callable[[x509.Certificate], bool]
+    answers: _Answers,
+    issuer: x509.Certificate,
+    strength: Strength,
+    moment: datetime,
+    is_good: Callable[[x509.Certificate], bool],
 ) -> bool:
     """Whether the issuer signed, or somebody whom the issuer let sign such answers."""
     for responder in (issuer, *answers.certificates):
         if not _is_named(answers.data["responder_id"], responder):
             continue
-        if _value_verifies(answers, responder, strength) and (
+        if _value_verifies(answers, responder, strength, moment) and (
             responder.dump() == issuer.dump()
             or responder.public_key.dump() == issuer.public_key.dump()
-            or _may_answer(responder, issuer, strength, answers.produced_at, is_good)
+            or _may_answer(responder, issuer, strength, moment, is_good)
         ):
             return True
     return False
@@ -169,9 +169,9 @@ def _is_named(responder_id: ocsp.ResponderId, certificate: x509.Certificate) -> 
     return bool(responder_id.chosen.native == digest)
 
 
-def _value_verifies(answers: _Answers, responder: x509.Certificate, strength: Strength) -> bool:
+def _value_verifies(answers: _Answers, responder: x509.Certificate, strength: Strength, moment: datetime) -> bool:
     scheme = answers.response["signature_algorithm"]
-    if not strength.signature_algorithm_allowed(scheme, answers.produced_at, responder.public_key):
+    if not strength.signature_algorithm_allowed(scheme, moment, responder.public_key):
         return False
     try:
         return values.verifies(
