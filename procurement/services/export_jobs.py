@@ -133,7 +133,6 @@ def _built(export: ProcedureExport) -> tuple[str, int, int]:
 
 
 def _tell(export: ProcedureExport, at: datetime) -> None:
-    words = exports.ready_words(export.tender)
     words = _("The export of %(tender)s is ready. It is kept for two days.") % {"tender": export.tender.number}
     page = reverse("procedure_export_state", args=[export.tender.number, export.pk])
     notifications.notify(export.requested_by, "export_ready", words, page, at=at, mail=False)
