@@ -104,6 +104,8 @@ class Demo:
             "EMAIL_URL": "filemail:",
             "MEDIA_ROOT": str(self.places.local / "media"),
             "OPENLOT_KEYS_FILE": str(self.places.local / "keys.json"),
+            # The demonstration's own time-stamp authority: a key file, and the clock of this machine.
+            "TIMESTAMP_AUTHORITY_URLS": "local:",
             "SITE_URL": f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}",
             "GATEWAY_ORIGIN": f":{self.port + 1}",
             # The demonstration's own authority publishes its revocation lists on this machine.
@@ -133,6 +135,7 @@ class Demo:
         collect = ("collectstatic", "--no-input", "--verbosity", "0")
         self._once("collected", _digest(_static_files()), "Collecting the static files", *collect)
         self._make_world(database)
+        self._once("time-stamps", database, "Making the demonstration's time-stamp authority", "demo_ca", "time-stamps")
 
     def _make_world(self, database: str) -> None:
         """Fill an empty database; a world whose making was interrupted is begun anew at the next start."""

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from marketplace.models import RevocationSource, TrustedCertificate
-from marketplace.services import revocation_sources, trust_store
+from marketplace.services import revocation_sources, timestamps, trust_store
 from marketplace.shared import clock
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.publication import Publication
@@ -29,6 +29,9 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         actions.add_parser("create", help="make the authority's keys and certificates")
         actions.add_parser("trust", help="put it into this platform's trust store, with its current revocation lists")
+        actions.add_parser(
+            "time-stamps", help="make a time-stamp authority beside it and trust that, for local: stamps"
+        )
         issue = actions.add_parser("issue", help="issue a certificate as .p12, .crt.pem and .key.pem")
         issue.add_argument("--person", required=True)
         issue.add_argument("--organisation", required=True)
@@ -49,6 +52,9 @@ class Command(BaseCommand):
         folder: Path = options["folder"]
         if options["action"] == "create":
             self._create(folder)
+            return
+        if options["action"] == "time-stamps":
+            self._time_stamps()
             return
         try:
             authority = Authority.load(folder)
@@ -80,6 +86,12 @@ class Command(BaseCommand):
             raise CommandError(f"There is an authority in {folder} already.")
         Authority.create(clock.now()).save(folder)
         self.stdout.write(f"Created. Trust {folder / 'root.crt.pem'}.")
+
+    def _time_stamps(self) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("A demo authority is not trusted in production: anybody may hold its keys.")
+        timestamps.trust_demo(settings.TIMESTAMP_LOCAL_DIR, at=clock.now())
+        self.stdout.write(f"Trusted. Its key lies in {settings.TIMESTAMP_LOCAL_DIR}; TIMESTAMP_AUTHORITY_URLS=local:")
 
     def _issue(self, authority: Authority, options: dict[str, Any]) -> None:
         now = clock.now()
