@@ -31,6 +31,8 @@ const modules = {
   entryPoints: {
     app: "src/app.ts",
     signing: "src/signing.ts",
+    sealing: "src/sealing.ts",
+    "sealing-worker": "src/sealing/worker.ts",
     check: "src/check.ts",
     committee: "src/committee.ts",
     live: "src/live.ts",

@@ -310,6 +310,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         # The gateway of the same host on another port is added per request by marketplace.web.middleware.
         "connect-src": [SELF],
+        # The worker that seals documents (assets/src/sealing/worker.ts).
+        "worker-src": [SELF],
         "object-src": [NONE],
         "base-uri": [SELF],
         "form-action": [SELF],

@@ -164,4 +164,41 @@ SENTENCES: Final = (
         "Shares can be sealed to RSA and P-256 keys only, and this file holds none. Make a key with a "
         "passphrase instead."
     ),
+    _("Not every document has arrived whole. Remove the unfinished ones and add them again."),
+    _("Not saved: this browser’s storage refused it. Save the draft as a file."),
+    _("Remove {name}"),
+    _("Saved in this browser {time}"),
+    _("Sealing failed in this browser. Load the page again, or try another browser."),
+    _("The connection is lost. Goes on in {count} s where it stopped; nothing has to be sent again."),
+    _("The content of “{name}” is not what its extension says. Save it again in that format, or rename it."),
+    _("The file was changed, moved or removed while it was read. Choose it again."),
+    _("The file’s name holds invisible characters that can disguise what it is. Rename the file and send it again."),
+    _("The part of the page that seals documents could not be loaded. Check the connection and try again."),
+    _("The price table is not complete."),
+    _("The total is above the limit price: such a bid is not taken."),
+    _(
+        "This browser does not know every document of the bid. Load the draft from the file you saved, or remove "
+        "those documents."
+    ),
+    _(
+        "This browser keeps no data for this site, so nothing can be saved here. Save the draft as a file before "
+        "you leave."
+    ),
+    _("This draft belongs to another bid."),
+    _("This is not a draft of a bid that was saved here."),
+    _("This very document is in the bid already, as “{name}”."),
+    _("Wait until the documents have arrived, or cancel those that have not."),
+    _("Waits for its turn"),
+    _("What arrived is not what was sent. Try again."),
+    _("You were logged out. Log in in another tab, then try again here."),
+    _("a few seconds left"),
+    _("about {count} min left"),
+    _("about {count} s left"),
+    _("{sent} of {size} MB sealed and sent"),
+    _("{size} MB · sealed"),
+    _("“{name}” has too long a name. Rename it to at most {most} characters."),
+    _("“{name}” holds macros or programs. Save it without them and send it again."),
+    _("“{name}” is empty."),
+    _("“{name}” is larger than {limit} MB. Make it smaller, or split it."),
+    _("“{name}” is of a type that is not taken here. Allowed: {allowed}."),
 )

@@ -106,6 +106,12 @@ class FinishIn(serializers.Serializer[Any]):
     about = DescriptionIn(required=False, allow_null=True, default=None)
 
 
+class FinishedOut(BidDocumentOut):
+    """The document as the bid has it now, and the revision of the draft that names it."""
+
+    revision = serializers.IntegerField()
+
+
 class SealedIn(serializers.Serializer[Any]):
     """The sealed content in base64, the documents that belong to it, and the versions it was sealed for."""
 
@@ -166,7 +172,7 @@ class BidUploadParts(APIView):
 
 
 class BidUploadFinish(APIView):
-    @extend_schema(request=FinishIn, responses=BidDocumentOut, operation_id="bids_finish_upload")
+    @extend_schema(request=FinishIn, responses=FinishedOut, operation_id="bids_finish_upload")
     def post(self, request: Request, bid_id: int, token: UUID) -> Response:
         """All parts are sent: the document is put together, compared with its SHA-256 and kept. May be repeated."""
         bid_uploads.find(bid_id, token, by=actor_from(request))
@@ -181,7 +187,8 @@ class BidUploadFinish(APIView):
             bid_id, token, sha256=given["sha256"], about=about, by=actor_from(request), at=clock.now()
         )
         name, media_type = (about.name, about.media_type) if about else ("", "")
-        return Response({"id": document.pk, "name": name, "size": document.size, "media_type": media_type})
+        found = {"id": document.pk, "name": name, "size": document.size, "media_type": media_type}
+        return Response(FinishedOut(found | {"revision": document.bid.revision}).data)
 
 
 class BidSealedDocument(APIView):

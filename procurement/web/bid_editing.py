@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import tempfile
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.models import Role
 from marketplace.permissions import Actor, actor_of
@@ -21,20 +22,22 @@ from marketplace.services import files
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, Invalid, NotFound, StaleForm
 from marketplace.shared.money import Money, minor_unit
+from marketplace.web import bundle
 from procurement import permissions
 from procurement.models import Bid, BidFile
 from procurement.queries import bids as bid_queries
-from procurement.services import bid_content, bid_drafts
+from procurement.services import bid_content, bid_drafts, bid_uploads
 from procurement.services import bids as service
-from procurement.services.bid_drafts import Draft
+from procurement.services.bid_drafts import Draft, DraftDocument
 from procurement.web.bid_parts import amendments_since, attachment, crumbs_of, documents_of, item_lines, own_bid
 
 #: Numbers of rows and revisions as forms send them: Python reads no number of thousands of digits.
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_MIB: Final = 1024 * 1024
 _PRICE: Final = re.compile(r"price_[0-9]{1,18}")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, bid_id: int) -> HttpResponse:
     """The price table, remarks and documents. Saves itself as it is filled in, and as a whole without JavaScript."""
     at, actor = clock.now(), actor_of(request)
@@ -67,7 +70,7 @@ def review(request: HttpRequest, bid_id: int) -> HttpResponse:
     return redirect("bid_sign", bid.pk, prepared.nonce)
 
 
-@require_GET
+@require_safe
 def download_file(request: HttpRequest, bid_id: int, file_id: int) -> FileResponse:
     """A document of the own bid, decrypted for its owner."""
     actor = actor_of(request)
@@ -92,7 +95,7 @@ def remove_file(request: HttpRequest, bid_id: int, file_id: int) -> HttpResponse
     return redirect(reverse("bid_edit", args=[bid_id]) + "#documents")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def discard(request: HttpRequest, bid_id: int) -> HttpResponse:
     actor = actor_of(request)
     bid = own_bid(actor, bid_id)
@@ -163,6 +166,40 @@ def _typed(request: HttpRequest) -> tuple[dict[int, str], str, int]:
     return prices, remarks, int(revision) if _NUMBER.fullmatch(revision) else 0
 
 
+def _sealing(bid: Bid, draft: Draft) -> dict[str, Any]:
+    """What the page's script needs to seal the bid: assets/src/sealing.ts."""
+    unfinished = {upload.file_id: upload for upload in bid_uploads.unfinished(bid)}
+    documents = [
+        {
+            "id": document.pk,
+            "name": about.name,
+            "media_type": about.media_type,
+            "size": document.size,
+            "sha256": about.sha256,
+            "arrived": document.pk not in unfinished and bool(document.sealed_path),
+        }
+        for document in bid.files.filter(removed_at=None)
+        for about in [draft.documents.get(document.pk, DraftDocument(""))]
+    ]
+    return {
+        "terms": bid_content.terms(bid),
+        "limits": {
+            "file_bytes": settings.BID_FILE_MAX_BYTES,
+            "bid_bytes": settings.BID_MAX_BYTES,
+            "files": bid_content.FILES_AT_MOST,
+            "types": {extension: kind.media_type for extension, kind in files.DOCUMENT_TYPES.items()},
+        },
+        "documents": documents,
+        "problems": {problem.value: str(sentence) for problem, sentence in service.PRICE_PROBLEMS.items()},
+        "keptHere": bid_drafts.kept_here(bid.lot.tender),
+        "uploads": reverse("api_bid_uploads", args=[bid.pk]),
+        "prepare": reverse("api_bid_prepare_sealed", args=[bid.pk]),
+        "sign": reverse("bid_sign", args=[bid.pk, "NONCE"]),
+        "worker": bundle.url("sealing-worker.js"),
+        "workerIntegrity": bundle.integrity("sealing-worker.js"),
+    }
+
+
 def _edit_page(
     request: HttpRequest,
     bid: Bid,
@@ -196,9 +233,16 @@ def _edit_page(
             "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
             "draft": draft,
             "documents": documents_of(bid, draft, editing=True),
+            "kept_here": bid_drafts.kept_here(tender),
+            "sealing": _sealing(bid, draft),
             "amendments": amendments_since(bid),
             "accept": files.ACCEPT,
-            "checks": service.checks(bid, draft, table, at=at),
+            "files_most": bid_content.FILES_AT_MOST,
+            "file_mb": settings.BID_FILE_MAX_BYTES // _MIB,
+            "bid_mb": settings.BID_MAX_BYTES // _MIB,
+            "checks": service.checks(bid, draft, table, at=at)
+            if bid_drafts.kept_here(tender)
+            else service.entitlement_checks(bid, at=at),
             "errors": [(row.item.description, f"price_{row.item.pk}", row.error) for row in lines if row.error]
             if checked
             else [],

@@ -84,7 +84,7 @@ def documents_of(bid: Bid, draft: Draft, *, editing: bool = False) -> list[Docum
     return [
         Document(
             pk=document.pk,
-            name=document.name or draft.file_names.get(document.pk, ""),
+            name=document.name or draft.file_names.get(document.pk) or _("Sealed document %(n)s") % {"n": document.pk},
             url=reverse("bid_file", args=[bid.pk, document.pk])
             if document.opened_id or (document.pk in draft.documents and draft.documents[document.pk].key)
             else "",

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from marketplace.permissions import actor_of
 from marketplace.shared import clock
-from marketplace.shared.money import Money
+from marketplace.shared.money import Money, minor_unit
 from marketplace.web.parts import Fact
 from marketplace.web.signing_page import own_request, signing_page
 from procurement.models import BidEnvelope, BidSealing
@@ -21,19 +21,21 @@ from procurement.services import bids as service
 from procurement.web.bid_parts import crumbs_of, documents_of, item_lines, own_bid
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign(request: HttpRequest, bid_id: int, nonce: str) -> HttpResponse:
     """Exactly what is sent, and the signature that sends it."""
     actor, at = actor_of(request), clock.now()
     bid = own_bid(actor, bid_id)
     prepared = own_request(request, nonce, service.SUBMIT, "bid", bid.pk)
     sealed = BidSealing.objects.filter(bid=bid, request=prepared).first()
-    if request.method == "GET" and (sealed is None or sealed.revision != bid.revision):
+    if request.method != "POST" and (sealed is None or sealed.revision != bid.revision):
         messages.error(request, str(service.ChangedSinceReview()))
         return redirect("bid", bid.pk)
     draft = bid_drafts.read_draft(bid, by=actor)
     table = bid_drafts.price_table(bid.lot, draft)
     tender = bid.lot.tender
+    kept_here = bid_drafts.kept_here(tender)
+    files = len(sealed.manifest["files"]) if sealed else 0
 
     def complete(cms: bytes) -> BidEnvelope:
         return service.submit(prepared.pk, cms, idempotency_key=nonce, by=actor, at=at)
@@ -50,9 +52,9 @@ def sign(request: HttpRequest, bid_id: int, nonce: str) -> HttpResponse:
             Fact(_("You do"), _("Replace the bid you sent") if bid.version else _("Send a bid")),
             Fact(_("Procedure"), f"{tender.number} · {tender.title}"),
             Fact(_("Lot"), str(bid.lot)),
-            Fact(_("Total"), Money(table.total, bid.currency)),
+            *([Fact(_("Total"), Money(table.total, bid.currency))] if kept_here else []),
             Fact(_("VAT"), _("included") if tender.vat_included else _("not included")),
-            Fact(_("Documents"), str(len(draft.file_names)) if draft.file_names else _("none")),
+            Fact(_("Documents"), str(files) if files else _("none")),
             Fact(_("For"), bid.supplier.full_name),
         ],
         submit_label=_("Sign and send the bid"),
@@ -60,6 +62,8 @@ def sign(request: HttpRequest, bid_id: int, nonce: str) -> HttpResponse:
         template="procurement/bid_sign.html",
         context={
             "bid": bid,
+            "kept_here": kept_here,
+            "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
             "lot": bid.lot,
             "tender": tender,
             "lines": item_lines(bid.lot, table),
@@ -70,7 +74,7 @@ def sign(request: HttpRequest, bid_id: int, nonce: str) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def withdraw(request: HttpRequest, bid_id: int) -> HttpResponse:
     """Take a sent bid back, with a signature. The request prepared stays the same while the page is open."""
     actor, at = actor_of(request), clock.now()
@@ -85,7 +89,7 @@ def withdraw(request: HttpRequest, bid_id: int) -> HttpResponse:
     def complete(cms: bytes) -> BidEnvelope:
         return service.withdraw(prepared.pk, cms, idempotency_key=nonce, by=actor, at=at)
 
-    if request.method == "GET" and "payload" not in request.GET and envelope is None:
+    if request.method != "POST" and "payload" not in request.GET and envelope is None:
         return redirect("bid", bid.pk)
     return signing_page(
         request,

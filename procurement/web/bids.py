@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace import entitlements
 from marketplace.models import Role
@@ -74,7 +74,7 @@ _STATES: Final = {
 }
 
 
-@require_GET
+@require_safe
 def my_bids(request: HttpRequest) -> HttpResponse:
     """Every bid of the organisation, newest first."""
     at, actor = clock.now(), actor_of(request)
@@ -99,7 +99,7 @@ def my_bids(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def start(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """“Can I bid?” with every reason; a post begins the bid, or leads to the one there is."""
     at, actor = clock.now(), actor_of(request)
@@ -131,14 +131,15 @@ def start(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
     """One bid: its state in words, what was sent, the receipts, the result."""
     at, actor = clock.now(), actor_of(request)
     bid = own_bid(actor, bid_id)
     state = state_of(bid, at)
     draft = bid_drafts.read_draft(bid, by=actor)
-    table = sent_or_drafted(bid, draft)
+    readable = bid.opened_at is not None or bid_drafts.kept_here(bid.lot.tender)
+    table = sent_or_drafted(bid, draft) if readable else []
     envelopes = list(bid.envelopes.select_related("signature__certificate", "signature__person").order_by("-version"))
     return render(
         request,
@@ -147,6 +148,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "bid": bid,
             "lot": bid.lot,
             "tender": bid.lot.tender,
+            "kept_here": bid_drafts.kept_here(bid.lot.tender),
             "state": state,
             "crumbs": crumbs_of(bid.lot, bid),
             "lines": table,

@@ -291,7 +291,7 @@ def _bids(anna: Visitor, key: Credential) -> None:
     )
     anna.sees("2 of 2 items have a price.")
     anna.picture("prices")
-    anna.presses("Review and sign")
+    anna.presses("Seal, review and sign")
     anna.sees("This is sealed and sent")
     anna.sees("3,297.00")
     anna.picture("sign")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,3 +75,21 @@ def test_without_a_limit_nothing_is_measured() -> None:
     table = read(ITEMS[:1], {1: "10"}, CENT)
 
     assert (table.over_limit, table.share_of_limit, table.below_limit) == (False, None, None)
+
+
+_CASES = json.loads((Path(__file__).parent / "price_tables.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize("case", _CASES, ids=lambda case: case["name"])
+def test_the_shared_cases_hold(case: dict[str, Any]) -> None:
+    """assets/test/table.test.mjs holds the browser to the same ones."""
+    items = [PricedItem(place, Decimal(quantity)) for place, quantity in enumerate(case["quantities"])]
+    limit = Decimal(case["limit"]) if "limit" in case else None
+
+    table = read(items, dict(enumerate(case["typed"])), Decimal(1).scaleb(-case["digits"]), limit)
+
+    found = [
+        line.problem.value if line.problem else [f"{line.unit_price:f}", f"{line.amount:f}"] for line in table.lines
+    ]
+    assert found == case["lines"]
+    assert (f"{table.total:f}", table.over_limit) == (case["total"], case.get("over_limit", False))

@@ -1,0 +1,352 @@
+/**
+ * The pages on which a bid is prepared, sealed and signed: templates/procurement/bid_edit.html and bid_sign.html. What is
+ * typed and chosen is sealed to the lot's key here; what leaves this page is ciphertext, but for the draft of a lot whose
+ * key the platform holds.
+ */
+import { display, parse } from "./lib/decimal";
+import { all, csrfToken, language } from "./lib/dom";
+import { say } from "./lib/words";
+import { Refused } from "./sealing/api";
+import type { Document } from "./sealing/content";
+import { type Added, type Settings, Uploads, fileChoice, megabytes } from "./sealing/documents";
+import * as drafts from "./sealing/draft";
+import { names, sealAndPrepare, sealedFor } from "./sealing/review";
+import { type Table, read } from "./sealing/table";
+
+interface Known {
+  readonly id: number;
+  readonly name: string;
+  readonly media_type: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly arrived: boolean;
+  readonly remove: string;
+}
+
+interface PageSettings extends Settings {
+  readonly documents: readonly Known[];
+  readonly prepare: string;
+  /** The address of the signing page, with NONCE in its place. */
+  readonly sign: string;
+  readonly problems: Readonly<Record<string, string>>;
+}
+
+const SAVE_AFTER = 800;
+
+class BidPage {
+  private readonly form: HTMLFormElement;
+  private readonly settings: PageSettings;
+  private readonly uploads: Uploads;
+  private readonly review: HTMLButtonElement | null;
+  private readonly saved: HTMLElement;
+  private documents: Document[];
+  private timer = 0;
+  private sealing = false;
+
+  constructor(form: HTMLFormElement, settings: PageSettings) {
+    this.form = form;
+    this.settings = settings;
+    this.review = form.querySelector("[data-review]");
+    this.saved = form.querySelector<HTMLElement>("[data-saved]")!;
+    this.documents = settings.documents.filter(({ arrived, sha256 }) => arrived && sha256).map((known) => ({ ...known, key: "" }));
+    const list = form.querySelector<HTMLElement>("[data-uploads]")!;
+    this.uploads = new Uploads(
+      settings,
+      list,
+      form.querySelector<HTMLTemplateElement>("[data-upload-row]")!,
+      () => this.documents,
+      (added) => this.add(added),
+      (sentence) => this.refuse("file", sentence),
+    );
+    fileChoice(form.querySelector<HTMLInputElement>("#file")!, form.querySelector<HTMLElement>("#documents")!, (file) => {
+      this.clear("file");
+      void this.uploads.add(file);
+    });
+    form.addEventListener("submit", (event) => this.submitted(event), { capture: true });
+    addEventListener("beforeunload", (event) => {
+      if (this.uploads.pending && !this.sealing) event.preventDefault();
+    });
+    if (!settings.keptHere) void this.keepHere();
+  }
+
+  private get typed(): Map<number, string> {
+    return new Map(this.settings.terms.items.map(({ item }) => [item, this.price(item).value]));
+  }
+
+  private get remarks(): string {
+    return this.form.querySelector<HTMLTextAreaElement>("#remarks")!.value.replace(/\r\n?/g, "\n");
+  }
+
+  private price(item: number): HTMLInputElement {
+    return this.form.querySelector<HTMLInputElement>(`#price_${item}`)!;
+  }
+
+  /* Drafts that stay in this browser */
+
+  private async keepHere(): Promise<void> {
+    try {
+      const draft = await drafts.load(this.settings.terms);
+      if (draft) this.fill(draft);
+    } catch {
+      this.say(say("This browser keeps no data for this site, so nothing can be saved here. Save the draft as a file before you leave."), true);
+    }
+    this.list();
+    this.form.addEventListener("input", (event) => {
+      if (event.target instanceof HTMLInputElement && event.target.type === "file") return;
+      clearTimeout(this.timer);
+      this.timer = window.setTimeout(() => void this.save(), SAVE_AFTER);
+    });
+    addEventListener("pagehide", () => void this.save());
+    this.form.querySelector("[data-draft-export]")?.addEventListener("click", () => void this.export());
+    this.form.querySelector<HTMLInputElement>("[data-draft-import]")?.addEventListener("change", (event) => void this.import(event.target as HTMLInputElement));
+    this.form.querySelector("[data-draft-save]")?.addEventListener("click", () => void this.save());
+  }
+
+  private fill(draft: drafts.LocalDraft): void {
+    for (const { item } of this.settings.terms.items) this.price(item).value = draft.prices[item] ?? "";
+    this.form.querySelector<HTMLTextAreaElement>("#remarks")!.value = draft.remarks;
+    const there = new Map(this.settings.documents.filter(({ arrived }) => arrived).map(({ id, size }) => [id, size]));
+    this.documents = draft.documents.filter(({ id, size }) => there.get(id) === size);
+    this.form.querySelector("[data-price-table]")?.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  private async save(): Promise<drafts.LocalDraft | null> {
+    clearTimeout(this.timer);
+    try {
+      const draft = await drafts.save(this.settings.terms, this.typed, this.remarks, this.documents);
+      const time = new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+      this.say(say("Saved in this browser {time}", { time }), false);
+      return draft;
+    } catch {
+      this.say(say("Not saved: this browser’s storage refused it. Save the draft as a file."), true);
+      return null;
+    }
+  }
+
+  private async export(): Promise<void> {
+    const draft = (await this.save()) ?? {
+      format: "openlot-draft-1" as const, bid: this.settings.terms.bid, lot: this.settings.terms.lot, prices: Object.fromEntries(this.typed),
+      remarks: this.remarks, documents: this.documents, saved_at: new Date().toISOString(),
+    };
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(drafts.asFile(draft));
+    link.download = `bid-${this.settings.terms.bid}-draft.json`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  private async import(input: HTMLInputElement): Promise<void> {
+    const [file] = input.files ?? [];
+    this.clear("import");
+    if (!file) return;
+    try {
+      this.fill(await drafts.fromFile(file, this.settings.terms));
+      this.list();
+      await this.save();
+    } catch (error) {
+      this.refuse("import", error instanceof Error ? error.message : String(error));
+    }
+    input.value = "";
+  }
+
+  /** Names are known here alone; what this browser does not know is said to be so. */
+  private list(): void {
+    const known = new Map(this.documents.map((one) => [one.id, one]));
+    const unknown = this.settings.documents.filter(({ id, arrived }) => arrived && !known.has(id)).length;
+    for (const row of all(this.form, "[data-document]")) {
+      const one = known.get(Number(row.dataset.document));
+      const name = row.querySelector("[data-document-name]");
+      if (one && name) name.textContent = one.name;
+    }
+    for (const note of all(this.form, "[data-unknown-documents]")) note.hidden = unknown === 0;
+  }
+
+  /* Documents */
+
+  private async add({ document: added, revision }: Added): Promise<void> {
+    for (const input of all<HTMLInputElement>(this.form, "input[name=revision]")) input.value = String(revision);
+    this.documents = [...this.documents.filter(({ id }) => id !== added.id), added];
+    const template = this.form.querySelector<HTMLTemplateElement>("[data-document-row]")!;
+    const row = template.content.firstElementChild!.cloneNode(true) as HTMLElement;
+    row.dataset.document = String(added.id);
+    row.querySelector("[data-document-name]")!.textContent = added.name;
+    row.querySelector("[data-document-note]")!.textContent = say("{size} MB · sealed", { size: megabytes(added.size) });
+    const remove = row.querySelector<HTMLButtonElement>("button")!;
+    remove.formAction = remove.formAction.replace(/\/0\/remove\/$/, `/${added.id}/remove/`);
+    remove.setAttribute("aria-label", say("Remove {name}", { name: added.name }));
+    const list = this.form.querySelector<HTMLElement>("[data-documents]")!;
+    list.append(row);
+    list.hidden = false;
+    if (this.settings.keptHere) await this.saveOnServer();
+    else await this.save();
+  }
+
+  /* Review */
+
+  private submitted(event: SubmitEvent): void {
+    const button = event.submitter as HTMLButtonElement | null;
+    if (button === this.review && button) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      void this.sealIt();
+    } else if (!this.settings.keptHere && !button?.formAction.includes("/remove/")) {
+      // Enter in a field: nothing of this form is ever sent as it stands.
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      void this.save();
+    }
+  }
+
+  private async sealIt(): Promise<void> {
+    if (this.sealing || !this.review) return;
+    this.sealing = true;
+    this.clear("review");
+    this.review.classList.add("is-busy");
+    this.review.setAttribute("aria-busy", "true");
+    try {
+      const nonce = await this.sealed();
+      if (nonce) {
+        location.assign(this.settings.sign.replace("NONCE", nonce));
+        return;
+      }
+    } catch (error) {
+      this.refuse("review", error instanceof Refused ? error.message : say("Sealing failed in this browser. Load the page again, or try another browser."));
+      if (!(error instanceof Refused)) console.error(error);
+    }
+    this.sealing = false;
+    this.review.classList.remove("is-busy");
+    this.review.removeAttribute("aria-busy");
+  }
+
+  private async sealed(): Promise<string | null> {
+    const { terms } = this.settings;
+    const table = read(terms.items, this.typed, terms.digits, terms.limit);
+    if (!this.complete(table)) return null;
+    if (this.uploads.pending) return this.refuse("review", say("Wait until the documents have arrived, or cancel those that have not."));
+    const known = new Set(this.documents.map(({ id }) => id));
+    if (this.settings.documents.some(({ id, arrived }) => !arrived || !known.has(id))) {
+      return this.refuse("review", this.settings.keptHere ? say("Not every document has arrived whole. Remove the unfinished ones and add them again.") : say("This browser does not know every document of the bid. Load the draft from the file you saved, or remove those documents."));
+    }
+    if (this.settings.keptHere ? !(await this.saveOnServer()) : !(await this.save())) return this.refuse("review", this.saved.textContent || say("Not saved yet: the connection is lost. Trying again."));
+    return sealAndPrepare(terms, table, this.remarks, [...this.documents].sort((a, b) => a.id - b.id), this.settings.prepare);
+  }
+
+  private complete(table: Table): boolean {
+    let first: HTMLInputElement | null = null;
+    for (const { item, problem } of table.lines) {
+      const input = this.price(item);
+      input.classList.toggle("is-invalid", problem !== null);
+      input.setAttribute("aria-invalid", String(problem !== null));
+      const said = input.parentElement?.querySelector<HTMLElement>("[data-price-error]");
+      if (said) said.textContent = problem ? (this.settings.problems[problem] ?? "") : "";
+      if (problem) first ??= input;
+    }
+    if (first) {
+      this.refuse("review", say("The price table is not complete."));
+      first.focus();
+    } else if (table.overLimit) {
+      this.refuse("review", say("The total is above the limit price: such a bid is not taken."));
+    }
+    return first === null && !table.overLimit;
+  }
+
+  /** The draft that the server keeps is the one that is sealed. Saving may meet the form's own saving: then once more. */
+  private async saveOnServer(): Promise<boolean> {
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const body = new FormData(this.form);
+      const answer = await fetch(this.form.action, { method: "POST", body, headers: { "X-Autosave": "yes", "X-CSRFToken": csrfToken(), Accept: "application/json" }, redirect: "manual" }).catch(() => null);
+      if (answer?.ok) {
+        const revision = answer.headers.get("X-Revision");
+        for (const input of all<HTMLInputElement>(this.form, "input[name=revision]")) input.value = revision ?? input.value;
+        await this.renew(answer);
+        return true;
+      }
+      if (answer?.status !== 409) break;
+      const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string; revision?: number };
+      if (problem.code !== "stale") throw new Refused(409, problem.code ?? "", problem.detail ?? "");
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      if (attempt === 2) throw new Refused(409, "stale", problem.detail ?? "");
+    }
+    return false;
+  }
+
+  private async renew(answer: Response): Promise<void> {
+    const { parts = {} } = (await answer.json().catch(() => ({}))) as { parts?: Record<string, string> };
+    for (const [id, text] of Object.entries(parts)) {
+      const part = new DOMParser().parseFromString(text, "text/html").getElementById(id);
+      if (part) document.getElementById(id)?.replaceWith(part);
+    }
+  }
+
+  /* Words */
+
+  private say(text: string, failing: boolean): void {
+    this.saved.textContent = text;
+    this.saved.classList.toggle("is-failing", failing);
+  }
+
+  private refuse(place: "file" | "review" | "import", sentence: string): null {
+    const slot = this.form.querySelector<HTMLElement>(`[data-sealing-error="${place}"]`);
+    if (slot) {
+      slot.querySelector("[data-sealing-error-words]")!.textContent = sentence;
+      slot.hidden = false;
+      slot.scrollIntoView({ block: "nearest" });
+    }
+    return null;
+  }
+
+  private clear(place: "file" | "review" | "import"): void {
+    const slot = this.form.querySelector<HTMLElement>(`[data-sealing-error="${place}"]`);
+    if (slot) slot.hidden = true;
+  }
+}
+
+/** The page where a bid is signed: what was sealed is shown from this browser, and compared with what is signed. */
+async function signingPage(root: HTMLElement): Promise<void> {
+  const sealed = await sealedFor(root.dataset.sealed ?? "").catch(() => null);
+  const form = document.querySelector<HTMLFormElement>("form[data-sign]");
+  const show = (name: string): void => {
+    for (const part of all(root, `[data-sealed-${name}]`)) part.hidden = false;
+  };
+  if (!sealed || !form) return show("unknown");
+  const payload = new TextDecoder().decode(Uint8Array.from(atob(form.dataset.payload ?? ""), (c) => c.charCodeAt(0)));
+  if (!names(payload, sealed)) {
+    form.querySelector("[data-sign-button]")?.setAttribute("aria-disabled", "true");
+    return show("mismatch");
+  }
+  show("match");
+  const digits = Number(root.dataset.digits ?? 2);
+  const money = (text: string): string => {
+    const value = parse(text);
+    return value ? display(value, digits, language) : text;
+  };
+  for (const { item, unit_price, amount } of sealed.lines) {
+    for (const cell of all(root, `[data-sealed-price="${item}"]`)) cell.textContent = money(unit_price);
+    for (const cell of all(root, `[data-sealed-amount="${item}"]`)) cell.textContent = money(amount);
+  }
+  for (const cell of all(root, "[data-sealed-total]")) cell.textContent = money(sealed.total);
+  for (const part of all(root, "[data-sealed-remarks]")) {
+    part.querySelector("p")!.textContent = sealed.remarks;
+    part.hidden = sealed.remarks === "";
+  }
+  for (const list of all(root, "[data-sealed-documents]")) {
+    list.querySelector("ul")!.replaceChildren(
+      ...sealed.documents.map(({ name, size }) => {
+        const row = document.createElement("li");
+        const text = document.createElement("bdi");
+        text.textContent = name;
+        row.append(text, ` · ${megabytes(size)} MB`);
+        return row;
+      }),
+    );
+    list.hidden = sealed.documents.length === 0;
+  }
+}
+
+const settings = document.getElementById("sealing-settings");
+for (const form of all<HTMLFormElement>(document, "form[data-sealing]")) {
+  if (!globalThis.crypto?.subtle) {
+    for (const note of all(form, "[data-sealing-insecure]")) note.hidden = false;
+  } else if (settings?.textContent) new BidPage(form, JSON.parse(settings.textContent) as PageSettings);
+}
+for (const root of all(document, "[data-sealed]")) void signingPage(root);
