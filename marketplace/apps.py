@@ -8,10 +8,12 @@ class MarketplaceConfig(AppConfig):
 
     def ready(self) -> None:
         # Models are loaded only now.
-        from marketplace import waiting
+        from marketplace import rotation, waiting
         from marketplace.queries import waiting as own
         from marketplace.queries import waiting_trust
+        from marketplace.services import key_rotation
 
+        rotation.register(key_rotation.second_factors())
         waiting.register_tasks(own.tasks)
         waiting.register_tasks(waiting_trust.tasks)
         waiting.register_figures(own.figures)

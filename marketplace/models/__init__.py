@@ -25,7 +25,7 @@ from marketplace.models.organisation import (
     Scheme,
 )
 from marketplace.models.person import ApiToken, Invitation, Membership, Person, PersonManager, Role, StaffRole
-from marketplace.models.platform import Heartbeat, IdempotencyKey, Notification, StoredFile
+from marketplace.models.platform import Heartbeat, IdempotencyKey, KeyRotation, Notification, StoredFile
 from marketplace.models.signature import (
     Certificate,
     Signature,
@@ -71,6 +71,7 @@ __all__ = [
     "Invitation",
     "Invoice",
     "InvoiceStatus",
+    "KeyRotation",
     "LedgerEntry",
     "Membership",
     "Notification",

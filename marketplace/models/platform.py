@@ -57,3 +57,15 @@ class Heartbeat(models.Model):
     process = models.CharField(max_length=40, primary_key=True)
     at = models.DateTimeField()
     detail = models.JSONField(default=dict)
+
+
+class KeyRotation(models.Model):
+    """When the secrets were wrapped anew, under which key of the key file, and how many of each kind."""
+
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    counts = models.JSONField(default=dict)
+    lost = models.PositiveIntegerField(default=0, help_text="secrets that no key of the file opened")
+
+    class Meta:
+        ordering = ["-pk"]

@@ -388,7 +388,8 @@ def _lot(lot_id: int) -> Lot:
     return lot
 
 
-def _draft_purpose(bid: Bid) -> str:
+def draft_purpose(bid: Bid) -> str:
+    """What the encrypted draft is bound to."""
     return f"bid:{bid.pk}:draft"
 
 
@@ -403,7 +404,7 @@ def _keep(bid: Bid, draft: Draft) -> None:
             },
         }
     )
-    bid.draft = keys.wrap(plain, purpose=_draft_purpose(bid)) if kept_here(bid.lot.tender) else None
+    bid.draft = keys.wrap(plain, purpose=draft_purpose(bid)) if kept_here(bid.lot.tender) else None
     bid.revision += 1
     bid.save(update_fields=["draft", "revision", "updated_at"])
 
@@ -411,7 +412,7 @@ def _keep(bid: Bid, draft: Draft) -> None:
 def _decrypted(bid: Bid) -> Draft:
     if not bid.draft:
         return Draft()
-    found = json.loads(keys.unwrap(bytes(bid.draft), purpose=_draft_purpose(bid)))
+    found = json.loads(keys.unwrap(bytes(bid.draft), purpose=draft_purpose(bid)))
     return Draft(
         prices={int(item): typed for item, typed in found["prices"].items()},
         remarks=found["remarks"],
