@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from analytics.queries import accounts as account_queries
 from analytics.queries import spend as queries
@@ -57,7 +57,7 @@ class PeriodFilter(forms.Form):
     )
 
 
-@require_GET
+@require_safe
 def accounts(request: HttpRequest) -> HttpResponse:
     """Buyer accounts by name, with what each spent and saved in the last twelve months."""
     require_staff(actor_of(request), StaffRole.REPRESENTATIVE)
@@ -86,7 +86,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
     return render(request, "analytics/accounts.html", context)
 
 
-@require_GET
+@require_safe
 def account(request: HttpRequest, organisation_id: int) -> HttpResponse:
     """One buyer account: spend by month, category and supplier, procedures and their savings."""
     page = _Page(request, organisation_id)
@@ -104,7 +104,7 @@ def account(request: HttpRequest, organisation_id: int) -> HttpResponse:
     return render(request, "analytics/account.html", context)
 
 
-@require_GET
+@require_safe
 def contracts(request: HttpRequest, organisation_id: int) -> HttpResponseBase:
     """The contracts a figure is made of; `?format=csv` is the same list as a file."""
     page = _Page(request, organisation_id)

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.models import (
     Accreditation,
@@ -61,7 +61,7 @@ class Asked:
     documents: list[AccreditationDocument]
 
 
-@require_GET
+@require_safe
 def request_page(request: HttpRequest, side: str) -> HttpResponse:
     """The organisation's request on one side: its state in words, the documents, and the one thing to do."""
     actor = actor_of(request)
@@ -110,7 +110,7 @@ def remove_document(request: HttpRequest, side: str, document_id: int) -> HttpRe
     return redirect("accreditation", side)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign(request: HttpRequest, side: str) -> HttpResponse:
     """Sign the request and send it. The payload prepared stays the same while the page is open."""
     actor, at = actor_of(request), clock.now()
@@ -147,7 +147,7 @@ def sign(request: HttpRequest, side: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def document(request: HttpRequest, document_id: int) -> HttpResponseBase:
     """A document of a request, for the organisation's own people and for operators and auditors."""
     actor = actor_of(request)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.models import (
     Accreditation,
@@ -53,7 +53,7 @@ class ReasonsForm(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
 
-@require_GET
+@require_safe
 def queue(request: HttpRequest) -> HttpResponse:
     """Requests that wait, the oldest first, and what was decided lately."""
     require_staff(actor_of(request), StaffRole.OPERATOR)
@@ -73,7 +73,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     return render(request, "marketplace/accreditation/queue.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def decide(request: HttpRequest, accreditation_id: int) -> HttpResponse:
     """One request: who asks, with which documents and signature; accept it, return it, or revoke what was granted."""
     actor, now = actor_of(request), clock.now()

@@ -29,7 +29,7 @@ _MAX_TEXT: Final = 16_000
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest) -> HttpResponse:
     refusal: DomainError | None = None
     if request.method == "POST":
@@ -59,7 +59,7 @@ def try_it(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def retire(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         committee_keys.retire(by=actor_of(request), at=clock.now())

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from marketplace import countries
 from marketplace.models import AccreditationStatus, Organisation
@@ -38,7 +38,7 @@ class FilterForm(forms.Form):
     )
 
 
-@require_GET
+@require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """Organisations by name, found by a part of the name or by a registration number."""
     form = FilterForm(request.GET)
@@ -61,7 +61,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, template, context)
 
 
-@require_GET
+@require_safe
 def detail(request: HttpRequest, organisation_id: int) -> HttpResponse:
     """What the public sees: who it is, what it does, whether it is accredited. Contacts are for those logged in."""
     organisation = queries.public().filter(pk=organisation_id).first()

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from marketplace.queries import organisations as queries
 from marketplace.shared.errors import NotFound
@@ -20,7 +20,7 @@ _WORDS = {
 }
 
 
-@require_GET
+@require_safe
 def found(request: HttpRequest) -> HttpResponse:
     """The tree filtered by what was typed, with the chosen headings kept."""
     name = request.GET.get("name", "")

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from marketplace import waiting
 from marketplace.models import OrganisationStatus, StaffRole
@@ -23,7 +23,7 @@ from marketplace.templatetags.openlot import number
 from marketplace.web.parts import Action, Stat
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     actor, now = actor_of(request), clock.now()
     if not actor.is_signed_in:

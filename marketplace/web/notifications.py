@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from marketplace.models import Notification
 from marketplace.permissions import actor_of, person_of
@@ -21,7 +21,7 @@ from marketplace.web.parts import Action, Tab
 
 
 @login_required
-@require_GET
+@require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """The newest first; ?show=new leaves out what was read."""
     only_new = request.GET.get("show") == "new"
@@ -37,7 +37,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def follow(request: HttpRequest, notification_id: int) -> HttpResponse:
     """To what it is about; it counts as read from now on."""
     actor = actor_of(request)

@@ -16,7 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace import countries
 from marketplace.identifiers import NOT_IDENTIFYING
@@ -80,7 +80,7 @@ def _outer_tabs() -> list[Tab]:
 
 
 @login_required
-@require_GET
+@require_safe
 def requisites(request: HttpRequest) -> HttpResponse:
     """Everything the organisation says about itself."""
     actor, organisation = own(request)
@@ -114,7 +114,7 @@ def addresses_of(organisation: Organisation) -> list[tuple[Any, Any]]:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest) -> HttpResponse:
     """Names, contacts, sides; registered numbers are shown and stay."""
     actor, organisation = own(request)
@@ -138,7 +138,7 @@ def edit(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def edit_places(request: HttpRequest) -> HttpResponse:
     """Addresses and headings."""
     actor, organisation = own(request)
@@ -185,7 +185,7 @@ def edit_places(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def certificates(request: HttpRequest) -> HttpResponse:
     """Certificates that have signed for the organisation."""
     actor, organisation = own(request)
@@ -219,7 +219,7 @@ class TokenForm(forms.Form):
 
 @login_required
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def api_tokens(request: HttpRequest) -> HttpResponse:
     """The list; posted, makes a token and shows its secret this one time."""
     actor, organisation = own(request)
@@ -238,7 +238,7 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
     """Asks, and posted ends the token."""
     actor, organisation = own(request)
@@ -262,7 +262,7 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def audit_log(request: HttpRequest) -> HttpResponseBase:
     """Who changed what, newest first; ?export=csv gives all of it."""
     actor, organisation = own(request)

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.models import Membership, OrganisationStatus, Role
 from marketplace.permissions import actor_of, person_of, require_role
@@ -59,7 +59,7 @@ class InvitationForm(RolesForm):
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest) -> HttpResponseBase:
     """Members and open invitations; posted, invites."""
     actor, organisation = own(request)
@@ -112,7 +112,7 @@ def _member(request: HttpRequest, membership_id: int) -> Membership:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def roles(request: HttpRequest, membership_id: int) -> HttpResponse:
     """The roles of one member."""
     actor, organisation = own(request)
@@ -137,7 +137,7 @@ def roles(request: HttpRequest, membership_id: int) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def end(request: HttpRequest, membership_id: int) -> HttpResponse:
     """Asks, and posted ends a membership: a colleague's, or one's own."""
     actor, organisation = own(request)
@@ -187,7 +187,7 @@ class NewcomerForm(DetailsForm, NewPasswordForm):
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def accept(request: HttpRequest, secret: str) -> HttpResponse:
     """The page behind the link of an invitation: join with one's account, or make one."""
     actor, now = actor_of(request), clock.now()
@@ -232,7 +232,7 @@ def _joined(request: HttpRequest, membership: Membership) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def security(request: HttpRequest) -> HttpResponse:
     """One place for the password, e-mail addresses, second factor and passkeys."""
     return render(request, "marketplace/people/security.html", {"crumbs": [Crumb(_("My details"), reverse("person"))]})

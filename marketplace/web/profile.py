@@ -19,7 +19,7 @@ from marketplace.web.forms import posted
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     person = person_of(actor)

@@ -17,7 +17,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.models import Organisation, Person, RegistrationDraft, SigningRequest
 from marketplace.permissions import Actor, actor_for, actor_of, person_of
@@ -60,7 +60,7 @@ class TooManySignUps(DomainError):
     sentence = _("Many accounts were asked for from your network just now. Try again in a minute.")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def you(request: HttpRequest) -> HttpResponse:
     """Step 1. A visitor gets an account; who is logged in sees and corrects their details."""
     actor = actor_of(request)
@@ -96,7 +96,7 @@ def _your_details(request: HttpRequest, actor: Actor, person: Person) -> HttpRes
 
 
 @login_required
-@require_GET
+@require_safe
 def begin(request: HttpRequest) -> HttpResponse:
     """Where the registration goes on: the first step that lacks something."""
     _person, draft, _actor = _whose(request)
@@ -107,7 +107,7 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def company(request: HttpRequest) -> HttpResponse:
     """Step 2. The draft is made by the first valid input."""
     person, draft, actor = _whose(request)
@@ -140,7 +140,7 @@ def _save_company(form: CompanyForm, draft: Organisation | None, actor: Actor) -
     return saved
 
 
-@require_GET
+@require_safe
 def identifiers(request: HttpRequest) -> HttpResponse:
     """The number fields of the chosen country, for the page to put in place; what was typed is kept where it fits."""
     form = CompanyForm(initial={name: value for name, value in request.GET.items() if name != "revision"})
@@ -148,7 +148,7 @@ def identifiers(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def addresses(request: HttpRequest) -> HttpResponse:
     """Step 3. Where the organisation is, what it sells and buys."""
     person, draft, actor = _whose(request)
@@ -195,7 +195,7 @@ def addresses(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign(request: HttpRequest) -> HttpResponse:
     """Step 4. Everything in plain words; what is missing, or the signature."""
     person, draft, actor = _whose(request)
@@ -203,7 +203,7 @@ def sign(request: HttpRequest) -> HttpResponse:
         return _registered_or_begin(request)
     gaps = registration.missing(draft)
     context = {"organisation": draft, "gaps": gaps, "steps": progress("sign", draft), "person": person}
-    if gaps and request.method == "GET" and "payload" not in request.GET:
+    if gaps and request.method != "POST" and "payload" not in request.GET:
         return render(request, "marketplace/signup/sign.html", context)
     now = clock.now()
     if request.method == "POST" or "payload" in request.GET:

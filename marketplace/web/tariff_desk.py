@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.models import Invoice, InvoiceStatus, Plan, Side, StaffRole, SubscriptionStatus
 from marketplace.permissions import actor_of, require_staff
@@ -174,7 +174,7 @@ def _invoices(request: HttpRequest) -> tuple[InvoiceFilter, Any]:
     return form, rows
 
 
-@require_GET
+@require_safe
 def desk(request: HttpRequest) -> HttpResponseBase:
     """Invoices, the newest first; `?format=csv` is the same list as a file."""
     require_staff(actor_of(request), *_DESK)
@@ -212,7 +212,7 @@ def _invoices_csv(rows: Any) -> HttpResponseBase:
     )  # fmt: skip
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def invoice(request: HttpRequest, invoice_id: int) -> HttpResponse:
     """One invoice on the desk: confirm its payment, or cancel it."""
     actor, now = actor_of(request), clock.now()
@@ -260,7 +260,7 @@ def _invoice(invoice_id: int) -> Invoice:
     return found
 
 
-@require_GET
+@require_safe
 def subscriptions(request: HttpRequest) -> HttpResponseBase:
     """Everybody's subscriptions; `?format=csv` is the same list as a file."""
     require_staff(actor_of(request), *_DESK)
@@ -302,7 +302,7 @@ def _subscriptions_csv(rows: Any) -> HttpResponseBase:
     )  # fmt: skip
 
 
-@require_GET
+@require_safe
 def plans(request: HttpRequest) -> HttpResponse:
     require_staff(actor_of(request), *_DESK)
     rows = sorted(tariffs.newest_plans(), key=lambda plan: (plan.side, plan.rank, plan.code))
@@ -312,7 +312,7 @@ def plans(request: HttpRequest) -> HttpResponse:
     return render(request, "marketplace/tariffs/desk_plans.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def plan_new(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     require_staff(actor, StaffRole.TARIFF_MANAGER)
@@ -329,7 +329,7 @@ def plan_new(request: HttpRequest) -> HttpResponse:
     return _plan_page(request, form, None)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def plan(request: HttpRequest, code: str) -> HttpResponse:
     """A change is published as the plan's next version; what was bought stays as it was bought."""
     actor = actor_of(request)

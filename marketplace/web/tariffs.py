@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.entitlements import Action as Doing
 from marketplace.entitlements import Need, exceeded
@@ -82,7 +82,7 @@ class Card:
     action: parts.Action | None
 
 
-@require_GET
+@require_safe
 def compare(request: HttpRequest) -> HttpResponse:
     """Plans side by side, each line marked by whether it covers what was asked; the smallest that fits is named."""
     actor, now = actor_of(request), clock.now()
@@ -205,7 +205,7 @@ def _action(plan: Plan, actor: Actor, pending: Subscription | None, running: lis
     return parts.Action(label, url, "arrow-right")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def subscribe(request: HttpRequest, plan_id: int) -> HttpResponse:
     """Shows what taking the plan costs and when it begins; posted, takes it."""
     actor, now = actor_of(request), clock.now()
@@ -236,7 +236,7 @@ def subscribe(request: HttpRequest, plan_id: int) -> HttpResponse:
     return render(request, "marketplace/tariffs/subscribe.html", context, status=409 if refusal else 200)
 
 
-@require_GET
+@require_safe
 def invoices(request: HttpRequest) -> HttpResponse:
     """The organisation's invoices, and its account with the platform."""
     actor = actor_of(request)
@@ -254,7 +254,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
     return render(request, "marketplace/tariffs/invoices.html", context)
 
 
-@require_GET
+@require_safe
 def invoice(request: HttpRequest, invoice_id: int) -> HttpResponse:
     """An invoice as it is printed and filed. The organisation's people and the tariff desk see it."""
     actor = actor_of(request)
@@ -273,7 +273,7 @@ def invoice(request: HttpRequest, invoice_id: int) -> HttpResponse:
     return render(request, "marketplace/tariffs/invoice.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, invoice_id: int) -> HttpResponse:
     """Asks, and posted cancels what waits for payment."""
     actor = actor_of(request)

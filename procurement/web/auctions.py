@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from marketplace.models import StaffRole
 from marketplace.permissions import actor_of, require_staff
@@ -43,7 +43,7 @@ class PauseForm(forms.Form):
 
 
 @login_required
-@require_GET
+@require_safe
 def auctions(request: HttpRequest) -> HttpResponse:
     """The auctions of the organisation: what runs or comes, then what is over."""
     actor = actor_of(request)
@@ -71,7 +71,7 @@ def auctions(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @never_cache
-@require_GET
+@require_safe
 def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """The live page: as the viewer's ticket allows, the room as it stands; the script goes on from there."""
     found, auction, ticket, hall = _entered(request, number, lot)
@@ -117,7 +117,7 @@ def pause(request: HttpRequest, number: str, lot: int) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def replay(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """The log recomputed from its first event to its last, each with its hash, as far as the viewer may see amounts."""
     found, auction, ticket, hall = _entered(request, number, lot)

@@ -51,7 +51,7 @@ class FallAwayForm(forms.Form):
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def propose(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """Choose the winner; a post prepares the award for the signature."""
     at, actor = clock.now(), actor_of(request)
@@ -90,7 +90,7 @@ def propose(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign(request: HttpRequest, number: str, lot: int, nonce: str) -> HttpResponse:
     """The award in plain words, and the signature that puts it in force."""
     at, actor = clock.now(), actor_of(request)
@@ -117,7 +117,7 @@ def sign(request: HttpRequest, number: str, lot: int, nonce: str) -> HttpRespons
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def fall_away(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """The winner falls away, with a reason; the next-ranked bid is proposed."""
     at, actor = clock.now(), actor_of(request)

@@ -33,7 +33,7 @@ _DATES = ("enquiry_ends_at", "tender_ends_at")
 _TEXTS = ("title", "description")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def amend(request: HttpRequest, number: str) -> HttpResponse:
     """The procedure as it is, to be changed; only what differs is signed."""
     tender = tender_page.own_tender(request, number)
@@ -63,7 +63,7 @@ def amend(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "procurement/amendment.html", context, status=422 if data is not None else 200)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_amendment(request: HttpRequest, number: str, nonce: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     prepared = own_request(request, nonce, amendments.ACTION, "tender", tender.pk)
@@ -90,7 +90,7 @@ def sign_amendment(request: HttpRequest, number: str, nonce: str) -> HttpRespons
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, number: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     require_tender_signed(actor_of(request), tender)
@@ -112,7 +112,7 @@ def cancel(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "procurement/cancellation.html", context, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_cancellation(request: HttpRequest, number: str, nonce: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     prepared = own_request(request, nonce, cancellation.ACTION, "tender", tender.pk)

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.models import Organisation, Role
 from marketplace.permissions import Actor, actor_of, organisation_of
@@ -75,7 +75,7 @@ class Side:
     ours: bool
 
 
-@require_GET
+@require_safe
 def list_page(request: HttpRequest) -> HttpResponse:
     """The organisation's contracts as buyer and as supplier, newest first."""
     actor = actor_of(request)
@@ -96,7 +96,7 @@ def list_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def detail(request: HttpRequest, number: str) -> HttpResponse:
     """Parties, text, signatures side by side, what remains."""
     actor = actor_of(request)
@@ -121,7 +121,7 @@ def detail(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, number: str) -> HttpResponse:
     """The buyer's own words, until somebody has signed."""
     actor = actor_of(request)
@@ -171,13 +171,13 @@ def prepare(request: HttpRequest, number: str) -> HttpResponse:
     return redirect("contract_sign", number, prepared.nonce)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign(request: HttpRequest, number: str, nonce: str) -> HttpResponse:
     """The contract's text and parties in plain words, and the signature of one's own side."""
     actor, at = actor_of(request), clock.now()
     contract = _own_contract(actor, number)
     prepared = own_request(request, nonce, service.CONTRACT, "contract", contract.pk)
-    if request.method == "GET" and prepared.object_version != contract.version:
+    if request.method != "POST" and prepared.object_version != contract.version:
         messages.error(request, str(service.ContractChanged()))
         return redirect("contract", number)
 

@@ -75,7 +75,7 @@ class CustodyForm(forms.Form):
         return [int(pk) for pk in self["members"].value() or [] if str(pk).isdigit()]
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def choose(request: HttpRequest, number: str) -> HttpResponse:
     """Plain words about both ways, and the committee."""
     tender = own_draft(request, number)
@@ -122,7 +122,7 @@ def invite(request: HttpRequest, number: str) -> HttpResponse:
     return redirect("tender_custody", number)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def ceremony(request: HttpRequest, number: str) -> HttpResponse:
     """The page on which the keys are made; what comes back are public keys and sealed shares."""
     tender = own_draft(request, number)

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
@@ -66,7 +66,7 @@ class Gap:
     blocking: bool
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     """A title and a kind: the rest comes from the procedure's defaults."""
     require_tender_create(actor_of(request))
@@ -83,7 +83,7 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "procurement/tender_new.html", {"form": form, "crumbs": crumbs})
 
 
-@require_http_methods(["GET"])
+@require_safe
 def edit(request: HttpRequest, number: str) -> HttpResponse:
     tender = own_draft(request, number)
     return _page(request, tender)

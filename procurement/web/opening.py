@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.models import Role
 from marketplace.permissions import Actor, actor_of
@@ -48,7 +48,7 @@ class RejectForm(forms.Form):
     )
 
 
-@require_GET
+@require_safe
 def protocol(request: HttpRequest, number: str) -> HttpResponse:
     """Who bid how much when, lot by lot, under whose signature. Others than the buyer read how many bid and who won."""
     at, actor = clock.now(), actor_of(request)
@@ -85,7 +85,7 @@ def protocol(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def comparison(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """Items by bidders, the best price of each marked; admitting, rejecting and the way to the award."""
     at, actor = clock.now(), actor_of(request)
@@ -117,7 +117,7 @@ def comparison(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def comparison_csv(request: HttpRequest, number: str, lot: int) -> HttpResponseBase:
     at, actor = clock.now(), actor_of(request)
     found = own_lot(actor, number, lot)
@@ -142,7 +142,7 @@ def admit(request: HttpRequest, number: str, bid_id: int) -> HttpResponse:
     return _decided(request, bid.lot, lambda at: evaluation.admit(bid.pk, by=actor, at=at), _("The bid is admitted."))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def reject(request: HttpRequest, number: str, bid_id: int) -> HttpResponse:
     actor = actor_of(request)
     bid = opened_bid(actor, number, bid_id)
@@ -174,7 +174,7 @@ def reject(request: HttpRequest, number: str, bid_id: int) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def download(request: HttpRequest, number: str, bid_id: int, file_id: int) -> HttpResponseBase:
     """A document of an opened bid."""
     bid = opened_bid(actor_of(request), number, bid_id)

@@ -11,7 +11,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBas
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock, keys
@@ -52,7 +52,7 @@ def standing_of(bid: Bid) -> Standing | None:
     return Standing(roll, None, False) if roll is not None else None
 
 
-@require_GET
+@require_safe
 def page(request: HttpRequest, number: str) -> HttpResponse:
     """The roll of bids for everybody, and the export for who may have one."""
     tender = _published(request, number)
@@ -75,14 +75,14 @@ def page(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def roll_file(request: HttpRequest, number: str) -> HttpResponse:
     """The signed statement, the leaves' hashes and the time stamp, for anybody."""
     roll = _roll(request, number)
     return _attached(export_facts.pretty(bid_roll.published(roll)), f"{number}-roll.json", "application/json")
 
 
-@require_GET
+@require_safe
 def timestamp_file(request: HttpRequest, number: str) -> HttpResponse:
     """The authority's time stamp over the statement (RFC 3161)."""
     roll = _roll(request, number)
@@ -91,7 +91,7 @@ def timestamp_file(request: HttpRequest, number: str) -> HttpResponse:
     return _attached(bytes(roll.timestamp), f"{number}-roll.tsr", "application/timestamp-reply")
 
 
-@require_GET
+@require_safe
 def bid_proof(request: HttpRequest, bid_id: int) -> HttpResponse:
     """The proof that the organisation's own bid stands on the roll."""
     bid = Bid.objects.select_related("lot__tender").defer("draft").filter(pk=bid_id).first()
@@ -103,7 +103,7 @@ def bid_proof(request: HttpRequest, bid_id: int) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def receipt_keys(request: HttpRequest) -> HttpResponse:
     """The public keys of receipts, as openlot-verify reads them."""
     return _attached(export_facts.pretty(exports.receipt_keys()), "receipt-keys.json", "application/json")
@@ -125,7 +125,7 @@ def export(request: HttpRequest, number: str) -> HttpResponseBase:
     return _archive(out, f"{number}-{reader.scope}.zip", size)
 
 
-@require_GET
+@require_safe
 def export_state(request: HttpRequest, number: str, export_id: int) -> HttpResponse:
     """How far the archive is; asked for again by itself until it is ready."""
     found = _own_export(request, number, export_id)
@@ -142,7 +142,7 @@ def export_state(request: HttpRequest, number: str, export_id: int) -> HttpRespo
     return render(request, "procurement/_export_state.html" if fragment else "procurement/export_state.html", context)
 
 
-@require_GET
+@require_safe
 def export_file(request: HttpRequest, number: str, export_id: int) -> HttpResponseBase:
     found = _own_export(request, number, export_id)
     if found.status != ExportStatus.READY or not default_storage.exists(found.path):

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.entitlements import NotEntitled
 from marketplace.permissions import actor_of
@@ -23,7 +23,7 @@ from procurement.web.editor import gaps_of, own_draft
 from procurement.web.tenders import documents_of, limit_of
 
 
-@require_GET
+@require_safe
 def review(request: HttpRequest, number: str) -> HttpResponse:
     """What is missing, and what bidders will read."""
     tender = own_draft(request, number)
@@ -60,7 +60,7 @@ def review(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "procurement/tender_review.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def publish(request: HttpRequest, number: str) -> HttpResponse:
     """Ask once more, then publish. A second click finds it published and leads to the same page."""
     tender = tender_page.own_tender(request, number)
@@ -88,7 +88,7 @@ def publish(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def copy(request: HttpRequest, number: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     require_tender_create(actor_of(request))
@@ -106,7 +106,7 @@ def copy(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest, number: str) -> HttpResponse:
     tender = own_draft(request, number)
     if request.method == "POST":

@@ -40,7 +40,7 @@ class AnswerForm(forms.Form):
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def questions(request: HttpRequest, number: str) -> HttpResponse:
     """The list; a post asks."""
     tender = tender_page.own_tender(request, number)
@@ -62,12 +62,12 @@ def questions(request: HttpRequest, number: str) -> HttpResponse:
     return _page(request, tender, form)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def answer(request: HttpRequest, number: str, question: int) -> HttpResponse:
     """Answer one question; the refused answer is kept in its form."""
     tender = tender_page.own_tender(request, number)
     found = get_object_or_404(Clarification, tender=tender, number=question)
-    if request.method == "GET":
+    if request.method != "POST":
         return redirect(f"{reverse('tender_questions', args=[number])}#question-{question}")
     require_tender_run(actor_of(request), tender)
     form = AnswerForm(request.POST, prefix=f"q{found.pk}")

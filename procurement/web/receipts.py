@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import keys
@@ -22,7 +22,7 @@ from procurement.models import BidEnvelope
 from procurement.services import bid_roll, receipts
 
 
-@require_GET
+@require_safe
 def receipt(request: HttpRequest, bid_id: int, version: int) -> HttpResponse:
     """What the platform confirmed about one envelope."""
     envelope = _own_envelope(actor_of(request), bid_id, version)
@@ -45,7 +45,7 @@ def receipt(request: HttpRequest, bid_id: int, version: int) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def download(request: HttpRequest, bid_id: int, version: int, kind: str) -> HttpResponse:
     """The signed receipt as a file: `received` or `withdrawn`."""
     envelope = _own_envelope(actor_of(request), bid_id, version)
@@ -58,7 +58,7 @@ def download(request: HttpRequest, bid_id: int, version: int, kind: str) -> Http
     return response
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def verify(request: HttpRequest) -> HttpResponse:
     """Whether a receipt is genuine, for whoever holds it; without logging in."""
     context: dict[str, Any] = {

@@ -16,7 +16,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from marketplace.models import Heading, Organisation, Role
 from marketplace.permissions import actor_of, organisation_of
@@ -145,7 +145,7 @@ class Row:
     country: str
 
 
-@require_GET
+@require_safe
 def public(request: HttpRequest) -> HttpResponse:
     at = clock.now()
     form = SearchForm(request.GET or None)
@@ -167,7 +167,7 @@ def public(request: HttpRequest) -> HttpResponse:
     return render(request, "procurement/tender_list.html", context)
 
 
-@require_GET
+@require_safe
 def export(request: HttpRequest) -> HttpResponseBase:
     """The public list as CSV, at most EXPORT_MAX rows."""
     at = clock.now()
@@ -177,7 +177,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     return csv_response("procedures", _EXPORT_HEAD, _export_rows(found, at))
 
 
-@require_GET
+@require_safe
 def own(request: HttpRequest) -> HttpResponse:
     """The buyer's procedures, newest first, drafts on top of their filter."""
     at, actor = clock.now(), actor_of(request)
@@ -208,7 +208,7 @@ def own(request: HttpRequest) -> HttpResponse:
     return render(request, "procurement/my_tenders.html", context)
 
 
-@require_GET
+@require_safe
 def category_options(request: HttpRequest) -> HttpResponse:
     """Headings whose name or code fits what was typed, for a list beside an input."""
     typed = next((str(value).strip() for name, value in request.GET.items() if name.endswith("category")), "")

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.models import Role
 from marketplace.permissions import Actor, actor_of, require_role
@@ -43,14 +43,14 @@ class ReasonForm(forms.Form):
     )
 
 
-@require_GET
+@require_safe
 def page(request: HttpRequest, number: str) -> HttpResponse:
     """Every share and what it has come to; for its holder, the way to try or release it."""
     tender, ceremony = _own(request, number)
     return _shown(request, tender, ceremony)
 
 
-@require_GET
+@require_safe
 def state(request: HttpRequest, number: str) -> HttpResponse:
     """The table alone, asked for again and again while shares are awaited."""
     tender, ceremony = _own(request, number)
@@ -111,7 +111,7 @@ def key(request: HttpRequest, number: str) -> HttpResponse:
     return _answered(request, done)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def escrow(request: HttpRequest, number: str) -> HttpResponse:
     """Ask for the platform's share."""
     tender, ceremony = _own(request, number)
@@ -131,7 +131,7 @@ def escrow(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def give_up(request: HttpRequest, number: str) -> HttpResponse:
     """Declare that the bids can never be opened."""
     tender, _ceremony = _own(request, number)

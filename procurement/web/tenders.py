@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from marketplace.models import StoredFile
 from marketplace.permissions import actor_of
@@ -54,7 +54,7 @@ class LotCard:
     takes_bids: bool
 
 
-@require_GET
+@require_safe
 def overview(request: HttpRequest, number: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     context = tender_page.context(request, tender, "overview")
@@ -75,7 +75,7 @@ def overview(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 def lots(request: HttpRequest, number: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     context = tender_page.context(request, tender, "lots")
@@ -93,7 +93,7 @@ def lots(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "procurement/tender_lots.html", context | {"cards": cards})
 
 
-@require_GET
+@require_safe
 def documents(request: HttpRequest, number: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     context = tender_page.context(request, tender, "documents")
@@ -101,7 +101,7 @@ def documents(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "procurement/tender_documents.html", context | {"documents": current, "older": older})
 
 
-@require_GET
+@require_safe
 def document(request: HttpRequest, number: str, document_id: int) -> HttpResponseBase:
     """A document's bytes, for everybody who may see the procedure."""
     tender = tender_page.own_tender(request, number)
@@ -112,7 +112,7 @@ def document(request: HttpRequest, number: str, document_id: int) -> HttpRespons
     return download(stored)
 
 
-@require_GET
+@require_safe
 def dates(request: HttpRequest, number: str) -> HttpResponse:
     tender = tender_page.own_tender(request, number)
     if tender.published_at is None:
@@ -129,7 +129,7 @@ def dates(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "procurement/tender_timetable.html", context | {"moments": moments, "rules": rules})
 
 
-@require_GET
+@require_safe
 def audit(request: HttpRequest, number: str) -> HttpResponse:
     """Who did what: for the buyer's people and the platform's auditors."""
     tender = tender_page.own_tender(request, number)

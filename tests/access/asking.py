@@ -50,7 +50,7 @@ def clients_fixture(world: World) -> dict[str, Client]:
 def ask(client: Client, method: str, url: str, sends: dict[str, Any] | None = None) -> HttpResponse:
     """The answer, with everything undone that it changed. The API is sent JSON, a page a form."""
     jar = SimpleCookie(client.cookies.output(header="", sep=";"))
-    if method == "GET":
+    if method in ("GET", "HEAD"):
         url, sends = f"{url}?{urlencode(sends or {})}", None
     if url.startswith("/api/"):
         body, media = json.dumps(sends or {}), "application/json"

@@ -71,6 +71,17 @@ def test_every_answer_carries_the_protective_headers(world: World, clients: dict
     assert wrong == []
 
 
+def test_what_can_be_read_can_be_asked_for_by_its_head(world: World, clients: dict[str, Client]) -> None:
+    """Monitors and link checkers ask so: the same status, and no body."""
+    wrong = []
+    for row in READ:
+        client, url = clients[asker(row)], row.url(world)
+        whole = ask(client, "GET", url, world.resolve(row.sends))
+        head = ask(client, "HEAD", url, world.resolve(row.sends))
+        wrong += [f"{row}: {head.status_code} instead of {whole.status_code}"] * (head.status_code != whole.status_code)
+    assert wrong == []
+
+
 def test_no_form_is_taken_without_its_csrf_token(world: World) -> None:
     clients = {role: world.client(role, enforce_csrf_checks=True) for role in {asker(row) for row in SENT}}
     answers = {str(row): ask(clients[asker(row)], row.method, row.url(world)).status_code for row in SENT}
