@@ -11,7 +11,6 @@ from secrets import token_urlsafe
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 from django import template
 from django.conf import settings
@@ -169,8 +168,7 @@ def date(value: Date | None) -> SafeString | str:
     """`{% date certificate.not_after %}`: a day, where the hour does not matter."""
     if value is None:
         return EMPTY
-    text = format_date(value, "d MMM y", locale=formats.locale())
-    return format_html('<time datetime="{}">{}</time>', value.isoformat()[:10], text)
+    return format_html('<time datetime="{}">{}</time>', value.isoformat()[:10], formats.day(value))
 
 
 @register.filter

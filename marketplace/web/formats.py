@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, get_timezone_location
+from babel.dates import format_date, format_datetime, get_timezone_location
 from babel.numbers import format_decimal, get_currency_precision
 from django.utils.translation import get_language, ngettext
 
@@ -84,6 +84,11 @@ def zone_label(moment: datetime) -> str:
 def moment_text(moment: datetime, seconds: bool = False) -> str:
     """Day and clock of an aware moment in its own zone: "22 Nov 2026, 17:56"."""
     return format_datetime(moment, "d MMM y, HH:mm:ss" if seconds else "d MMM y, HH:mm", locale=locale())
+
+
+def day(moment: date) -> str:
+    """ "22 Nov 2026"."""
+    return format_date(moment, "d MMM y", locale=locale())
 
 
 def duration(span: timedelta) -> str:

@@ -26,7 +26,7 @@ from marketplace.queries import trust as queries
 from marketplace.services import revocation, trust_store
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
-from marketplace.web import parts, refusals
+from marketplace.web import formats, parts, refusals
 from marketplace.web.lists import chips, listed
 from marketplace.web.staff import record_rows
 
@@ -78,6 +78,12 @@ class AuthorityForm(forms.Form):
         widget=forms.Textarea({"rows": 2}),
         help_text=_("Who asked for it, on what grounds, where its fingerprint was published. Kept with the record."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("certificate", "pem"):
+            # Neither is optional, and neither is required: the template calls them nothing.
+            self.fields[name].one_of_several = True  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
@@ -347,7 +353,7 @@ def _facts(said: trust_store.AuthorityDetails) -> list[parts.Fact]:
     return [
         parts.Fact(_("Name"), _code(said.subject)),
         parts.Fact(_("Issued by"), gettext("itself: a root") if said.issues_itself else _code(said.issuer)),
-        parts.Fact(_("Valid"), f"{said.not_before:%Y-%m-%d} – {said.not_after:%Y-%m-%d}"),
+        parts.Fact(_("Valid"), f"{formats.day(said.not_before)} – {formats.day(said.not_after)}"),
         parts.Fact(_("Key"), said.key),
         parts.Fact(_("Authorities below it"), _path_length(said.path_length)),
         parts.Fact(_("It may sign"), _usages(said.usages)),

@@ -40,7 +40,9 @@ class AuthorityChoice(forms.ModelChoiceField):
 
 
 class SourceForm(forms.Form):
-    authority = AuthorityChoice(label=_("Authority"), queryset=TrustedCertificate.objects.none())
+    authority = AuthorityChoice(
+        label=_("Authority"), queryset=TrustedCertificate.objects.none(), empty_label=_("Choose one")
+    )
     kind = forms.ChoiceField(label=_("What it offers"), choices=RevocationSource.Kind.choices)
     url = forms.CharField(
         label=_("Address"),
@@ -56,7 +58,7 @@ class SourceForm(forms.Form):
         field.queryset = TrustedCertificate.objects.filter(enabled=True).defer("der").order_by("subject", "pk")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def lists(request: HttpRequest) -> HttpResponse:
     """The list in force of every authority, its age and when the next is due; posted, one is loaded by hand."""
     actor, now = actor_of(request), clock.now()
@@ -86,7 +88,7 @@ def lists(request: HttpRequest) -> HttpResponse:
     return render(request, "marketplace/staff/trust/lists.html", context, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sources(request: HttpRequest) -> HttpResponse:
     """The addresses that may be asked, and how they answer; posted, one is added."""
     actor, now = actor_of(request), clock.now()
@@ -113,7 +115,7 @@ def sources(request: HttpRequest) -> HttpResponse:
     return render(request, "marketplace/staff/trust/sources.html", context, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def source(request: HttpRequest, source_id: int) -> HttpResponse:
     """One address's row, as it stands now; posted, it is asked at once, switched off or on."""
     actor, now = actor_of(request), clock.now()
@@ -151,6 +153,7 @@ def _row(source: RevocationSource, now: datetime) -> dict[str, Any]:
         "label": label,
         "problem": revocation_sources.problem(source) if source.enabled else "",
         "ago": now - source.fetched_at if source.fetched_at else None,
+        "left": max(source.next_at - now, timedelta(0)),
         "looks_again": asking or (waiting and now - source.next_at < _NO_WORKER),
         "no_worker": waiting and now - source.next_at >= _NO_WORKER,
     }
