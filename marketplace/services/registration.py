@@ -25,7 +25,7 @@ from marketplace.models import (
 from marketplace.permissions import Actor, actor_for, person_of, require_role
 from marketplace.services import notifications, organisations, signing
 from marketplace.services.organisations import Requisites
-from marketplace.shared.errors import DomainError, Sentence, StaleForm
+from marketplace.shared.errors import DomainError, NotFound, Sentence, StaleForm
 
 ACTION: Final = "registration"
 SIGN_WITHIN: Final = timedelta(hours=2)
@@ -140,7 +140,9 @@ def complete(organisation_id: int, request: SigningRequest, cms: bytes, *, by: A
     A refused signature leaves the draft and the request as they were: it can be signed again.
     """
     organisation = _locked_draft(organisation_id, by)
-    if request.object_id != str(organisation.pk) or request.object_version != organisation.version:
+    if (request.action, request.object_type, request.object_id) != (ACTION, "organisation", str(organisation.pk)):
+        raise NotFound
+    if request.object_version != organisation.version:
         raise StaleForm(organisations.changes_since(organisation, request.object_version))
     signature = signing.complete(request, cms, by=by, at=at)
     organisation.status = OrganisationStatus.REGISTERED

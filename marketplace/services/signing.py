@@ -29,7 +29,7 @@ from marketplace.models import (
     TrustKind,
 )
 from marketplace.permissions import Actor, OrganisationNotActive, organisation_of, person_of
-from marketplace.services import evidence, revocation, revocation_sources, stamping
+from marketplace.services import evidence, revocation, revocation_sources, stamping, throttle
 from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import Policy, Report, Sub, verify_bounded
@@ -142,14 +142,19 @@ def judged(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> J
 
     Hostile input takes seconds to refuse: nobody else is to wait for that. Raises as `complete`, which asks everything
     but the cryptography again. Writes nothing, but that an authority's responder is to be asked about a certificate of
-    which nothing is known: trying again later then helps.
+    which nothing is known: trying again later then helps. Who fails again and again is slowed down
+    (throttle.TooManySignaturesFailed).
     """
     payload = _payload_to_sign(request, by, at)
+    who = person_of(by).pk
+    throttle.require_below(throttle.FAILED_SIGNATURES, who, at)
     identifiers = payloads.parse(payload)["organisation"]["identifiers"]
     report = judge(cms, payload, identifiers=identifiers, at=at)
     if not report.passed:
         if report.sub_indication is Sub.TRY_LATER and report.signer is not None:
             revocation_sources.ask_about(report.signer.certificate, at)
+        if report.sub_indication is not Sub.TRY_LATER:
+            throttle.count(throttle.FAILED_SIGNATURES, who, at)
         raise SignatureRefused(report)
     return Judged(cms, payload, at, report)
 

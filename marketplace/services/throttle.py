@@ -7,6 +7,7 @@ within seconds, even a minute before a deadline.
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace.shared.errors import DomainError
 
 SLOT: Final = timedelta(seconds=20)
+_log = logging.getLogger(__name__)
 
 
 class TooManyAttempts(DomainError):
@@ -57,21 +59,30 @@ CHECKS: Final = Limit("signature-checks", 30, timedelta(minutes=10), TooManyChec
 
 def require_below(limit: Limit, who: object, at: datetime) -> None:
     """Before an attempt. Raises the limit's refusal; over the limit, it takes the one attempt of this slot."""
-    if cache.get(_key(limit, who, at), 0) < limit.count:
+    key, number = _key(limit, who, at), _whole(at, SLOT)
+    try:
+        may = cache.get(key, 0) < limit.count or cache.add(f"{key}:slot:{number}", 1, timeout=2 * _seconds(SLOT))
+    except Exception:  # noqa: BLE001  whatever the cache's library raises
+        _log.exception("the cache does not answer: nobody is slowed down")
         return
-    number = _whole(at, SLOT)
-    if not cache.add(f"{_key(limit, who, at)}:slot:{number}", 1, timeout=2 * SLOT.total_seconds()):
-        raise limit.refusal(datetime.fromtimestamp((number + 1) * SLOT.total_seconds(), UTC), at)
+    if not may:
+        raise limit.refusal(datetime.fromtimestamp((number + 1) * _seconds(SLOT), UTC), at)
 
 
 def count(limit: Limit, who: object, at: datetime) -> None:
     """After an attempt that counts against the limit."""
-    key = _key(limit, who, at)
-    cache.add(key, 0, timeout=2 * limit.window.total_seconds())
+    key, timeout = _key(limit, who, at), 2 * _seconds(limit.window)
     try:
+        cache.add(key, 0, timeout=timeout)
         cache.incr(key)
     except ValueError:  # it ran out between the two
-        cache.set(key, 1, timeout=2 * limit.window.total_seconds())
+        cache.set(key, 1, timeout=timeout)
+    except Exception:  # noqa: BLE001  whatever the cache's library raises
+        _log.exception("the cache does not answer: nobody is slowed down")
+
+
+def _seconds(length: timedelta) -> int:
+    return int(length.total_seconds())
 
 
 def _key(limit: Limit, who: object, at: datetime) -> str:
@@ -81,4 +92,4 @@ def _key(limit: Limit, who: object, at: datetime) -> str:
 
 
 def _whole(at: datetime, length: timedelta) -> int:
-    return int(at.timestamp() // length.total_seconds())
+    return int(at.timestamp()) // _seconds(length)

@@ -17,6 +17,7 @@ from marketplace.models import SigningRequest
 from marketplace.permissions import actor_of
 from marketplace.services import signing, signing_words
 from marketplace.services.signing import SignatureRefused
+from marketplace.services.throttle import TooManySignaturesFailed
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.signatures import payload as payloads
 from marketplace.web import bundle, formats
@@ -94,7 +95,7 @@ def signing_page(
 ) -> HttpResponse:
     """Show what is signed, or take the signature. A refused signature is said here, and the same request stays open;
     any other refusal leads back to `back_url`, where the person sees what changed."""
-    if request.method == "GET" and "payload" in request.GET:
+    if request.method != "POST" and "payload" in request.GET:
         return payload_file(prepared)
     shown: dict[str, Any] = {
         "signing": prepared,
@@ -112,7 +113,7 @@ def signing_page(
         return _page(request, template, shown)
     try:
         result = complete(signature_from(request))
-    except (SignatureRefused, SignatureMissing) as error:
+    except (SignatureRefused, SignatureMissing, TooManySignaturesFailed) as error:
         shown["sign_error"] = str(error)
         shown["sign_reasons"] = list(error.report.reasons) if isinstance(error, SignatureRefused) else []
         return _page(request, template, shown, status=error.status)

@@ -41,6 +41,14 @@ class NotCancellable(DomainError):
     sentence = gettext_lazy("This is already over: its state is “%(state)s”.")
 
 
+class ChangedMeanwhile(DomainError):
+    code = "changed_meanwhile"
+    sentence = gettext_lazy(
+        "The procedure was amended after you prepared its cancellation. Look at what it says now, then prepare it "
+        "again."
+    )
+
+
 class ContractsInForce(DomainError):
     code = "contracts_in_force"
     sentence = gettext_lazy("A contract is already in force for lot %(lot)s. It can be terminated, but not cancelled.")
@@ -78,7 +86,7 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Tender:
     """Cancel what was prepared, under its signature; sent again, the answer is the tender as it is.
 
     Ends running auctions, waiting moments, awards and unsigned contracts of the lots, and tells everybody concerned.
-    Raises what `prepare` and signing.complete raise.
+    Raises ChangedMeanwhile, and what `prepare` and signing.complete raise.
     """
     request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
     if request is None:
@@ -90,6 +98,8 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Tender:
     request.refresh_from_db(fields=["used_at"])
     if request.used_at is not None:
         return tender
+    if request.object_version != tender.version:
+        raise ChangedMeanwhile
     content = parse(bytes(request.payload))["content"]
     lot_id = None if content["whole_tender"] else content["lots"][0]["lot"]
     tender, lots = _lock(int(request.object_id), lot_id, by)

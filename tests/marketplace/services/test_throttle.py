@@ -47,3 +47,13 @@ def test_another_person_and_the_next_window_are_not_concerned() -> None:
     for who, at in (("bert", NOON), ("anna", NOON + LIMIT.window)):
         throttle.require_below(LIMIT, who, at)
         throttle.require_below(LIMIT, who, at)
+
+
+def test_a_cache_that_is_down_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_arguments: object, **_more: object) -> None:
+        raise ConnectionError
+
+    for name in ("get", "add", "incr"):
+        monkeypatch.setattr(cache, name, down)
+    over_the_limit()
+    throttle.require_below(LIMIT, "anna", NOON)
