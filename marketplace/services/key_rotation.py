@@ -1,4 +1,4 @@
-"""Wrapping every secret of the database anew under the newest key of the key file. Interrupted, it goes on where it was."""
+"""Wrapping every secret of the database anew under the newest key of the key file. Interrupted, it goes on."""
 
 from __future__ import annotations
 
