@@ -12,6 +12,8 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from marketplace.models import AuditRecord, RevocationList, RevocationSource, TrustedCertificate
+from marketplace.signatures import certificate_id
+from marketplace.signatures.payload import sha256_hex
 
 _NAMED: Final = re.compile(r"(?:^|[,+])(CN|O)=((?:\\.|[^,+\\])+)")
 #: So many times in a row an address may fail before the operators' first page speaks of it.
@@ -71,6 +73,14 @@ def authorities(*, at: datetime, text: str = "", kind: str = "", state: str = ""
         case State.DISABLED:
             found = found.filter(enabled=False, proposed_at=None)
     return found
+
+
+def is_issued_in_store(der: bytes) -> bool:
+    """Whether an authority of the name that issued this certificate (DER) is trusted, or waits to be."""
+    issuer = sha256_hex(certificate_id(der).issuer)
+    return TrustedCertificate.objects.filter(
+        Q(enabled=True) | Q(proposed_at__isnull=False), name_sha256=issuer
+    ).exists()
 
 
 def state_of(trusted: TrustedCertificate, at: datetime) -> State:

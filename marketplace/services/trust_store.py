@@ -224,7 +224,7 @@ def confirm(trusted_id: int, *, by: Actor, at: datetime) -> TrustedCertificate:
     trusted.enabled, trusted.proposed_at = True, None
     trusted.counted_at = trusted.counted_at or at
     trusted.save(update_fields=["enabled", "counted_at", "proposed_at"])
-    _record("trust_confirmed", trusted, by, at, proposed_by=trusted.proposed_by_id)
+    _record("trust_confirmed", trusted, by, at, proposed_by=str(trusted.proposed_by))
     return trusted
 
 

@@ -44,7 +44,7 @@ _LOOKS = {
     queries.State.TRUSTED: "active",
     queries.State.PROPOSED: "pending",
     queries.State.EXPIRED: "expired",
-    queries.State.DISABLED: "inactive",
+    queries.State.DISABLED: "ended",
 }
 
 
@@ -368,6 +368,8 @@ def _cautions(said: trust_store.AuthorityDetails, kind: TrustKind, now: datetime
         yield _("This authority was issued by another one. As an anchor it is trusted without asking who stands above.")
     if kind == TrustKind.INTERMEDIATE and said.issues_itself:
         yield _("This is a root. As an intermediate it counts for nothing: trust it as an anchor, or not at all.")
+    if not said.issues_itself and kind == TrustKind.INTERMEDIATE and not queries.is_issued_in_store(said.der):
+        yield _("Whoever issued it is not in the store: it counts for nothing until an anchor above it is trusted.")
     if said.usages and "cRLSign" not in said.usages and kind != TrustKind.TSA:
         yield _("It may not sign revocation lists: what it issues passes only with a responder (OCSP).")
     if said.not_after - now < _ENDS_SOON:

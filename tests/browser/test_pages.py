@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Page
 
-from marketplace.models import AccreditationStatus, Side, StaffRole
+from marketplace.models import AccreditationStatus, RevocationSource, Side, StaffRole, TrustedCertificate
 from marketplace.permissions import NOBODY, Actor
 from marketplace.shared import clock
 from tests.browser.people import Visitor
@@ -102,6 +102,10 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
             {chairs: chair_price, desks: desk_price},
             signed_at=now - timedelta(days=days),
         )
+    RevocationSource.objects.create(
+        authority=TrustedCertificate.objects.latest("pk"), kind="crl", url="http://crl.example/issuing.crl",
+        added_at=now, next_at=now + timedelta(hours=1), failures=2, error="status:503",
+    )  # fmt: skip
     people = {
         "visitor": NOBODY,
         "supplier": supplier,
@@ -124,6 +128,11 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         Seen("home-of-buyer", "buyer", "/"),
         Seen("comparison", "buyer", reverse("comparison", args=lot)),
         Seen("queue", "operator", reverse("accreditation_queue")),
+        Seen("trust-store", "operator", reverse("trust_store")),
+        Seen("authority", "operator", reverse("trusted", args=[TrustedCertificate.objects.latest("pk").pk])),
+        Seen("add-authority", "operator", reverse("trust_add")),
+        Seen("revocation-lists", "operator", reverse("trust_lists")),
+        Seen("addresses", "operator", reverse("trust_sources")),
         Seen("account", "representative", reverse("insights_account", args=[opened.tender.buyer_id])),
     ]
 
