@@ -146,10 +146,7 @@ def _search(certificate: x509.Certificate, others: Iterable[x509.Certificate], s
         if len(trail) > MAX_PATH:
             continue
         been = {_entity(one) for one in trail}
-        for one in above:
-            if _entity(one) not in been and _issued(last, one, checks):
-                been.add(_entity(one))
-                pending.append((*trail, one))
+        pending += ((*trail, one) for one in above if _entity(one) not in been and _issued(last, one, checks))
 
 
 def _entity(certificate: x509.Certificate) -> tuple[str, bytes]:
