@@ -13,7 +13,7 @@ from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidPrice, Item
 from procurement.rules.lifecycle import BidStatus
-from procurement.services import bid_content, bid_drafts
+from procurement.services import bid_content, bid_drafts, bid_roll
 from procurement.services.bid_content import CONTENT_PART, Content, UnreadableContent, UnreadableDocument
 from procurement.services.transitions import move
 
@@ -53,6 +53,8 @@ def _opened(bid: Bid, envelope: BidEnvelope | None, items: Sequence[Item], priva
             _("the stored envelope is not the one that was signed: SHA-256 %(found)s… instead of %(signed)s…")
             % {"found": found[:16], "signed": signed[:16]}
         )
+    if not bid_roll.stands(bid, envelope):
+        raise UnreadableContent(_("it is not the one that stood on the roll when the time for bids was over"))
     try:
         plain = sealing.open_sealed(private, ciphertext, bid_content.info(bid, CONTENT_PART))
     except sealing.SealingError:

@@ -147,6 +147,16 @@ def holds(leaf: RollLeaf) -> bool:
     return True
 
 
+def stands(bid: Bid, envelope: BidEnvelope) -> bool:
+    """Whether the envelope, as it is stored now, is the one that stood on the roll. For the opening: days may lie
+    between it and the deadline, where a committee holds the key."""
+    leaf = RollLeaf.objects.filter(envelope=envelope).select_related("roll").first()
+    if leaf is None:
+        return False
+    envelope.bid = bid
+    return rules.hash_of(_content(envelope, bid.lot.tender.number, leaf.salt)) == leaf.hash
+
+
 def is_proof(document: bytes) -> bool:
     """Whether these bytes mean to be a proof; whether they are one says `check`."""
     try:

@@ -303,6 +303,28 @@ def test_a_roll_rewritten_whole_is_betrayed_by_a_proof_in_another_hand() -> None
     assert Found(Fault.ROLL_CHANGED) in bid_roll.faults(tender)
 
 
+def test_an_envelope_exchanged_between_deadline_and_opening_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A committee takes days to release its key; meanwhile a bid is exchanged, manifest and all."""
+    tender = tender_taking_bids()
+    first, second = (sent_bid(tender.lots.get(), [price, "20"]) for price in ("10", "11"))
+    closing = bid_roll.close
+
+    def closed_and_exchanged(tender: Tender, at: Any) -> BidRoll:
+        roll = closing(tender, at)
+        envelope = BidEnvelope.objects.get(bid=first)
+        manifest = envelope.manifest | {"content": {"size": 9, "sha256": sha256_hex(b"exchanged")}}
+        BidEnvelope.objects.filter(pk=envelope.pk).update(ciphertext=b"exchanged", manifest=manifest)
+        return roll
+
+    monkeypatch.setattr(opening.bid_roll, "close", closed_and_exchanged)
+    opening.open_tender(tender.pk, LATER)
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.status, second.status) == ("rejected", "opened")
+    assert "not the one that stood on the roll" in first.opening_problem
+
+
 # Proofs in anybody's hand ---------------------------------------------------------------------------------------------
 
 
