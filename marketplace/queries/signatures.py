@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from marketplace.models import (
     AuditRecord,
+    EvidenceObject,
     EvidenceRole,
     Reverification,
     Signature,
@@ -54,6 +56,12 @@ def kept(signature_id: int, sha256: str) -> SignatureEvidence | None:
     """A piece of evidence of this signature, with its bytes."""
     links = SignatureEvidence.objects.filter(signature=signature_id, object__sha256=sha256)
     return links.select_related("object").first()
+
+
+def contents(object_ids: Iterable[int]) -> dict[int, bytes]:
+    """The bytes of kept objects by their key."""
+    objects = EvidenceObject.objects.filter(pk__in=set(object_ids)).values_list("pk", "der")
+    return {key: bytes(der) for key, der in objects}
 
 
 def last_check(signature_id: int) -> AuditRecord | None:

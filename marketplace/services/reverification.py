@@ -46,13 +46,16 @@ def check_again(signature_id: int, *, by: Actor, at: datetime) -> LongTermReport
     if signature is None:
         raise NotFound
     found = judge(signature, evidence.dossier(signature), at)
+    report = found.report
+    said = {
+        "indication": str(report.indication),
+        "sub_indication": str(report.sub_indication or ""),
+        "reasons": list(report.reasons),
+        "rests_on": list(found.rests_on),
+    }
     with transaction.atomic():
-        report = found.report
-        audit.record(
-            "signature_checked_again", signature, by=by, at=at,
-            indication=str(report.indication), sub_indication=str(report.sub_indication or ""),
-            reasons=list(report.reasons), rests_on=list(found.rests_on),
-        )  # fmt: skip
+        details = {name: value for name, value in said.items() if value}
+        audit.record("signature_checked_again", signature, by=by, at=at, **details)
     return found
 
 

@@ -135,7 +135,9 @@ def stamp_policy(*, past: bool = False) -> Policy:
 def name_of(url: str) -> str:
     """An authority's address for people and logs: without the password it may carry."""
     parts = urlsplit(url)
-    return url.rstrip(":") if parts.hostname is None else f"{parts.scheme}://{parts.hostname}{parts.path}"
+    if url == LOCAL:
+        return "local (demonstration only)"
+    return url if parts.hostname is None else f"{parts.scheme}://{parts.hostname}{parts.path}"
 
 
 def trust_demo(folder: Path, *, at: datetime) -> DemoTimeStamps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography import x509
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from marketplace.models import EvidenceKind, Signature, SignatureStamp, StaffRole
+from marketplace.models import EvidenceKind, Signature, SignatureEvidence, SignatureStamp, StaffRole
 from marketplace.permissions import actor_of, require_staff
 from marketplace.queries import audit as trail
 from marketplace.queries import signatures as queries
@@ -21,12 +22,14 @@ from marketplace.services import evidence, reverification, stamping, timestamps
 from marketplace.services.signing_words import ACTIONS
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
-from marketplace.web import parts
+from marketplace.signatures.timestamps import TimeStampError, read
+from marketplace.web import formats, parts
 from marketplace.web.lists import chips, listed
 from marketplace.web.staff import record_rows
 
 _READERS = (StaffRole.OPERATOR, StaffRole.AUDITOR)
 _RUNS_SHOWN = 7
+_READ_AT_MOST = 64 * 1024
 _RECORDS_SHOWN = 20
 #: How a kept piece is called and sent when it is downloaded.
 _FILES = {
@@ -91,10 +94,10 @@ def signature(request: HttpRequest, signature_id: int) -> HttpResponse:
         return redirect("staff_signature", found.pk)
     context: dict[str, Any] = {
         "signature": found,
-        "action": ACTIONS.get(found.request.action, found.request.action),
+        "what": ACTIONS.get(found.request.action, found.request.action),
         "stamp": _stamp(found),
         "check": queries.last_check(found.pk),
-        "evidence": queries.evidence_of(found.pk),
+        "evidence": _pieces(found.pk),
         "history": record_rows(trail.records(stream=f"signature:{found.pk}").order_by("-number")[:_RECORDS_SHOWN]),
         "crumbs": [_desk(), parts.Crumb(_("Signatures"), reverse("staff_signatures"))],
     }
@@ -139,6 +142,32 @@ def _found(signature_id: int) -> Signature:
 
 def _stamp(signature: Signature) -> SignatureStamp | None:
     return getattr(signature, "stamp", None)
+
+
+def _pieces(signature_id: int) -> list[tuple[SignatureEvidence, str]]:
+    """What is kept, each with what it says of itself; a large revocation list is not read for that."""
+    links = queries.evidence_of(signature_id)
+    small = [link.object_id for link in links if link.object.size <= _READ_AT_MOST]
+    contents = queries.contents(small)
+    return [(link, _words(link.object.kind, contents.get(link.object_id))) for link in links]
+
+
+def _words(kind: str, der: bytes | None) -> str:
+    """Whose certificate or list, or the time of a stamp; "" for what cannot be read, which the verdict tells."""
+    try:
+        if der is None:
+            return ""
+        if kind == EvidenceKind.CERTIFICATE:
+            return x509.load_der_x509_certificate(der).subject.rfc4514_string()
+        if kind == EvidenceKind.CRL:
+            crl = x509.load_der_x509_crl(der)
+            return f"{crl.issuer.rfc4514_string()}, {formats.moment_text(crl.last_update_utc)} UTC"
+        if kind == EvidenceKind.TIME_STAMP:
+            token = read(der)
+            return f"{token.authority_name}, {formats.moment_text(token.generated_at, seconds=True)} UTC"
+    except (ValueError, TimeStampError):
+        return ""
+    return ""
 
 
 def _download(content: bytes, name: str, kind: str) -> HttpResponse:

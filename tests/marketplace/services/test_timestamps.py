@@ -216,4 +216,4 @@ def test_the_demonstrations_authority_does_not_serve_in_production(demo: DemoTim
 
 def test_a_password_in_an_address_is_not_told() -> None:
     assert timestamps.name_of("https://me:secret@tsa.example:8443/tsr") == "https://tsa.example/tsr"
-    assert timestamps.name_of("local:") == "local"
+    assert timestamps.name_of("local:") == "local (demonstration only)"
