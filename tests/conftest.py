@@ -73,9 +73,18 @@ def _template(cursor: CursorWrapper) -> str:
         cursor.execute(f'CREATE DATABASE "{unfinished}"')
         _use_database(unfinished)
         call_command("migrate", verbosity=0, interactive=False)
+        _let_tests_empty_tables()
         connection.close()
         cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
     return name
+
+
+def _let_tests_empty_tables() -> None:
+    """A test with transactions of its own leaves by TRUNCATE, which append-only tables refuse outside tests."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'no_truncate'")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER no_truncate")
 
 
 def _migrations_digest() -> str:

@@ -8,6 +8,8 @@ from marketplace import audit
 from marketplace.models import AuditRecord
 from tests.factories.marketplace import NOON, OrganisationFactory, member
 
+GUARDS = ["append_only", "no_truncate"]
+
 
 @pytest.mark.django_db
 def test_records_of_a_stream_are_chained() -> None:
@@ -71,3 +73,18 @@ def test_records_written_at_once_get_one_number_each() -> None:
 def test_a_record_outside_a_transaction_is_a_bug() -> None:
     with pytest.raises(transaction.TransactionManagementError):
         audit.record("organisation.renamed", OrganisationFactory.create(), by=None, at=NOON)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("table", ["marketplace_auditrecord", "marketplace_organisation"])
+def test_no_append_only_table_is_emptied(table: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname IN (%s, %s)", GUARDS)
+        guards = cursor.fetchall()
+        for guarded, name in guards:
+            # For the tests they are switched off (tests/conftest.py).
+            cursor.execute(f"ALTER TABLE {guarded} ENABLE TRIGGER {name}")
+        with pytest.raises(IntegrityError, match="append-only"):
+            cursor.execute(f"TRUNCATE {table} CASCADE")
+    row_guards, table_guards = ({of for of, name in guards if name == guard} for guard in GUARDS)
+    assert row_guards == table_guards
