@@ -224,6 +224,7 @@ class TestPages:
             ("Invoices to be paid", 0, "", ""),
             ("Overdue invoices", 0, "", ""),
             ("Outdated revocation lists", 0, "", "good"),
+            ("Late time stamps", 0, "", ""),
             ("Processes that do not answer", 1, "", "bad"),
         ]
 
