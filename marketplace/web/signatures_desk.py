@@ -117,7 +117,7 @@ def file(request: HttpRequest, signature_id: int, kind: str) -> HttpResponse:
             return _download(bytes(found.request.payload), f"{base}.json", "application/json")
         case "received":
             return _download(bytes(found.cms), f"{base}.received.p7s", "application/pkcs7-signature")
-        case "stamped":
+        case "with-stamp":
             return _download(evidence.stamped_cms(found), f"{base}.p7s", "application/pkcs7-signature")
     raise NotFound
 

@@ -146,7 +146,7 @@ STAFF_DESKS = [
     *both("staff_signature", OPERATOR | AUDITOR, signature_id="signature"),
     *both("staff_signature", NOBODY, signature_id=0),
     *get("staff_signature_file", OPERATOR | AUDITOR, signature_id="signature", kind="payload"),
-    *get("staff_signature_file", OPERATOR | AUDITOR, signature_id="signature", kind="stamped"),
+    *get("staff_signature_file", OPERATOR | AUDITOR, signature_id="signature", kind="with-stamp"),
     *get("staff_signature_file", NOBODY, signature_id="signature", kind="another"),
     *get("staff_signature_piece", OPERATOR | AUDITOR, signature_id="signature", sha256="evidence"),
     *get("staff_signature_piece", NOBODY, signature_id="signature", sha256="another"),

@@ -113,12 +113,12 @@ def test_a_page_shows_report_evidence_and_downloads(auditor: Client, signature: 
         assert got["Cache-Control"] == "private, no-store"
     files = {
         name: auditor.get(reverse("staff_signature_file", args=[signature.pk, name])).content
-        for name in ("payload", "received", "stamped")
+        for name in ("payload", "received", "with-stamp")
     }
     assert files["payload"] == bytes(signature.request.payload)
     assert files["received"] == bytes(signature.cms)
     assert kept.stamp is not None
-    assert tokens.tokens_in(files["stamped"]) == (kept.stamp.der,)
+    assert tokens.tokens_in(files["with-stamp"]) == (kept.stamp.der,)
 
 
 def test_evidence_of_another_signature_is_not_handed_out(auditor: Client, signature: Signature) -> None:
