@@ -30,8 +30,11 @@ log = logging.getLogger(__name__)
 # What carries out a moment. It returns None when it is done, or the time at which to come again.
 Handler = Callable[[DueMoment, datetime], datetime | None]
 
-# A claim runs out after this; longer than any handler takes.
-_CLAIM = timedelta(seconds=120)
+# A claim of a clock that died runs out after this. A handler may take longer: another clock that comes for the same
+# moment then waits for the lock of its tender, and finds it done.
+_CLAIM = timedelta(seconds=10)
+# What waits for longer than this is counted as overdue.
+_OVERDUE = timedelta(seconds=120)
 _LONGEST_BACKOFF = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(seconds=1)
 _HEARTBEAT_EVERY = timedelta(seconds=5)
@@ -47,25 +50,42 @@ class Tick:
     failed: int = 0
 
 
+class Interrupted(Exception):
+    """The database went away while `moment` was carried out: nobody knows whether it happened."""
+
+    def __init__(self, moment: DueMoment) -> None:
+        super().__init__(f"moment {moment.pk} ({moment.kind} of tender {moment.tender_id})")
+        self.moment = moment
+
+
 def run(stopping: threading.Event) -> None:
     """Carry out what is due until told to stop. A database that is away is waited for."""
     beat_at = clock.now()
+    interrupted: DueMoment | None = None
     while not stopping.is_set():
         try:
+            if interrupted is not None:
+                _let_go(interrupted, clock.now())
+                interrupted = None
             tick(clock.now())
             if clock.now() >= beat_at:
                 beat_at = clock.now() + _HEARTBEAT_EVERY
                 heartbeat(clock.now())
             pause = _until_next(clock.now())
-        except (OperationalError, InterfaceError) as error:
-            log.warning("The database is away: %s", error)
+        except (OperationalError, InterfaceError, Interrupted) as error:
+            log.warning("The database is away: %s", error.__cause__ or error)
             connection.close()
             pause = _WITHOUT_DATABASE_SECONDS
+            if isinstance(error, Interrupted):
+                interrupted = error.moment
         stopping.wait(pause)
 
 
 def tick(at: datetime) -> Tick:
-    """Carry out every moment that is due at `at`, the longest overdue first. A failing one stops no other."""
+    """Carry out every moment that is due at `at`, the longest overdue first. A failing one stops no other.
+
+    Raises OperationalError or InterfaceError where the database is away, Interrupted where it went away meanwhile.
+    """
     done = failed = 0
     while (moment := _claim(at)) is not None:
         if _carry_out(moment, at):
@@ -77,7 +97,7 @@ def tick(at: datetime) -> Tick:
 
 def heartbeat(at: datetime) -> None:
     """Say that this clock lives, and how much of its work is overdue."""
-    overdue = DueMoment.objects.filter(done_at=None, due_at__lt=at - _CLAIM).count()
+    overdue = DueMoment.objects.filter(done_at=None, due_at__lt=at - _OVERDUE).count()
     Heartbeat.objects.update_or_create(process="clock", defaults={"at": at, "detail": {"overdue": overdue}})
 
 
@@ -101,13 +121,19 @@ def _carry_out(moment: DueMoment, at: datetime) -> bool:
                 ours.update(done_at=at, last_error="")
             else:
                 ours.update(next_try_at=again, last_error="")
-    except (OperationalError, InterfaceError):
-        raise
+    except (OperationalError, InterfaceError) as error:
+        raise Interrupted(moment) from error
     except Exception as error:
         log.exception("Moment %s (%s of tender %s) failed", moment.pk, moment.kind, moment.tender_id)
         _put_off(moment, at, error)
         return False
     return True
+
+
+def _let_go(moment: DueMoment, at: datetime) -> None:
+    """Give up our claim, so that the moment is due at once; one that was finished or moved stays as it is."""
+    ours = DueMoment.objects.filter(pk=moment.pk, done_at=None, due_at=moment.due_at, next_try_at=moment.next_try_at)
+    ours.update(next_try_at=at)
 
 
 def _put_off(moment: DueMoment, at: datetime, error: Exception) -> None:

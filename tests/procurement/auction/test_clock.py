@@ -91,8 +91,8 @@ def test_a_claim_of_a_clock_that_died_runs_out(handlers):
     handlers[MomentKind.TENDER_ENDS] = lambda row, at: None
     row = moment()
     assert clock._claim(START).pk == row.pk
-    assert clock.tick(later(119)) == clock.Tick()
-    assert clock.tick(later(120)) == clock.Tick(done=1)
+    assert clock.tick(later(9)) == clock.Tick()
+    assert clock.tick(later(10)) == clock.Tick(done=1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -180,6 +180,37 @@ def test_a_clock_without_database_waits_and_goes_on(monkeypatch):
     assert len(rounds) == 3
     assert rounds[1] == "closed"
     assert Heartbeat.objects.get(process="clock").detail == {"overdue": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_moment_whose_connection_broke_happens_as_soon_as_there_is_another(handlers, monkeypatch):
+    stopping, calls = threading.Event(), []
+    monkeypatch.setattr(clock, "_WITHOUT_DATABASE_SECONDS", 0)
+
+    def close_the_auction(row, at):
+        calls.append(at)
+        if len(calls) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        stopping.set()
+
+    handlers[MomentKind.TENDER_ENDS] = close_the_auction
+    row = moment()
+    clock.run(stopping)
+    row.refresh_from_db()
+    assert len(calls) == 2
+    assert row.done_at == calls[1]
+    assert calls[1] - calls[0] < timedelta(seconds=5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_moment_that_was_moved_meanwhile_is_not_called_back(handlers):
+    row = moment()
+    claimed = clock._claim(START)
+    DueMoment.objects.filter(pk=row.pk).update(due_at=later(60), next_try_at=later(60))
+    clock._let_go(claimed, START)
+    row.refresh_from_db()
+    assert row.next_try_at == later(60)
 
 
 def test_the_command_carries_out_what_is_due(handlers, freeze, capsys):
