@@ -35,10 +35,12 @@ def certificates_in(cms: bytes) -> tuple[CertificateId, ...]:
 
 def certificate_id(certificate: bytes) -> CertificateId:
     """Issuer and serial number of one certificate (DER). Raises `ValueError` when it is none."""
-    tag, tbs, _ = next(der.members(certificate, *der.content(certificate)))
+    tag, tbs, _ = _first(certificate, *der.content(certificate))
     if tag != _SEQUENCE:
         raise ValueError("this is no certificate")
     parts = [part for part in der.members(certificate, *tbs) if part[0] != _FIRST]
+    if len(parts) < 3:
+        raise ValueError("this is no certificate")
     (serial_tag, (start, end), _), (issuer_tag, _, issuer) = parts[0], parts[2]
     if (serial_tag, issuer_tag) != (_INTEGER, _SEQUENCE):
         raise ValueError("this is no certificate")
@@ -48,15 +50,15 @@ def certificate_id(certificate: bytes) -> CertificateId:
 
 def _identifiers(cms: bytes, depth: int = 0) -> Iterator[CertificateId]:
     _, wrapped = _pair(cms, *der.content(cms))
-    _, inside, _ = next(der.members(cms, *wrapped))
+    _, inside, _ = _first(cms, *wrapped)
     for tag, content, _ in der.members(cms, *inside):
         if tag == _FIRST:
             for member, _, (start, end) in der.members(cms, *content):
                 if member == _SEQUENCE:
                     yield certificate_id(cms[start:end])
-    if depth == 0:
-        for start, end in _tokens(cms, *content):
-            yield from _identifiers(cms[start:end], depth=1)
+        elif tag == _SET and depth == 0:  # of digest algorithms first, of signers last: the former hold no attributes
+            for start, end in _tokens(cms, *content):
+                yield from _identifiers(cms[start:end], depth=1)
 
 
 def _tokens(cms: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -69,6 +71,12 @@ def _tokens(cms: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
                 kind, values = _pair(cms, *attribute)
                 if cms[slice(*kind)] in _STAMPS:
                     yield from (whole for _, _, whole in der.members(cms, *values))
+
+
+def _first(encoded: bytes, start: int, end: int) -> tuple[int, der.Span, der.Span]:
+    for member in der.members(encoded, start, end):
+        return member
+    raise ValueError("nothing is inside")
 
 
 def _pair(encoded: bytes, start: int, end: int) -> tuple[tuple[int, int], tuple[int, int]]:

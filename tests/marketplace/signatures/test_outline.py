@@ -8,6 +8,9 @@ from marketplace.signatures import CertificateId, certificate_id, certificates_i
 from marketplace.signatures.sign import Credential, sign
 from tests.marketplace.signatures.conftest import AT, PAYLOAD
 
+#: A signature with nothing inside.
+EMPTY = bytes.fromhex("300d06092a864886f70d010702a000")
+
 
 def test_certificates_of_a_signature_are_named_by_issuer_and_serial(signer: Credential) -> None:
     found = certificates_in(sign(PAYLOAD, signer, AT))
@@ -22,7 +25,16 @@ def test_certificate_is_named_by_issuer_and_serial(signer: Credential) -> None:
 def test_what_is_no_signature_holds_none(signer: Credential) -> None:
     signature = sign(PAYLOAD, signer, AT)
 
-    for hostile in (b"", b"\x30\x00", b"\x30\x80", signature[:-1], signature + b"\x00", bytes(300_000), signer.der):
+    for hostile in (
+        b"",
+        b"\x30\x00",
+        b"\x30\x80",
+        signature[:-1],
+        signature + b"\x00",
+        bytes(300_000),
+        signer.der,
+        EMPTY,
+    ):
         assert certificates_in(hostile) == ()
 
 
