@@ -46,8 +46,7 @@ class CustodyForm(forms.Form):
         label=gettext_lazy("How many of them open the bids together?"),
         coerce=int,
         choices=[(k, str(k)) for k in range(THRESHOLD_MIN, MEMBERS_MAX + 1)],
-        required=False,
-        empty_value=THRESHOLD_MIN,
+        initial=THRESHOLD_MIN,
     )
     escrow = forms.BooleanField(label=gettext_lazy("One share more for the platform, in escrow"), required=False)
 
@@ -68,7 +67,7 @@ class CustodyForm(forms.Form):
 
     def plan(self) -> Plan:
         given = self.cleaned_data
-        return Plan(given["members"], given["threshold"] or THRESHOLD_MIN, given["escrow"])
+        return Plan(given["members"], given["threshold"], given["escrow"])
 
     def chosen_members(self) -> list[int]:
         """What is ticked, for the template that draws the table of members."""

@@ -77,38 +77,38 @@ def confirm(request: HttpRequest, number: str) -> HttpResponse:
 @require_POST
 def release(request: HttpRequest, number: str) -> HttpResponse:
     """A share, sealed to the other members; the answer is what they have released to this one. JSON."""
-    tender, _ceremony = _own(request, number)
+    tender, ceremony = _own(request, number)
 
     def done(given: dict[str, Any], actor: Actor) -> dict[str, Any]:
         releases = {int(index): from_base64(sealed) for index, sealed in given["releases"].items()}
         share = shares.release(tender.pk, releases, by=actor, at=clock.now())
         return _state_for(tender, KeyCeremony.objects.get(pk=share.ceremony_id), share)
 
-    return _answered(request, done)
+    return _answered(request, ceremony, done)
 
 
 @require_POST
 def wrong(request: HttpRequest, number: str) -> HttpResponse:
     """Released shares that are not the announced ones. JSON."""
-    tender, _ceremony = _own(request, number)
+    tender, ceremony = _own(request, number)
 
     def done(given: dict[str, Any], actor: Actor) -> dict[str, Any]:
         shares.report_wrong(tender.pk, [int(place) for place in given["wrong"]], by=actor, at=clock.now())
         return {}
 
-    return _answered(request, done)
+    return _answered(request, ceremony, done)
 
 
 @require_POST
 def key(request: HttpRequest, number: str) -> HttpResponse:
     """The seed that enough shares made. JSON."""
-    tender, _ceremony = _own(request, number)
+    tender, ceremony = _own(request, number)
 
     def done(given: dict[str, Any], actor: Actor) -> dict[str, Any]:
         shares.receive_seed(tender.pk, from_base64(given["seed"]), by=actor, at=clock.now())
         return {"complete": True}
 
-    return _answered(request, done)
+    return _answered(request, ceremony, done)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -255,9 +255,13 @@ def _state_for(tender: Tender, ceremony: KeyCeremony, own: KeyShare) -> dict[str
     }
 
 
-def _answered(request: HttpRequest, done: Callable[[dict[str, Any], Actor], dict[str, Any]]) -> JsonResponse:
-    """The page's own script asks; a refusal is its sentence."""
+def _answered(
+    request: HttpRequest, ceremony: KeyCeremony, done: Callable[[dict[str, Any], Actor], dict[str, Any]]
+) -> JsonResponse:
+    """The page's own script asks, for who holds a share; a refusal is its sentence."""
     try:
+        if queries.own_share(ceremony, actor_of(request).person) is None:
+            raise shares.NoShare
         if len(request.body) > _MAX_BODY:
             raise shares.ReleaseRefused
         return JsonResponse(done(json.loads(request.body), actor_of(request)))

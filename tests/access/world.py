@@ -28,8 +28,10 @@ from marketplace.models import (
     TrustedCertificate,
 )
 from marketplace.permissions import Actor
-from marketplace.services import accreditations, invitations, notifications, tariffs, tokens
+from marketplace.services import accreditations, committee_keys, invitations, notifications, tariffs, tokens
+from marketplace.signatures import committee as committee_signatures
 from marketplace.signatures import sealing
+from procurement.demo.committee import Holder
 from procurement.models import Award, Bid, BidFile, BidRoll, Lot, Tender
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import (
@@ -48,9 +50,11 @@ from procurement.services import (
     export_jobs,
     opening,
 )
+from tests.factories import bidder_program as program
 from tests.factories import signatures
 from tests.factories.auctions import admitted_bid, evaluated_tender
 from tests.factories.bids import LATER, drafted_bid, send, sent_bid, tender_taking_bids
+from tests.factories.committee import held_tender
 from tests.factories.marketplace import (
     NOON,
     AccreditationFactory,
@@ -116,6 +120,7 @@ def build() -> World:
     world = World(people)
     _draft(world, buyer)
     _open(world, buyer)
+    _committee(world, buyer)
     _awarding(world, buyer)
     _contract(world, buyer)
     _auction(world, buyer)
@@ -130,6 +135,24 @@ def _draft(world: World, buyer: Organisation) -> None:
     lot = tender.lots.get()
     world.names |= {"draft": tender.number, "draft_id": tender.pk, "draft_document": document.pk}
     world.names |= {"draft_lot": lot.pk, "draft_item": lot.items.all()[0].pk}
+
+
+def _committee(world: World, buyer: Organisation) -> None:
+    """A tender whose key the buyer holds with two colleagues, and whose bid waits for their shares."""
+    officer = world.people["buyer"]
+    pair = sealing.new_key_pair()
+    wrapped = committee_signatures.wrap(pair.private, "a passphrase")
+    own = Holder(officer, committee_keys.make(pair.public, wrapped, by=officer, at=NOON), pair.private)
+    held = held_tender(buyer=buyer, escrow=True, officers=[own])
+    lot = held.tender.lots.get()
+    supplier = member(accredited_supplier())
+    bid = Bid.objects.select_related("lot__tender").get(pk=bid_drafts.start(lot.pk, by=supplier, at=NOON).pk)
+    content = program.content_of(bid, ["20", "30"], ["200.00", "300.00"], "500.00")
+    program.send(bid, program.sealed_content(bid, content), by=supplier)
+    opening.open_tender(held.tender.pk, LATER)
+    observer = world.people["buyer_observer"].person
+    assert observer is not None
+    world.names |= {"held": held.tender.number, "buyer_observer_id": observer.pk}
 
 
 def _document(tender: Tender, by: Actor) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -35,11 +36,13 @@ def holder(buyer: Organisation, *roles: Role) -> Holder:
     return Holder(actor, committee_keys.make(pair.public, _wrapping(), by=actor, at=NOON), pair.private)
 
 
-def held_draft(*, members: int = 3, threshold: int = 2, escrow: bool = False, **fields: Any) -> Committee:
-    """A draft, complete, whose keys are made."""
+def held_draft(
+    *, members: int = 3, threshold: int = 2, escrow: bool = False, officers: Sequence[Holder] = (), **fields: Any
+) -> Committee:
+    """A draft, complete, whose keys are made. `officers` are the first members."""
     tender = draft_tender(**fields)
     officer = member(tender.buyer)
-    holders = [holder(tender.buyer) for _ in range(members)]
+    holders = [*officers, *(holder(tender.buyer) for _ in range(members - len(officers)))]
     seed = browser.hold(tender, holders, threshold, by=officer, at=NOON, escrow=escrow)
     tender.refresh_from_db()
     return Committee(tender, officer, holders, seed)
