@@ -21,7 +21,7 @@ from marketplace.models import (
     SignatureEvidence,
     TrustedCertificate,
 )
-from marketplace.signatures import Report, certificate_id, certificates_in
+from marketplace.signatures import certificate_id, certificates_in
 from marketplace.signatures.longterm import Archive, Dossier, Kept
 from marketplace.signatures.timestamps import Token, Trusted, attach
 
@@ -42,25 +42,26 @@ class Piece:
         return hashlib.sha256(self.der).hexdigest()
 
 
-def keep_verdict(signature: Signature, report: Report, *, at: datetime) -> None:
-    """Keep the chain and the revocation data that the verdict rests on. Called in the signature's own transaction.
+def keep_verdict(signature: Signature, *, at: datetime) -> None:
+    """Keep the chain and the revocation data that the verdict rests on, in the signature's own transaction.
 
     A revocation list is kept once per version, however many signatures rest on it, and read only the first time.
     """
-    wanted = [*report.chain, *report.revocation]
+    chain, revocation = (list(dict.fromkeys(signature.evidence.get(part, ()))) for part in ("chain", "revocation"))
+    wanted = {*chain, *revocation}
     kept = dict(EvidenceObject.objects.filter(sha256__in=wanted).values_list("sha256", "pk"))
-    missing = set(wanted) - kept.keys()
+    missing = wanted - kept.keys()
     cms = bytes(signature.cms)
-    found = _certificates(report, cms, missing)
-    found |= _lists_and_answers(missing & set(report.revocation), cms, report.chain)
+    found = _certificates(bytes(signature.certificate.der), cms, missing.intersection(chain))
+    found |= _lists_and_answers(missing.intersection(revocation), cms, chain)
     kept |= _keep(found, at)
-    if lost := set(wanted) - kept.keys():
+    if lost := wanted - kept.keys():
         # The signature stands; what is missing here will be missing when it is judged again, and is said then.
         _log.error("Evidence of signature %s is not there any more: %s", signature.pk, ", ".join(sorted(lost)))
     SignatureEvidence.objects.bulk_create(
         SignatureEvidence(signature=signature, object_id=kept[sha256], role=role, number=number, added_at=at)
-        for role, prints in ((EvidenceRole.CHAIN, report.chain), (EvidenceRole.REVOCATION, report.revocation))
-        for number, sha256 in enumerate(dict.fromkeys(prints))
+        for role, prints in ((EvidenceRole.CHAIN, chain), (EvidenceRole.REVOCATION, revocation))
+        for number, sha256 in enumerate(prints)
         if sha256 in kept
     )
 
@@ -180,16 +181,13 @@ def _keep(found: Mapping[str, tuple[EvidenceKind, bytes]], at: datetime) -> dict
     return dict(EvidenceObject.objects.filter(sha256__in=found).values_list("sha256", "pk"))
 
 
-def _certificates(report: Report, cms: bytes, missing: set[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
-    """Those of the chain that are missing: the signer's, the trust store's, or come with the signature."""
-    wanted = missing & set(report.chain)
+def _certificates(signer: bytes, cms: bytes, wanted: set[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
+    """Those of the chain: the signer's, the trust store's, or come with the signature."""
     if not wanted:
         return {}
     known = [bytes(der) for der in TrustedCertificate.objects.filter(sha256__in=wanted).values_list("der", flat=True)]
     carried = asn1_cms.ContentInfo.load(cms)["content"]["certificates"] or ()
-    known += [choice.chosen.dump() for choice in carried if choice.name == "certificate"]
-    if report.signer:
-        known.append(report.signer.certificate)
+    known += [signer, *(choice.chosen.dump() for choice in carried if choice.name == "certificate")]
     by_print = {hashlib.sha256(der).hexdigest(): der for der in known}
     return {one: (EvidenceKind.CERTIFICATE, by_print[one]) for one in wanted if one in by_print}
 

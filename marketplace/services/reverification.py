@@ -47,7 +47,7 @@ def check_again(signature_id: int, *, by: Actor, at: datetime) -> LongTermReport
         raise NotFound
     found = judge(signature, evidence.dossier(signature), at)
     report = found.report
-    said = {
+    said: dict[str, Any] = {
         "indication": str(report.indication),
         "sub_indication": str(report.sub_indication or ""),
         "reasons": list(report.reasons),

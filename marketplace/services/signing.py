@@ -192,7 +192,7 @@ def complete(
         },
         received_at=at,
     )
-    evidence.keep_verdict(signature, report, at=at)
+    evidence.keep_verdict(signature, at=at)
     stamping.want(signature, at=at)
     locked.used_at = at
     locked.save(update_fields=["used_at"])

@@ -65,7 +65,7 @@ def stamp(signature_id: int, *, at: datetime) -> bool:
     """
     if not timestamps.configured() or not _claim(signature_id, at):
         return False
-    signature = Signature.objects.select_related("request").get(pk=signature_id)
+    signature = Signature.objects.select_related("request", "certificate").get(pk=signature_id)
     try:
         value = stamped_value(bytes(signature.cms))
         made = timestamps.stamped(hashlib.new(_hash_now(at), value).digest())
@@ -148,6 +148,8 @@ def _record(signature: Signature, made: Stamped, *, at: datetime) -> None:
     if row.stamped_at is not None:
         return
     token = made.token
+    if not signature.evidence_links.filter(role=EvidenceRole.CHAIN).exists():
+        evidence.keep_verdict(signature, at=at)  # taken before evidence was kept: what is still there
     pieces = [
         Piece(EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP, token.encoded),
         *evidence.pieces_of_trust(token, made.trust),

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 import logging
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
-from typing import Final, NoReturn
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.core.cache import cache
@@ -29,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace.models import TrustedCertificate, TrustKind
 from marketplace.services import revocation, trust_store
-from marketplace.shared import clock
+from marketplace.shared import clock, outbound
 from marketplace.shared.errors import DomainError
 from marketplace.signatures import Evidence, Policy
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
@@ -52,6 +48,17 @@ _ANSWER_TYPE: Final = "application/timestamp-reply"
 _BEHIND: Final = timedelta(minutes=5)
 #: Seconds for which an authority that failed is asked only after the others.
 _OUT_OF_FAVOUR: Final = 60
+#: What keeps an authority from answering, by the code of an OutboundError.
+_WHY: Final = {
+    "no_address": "The address is not one of http or https.",
+    "no_such_host": "There is no server {detail}.",
+    "redirected": "It sends us to another address.",
+    "status": "It answered with the status {detail}.",
+    "too_large": "Its answer is too large.",
+    "too_slow": "It takes too long to answer.",
+    "false_certificate": "Its TLS certificate is not to be trusted: {detail}",
+    "cut_off": "Its answer was cut off.",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -187,51 +194,29 @@ def _local(folder: Path) -> DemoTimeStamps:
     return DemoTimeStamps.load(folder)
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The operator named an address; an answer that names another one is not followed."""
-
-    def redirect_request(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise TimeStampError("It sends us to another address.")
-
-
 def _post(url: str, asked: bytes) -> bytes:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or parts.hostname is None:
-        raise TimeStampError("The address is not one of http or https.")
     headers = {"Content-Type": _REQUEST_TYPE, "Accept": _ANSWER_TYPE, "User-Agent": settings.SITE_NAME}
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    seconds = settings.TIMESTAMP_SECONDS
-    deadline = monotonic() + seconds
-    sent = urllib.request.Request(_without_password(parts), asked, headers, method="POST")
+    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     try:
-        with urllib.request.build_opener(_NoRedirects).open(sent, timeout=seconds) as answer:
-            if answer.headers.get_content_type() != _ANSWER_TYPE:
-                raise TimeStampError("It answered with something else than a time stamp.")
-            return _read(answer, deadline)
-    except urllib.error.HTTPError as error:
-        raise TimeStampError(f"It answered with the status {error.code}.") from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise TimeStampError(f"It cannot be reached ({type(error).__name__}).") from error
-
-
-def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The whole answer, however slowly it drips, within the size and time allowed."""
-    found = b""
-    while chunk := answer.read1(MAX_ANSWER + 1 - len(found)):
-        found += chunk
-        if len(found) > MAX_ANSWER:
-            raise TimeStampError("Its answer is too large.")
-        if monotonic() > deadline:
-            raise TimeStampError("It takes too long to answer.")
-    return found
-
-
-def _without_password(parts: SplitResult) -> str:
-    host = parts.hostname or ""
-    address = f"[{host}]" if ":" in host else host
-    return urlunsplit(parts._replace(netloc=address if parts.port is None else f"{address}:{parts.port}"))
+        # The operator named the address in the settings: it may lie in the own network.
+        answer = outbound.fetch(
+            address,
+            most_bytes=MAX_ANSWER,
+            seconds=settings.TIMESTAMP_SECONDS,
+            body=asked,
+            headers=headers,
+            private=True,
+        )
+    except outbound.OutboundError as error:
+        words = _WHY.get(error.code, "It cannot be reached ({detail}).")
+        raise TimeStampError(words.format(detail=error.detail)) from error
+    if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != _ANSWER_TYPE:
+        raise TimeStampError("It answered with something else than a time stamp.")
+    return answer.body
 
 
 def _favour(url: str) -> str:

@@ -204,6 +204,22 @@ def test_the_forgotten_are_found(tsa: DemoTimeStamps, signature: Signature) -> N
     assert SignatureStamp.objects.get().stamped_at == NOON
 
 
+def test_what_is_left_of_the_evidence_of_an_old_signature_is_kept_with_its_stamp(
+    tsa: DemoTimeStamps, signature: Signature
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("DELETE FROM marketplace_signatureevidence")
+        cursor.execute("DELETE FROM marketplace_evidenceobject")
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+    stamping.stamp(signature.pk, at=NOON)
+
+    kept = evidence.dossier(signature)
+    assert ([one.sha256 for one in kept.chain], len(kept.crls)) == (signature.evidence["chain"], 2)
+    assert reverification.judge(signature, kept, NOON + 3 * YEAR).passed
+
+
 def test_a_killed_workers_claim_runs_out(tsa: DemoTimeStamps, signature: Signature) -> None:
     SignatureStamp.objects.update(claimed_until=NOON + stamping.CLAIM)
 
