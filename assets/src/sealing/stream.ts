@@ -9,6 +9,8 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bytes, KEY_SIZE, OVERHEAD, SealingError, hex, joined, open, seal } from "./hpke";
 
 export const CHUNK = 1024 * 1024;
+/** Chunks read at once: each reading asks another process for the bytes. */
+const READ = 8;
 const TAG_SIZE = 16;
 const MAGIC = new TextEncoder().encode("OLS1");
 export const HEADER_SIZE = MAGIC.length + OVERHEAD + KEY_SIZE;
@@ -41,7 +43,7 @@ async function bytesOf(blob: Blob): Promise<Bytes> {
   return new Uint8Array(await blob.arrayBuffer());
 }
 
-/** A document and the key it is sealed under. Any stretch of its sealed form can be made again: an upload goes on where it broke off. */
+/** A document and the key it is sealed under. */
 export class Sealer {
   readonly size: number;
   private readonly chunks: number;
@@ -60,17 +62,21 @@ export class Sealer {
     return new Sealer(document, header, await imported(fileKey, "encrypt"));
   }
 
-  /** Chunk `number` of the document, as it is and sealed; the header stands before the first. */
-  async piece(number: number): Promise<{ plain: Bytes; sealed: Bytes }> {
-    const plain = await bytesOf(this.document.slice(number * CHUNK, (number + 1) * CHUNK));
+  /** Every chunk in order, as it is and sealed; the header stands before the first. */
+  async *pieces(): AsyncGenerator<{ plain: Bytes; sealed: Bytes }> {
+    for (let first = 0; first < this.chunks; first += READ) {
+      const read = await bytesOf(this.document.slice(first * CHUNK, (first + READ) * CHUNK));
+      const count = Math.min(READ, this.chunks - first);
+      yield* await Promise.all(
+        Array.from({ length: count }, (_, place) => this.piece(first + place, read.slice(place * CHUNK, (place + 1) * CHUNK))),
+      );
+    }
+  }
+
+  private async piece(number: number, plain: Bytes): Promise<{ plain: Bytes; sealed: Bytes }> {
     const iv = nonce(number, number === this.chunks - 1);
     const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, this.key, plain));
     return { plain, sealed: number ? sealed : joined([this.header, sealed]) };
-  }
-
-  /** Every piece in order. */
-  async *pieces(): AsyncGenerator<{ plain: Bytes; sealed: Bytes }> {
-    for (let number = 0; number < this.chunks; number += 1) yield this.piece(number);
   }
 }
 

@@ -68,7 +68,8 @@ function asked(method: "GET" | "PUT", url: string, csrf: string, body: Bytes | n
     }
     request.onload = () => resolve({ status: request.status, body: (request.response as Answer["body"] | null) ?? {} });
     request.onerror = request.ontimeout = () => reject(new Lost());
-    request.send(body);
+    // As a Blob: the browser copies a buffer to its network process bit by bit, which takes twelve times as long.
+    request.send(body && new Blob([body]));
   });
 }
 

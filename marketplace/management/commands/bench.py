@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace.management import bench_signatures
+from marketplace.management import bench_sealing, bench_signatures
 from marketplace.shared import clock
 
-PARTS: Final = {"signatures": bench_signatures.measure}
+PARTS: Final = {"sealing": bench_sealing.measure, "signatures": bench_signatures.measure}
 
 
 class Command(BaseCommand):
