@@ -261,7 +261,7 @@ REVOCATION_REFRESH_MINUTES = env.int("REVOCATION_REFRESH_MINUTES", 60)
 REVOCATION_PRIVATE_ADDRESSES = env.bool("REVOCATION_PRIVATE_ADDRESSES", False)
 # How long before a list is overdue the operators are told; for a short-lived list, the last quarter of its life.
 REVOCATION_WARN_HOURS = env.int("REVOCATION_WARN_HOURS", 24)
-REVOCATION_KEEP_OLDER_DAYS = env.int("REVOCATION_KEEP_OLDER_DAYS", 30)
+REVOCATION_KEEP_OLDER_DAYS = env.int("REVOCATION_KEEP_OLDER_DAYS", 3)
 
 # Time stamps (RFC 3161). The authorities are asked in this order; without any, signatures are taken unstamped. "local:"
 # is the demonstration's own authority, refused in production.
