@@ -321,4 +321,5 @@ def sort(context: Context, column: str, label: str, start: str = "") -> dict[str
 def navigation(context: Context) -> Iterable[Entry]:
     """The pages this actor lives in: `{% navigation as entries %}`."""
     request = context.get("request")
-    return entries_for(context.get("actor"), getattr(request, "path", ""))
+    crumbs = context.get("crumbs") or []
+    return entries_for(context.get("actor"), getattr(request, "path", ""), [str(crumb.url) for crumb in crumbs])

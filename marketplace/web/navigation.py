@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,12 +60,17 @@ _PLACES: Final = (
 )
 
 
-def entries_for(actor: Any, path: str) -> list[Entry]:
-    """The entries of `actor` (anything else counts as a visitor), the longest match of `path` marked as current."""
+def entries_for(actor: Any, path: str, way_back: Sequence[str] = ()) -> list[Entry]:
+    """The entries of `actor` (anything else counts as a visitor), with the place marked that the page belongs to.
+
+    `way_back` are the addresses of the page's crumbs: a buyer's own procedure lies under "We buy", whatever its address
+    begins with. A page without crumbs belongs to the place whose address its own begins with, the longest one.
+    """
     visitor = actor if isinstance(actor, Actor) else NOBODY
     found = [(place, url) for place in _PLACES if place.for_whom(visitor) and (url := _url(place.route))]
     ended = [url for place, url in found if place.ending and path.endswith(place.ending)]
-    matches = ended or [url for _place, url in found if path == url or (url != "/" and path.startswith(url))]
+    led = [url for _place, url in found if url != "/" and url in way_back[:1]]
+    matches = ended or led or [url for _place, url in found if path == url or (url != "/" and path.startswith(url))]
     here = max(matches, key=len, default="")
     return [Entry(place.label, url, place.icon, url == here) for place, url in found]
 
