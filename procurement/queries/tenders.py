@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from marketplace.models import Address, Heading, Organisation, OrganisationStatus
 from procurement import procedures
@@ -54,6 +55,21 @@ class Filters:
     region: str = ""
     currency: str = ""
     deadline_within_days: int | None = None
+
+
+def state_label(tender: Tender, at: datetime) -> str:
+    """The state for a reader, by what is so: a period that is over is not said to run until the clock comes round."""
+    if tender.status == TenderStatus.PUBLISHED and tender.tender_ends_at is not None and at >= tender.tender_ends_at:
+        return _("Bids are closed")
+    if is_being_signed(tender, at):
+        return _("Contracts being signed")
+    return str(tender.get_status_display())
+
+
+def is_being_signed(tender: Tender, at: datetime) -> bool:
+    """Nothing stands still any more: what remains are the signatures of the contracts."""
+    over = tender.standstill_ends_at is not None and at >= tender.standstill_ends_at
+    return tender.status == TenderStatus.STANDSTILL and over
 
 
 def published() -> QuerySet[Tender]:

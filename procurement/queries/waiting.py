@@ -104,7 +104,7 @@ def public(at: datetime) -> tuple[Sequence[Figure], Sequence[Row]]:
         Figure(_("Suppliers"), _capped(suppliers), icon="truck"),
     ]
     closing = tenders.for_list(found).order_by("tender_ends_at", "pk")[:ROWS]
-    return numbers, [_row(tender, _("Bids until"), figure=_limit(tender)) for tender in closing]
+    return numbers, [_row(tender, at, figure=_limit(tender)) for tender in closing]
 
 
 def _with_questions(buyer: Organisation, at: datetime) -> QuerySet[Tender]:
@@ -133,7 +133,7 @@ def _running(buyer: Organisation, at: datetime) -> Panel:
     for tender in found:
         count: int = tender.bids_sent
         bids = ngettext("%(n)s sealed bid", "%(n)s sealed bids", count) % {"n": count}
-        rows.append(_row(tender, _("Bids until"), figure=bids))
+        rows.append(_row(tender, at, figure=bids))
     return Panel(
         "running",
         _("Running procedures"),
@@ -153,7 +153,7 @@ def _matching(supplier: Organisation, at: datetime) -> Panel:
     return Panel(
         "matching",
         _("Open procedures for what you supply"),
-        [_row(tender, _("Bids until"), figure=_limit(tender)) for tender in found],
+        [_row(tender, at, figure=_limit(tender)) for tender in found],
         url=reverse("tenders"),
         icon="list-search",
         empty_title=_("Nothing for your headings is open now"),
@@ -195,16 +195,16 @@ def _answers(supplier: Organisation, at: datetime) -> Panel:
     )
 
 
-def _row(tender: Tender, at_label: str, *, figure: object = None) -> Row:
+def _row(tender: Tender, at: datetime, *, figure: object = None) -> Row:
     return Row(
         title=tender.title,
         url=tender.get_absolute_url(),
         number=tender.number,
         note=tender.buyer.short_name,
         status=tender.status,
-        status_label=str(tender.get_status_display()),
+        status_label=tenders.state_label(tender, at),
         at=tender.tender_ends_at,
-        at_label=at_label,
+        at_label=_("Bids until"),
         time_zone=tender.time_zone,
         figure=figure,
     )

@@ -15,6 +15,7 @@ from marketplace.web.formats import moment_text, zone_label, zone_of
 from marketplace.web.parts import Moment
 from procurement.models import KeyCustody, Tender
 from procurement.procedures import Family
+from procurement.queries import tenders
 from procurement.queries.tenders import Standing
 from procurement.rules.lifecycle import TenderStatus
 
@@ -43,10 +44,7 @@ def family_name(tender: Tender) -> Sentence:
 
 
 def state_words(tender: Tender, at: datetime) -> Sentence:
-    """The state for a reader. A tender whose time is over is not called open while the clock comes round to it."""
-    if tender.status == TenderStatus.PUBLISHED and tender.tender_ends_at is not None and at >= tender.tender_ends_at:
-        return _("Bids are closed")
-    return str(tender.get_status_display())
+    return tenders.state_label(tender, at)
 
 
 def next_step(tender: Tender, at: datetime) -> str:
@@ -77,6 +75,8 @@ def next_step(tender: Tender, at: datetime) -> str:
             return _("The live auction is on. When it ends, the buyer awards.")
         case TenderStatus.AWARDING:
             return _("The bids are ranked. The buyer awards each lot with a signature.")
+        case TenderStatus.STANDSTILL if tenders.is_being_signed(tender, at):
+            return _("Awarded, and the standstill is over. The contracts are being signed.")
         case TenderStatus.STANDSTILL if tender.standstill_ends_at is not None:
             return _("Awarded. The contract can be signed after the standstill, on %(until)s.") % {
                 "until": _moment(tender.standstill_ends_at, tender)

@@ -618,3 +618,20 @@ def test_lot_services_refuse_what_the_page_cannot_send():
     rows = [lots.ItemRow("x", 0, Decimal(1), "H87")] * (lots.ITEMS_MAX + 1)
     with pytest.raises(lots.TooMany):
         lots.replace_items(tender.pk, tender.lots.get().pk, rows, revision=1, by=member(tender.buyer), at=NOON)
+
+
+def test_a_standstill_that_is_over_is_not_called_one(visit, freeze):
+    trust()
+    tender = published_tender()
+    ends = NOON + timedelta(days=20)
+    Tender.objects.filter(pk=tender.pk).update(status="standstill", standstill_ends_at=ends)
+    buyer = member(tender.buyer)
+    freeze(ends - timedelta(seconds=1))
+    assert (
+        "The contract can be signed after the standstill" in visit("tender", tender.number, by=buyer).content.decode()
+    )
+    freeze(ends)
+    for route in (("tender", tender.number), ("my_tenders",)):
+        page = visit(*route, by=buyer).content.decode()
+        assert "Contracts being signed" in page
+        assert not re.search(r"Standstill\s*</span>", page)
