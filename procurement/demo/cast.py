@@ -56,6 +56,12 @@ SUPPLIERS = (
         ("Lavigne Fournitures", "Lavigne Fournitures SAS", "SAS"),
     ),
 )  # fmt: skip
+# The buyer's colleagues, with whom she holds the keys of some procedures. They open their shares with the log-in's
+# password.
+COMMITTEE = (
+    Part("Committee member", "Bruno Falk", "bruno@hallerbach.example.com", "Head of production"),
+    Part("Committee member", "Nadia Roth", "nadia@hallerbach.example.com", "Controller"),
+)
 STAFF = (
     Part("Operator", "Olena Marchenko", "operator@openlot.example.com", "Operations", staff=(StaffRole.OPERATOR,)),
     Part("Tariff manager", "Tariq Haddad", "tariffs@openlot.example.com", "Finance", staff=(StaffRole.TARIFF_MANAGER,)),
@@ -185,6 +191,7 @@ def write_people(folder: Path, notary: Notary, buyer: Company, suppliers: list[C
     for part, company in zip((BUYER, *SUPPLIERS), (buyer, *suppliers[:2]), strict=True):
         path = notary.hand_out(part.email.partition("@")[0], notary.credential(company))
         rows.append(_row(part, f"{part.name}, {part.company[0]}", PASSWORD, path))
+    rows += [_row(part, f"{part.name}, {BUYER.company[0]}", PASSWORD, None) for part in COMMITTEE]
     rows += [_row(part, part.name, PASSWORD, None) for part in STAFF]
     vat, path = notary.newcomer(rng)
     rows.append(_row(NEWCOMER, f"{NEWCOMER.name}, {NEWCOMER.company[1]}, VAT {vat}", "your choice", path))

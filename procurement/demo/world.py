@@ -17,7 +17,7 @@ from marketplace.models import Accreditation, AccreditationStatus, Plan, Side
 from marketplace.services import plans
 from marketplace.shared import jobs
 from marketplace.signatures.authority import Authority
-from procurement.demo import cast, companies, history
+from procurement.demo import cast, committee_world, companies, history
 from procurement.demo.auction_now import make_bidders
 from procurement.demo.cast import Notary
 from procurement.demo.companies import Company
@@ -89,7 +89,7 @@ def make(folder: Path, *, now: datetime, size: Size | None = None, seed: int = S
             rng, buyers=size.buyers, suppliers=size.suppliers, now=now, headings=headings
         )
         cast.name_the_first(buyers, suppliers)
-        running = size.open_ + 9 * size.each
+        running = size.open_ + 9 * size.each + committee_world.COUNT
         past = max(1, size.procedures - running)
         history.make_history(
             rng, count=past, now=now, buyers=buyers, suppliers=suppliers, headings=headings,
@@ -114,7 +114,7 @@ class _Present:
     def __init__(self, stage: Stage, now: datetime, size: Size, progress: Progress, *, since: float) -> None:
         self.stage, self.now, self.size, self.rng = stage, now, size, stage.rng
         self._progress, self._since = progress, since
-        self._done, self._all = 0, size.open_ + 9 * size.each
+        self._done, self._all = 0, size.open_ + 9 * size.each + 1
         self.us, self.first = stage.buyers[0], list(stage.suppliers[:2])
 
     def make(self) -> None:
@@ -130,6 +130,7 @@ class _Present:
                 self._to_be_awarded(number)
             for number in range(2 * each):
                 self._in_evaluation(number)
+            self._with_a_committee()
             for number in range(2 * each):
                 self._open(number, procedure=AUCTION)
             for number in range(self.size.open_):
@@ -200,6 +201,11 @@ class _Present:
 
     def _in_evaluation(self, number: int) -> None:
         self._closed(number, 0.3, "Procedures in evaluation")
+
+    def _with_a_committee(self) -> None:
+        line, first = self._line(self.us)
+        committee_world.make(self.stage, self.us, line, first, self.now)
+        self._step("Procedures whose keys a committee holds")
 
     def _open(self, number: int, *, procedure: str = "rfq_open") -> None:
         buyer = self.us if number < 2 else self.rng.choice(self.stage.buyers)

@@ -12,17 +12,19 @@ from django.db import transaction
 
 from marketplace import audit
 from marketplace.models import Accreditation, AccreditationStatus, AuditRecord, Person
-from marketplace.services import signing
+from marketplace.permissions import actor_for
+from marketplace.services import committee_keys, signing
 from marketplace.shared import clock
+from marketplace.signatures import committee as signatures
 from marketplace.signatures.sign import Credential
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
-from procurement.demo import auction_now, world
-from procurement.demo.cast import PASSWORD
+from procurement.demo import auction_now, committee, world
+from procurement.demo.cast import BUYER, PASSWORD
 from procurement.models import Auction, Bid, BidEnvelope, ContractSignature, DueMoment, Tender
 from procurement.queries import auctions as rooms
 from procurement.rules.lifecycle import AuctionStatus, BidStatus, TenderStatus
-from procurement.services import auctions
+from procurement.services import auctions, opening, shares
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +45,7 @@ def test_procedures_of_every_state_are_there(folder: Path) -> None:
     assert Tender.objects.count() == world.SMALL.procedures
     assert {
         TenderStatus.DRAFT,
+        TenderStatus.OPENING,
         TenderStatus.PUBLISHED,
         TenderStatus.EVALUATION,
         TenderStatus.AWARDING,
@@ -50,6 +53,24 @@ def test_procedures_of_every_state_are_there(folder: Path) -> None:
         TenderStatus.COMPLETE,
     } <= states
     assert Accreditation.objects.filter(status=AccreditationStatus.SUBMITTED).count() == 4
+
+
+def test_a_committees_bids_wait_for_one_more_share_and_open_with_it(folder: Path) -> None:
+    tender = Tender.objects.get(status=TenderStatus.OPENING)
+    anna = Person.objects.get(email=BUYER.email)
+    key = committee_keys.standing(anna)
+    assert key is not None
+    private = signatures.unwrap(key.wrapped, bytes(key.public_key), PASSWORD)
+    holder = committee.Holder(actor_for(anna, tender.buyer), key, private)
+    at = clock.now()
+
+    with transaction.atomic():
+        committee.release(tender, holder, at)
+        shares.receive_seed(tender.pk, committee.put_together(tender, holder), by=holder.actor, at=at)
+        opening.open_with_keys(tender.pk, at)
+        found = Bid.objects.filter(lot__tender=tender)
+        assert {(bid.status, bid.opening_problem) for bid in found} == {(BidStatus.OPENED, "")}
+        transaction.set_rollback(True)
 
 
 def test_nothing_is_overdue(folder: Path) -> None:
@@ -94,8 +115,8 @@ def test_the_named_people_can_log_in_and_sign(folder: Path) -> None:
     known = [row for row in people if row["password"] == PASSWORD]
 
     assert [row["role"] for row in people] == [
-        "Buyer", "Supplier", "Second supplier", "Operator", "Tariff manager", "Representative", "Auditor",
-        "Newcomer (sign up)",
+        "Buyer", "Supplier", "Second supplier", "Committee member", "Committee member", "Operator", "Tariff manager",
+        "Representative", "Auditor", "Newcomer (sign up)",
     ]  # fmt: skip
     for row in known:
         assert Person.objects.get(email=row["email"]).check_password(PASSWORD)
