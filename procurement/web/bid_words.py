@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from marketplace.shared.errors import Sentence
-from procurement.models import Bid
+from procurement.models import Bid, KeyCustody
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 
 
@@ -61,7 +61,12 @@ def _submitted(bid: Bid, running: bool) -> State:
             _("What you sent stands. You changed the draft since: sign and send it to replace what was sent."),
         )  # fmt: skip
     if running:
-        return State(_("Sent and sealed"), "good", _("Nobody can read it before the deadline, not even the operator."))
+        sealed = _("It is sealed, and opened after the deadline.")
+        if bid.lot.tender.key_custody == KeyCustody.COMMITTEE:
+            sealed = _(
+                "It is sealed to the buyer’s committee: nobody reads it before the deadline, not even the operator."
+            )
+        return State(_("Sent and sealed"), "good", sealed)
     return State(_("Waiting to be opened"), "wait", _("The time for bids is over; the bids are being opened."))
 
 

@@ -53,7 +53,7 @@ def test_from_sign_up_to_the_signed_contract(visit: Callable[..., Visitor], free
     bert.menu("Home")
     expect(bert.page.get_by_role("region", name="Running procedures")).to_contain_text("2 sealed bids")
     bert.follows(TITLE)
-    bert.sees("sent and sealed. Nobody can read them before they are opened, not even the operator.")
+    bert.sees("sent and sealed. They are opened by themselves at the deadline; nobody reads them before.")
     bert.picture("two-sealed-bids")
 
     clock.tick(now.move_to(CLOSES + timedelta(seconds=5)))
@@ -303,7 +303,7 @@ def _bids(anna: Visitor, key: Credential) -> None:
     assert "3297" not in download.value.path().read_text()
     anna.follows("To the bid")
     anna.sees("Sent and sealed")
-    anna.sees("Nobody can read it before the deadline, not even the operator.")
+    anna.sees("It is sealed, and opened after the deadline.")
     anna.picture("bid")
     assert BidEnvelope.objects.count() == 1
 
