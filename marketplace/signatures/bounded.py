@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickle
 import queue
+import resource
 import select
 import struct
 import subprocess
@@ -80,6 +81,17 @@ class _Worker:
             found += chunk
         return found
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether it lives and has room left: what one signature took must not be missing for the next."""
+        if self.process.poll() is not None:
+            return False
+        try:
+            with open(f"/proc/{self.process.pid}/statm") as statm:
+                return int(statm.read().split()[1]) * resource.getpagesize() < MEMORY_BYTES // 2
+        except OSError:  # no Linux: then there is no limit on memory either
+            return True
+
     def stop(self) -> None:
         self.process.kill()
         for stream in (self.process.stdin, self.process.stdout):
@@ -100,7 +112,11 @@ class _Pool:
     def ask(self, request: bytes, seconds: float) -> bytes:
         worker = self._slots.get(timeout=_QUEUE_SECONDS)
         try:
-            worker = worker or _Worker()
+            if worker is None or not worker.is_fit:
+                if worker is not None:
+                    worker.stop()
+                    worker = None
+                worker = _Worker()
             return worker.ask(request, seconds)
         except BaseException:
             if worker is not None:

@@ -9,7 +9,8 @@ import sys
 from typing import BinaryIO
 
 from .bounded import _LENGTH, READY
-from .verification import verify
+from .report import Sub
+from .verification import forget, verify
 
 
 def serve(memory_bytes: int) -> None:
@@ -24,7 +25,10 @@ def serve(memory_bytes: int) -> None:
     _send(out, READY)
     while head := sys.stdin.buffer.read(_LENGTH.size):
         request = sys.stdin.buffer.read(_LENGTH.unpack(head)[0])
-        _send(out, verify(*pickle.loads(request)).to_json())
+        report = verify(*pickle.loads(request))
+        if report.sub_indication is Sub.GENERIC:  # perhaps for want of memory
+            forget()
+        _send(out, report.to_json())
 
 
 def _limit_memory(more: int) -> None:

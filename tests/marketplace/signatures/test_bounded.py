@@ -87,10 +87,38 @@ def test_worker_that_died_is_replaced(
 ) -> None:
     signature = sign(PAYLOAD, signer, AT)
     verify_bounded(signature, PAYLOAD, policy, AT, evidence, seconds=PATIENT)
-    os.kill(_workers(pool)[0], 9)
+    (worker,) = _workers(pool)
+    os.kill(worker, 9)
+    while list(pool._slots.queue)[-1].process.poll() is None:
+        time.sleep(0.01)
+
+    assert verify_bounded(signature, PAYLOAD, policy, AT, evidence, seconds=PATIENT).passed
+
+
+def test_worker_that_grew_too_large_is_replaced(
+    pool: bounded._Pool, policy: Policy, evidence: Evidence, signer: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = sign(PAYLOAD, signer, AT)
+    verify_bounded(signature, PAYLOAD, policy, AT, evidence, seconds=PATIENT)
+    before = _workers(pool)
+    monkeypatch.setattr(bounded, "MEMORY_BYTES", 1024)
 
     verify_bounded(signature, PAYLOAD, policy, AT, evidence, seconds=PATIENT)
 
+    assert _workers(pool) != before
+
+
+def test_want_of_memory_is_a_verdict_and_the_next_signature_passes(
+    pool: bounded._Pool, policy: Policy, evidence: Evidence, signer: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature, greedy = sign(PAYLOAD, signer, AT), Evidence(crls=(bytes(128 * 1024 * 1024),))
+    monkeypatch.setattr(bounded, "MEMORY_BYTES", 96 * 1024 * 1024)
+
+    report = verify_bounded(signature, PAYLOAD, policy, AT, greedy, seconds=PATIENT)
+
+    assert (report.indication, report.sub_indication) == (Indication.INDETERMINATE, Sub.GENERIC)
+    monkeypatch.undo()
+    monkeypatch.setattr(bounded, "_pool", pool)
     assert verify_bounded(signature, PAYLOAD, policy, AT, evidence, seconds=PATIENT).passed
 
 
