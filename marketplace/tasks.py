@@ -19,6 +19,7 @@ from marketplace.services import (
     reverification,
     revocation,
     revocation_sources,
+    signing_requests,
     stamping,
     tariffs,
     trust_notices,
@@ -41,7 +42,8 @@ def send_mail(to: str, subject: str, text: str) -> None:
 
 @shared_task(name="marketplace.tasks.expire")
 def expire() -> None:
-    """The sweep: say what ends soon; drop stored bytes without a row and keys of submissions long done."""
+    """The sweep: say what ends soon; drop stored bytes without a row, payloads that nobody signed and
+    keys of submissions long done."""
     now = clock.now()
     accreditations.remind(at=now)
     tariffs.remind(at=now)
@@ -52,6 +54,7 @@ def expire() -> None:
     files.remove_orphans(at=now)
     stamping.find_forgotten(at=now)
     stamping.warn(at=now)
+    signing_requests.forget_unused(at=now)
     IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
 
 
