@@ -168,6 +168,16 @@ def require_awarder(actor: Actor, lot: Lot) -> None:
     require_role(actor, lot.tender.buyer_id, Role.SIGNER)
 
 
+def may_sign_protocols(actor: Actor, tender: Tender) -> bool:
+    """Whether the person puts a signature under the protocols of the buyer's own tender."""
+    return actor.acts_for(tender.buyer_id) and actor.has(Role.SIGNER, Role.EVALUATOR)
+
+
+def require_protocol_signer(actor: Actor, tender: Tender) -> None:
+    """As `may_sign_protocols`; another organisation's tender is NotFound."""
+    require_role(actor, tender.buyer_id, Role.SIGNER, Role.EVALUATOR)
+
+
 def require_contract_officer(actor: Actor, contract: Contract) -> None:
     """May write the text of the buyer's own contract."""
     require_role(actor, contract.buyer_id, *BUYING_ROLES)

@@ -4,6 +4,7 @@ from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSeali
 from procurement.models.custody import KeyCeremony, KeyCustody, KeyShare, ReleasedShare
 from procurement.models.moment import CertificateNotice, DueMoment, MomentKind
 from procurement.models.proof import BidRoll, ExportScope, ExportStatus, ProcedureExport, RollLeaf
+from procurement.models.protocol import ProtocolKind, ProtocolSignature
 from procurement.models.tender import (
     Amendment,
     Clarification,
@@ -40,6 +41,8 @@ __all__ = [
     "Lot",
     "MomentKind",
     "ProcedureExport",
+    "ProtocolKind",
+    "ProtocolSignature",
     "ReleasedShare",
     "RollLeaf",
     "Tender",

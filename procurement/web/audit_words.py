@@ -49,6 +49,7 @@ _ACTIONS: Final[Mapping[str, Sentence]] = MappingProxyType(
         "bid.opened": gettext_lazy("Bid opened"),
         "bid.admitted": gettext_lazy("Bid admitted"),
         "bid.rejected": gettext_lazy("Bid rejected"),
+        "protocol.signed": gettext_lazy("Protocol signed"),
         "award.decided": gettext_lazy("Awarded"),
         "award.fell_away": gettext_lazy("Award fallen away"),
         "contract.drafted": gettext_lazy("Contract drafted"),

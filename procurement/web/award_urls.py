@@ -1,9 +1,11 @@
 from django.urls import URLPattern, URLResolver, path
 
-from procurement.web import awards, contracts, opening
+from procurement.web import awards, contracts, opening, protocols
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("procedures/<str:number>/protocol/", opening.protocol, name="opening_protocol"),
+    path("procedures/<str:number>/protocol/<str:kind>/sign/", protocols.prepare, name="protocol_prepare"),
+    path("procedures/<str:number>/protocol/<str:kind>/sign/<str:nonce>/", protocols.sign, name="protocol_sign"),
     path("procedures/<str:number>/lots/<int:lot>/comparison/", opening.comparison, name="comparison"),
     path("procedures/<str:number>/lots/<int:lot>/comparison.csv", opening.comparison_csv, name="comparison_csv"),
     path("procedures/<str:number>/lots/<int:lot>/admit/", opening.admit_all, name="bids_admit"),

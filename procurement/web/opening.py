@@ -30,7 +30,7 @@ from procurement.queries import awards as award_queries
 from procurement.queries import bids as bid_queries
 from procurement.queries.awards import LotComparison
 from procurement.rules.lifecycle import AwardStatus, BidStatus, TenderStatus
-from procurement.services import bid_roll, evaluation
+from procurement.services import bid_roll, evaluation, protocols
 from procurement.web import tender_page
 
 FLAGS = {
@@ -81,6 +81,8 @@ def protocol(request: HttpRequest, number: str) -> HttpResponse:
             "opened": tender.opened_at is not None and tender.opened_at <= at,
             "in_auction": tender.status == TenderStatus.AUCTION,
             "roll": bid_roll.of(tender),
+            "protocols": protocols.shown(tender, by=actor, at=at) if full else [],
+            "may_sign_protocols": permissions.may_sign_protocols(actor, tender),
         },
     )
 

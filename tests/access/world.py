@@ -32,7 +32,7 @@ from marketplace.services import accreditations, committee_keys, invitations, no
 from marketplace.signatures import committee as committee_signatures
 from marketplace.signatures import sealing
 from procurement.demo.committee import Holder
-from procurement.models import Award, Bid, BidFile, BidRoll, Lot, Tender
+from procurement.models import Award, Bid, BidFile, BidRoll, Lot, ProtocolKind, Tender
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import (
     amendments,
@@ -49,6 +49,7 @@ from procurement.services import (
     evaluation,
     export_jobs,
     opening,
+    protocols,
 )
 from tests.factories import bidder_program as program
 from tests.factories import signatures
@@ -226,6 +227,9 @@ def _awarding(world: World, buyer: Organisation) -> None:
         "opened": opened.pk,
         "opened_document": BidFile.objects.get(bid=opened).pk,
         "awarding_nonce": proposal.nonce,
+        "protocol_nonce": protocols.prepare(
+            lot.tender_id, ProtocolKind.OPENING, by=world.people["buyer"], at=NOW
+        ).nonce,
         "evaluation": undecided.tender.number,
         "export": export.pk,
         "stamped": undecided.tender.number,

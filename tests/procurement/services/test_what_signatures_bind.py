@@ -23,8 +23,8 @@ from marketplace.shared.errors import DomainError, NotAllowed, NotFound
 from marketplace.signatures import Sub
 from marketplace.signatures import payload as payloads
 from marketplace.signatures.payload import sha256_hex
-from procurement.models import Award, Bid, Contract, Lot, Tender
-from procurement.services import amendments, awards, bid_drafts, bids, cancellation, contracts
+from procurement.models import Award, Bid, Contract, Lot, ProtocolKind, ProtocolSignature, Tender
+from procurement.services import amendments, awards, bid_drafts, bids, cancellation, contracts, protocols
 from procurement.services.amendments import NewDocument, Proposal
 from tests.factories.bids import LATER, bidder, contracted, drafted_bid, opened_lot, send, sent_bid, tender_taking_bids
 from tests.factories.marketplace import (
@@ -301,11 +301,45 @@ def cancelling() -> Errand:
     )
 
 
+def protocol_of(kind: ProtocolKind) -> Errand:
+    lot = opened_lot(["10.00", "20.00"], ["11.00", "21.00"])
+    other = opened_lot(["12.00", "20.00"], buyer=lot.tender.buyer)
+    by = member(lot.tender.buyer)
+    tender, best = lot.tender, Bid.objects.get(lot=lot, rank=1)
+
+    def outdate() -> None:
+        Tender.objects.filter(pk=tender.pk).update(version=tender.version + 1)
+
+    return Errand(
+        by=by,
+        object=("tender", tender.pk),
+        prepare=lambda: protocols.prepare(tender.pk, kind, by=by, at=LATER),
+        complete=lambda request, cms, actor, at: protocols.sign(request.pk, cms, by=actor, at=at),
+        state=lambda: ProtocolSignature.objects.filter(tender=tender, kind=kind).count(),
+        outdate=outdate,
+        elsewhere=lambda: protocols.prepare(other.tender_id, kind, by=by, at=LATER),
+        at=LATER,
+        content={"tender": tender.number},
+        hashes=(*signing.identifiers_of(best.supplier), "300.00")
+        + ((best.envelopes.get().manifest["content"]["sha256"],) if kind == ProtocolKind.OPENING else ()),
+    )
+
+
+def signing_the_opening() -> Errand:
+    return protocol_of(ProtocolKind.OPENING)
+
+
+def signing_the_evaluation() -> Errand:
+    return protocol_of(ProtocolKind.EVALUATION)
+
+
 ERRANDS: dict[str, Callable[[], Errand]] = {
     "registration": registering,
     "accreditation": accrediting,
     "bid.submit": sending,
     "bid.withdraw": withdrawing,
+    "opening": signing_the_opening,
+    "evaluation": signing_the_evaluation,
     "award": awarding,
     "contract": contracting,
     "amendment": amending,
@@ -342,7 +376,7 @@ def refused_and_untouched(errand: Errand, request: SigningRequest, cms: bytes, *
 
 
 def test_every_action_that_people_sign_is_tried_here() -> None:
-    assert set(ERRANDS) == set(ACTIONS) - {"opening", "evaluation"}
+    assert set(ERRANDS) == set(ACTIONS)
 
 
 def test_the_payload_names_all_that_the_signature_binds(errand: Errand, action: str) -> None:

@@ -1,0 +1,63 @@
+"""Signing the protocols of the opening and of the evaluation."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from marketplace.permissions import actor_of
+from marketplace.shared import clock
+from marketplace.shared.errors import DomainError, NotFound
+from marketplace.web.signing_page import facts_of, own_request, signing_page
+from procurement import permissions
+from procurement.models import ProtocolKind
+from procurement.services import protocols
+from procurement.web.opening import crumbs_of, own_tender
+
+
+@require_POST
+def prepare(request: HttpRequest, number: str, kind: str) -> HttpResponse:
+    """Prepares what the protocol says now, and leads to the page that signs it."""
+    actor, wanted = actor_of(request), _kind(kind)
+    tender = own_tender(actor, number)
+    permissions.require_protocol_signer(actor, tender)
+    try:
+        prepared = protocols.prepare(tender.pk, wanted, by=actor, at=clock.now())
+    except DomainError as error:
+        if error.status in (403, 404):
+            raise
+        messages.error(request, str(error))
+        return redirect("opening_protocol", number)
+    return redirect("protocol_sign", number, kind, prepared.nonce)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign(request: HttpRequest, number: str, kind: str, nonce: str) -> HttpResponse:
+    actor, wanted = actor_of(request), _kind(kind)
+    tender = own_tender(actor, number)
+    permissions.require_protocol_signer(actor, tender)
+    prepared = own_request(request, nonce, wanted.value, "tender", tender.pk)
+    back = reverse("opening_protocol", args=[number])
+    return signing_page(
+        request,
+        prepared,
+        complete=lambda cms: protocols.sign(prepared.pk, cms, by=actor, at=clock.now()),
+        done_url=lambda _signed: back,
+        done_words=lambda _signed: _("You have signed the protocol."),
+        back_url=back,
+        title=wanted.label,
+        facts=facts_of(prepared),
+        submit_label=_("Sign the protocol"),
+        crumbs=crumbs_of(tender),
+    )
+
+
+def _kind(kind: str) -> ProtocolKind:
+    try:
+        return ProtocolKind(kind)
+    except ValueError:
+        raise NotFound from None
