@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +15,8 @@ from django.conf import settings
 from marketplace.entitlements import NotEntitled
 from marketplace.models import Heading, SigningRequest
 from marketplace.permissions import Actor, actor_for
+from marketplace.shared.money import minor_unit
+from marketplace.signatures import sealing
 from marketplace.signatures.sign import sign
 from procurement.auction import clock as due
 from procurement.demo.cast import Notary
@@ -22,9 +24,12 @@ from procurement.demo.companies import Company
 from procurement.demo.goods import Line
 from procurement.demo.history import QUESTIONS, limit_of, price_of, quantity_of, title_of
 from procurement.models import Bid, Contract, Lot, Tender
+from procurement.rules.evaluation import PricedItem
 from procurement.rules.lifecycle import BidStatus, ContractStatus, LotStatus
+from procurement.rules.price_table import read
 from procurement.services import (
     awards,
+    bid_content,
     bid_drafts,
     bids,
     clarifications,
@@ -50,6 +55,14 @@ def days_are_days() -> Iterator[None]:
         yield
     finally:
         settings.PERIOD_UNIT = before
+
+
+def _sealed(bid: Bid, lot: Lot, prices: Mapping[int, str]) -> bytes:
+    """The bid as its bidder's own program seals it, before anything is sent."""
+    items = list(lot.items.all())
+    table = read([PricedItem(item.pk, item.quantity) for item in items], prices, minor_unit(lot.currency))
+    plain = bid_content.encode(bid, bid.version + 1, bid_content.of_table(table), items)
+    return sealing.seal(bytes(lot.public_key or b""), plain, bid_content.info(bid, bid_content.CONTENT_PART))
 
 
 @dataclass(slots=True)
@@ -173,9 +186,11 @@ class Stage:
             bid = bid_drafts.start(lot.pk, by=by, at=at)
         except NotEntitled:  # a small tariff: this supplier does not take part
             return None
-        bid = bid_drafts.save(bid.pk, prices=prices, remarks="", revision=bid.revision, by=by, at=at)
+        if bid_drafts.kept_here(lot.tender):
+            bid = bid_drafts.save(bid.pk, prices=prices, remarks="", revision=bid.revision, by=by, at=at)
         if send:
-            request = bids.prepare_submission(bid.pk, by=by, at=at)
+            versions = {"bid_version": bid.version + 1, "tender_version": lot.tender.version}
+            request = bids.prepare_sealed(bid.pk, _sealed(bid, lot, prices), [], **versions, by=by, at=at)
             bids.submit(request.pk, self.signed(request, supplier, at), idempotency_key=request.nonce, by=by, at=at)
         return bid
 

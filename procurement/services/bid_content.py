@@ -130,6 +130,16 @@ def encode(bid: Bid, version: int, content: Content, items: Sequence[Item]) -> b
     return plain + b" " * (-len(plain) % BLOCK)
 
 
+def of_table(table: PriceTable, remarks: str = "", files: tuple[ContentFile, ...] = ()) -> Content:
+    """What a bid with this price table says. Lines without a price are left out."""
+    lines = tuple(
+        ContentLine(line.item, line.unit_price, line.amount)
+        for line in table.lines
+        if line.unit_price is not None and line.amount is not None
+    )
+    return Content(lines, table.total, remarks, files)
+
+
 def terms(bid: Bid) -> dict[str, Any]:
     """All that a program needs to seal the bid by itself, as JSON carries it: what the content names, the items and the
     limit it has to keep, and the key. The lot and its tender are loaded."""
@@ -184,20 +194,12 @@ def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[I
     lot = bid.lot
     limit = lot.limit_price if lot.tender.limit_price_shown else None
     table = read([PricedItem(item.pk, item.quantity) for item in items], typed, minor_unit(bid.currency), limit)
-    content = Content(_priced(table), table.total, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]))
+    content = of_table(table, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]))
     if not table.complete:
         return replace(content, problem=_incomplete(table, items), complete=False)
     if table.total != Decimal(_text(found["total"], PRICE_LENGTH)):
         raise UnreadableContent(_("its total is not the sum of its lines"))
     return replace(content, problem=_above(table, bid.currency)) if table.over_limit else content
-
-
-def _priced(table: PriceTable) -> tuple[ContentLine, ...]:
-    return tuple(
-        ContentLine(line.item, line.unit_price, line.amount)
-        for line in table.lines
-        if line.unit_price is not None and line.amount is not None
-    )
 
 
 def _files(found: Sequence[Mapping[str, Any]]) -> tuple[ContentFile, ...]:

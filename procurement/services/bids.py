@@ -27,7 +27,7 @@ from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus
 from procurement.rules.price_table import PriceProblem, PriceTable
 from procurement.services import bid_content, bid_drafts, receipts, words
-from procurement.services.bid_content import Content, ContentFile, ContentLine
+from procurement.services.bid_content import ContentFile
 from procurement.services.bid_drafts import Draft, DraftDocument
 from procurement.services.once import once
 from procurement.services.transitions import move
@@ -144,7 +144,7 @@ def prepare_submission(bid_id: int, *, by: Actor, at: datetime) -> SigningReques
     if any(document.pk not in draft.documents for document in documents):
         raise DocumentsNotHere(field="documents")
     files = tuple(_described(document, draft.documents[document.pk]) for document in documents)
-    content = Content(_lines(table), table.total, draft.remarks, files)
+    content = bid_content.of_table(table, draft.remarks, files)
     version = bid.version + 1
     plain = bid_content.encode(bid, version, content, list(bid.lot.items.all()))
     public = bytes(bid.lot.public_key or b"")
@@ -368,14 +368,6 @@ def _complete(bid: Bid, table: PriceTable) -> PriceTable:
             limit=words.price(table.limit, bid.currency),
         )
     return table
-
-
-def _lines(table: PriceTable) -> tuple[ContentLine, ...]:
-    return tuple(
-        ContentLine(line.item, line.unit_price, line.amount)
-        for line in table.lines
-        if line.unit_price is not None and line.amount is not None
-    )
 
 
 def _arrived(bid: Bid, wanted: Sequence[int] | None) -> list[BidFile]:
