@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from marketplace.signatures import timestamps
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import sign
+from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
+from tests.marketplace.signatures.test_answers import answer
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +41,65 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def stamped(files: Path) -> Path:
+    """A signature whose certificate was revoked since, stamped before; an answer instead of a list; bad trust."""
+    authority, stamps = Authority.create(AT), DemoTimeStamps.create(AT)
+    signer, good = issue(authority), issue(authority)
+    authority.revoke(signer.serial, AT - timedelta(days=1))
+    for name in ("trust", "crl", "tsa", "answers"):
+        (files / f"stamped-{name}").mkdir()
+    (files / "stamped-trust" / "root.pem").write_bytes(authority.root.pem)
+    (files / "stamped-tsa" / "root.pem").write_bytes(stamps.above.root.pem)
+    for number, crl in enumerate((*authority.crls(AT), *stamps.above.crls(AT))):
+        (files / "stamped-crl" / f"{number}.crl").write_bytes(crl)
+    for number, (about, by) in enumerate(((good, authority.issuing), (authority.issuing, authority.root))):
+        (files / "stamped-answers" / f"{number}.ors").write_bytes(answer(about, by))
+    signature = sign(PAYLOAD, signer, AT)
+    (files / "revoked.p7s").write_bytes(signature)
+    asked = timestamps.request(sha256(timestamps.stamped_value(signature)).digest())
+    token = timestamps.read_answer(stamps.server.answer(asked.encoded, AT - timedelta(days=2)), asked)
+    (files / "stamped.p7s").write_bytes(timestamps.attach(signature, token.encoded))
+    (files / "good.p7s").write_bytes(sign(PAYLOAD, good, AT))
+    (files / "bad-trust").mkdir()
+    (files / "bad-trust" / "root.der").write_bytes(b"garbage")
+    return files
+
+
+def test_time_stamp_proves_that_the_signature_is_older(stamped: Path) -> None:
+    trust = {"trust": "stamped-trust", "crl": "stamped-crl"}
+
+    assert _verdict(stamped, "revoked.p7s", **trust) == (1, "REVOKED_NO_POE", None)
+    assert _verdict(stamped, "stamped.p7s", **trust) == (1, "REVOKED_NO_POE", None)
+    assert _verdict(stamped, "stamped.p7s", **trust, tsa_trust="stamped-tsa") == (0, None, "2026-11-20T10:00:00Z")
+
+
+def test_answers_do_instead_of_lists(stamped: Path) -> None:
+    trust = {"trust": "stamped-trust", "crl": None}
+
+    assert _verdict(stamped, "good.p7s", **trust, ocsp="stamped-answers") == (0, None, None)
+    assert _verdict(stamped, "good.p7s", **trust, ocsp="empty") == (1, "TRY_LATER", None)
+    assert _verdict(stamped, "revoked.p7s", **trust, ocsp="stamped-answers") == (1, "TRY_LATER", None)
+
+
+def test_policy_that_cannot_be_processed_is_a_verdict(stamped: Path) -> None:
+    assert _verdict(stamped, "good.p7s", trust="bad-trust") == (1, "POLICY_PROCESSING_ERROR", None)
+    assert _verdict(stamped, "good.p7s", eku="no identifier") == (1, "POLICY_PROCESSING_ERROR", None)
+
+
+def _verdict(files: Path, signature: str, **options: Any) -> tuple[int, str | None, str | None]:
+    status, out = run(files, signature, **options)
+    report = json.loads(out)
+    return status, report["sub_indication"], report["timestamp"]
+
+
 def run(files: Path, signature: str = "payload.json.p7s", **options: Any) -> tuple[int, str]:
     """Exit status and output of the command, judging as of the time of signing."""
     stated = {"payload": "payload.json", "trust": "trust", "crl": "crl"} | options
     arguments = [str(files / signature), "--at", AT.isoformat()]
     for name, value in stated.items():
         if value is not None:
-            path = name in {"payload", "trust", "crl", "intermediates"}
+            path = name in {"payload", "trust", "crl", "intermediates", "ocsp", "tsa_trust"}
             arguments += [f"--{name.replace('_', '-')}", str(files / value) if path else str(value)]
     out = StringIO()
     try:
