@@ -110,6 +110,8 @@ class Demo:
             "GATEWAY_ORIGIN": f":{self.port + 1}",
             # The demonstration's own authority publishes its revocation lists on this machine.
             "REVOCATION_PRIVATE_ADDRESSES": "1",
+            # Its auctions are staged with a past of eight days, in which the lists of then count.
+            "REVOCATION_KEEP_OLDER_DAYS": "400",
             # A period of a day passes in a minute, so that a newcomer sees a whole procurement in ten.
             "PERIOD_UNIT": "minute",
             "DJANGO_SETTINGS_MODULE": "marketplace.config.settings",

@@ -166,21 +166,24 @@ def _take(
 def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Evidence:
     """What is known about the certificates of a signature and these authorities (DER), at the price of three queries.
 
-    Of an indexed list only the entries of these certificates are read, however many it has.
+    Of an indexed list only the entries of these certificates are read, however many it has. Where a list is newer than
+    `at` (it came while the signature was on its way), the one before it is given as well, whole.
     """
     asked = [*certificates_in(cms), *map(certificate_id, intermediates)]
     issuers = {sha256_hex(one.issuer) for one in asked}
     serials = {_hexadecimal(one.serial) for one in asked}
     current = RevocationList.objects.filter(is_current=True, issuer_sha256__in=issuers)
+    indexed = tuple(_indexed(current.filter(is_indexed=True), serials))
+    whole = [bytes(der) for der in current.filter(is_indexed=False).values_list("der", flat=True)]
     return Evidence(
-        crls=tuple(bytes(der) for der in current.filter(is_indexed=False).values_list("der", flat=True)),
+        crls=(*whole, *(der for one in indexed if one.this_update > at for der in _before(one, at))),
         ocsps=tuple(
             bytes(der)
             for der in OcspAnswer.objects.filter(
                 authority__name_sha256__in=issuers, serial__in=serials, this_update__lte=at, next_update__gt=at
             ).values_list("der", flat=True)
         ),
-        lists=tuple(_indexed(current.filter(is_indexed=True), serials)),
+        lists=indexed,
     )
 
 
@@ -218,6 +221,15 @@ def _indexed(current: QuerySet[RevocationList], serials: set[str]) -> Iterator[I
             sha256=row.sha256,
             revoked=revoked,
         )
+
+
+def _before(one: IndexedList, at: datetime) -> Iterator[bytes]:
+    """The list that was in force at `at`, while its bytes are kept."""
+    older = RevocationList.objects.filter(
+        issuer_sha256=sha256_hex(one.issuer), issuer_key_sha256=one.issuer_key_sha256, this_update__lte=at
+    ).exclude(der=b"")
+    for der in older.filter(scope="").order_by("-this_update", "-pk").values_list("der", flat=True)[:1]:
+        yield bytes(der)
 
 
 # Reading a list

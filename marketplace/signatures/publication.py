@@ -18,8 +18,8 @@ from cryptography.x509 import ocsp
 from .authority import Authority
 from .sign import Credential
 
-#: A list is issued every hour, and when somebody was revoked. It holds for a week: a demonstration is not always on.
-LIST_HOLDS: Final = timedelta(days=7)
+#: A list is issued every hour, and when somebody was revoked. It holds for long: a demonstration is not always on.
+LIST_HOLDS: Final = timedelta(days=45)
 _ANSWER_HOLDS: Final = timedelta(hours=8)
 _BACKDATED: Final = timedelta(minutes=1)
 

@@ -143,6 +143,20 @@ class TestEvidence:
             authority.issuing.certificate.subject.public_bytes(): {signer.serial: Revocation(NOON)},
         }
 
+    def test_a_list_that_came_while_the_signature_was_on_its_way_does_not_refuse_it(self, authority: Authority) -> None:
+        signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+        revocation.load_list(authority.crls(NOON)[0], by=None, at=NOON)
+        before = authority.crls(NOON)[1]
+        revocation.load_list(before, by=None, at=NOON)
+        revocation.load_list(authority.crls(NOON + 3 * timedelta(hours=1))[1], by=None, at=NOON + DAY)
+
+        found = revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON)
+
+        assert found.crls == (before,)
+        assert revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON + DAY).crls == ()
+        settled = signing.judge(sign(b"x", signer, NOON), b"x", identifiers=["VATDE-1"], at=NOON)
+        assert settled.passed
+
     def test_what_has_to_be_read_whole_is_given_whole(self, authority: Authority) -> None:
         part = divided(authority)
         revocation.load_list(part, by=None, at=NOON)
