@@ -36,6 +36,7 @@ TOLERANCE: Final = timedelta(seconds=60)
 _HASH_OF_SIZE: Final = {32: "sha256", 48: "sha384", 64: "sha512"}
 _STAMP: Final = "signature_time_stamp_token"
 _STAMP_ATTRIBUTE: Final = oid("1.2.840.113549.1.9.16.2.14")
+_REFERENCES: Final = {"signing_certificate", "signing_certificate_v2"}
 _GRANTED: Final = {"granted", "granted_with_mods"}
 _MAX_ATTRIBUTES: Final = 32
 
@@ -240,21 +241,34 @@ def _read(encoded: bytes) -> Token:
 
 
 def _authority(signer: cms.SignerInfo, certificates: Iterable[x509.Certificate]) -> x509.Certificate:
-    """The certificate that the token names as its signer's and pins by its hash (ESSCertIDv2, RFC 5816)."""
-    references = [one for one in signer["signed_attrs"] if one["type"].native == "signing_certificate_v2"]
-    if len(references) != 1 or len(references[0]["values"]) != 1:
-        raise _format("it does not refer to its authority's certificate by a strong hash (ESSCertIDv2)")
-    reference = references[0]["values"][0]["certs"][0]
-    algorithm = reference["hash_algorithm"]["algorithm"].native
-    if algorithm not in STRONG_HASHES:
-        raise TimeStampError("The time stamp refers to its certificate by a weak hash.", Sub.CRYPTO_CONSTRAINTS_FAILURE)
+    """The certificate that the token names as its signer's and pins by its hash (RFC 3161, RFC 5816).
+
+    Many authorities still pin by SHA-1, as RFC 3161 had it. That is no weakness here: to deceive, somebody would have
+    to find a second certificate of that very hash, signed by an authority, and collisions do not help with that.
+    """
+    references = [one for one in signer["signed_attrs"] if one["type"].native in _REFERENCES]
+    kinds = {one["type"].native for one in references}
+    if not references or len(kinds) != len(references) or any(len(one["values"]) != 1 for one in references):
+        raise _format("it does not refer to its authority's certificate")
     for certificate in certificates:
-        pinned = hashlib.new(algorithm, certificate.dump()).digest() == reference["cert_hash"].native
+        pinned = all(_pins(one["values"][0]["certs"][0], certificate) for one in references)
         if pinned and _names(signer["sid"], certificate):
             return certificate
     raise TimeStampError(
         "The time stamp does not contain its authority's certificate.", Sub.NO_SIGNING_CERTIFICATE_FOUND
     )
+
+
+def _pins(reference: tsp.ESSCertID | tsp.ESSCertIDv2, certificate: x509.Certificate) -> bool:
+    algorithm = "sha1"
+    if isinstance(reference, tsp.ESSCertIDv2):
+        algorithm = reference["hash_algorithm"]["algorithm"].native
+        if algorithm not in STRONG_HASHES:
+            raise TimeStampError(
+                "The time stamp refers to its certificate by a weak hash.", Sub.CRYPTO_CONSTRAINTS_FAILURE
+            )
+    digest = hashlib.new(algorithm, certificate.dump(), usedforsecurity=False).digest()
+    return bool(digest == reference["cert_hash"].native)
 
 
 def _names(sid: cms.SignerIdentifier, certificate: x509.Certificate) -> bool:
