@@ -182,7 +182,9 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
+# Wrong passwords: from one address, and for one account from one address or device (marketplace/web/known_devices.py).
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/5m/ip,5/5m/key"} if not TESTING else False
+LOGIN_FAILURES_ON_KNOWN_DEVICE = "5/5m/key" if not TESTING else ""
 # Who guesses passwords is known by the address that the last trusted proxy saw; without a proxy the header is not read.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 1 if PRODUCTION else 0)
 MFA_ADAPTER = "marketplace.web.accounts.SecondFactorAdapter"

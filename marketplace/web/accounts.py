@@ -6,17 +6,19 @@ from base64 import b64decode, b64encode
 from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sites.shortcuts import get_current_site
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.shared import jobs
 from marketplace.shared.keys import keyring
+from marketplace.web import known_devices
 
 #: What the wrapped secrets are for: one of another kind put in their place does not unwrap.
 _PURPOSE: Final = "second factor"
@@ -33,6 +35,32 @@ class AccountAdapter(DefaultAccountAdapter):
         "too_many_login_attempts": _("Too many wrong attempts. Wait five minutes and try again."),
         "rate_limited": _("Too many attempts in a short time. Wait a few minutes and try again."),
     }
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Wrong passwords are counted for the account on this device, or from this address (known_devices)."""
+        account = super()._get_login_attempts_cache_key(request, **credentials)
+        device = known_devices.device_of(request, credentials.get("email", ""))
+        return f"{account}:device:{device}" if device else f"{account}:address:{ratelimit.get_ip(request)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """On a device of their own a person is not held to the limit of a shared address."""
+        if not known_devices.device_of(request, credentials.get("email", "")):
+            return super().pre_authenticate(request, **credentials)
+        self._login_failed_rl_usage = ratelimit.consume(
+            request,
+            app="allauth.account",
+            action="login_failed",
+            config={"login_failed": settings.LOGIN_FAILURES_ON_KNOWN_DEVICE},
+            key=self._get_login_attempts_cache_key(request, **credentials),
+        )
+        if not self._login_failed_rl_usage:
+            raise self.validation_error("too_many_login_attempts")
+        return None
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **details: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **details)
+        known_devices.remember(request, response, user.pk)
+        return response
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """People sign up through the wizard at /signup/, where registration of the organisation goes on."""
