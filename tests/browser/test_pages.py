@@ -120,6 +120,8 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         Seen("sign-up", "visitor", reverse("signup")),
         Seen("log-in", "visitor", reverse("account_login")),
         Seen("procedures", "visitor", reverse("tenders")),
+        Seen("signature-check", "visitor", reverse("signature_check")),
+        Seen("signing-explained", "visitor", reverse("bundles")),
         Seen("procedure", "supplier", reverse("tender", args=[tender.number])),
         Seen("bid", "supplier", reverse("bid_edit", args=[draft.pk])),
         Seen("auction", "supplier", reverse("auction", args=room)),
