@@ -1,6 +1,7 @@
 """`make demo`: everything the marketplace needs on this machine, with a world of made-up people in it.
 
-The settings come from the environment: PORT (8000; the live auctions' gateway takes the next one), HOST (127.0.0.1),
+The settings come from the environment: PORT (8000; the live auctions' gateway takes the next one, and
+the demonstration's authority the one after that, or any free one), HOST (127.0.0.1),
 RESET=1 for a new world, DATABASE_URL and BROKER_URL for services other than the embedded ones.
 """
 
