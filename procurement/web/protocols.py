@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -12,7 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from marketplace.permissions import actor_of
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
-from marketplace.web.signing_page import facts_of, own_request, signing_page
+from marketplace.signatures.payload import parse
+from marketplace.web.parts import Fact
+from marketplace.web.signing_page import own_request, signing_page
 from procurement import permissions
 from procurement.models import ProtocolKind
 from procurement.services import protocols
@@ -42,6 +47,7 @@ def sign(request: HttpRequest, number: str, kind: str, nonce: str) -> HttpRespon
     permissions.require_protocol_signer(actor, tender)
     prepared = own_request(request, nonce, wanted.value, "tender", tender.pk)
     back = reverse("opening_protocol", args=[number])
+    content = parse(bytes(prepared.payload))["content"]
     return signing_page(
         request,
         prepared,
@@ -50,10 +56,27 @@ def sign(request: HttpRequest, number: str, kind: str, nonce: str) -> HttpRespon
         done_words=lambda _signed: _("You have signed the protocol."),
         back_url=back,
         title=wanted.label,
-        facts=facts_of(prepared),
+        facts=_facts(wanted, content),
         submit_label=_("Sign the protocol"),
         crumbs=crumbs_of(tender),
+        template="procurement/protocol_sign.html",
+        context={"content": content, "kind": wanted.value},
     )
+
+
+def _facts(kind: ProtocolKind, content: dict[str, Any]) -> list[Fact]:
+    signs = {
+        ProtocolKind.OPENING: _("that the bids above were opened as it says"),
+        ProtocolKind.EVALUATION: _("that the bids above were decided as it says"),
+    }
+    facts = [
+        Fact(_("You sign"), signs[kind]),
+        Fact(_("Procedure"), f"{content['tender']} · {content['tender_title']}"),
+        Fact(_("Opened"), f"{datetime.fromisoformat(content['opened_at']):%Y-%m-%d %H:%M:%S} UTC"),
+    ]
+    if "roll_root" in content:
+        facts.append(Fact(_("Root of the roll of bids"), content["roll_root"]))
+    return facts
 
 
 def _kind(kind: str) -> ProtocolKind:
