@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 Span = tuple[int, int]
 
-MAX_DEPTH = 24
+#: The name of an authority inside a time stamp inside a signature lies 26 deep.
+MAX_DEPTH = 32
 MAX_ELEMENTS = 20_000
 
 _BOOLEAN, _INTEGER, _BIT_STRING, _NULL, _OID, _ENUMERATED = 1, 2, 3, 5, 6, 10
