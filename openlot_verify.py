@@ -1241,6 +1241,7 @@ def _require_sealed(procedure: Procedure, bid: Mapping[str, Any], key: bytes) ->
         "it was made for another bid",
     )
     if bid["total"] is None:
+        require(bool(bid["problem"]), "the envelope opens, and the export does not say why the bid was not taken")
         return
     sealed_prices = {line["item"]: amount(line["unit_price"]) for line in said["lines"]}
     opened = {line["item"]: amount(line["unit_price"]) for line in bid["lines"]}

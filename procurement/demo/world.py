@@ -17,7 +17,7 @@ from marketplace.models import Accreditation, AccreditationStatus, Plan, Side
 from marketplace.services import plans
 from marketplace.shared import jobs
 from marketplace.signatures.authority import Authority
-from procurement.demo import cast, committee_world, companies, history
+from procurement.demo import cast, committee_world, companies, history, sealed_past
 from procurement.demo.auction_now import make_bidders
 from procurement.demo.cast import Notary
 from procurement.demo.companies import Company
@@ -95,8 +95,10 @@ def make(folder: Path, *, now: datetime, size: Size | None = None, seed: int = S
             rng, count=past, now=now, buyers=buyers, suppliers=suppliers, headings=headings,
             progress=lambda n: progress(0.06 + 0.24 * n / past, "A year of finished procedures"),
         )  # fmt: skip
+        progress(0.3, "Envelopes, signatures and rolls of the newest of them")
+        sealed_past.seal(notary, suppliers, now)
         stage = Stage(rng, notary, buyers, suppliers, headings)
-        _Present(stage, now, size, progress, since=0.3).make()
+        _Present(stage, now, size, progress, since=0.31).make()
         progress(0.96, "What waits for the operator")
         _queue(now, suppliers[-4:])
         cast.write_people(folder, notary, buyers[0], suppliers, rng)
@@ -140,7 +142,7 @@ class _Present:
 
     def _step(self, what: str) -> None:
         self._done += 1
-        self._progress(self._since + 0.65 * self._done / self._all, what)
+        self._progress(self._since + 0.64 * self._done / self._all, what)
 
     def _buyer(self, number: int) -> Company:
         """The named buyer has one of everything."""

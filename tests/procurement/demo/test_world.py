@@ -10,21 +10,22 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
+import openlot_verify
 from marketplace import audit
 from marketplace.models import Accreditation, AccreditationStatus, AuditRecord, Person
 from marketplace.permissions import actor_for
 from marketplace.services import committee_keys, signing
-from marketplace.shared import clock
+from marketplace.shared import clock, keys
 from marketplace.signatures import committee as signatures
 from marketplace.signatures.sign import Credential
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
 from procurement.demo import auction_now, committee, world
 from procurement.demo.cast import BUYER, PASSWORD
-from procurement.models import Auction, Bid, BidEnvelope, ContractSignature, DueMoment, Tender
+from procurement.models import Auction, Bid, BidEnvelope, ContractSignature, DueMoment, ExportScope, Tender
 from procurement.queries import auctions as rooms
 from procurement.rules.lifecycle import AuctionStatus, BidStatus, TenderStatus
-from procurement.services import auctions, opening, shares
+from procurement.services import auctions, bid_roll, exports, opening, shares
 
 pytestmark = pytest.mark.django_db
 
@@ -171,3 +172,20 @@ def test_a_real_platform_gets_no_demo_world(settings: Any) -> None:
     settings.PRODUCTION = True
     with pytest.raises(CommandError, match="real platform"):
         call_command("demo_world")
+
+
+def test_the_newest_finished_procedures_have_their_papers(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made in bulk, they are as good as those that services made: the roll is whole and the export passes offline."""
+    monkeypatch.delenv("OPENLOT_KEYS")  # the world was made with the installation's
+    keys.keyring.cache_clear()
+    history = Tender.objects.filter(status=TenderStatus.COMPLETE, roll__size__gt=0)
+    tender = history.exclude(moments__isnull=False).order_by("-published_at")[0]
+    archive = tmp_path / "export.zip"
+    with archive.open("wb") as out:
+        exports.build(tender, exports.Reader(ExportScope.AUDITOR), out)
+
+    assert bid_roll.faults(tender) == []
+    said: list[str] = []
+    assert openlot_verify.run([str(archive), "--quiet"], said.append) == 0, said
