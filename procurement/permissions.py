@@ -33,6 +33,11 @@ class OwnTender(NotAllowed):
     sentence = _("This is your own organisation’s procedure.")
 
 
+def require_able_to_act(actor: Actor) -> None:
+    """The actor's organisation is registered and not suspended: one that is may read, but changes nothing."""
+    require_active(organisation_of(actor))
+
+
 def can_see_tender(actor: Actor, tender: Tender) -> bool:
     """What was published is public; drafts are the buyer's own."""
     return tender.published_at is not None or actor.acts_for(tender.buyer_id)

@@ -173,6 +173,7 @@ def fall_away(award_id: int, reason: str, *, by: Actor, at: datetime) -> Award |
     if known is None:
         raise NotFound
     permissions.require_awarder(by, known.lot)
+    permissions.require_able_to_act(by)
     lot = _lock(known.lot_id)
     award = Award.objects.select_for_update(of=("self",)).select_related("bid__supplier").get(pk=award_id)
     if award.status != AwardStatus.ACTIVE:

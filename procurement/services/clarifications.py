@@ -14,7 +14,13 @@ from marketplace.permissions import Actor, person_of
 from marketplace.services.notifications import notify
 from marketplace.shared.errors import DomainError, Invalid, NotFound
 from procurement.models import Clarification, Tender
-from procurement.permissions import ASKING_ROLES, BUYING_ROLES, require_question_asked, require_tender_run
+from procurement.permissions import (
+    ASKING_ROLES,
+    BUYING_ROLES,
+    require_able_to_act,
+    require_question_asked,
+    require_tender_run,
+)
 from procurement.queries import clarifications as queries
 from procurement.rules.lifecycle import ClarificationStatus, TenderStatus
 from procurement.services.drafts import lock_tender, stream_of
@@ -89,6 +95,7 @@ def answer(clarification_id: int, text: str, *, by: Actor, at: datetime) -> Clar
     if not by.acts_for(tender.buyer_id):
         raise NotFound
     require_tender_run(by, tender)
+    require_able_to_act(by)
     clarification = Clarification.objects.select_for_update(of=("self",)).get(pk=clarification_id)
     if clarification.status == ClarificationStatus.ANSWERED:
         raise AlreadyAnswered

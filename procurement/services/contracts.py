@@ -89,6 +89,7 @@ def edit(contract_id: int, text: str, version: int, *, by: Actor, at: datetime) 
     """A new version of the text, by the buyer, while nobody has signed. Raises StaleForm for an old `version`."""
     contract = _locked(contract_id)
     permissions.require_contract_officer(by, contract)
+    permissions.require_able_to_act(by)
     if contract.status != ContractStatus.DRAFT:
         raise ContractNotEditable(state=contract.get_status_display())
     tidy = _tidy(text)

@@ -15,7 +15,7 @@ from marketplace.models import AuditRecord
 from marketplace.permissions import Actor
 from marketplace.shared.errors import DomainError, NotFound, Sentence, StaleForm
 from procurement.models import Lot, Tender
-from procurement.permissions import require_tender_run
+from procurement.permissions import require_able_to_act, require_tender_run
 from procurement.rules.lifecycle import TenderStatus
 
 EDITED = "tender.edited"
@@ -66,6 +66,7 @@ def lock_draft(tender_id: int, *, by: Actor) -> Tender:
     """The draft under lock, for a person who may edit it. Raises NotFound, NotAllowed or NotADraft."""
     tender = lock_tender(tender_id)
     require_tender_run(by, tender)
+    require_able_to_act(by)
     if tender.status != TenderStatus.DRAFT:
         raise NotADraft
     return tender

@@ -206,6 +206,7 @@ def _locked_lot(lot_id: int, by: Actor) -> Lot:
     if lot is None:
         raise NotFound
     permissions.require_evaluator(by, lot)
+    permissions.require_able_to_act(by)
     lot.tender = Tender.objects.select_for_update().get(pk=lot.tender_id)
     lot.refresh_from_db(fields=["status"])
     if lot.tender.status not in (TenderStatus.EVALUATION, TenderStatus.AWARDING) or lot.status != LotStatus.ACTIVE:
