@@ -20,7 +20,7 @@ from marketplace.permissions import Actor, person_of
 from marketplace.services import notifications
 from marketplace.shared import jobs
 from marketplace.shared.errors import NotFound
-from procurement.models import ExportStatus, ProcedureExport, Tender
+from procurement.models import ExportScope, ExportStatus, ProcedureExport, Tender
 from procurement.services import exports
 
 _log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def _built(export: ProcedureExport) -> tuple[str, int, int]:
         if entries % _TOLD_EVERY == 0:
             cache.set(_progress_key(export.pk), entries, _PROGRESS_KEPT)
 
-    reader = exports.Reader(exports.ExportScope(export.scope), export.organisation)
+    reader = exports.Reader(ExportScope(export.scope), export.organisation)
     with TemporaryFile() as out:
         exports.build(export.tender, reader, cast(BinaryIO, out), progress)
         size = out.tell()
