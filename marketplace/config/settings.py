@@ -1,7 +1,7 @@
 """Settings, read from the environment (see .env.example). Without any, the embedded PostgreSQL and Valkey are used."""
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import environ
@@ -275,7 +275,11 @@ TIMESTAMP_LOCAL_DIR = LOCAL_DIR / "demo-tsa"
 TIMESTAMP_WARN_MINUTES = env.int("TIMESTAMP_WARN_MINUTES", 60)
 # From when on an algorithm proves nothing by itself, as in sha256=2035-01-01T00:00:00Z,rsa-2048=2029-01-01T00:00:00Z.
 # What rests on it is stamped anew, with TIMESTAMP_ARCHIVE_HASH, so many days before that or before the stamp's end.
-ALGORITHM_SUNSETS = {name: datetime.fromisoformat(at) for name, at in env.dict("ALGORITHM_SUNSETS", default={}).items()}
+ALGORITHM_SUNSETS = {
+    name: (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    for name, at in env.dict("ALGORITHM_SUNSETS", default={}).items()
+    for moment in [datetime.fromisoformat(at)]
+}
 RESTAMP_DAYS_BEFORE = env.int("RESTAMP_DAYS_BEFORE", 180)
 TIMESTAMP_ARCHIVE_HASH = env.str("TIMESTAMP_ARCHIVE_HASH", "sha512")
 # How many signatures are judged again by their kept evidence every night.
