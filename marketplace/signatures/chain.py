@@ -64,9 +64,7 @@ def build(
     encoded, others = signer.dump(), tuple(others)
     if encoded in policy.anchors:
         raise Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, "An authority's own certificate cannot sign documents.")
-    above = tuple(sorted(one.dump() for one in others))
-    remembered = _memory.get(encoded, above, policy, moment)
-    for path in remembered:
+    for path in _memory.get(encoded, (one.dump() for one in others), policy, moment):
         try:
             return _chain(path, knowledge, moment)
         except Finding:
@@ -79,7 +77,7 @@ def build(
     except (errors.ValidationError, errors.PathError) as error:
         raise _finding(error) from error
     chain = _first(found, knowledge, moment)
-    _memory.keep(encoded, above, policy, moment, found)
+    _memory.keep(encoded, policy, moment, found)
     return chain
 
 

@@ -48,6 +48,11 @@ class Path:
         return tuple(certificate.sha256.hex() for certificate in self.certificates)
 
     @cached_property
+    def between(self) -> frozenset[bytes]:
+        """The certificates that must be at hand beside the one in question and the anchor's, DER."""
+        return frozenset(certificate.dump() for certificate in self.certificates[1:-1])
+
+    @cached_property
     def lasts(self) -> tuple[datetime, datetime]:
         """From when until when every certificate is valid, the tolerance included."""
         return (
@@ -177,8 +182,8 @@ def signed_by(below: x509.Certificate, above: x509.Certificate) -> bool:
 class Memory:
     """Paths that were found valid, by everything they were derived from; those used longest ago go first.
 
-    What is remembered answers for the very same bytes, trust store and key sizes only, and no longer than its
-    certificates last. That no path was found is never remembered.
+    What is remembered answers for the very same certificate, trust store and key sizes only, where its authorities are
+    at hand again, and no longer than its certificates last. That no path was found is never remembered.
     """
 
     def __init__(self, most: int = 256) -> None:
@@ -195,15 +200,14 @@ class Memory:
         self._stores.move_to_end(key)
         return self._stores[key]
 
-    def get(self, certificate: bytes, others: tuple[bytes, ...], policy: Policy, moment: datetime) -> list[Path]:
+    def get(self, certificate: bytes, others: Iterable[bytes], policy: Policy, moment: datetime) -> list[Path]:
         """The paths remembered that are valid at `moment`; none is no verdict."""
-        found = self._found.get(_key(certificate, others, policy, moment), [])
-        return [path for path in found if path.lasts[0] <= moment <= path.lasts[1]]
+        found = self._found.get(_key(certificate, policy, moment), [])
+        at_hand = {*others, *policy.intermediates}
+        return [path for path in found if path.between <= at_hand and path.lasts[0] <= moment <= path.lasts[1]]
 
-    def keep(
-        self, certificate: bytes, others: tuple[bytes, ...], policy: Policy, moment: datetime, found: list[Path]
-    ) -> None:
-        key = _key(certificate, others, policy, moment)
+    def keep(self, certificate: bytes, policy: Policy, moment: datetime, found: list[Path]) -> None:
+        key = _key(certificate, policy, moment)
         self._found[key] = found
         self._found.move_to_end(key)
         while len(self._found) > self._most:
@@ -213,17 +217,9 @@ class Memory:
         return len(self._found)
 
 
-def _key(certificate: bytes, others: tuple[bytes, ...], policy: Policy, moment: datetime) -> tuple[object, ...]:
+def _key(certificate: bytes, policy: Policy, moment: datetime) -> tuple[object, ...]:
     after_sunset = policy.rsa_3072_from is not None and moment >= policy.rsa_3072_from
-    return (
-        certificate,
-        others,
-        policy.anchors,
-        policy.intermediates,
-        policy.min_rsa,
-        policy.rsa_3072_from,
-        after_sunset,
-    )
+    return (certificate, policy.anchors, policy.intermediates, policy.min_rsa, policy.rsa_3072_from, after_sunset)
 
 
 def _anchor(certificate: x509.Certificate) -> CertTrustAnchor:

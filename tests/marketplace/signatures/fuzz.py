@@ -168,7 +168,7 @@ class Node:
         return _tlv(self.tag, *(one.encoded for one in self.inside))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def _tree(encoded: bytes) -> Node:
     start, end = content(encoded)
     if encoded[0] & 0x20:

@@ -283,6 +283,15 @@ def test_what_is_remembered_does_not_outlive_its_source(authority: Authority) ->
     assert judge() is None
 
 
+def test_remembered_path_needs_its_authorities_at_hand_again(authority: Authority, signer: Credential) -> None:
+    policy = Policy(anchors=(authority.root.der,))
+    evidence = Evidence(crls=authority.crls(AT))
+    whole, alone = sign(PAYLOAD, signer, AT), sign(PAYLOAD, replace(signer, issuers=()), AT)
+
+    assert verification.verify(whole, PAYLOAD, policy, AT, evidence).passed
+    assert verification.verify(alone, PAYLOAD, policy, AT, evidence).sub_indication == Sub.NO_CERTIFICATE_CHAIN_FOUND
+
+
 def test_sunset_of_a_key_size_is_minded_by_what_is_remembered(authority: Authority) -> None:
     rsa = Authority.create(AT, key_type="rsa-2048")
     signature = sign(PAYLOAD, issue(rsa), AT)
