@@ -110,10 +110,10 @@ def retire(*, by: Actor, at: datetime) -> CommitteeKey | None:
     return _retire(person, by, at)
 
 
-def challenge(key: CommitteeKey) -> Challenge:
+def challenge(key: CommitteeKey, at: datetime) -> Challenge:
     """A riddle for the key's owner. Nothing is stored: the token names the answer's hash, signed and dated."""
     answer, info = secrets.token_bytes(committee.SHARE_SIZE), f"openlot-challenge-1|{key.fingerprint}"
-    token = tokens.dumps({"key": key.pk, "answer": sha256_hex(answer)}, salt=_SALT)
+    token = tokens.dumps({"key": key.pk, "answer": sha256_hex(answer), "at": at.isoformat()}, salt=_SALT)
     return Challenge(committee.seal_share(recipient_of(key), answer, info), info, token)
 
 
@@ -121,12 +121,14 @@ def challenge(key: CommitteeKey) -> Challenge:
 def prove(token: str, answer: bytes, *, by: Actor, at: datetime) -> CommitteeKey:
     """Note that the owner opened the challenge, so has the passphrase or the key file. Raises NotProved, NotFound."""
     try:
-        asked = tokens.loads(token, salt=_SALT, max_age=CHALLENGE_TIME)
+        asked = tokens.loads(token, salt=_SALT)
     except tokens.BadSignature as error:
         raise NotProved from error
     key = CommitteeKey.objects.select_for_update().filter(pk=asked["key"], person=person_of(by)).first()
     if key is None:
         raise NotFound
+    if at >= datetime.fromisoformat(asked["at"]) + CHALLENGE_TIME:
+        raise NotProved
     if not compare_digest(asked["answer"], sha256_hex(answer)):
         raise NotProved
     key.tried_at = at

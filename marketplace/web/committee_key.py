@@ -105,7 +105,7 @@ def _shown(request: HttpRequest, refusal: DomainError | None = None) -> HttpResp
         "key_wrapped": json.dumps(key.wrapped) if key and key.wrapped else "",
         "key_ends_soon": key is not None and key.not_after is not None and key.not_after < at + SOON,
         "facts": _facts(key, person.time_zone) if key else [],
-        "challenge": committee_keys.challenge(key) if key else None,
+        "challenge": committee_keys.challenge(key, at) if key else None,
         "retired": own.filter(retired_at__isnull=False)[:10],
         "shares": own.filter(shares__isnull=False).count(),
         "refusal": refusal,

@@ -75,7 +75,7 @@ def opened_share(tender: Tender, holder: Holder) -> tuple[KeyShare, bytes]:
 def confirm(tender: Tender, holder: Holder, at: datetime) -> KeyShare:
     """The holder tries the share."""
     opened_share(tender, holder)
-    asked = committee_keys.challenge(holder.key)
+    asked = committee_keys.challenge(holder.key, at)
     answer = committee.open_share(holder.private, asked.sealed, asked.info)
     return shares.confirm(tender.pk, asked.token, answer, by=holder.actor, at=at)
 

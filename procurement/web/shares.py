@@ -184,7 +184,7 @@ def _shown(
         "own": own,
         "own_key": own.key if own else None,
         "own_key_wrapped": json.dumps(own.key.wrapped) if own and own.key and own.key.wrapped else "",
-        "challenge": committee_keys.challenge(own.key) if own and own.key and not waits else None,
+        "challenge": committee_keys.challenge(own.key, at) if own and own.key and not waits else None,
         "state": _state_for(tender, ceremony, own) if own else None,
         "can_try": own is not None and tender.opened_at is None and not waits,
         "runs": can_run_tender(actor, tender),
