@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from marketplace.permissions import actor_of
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
+from marketplace.shared.money import Money
 from marketplace.signatures.payload import parse
 from marketplace.web.parts import Fact
 from marketplace.web.signing_page import own_request, signing_page
@@ -60,7 +62,7 @@ def sign(request: HttpRequest, number: str, kind: str, nonce: str) -> HttpRespon
         submit_label=_("Sign the protocol"),
         crumbs=crumbs_of(tender),
         template="procurement/protocol_sign.html",
-        context={"content": content, "kind": wanted.value},
+        context={"lots": _lots(content), "kind": wanted.value, "tender": tender},
     )
 
 
@@ -77,6 +79,20 @@ def _facts(kind: ProtocolKind, content: dict[str, Any]) -> list[Fact]:
     if "roll_root" in content:
         facts.append(Fact(_("Root of the roll of bids"), content["roll_root"]))
     return facts
+
+
+def _lots(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the bytes say, with amounts and moments as pages write them."""
+    return [{**lot, "bids": [_bid(bid) for bid in lot["bids"]]} for lot in content["lots"]]
+
+
+def _bid(said: dict[str, Any]) -> dict[str, Any]:
+    received = said.get("received_at")
+    return {
+        **said,
+        "amount": Money(Decimal(said["amount"]), said["currency"]) if said["amount"] else None,
+        "received_at": datetime.fromisoformat(received) if received else None,
+    }
 
 
 def _kind(kind: str) -> ProtocolKind:

@@ -109,6 +109,11 @@ def test_the_page_shows_what_is_signed_and_by_whom(lot: Lot, freeze: object) -> 
     assert "Nobody has signed it yet" in client.get(page).content.decode()
     answer = client.post(reverse("protocol_prepare", args=[lot.tender.number, "opening"]))
     signing = client.get(answer["Location"]).content.decode()
-    for words in ("Protocol of the opening", "300.00", "Root of the roll of bids", lot.tender.buyer.full_name):
+    for words in (
+        "Protocol of the opening",
+        '<bdi class="money">300.00',
+        "Root of the roll of bids",
+        lot.tender.buyer.full_name,
+    ):
         assert words in signing
     assert client.post(reverse("protocol_prepare", args=[lot.tender.number, "gossip"])).status_code == 404
