@@ -28,6 +28,8 @@ export interface Document {
   readonly size: number;
   readonly sha256: string;
   readonly key: string;
+  /** Of the ciphertext, where this browser sealed it. */
+  readonly sealed_sha256?: string;
 }
 
 export function infoOf(terms: Pick<Terms, "platform" | "lot" | "bid">, part: string): Bytes {

@@ -203,7 +203,7 @@ export class Uploads {
       if (same) throw new FileRefused(say("This very document is in the bid already, as “{name}”.", { name: same.name }));
       const about = { name, media_type: mediaType, sha256: sent.plainSha256, key: hex(fileKey) };
       const { revision } = await call<Finished>("POST", `${url}finish/`, settings.keptHere ? { sha256: sent.sealedSha256, about } : { sha256: sent.sealedSha256 });
-      return { document: { id: upload.document, size: file.size, ...about }, revision };
+      return { document: { id: upload.document, size: file.size, sealed_sha256: sent.sealedSha256, ...about }, revision };
     } catch (error) {
       await call<void>("DELETE", url).catch(() => undefined);
       throw error;

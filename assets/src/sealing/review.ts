@@ -12,7 +12,8 @@ export interface Sealed {
   readonly remarks: string;
   readonly documents: readonly { readonly name: string; readonly size: number }[];
   readonly content: { readonly size: number; readonly sha256: string };
-  readonly files: readonly number[];
+  /** SHA-256 of the ciphertext is empty for a document that another browser sealed. */
+  readonly files: readonly { readonly id: number; readonly sha256: string }[];
 }
 
 interface Prepared {
@@ -35,7 +36,7 @@ export async function sealAndPrepare(terms: Terms, table: Table, remarks: string
     remarks,
     documents: documents.map(({ name, size }) => ({ name, size })),
     content: { size: ciphertext.length, sha256: hex(new Uint8Array(await crypto.subtle.digest("SHA-256", ciphertext))) },
-    files: documents.map(({ id }) => id),
+    files: documents.map(({ id, sealed_sha256 = "" }) => ({ id, sha256: sealed_sha256 })),
   } satisfies Sealed);
   return nonce;
 }
@@ -46,7 +47,9 @@ export function sealedFor(nonce: string): Promise<Sealed | null> {
 
 /** Whether the payload to be signed names what was sealed here: the same ciphertext and the same documents. */
 export function names(payload: string, sealed: Sealed): boolean {
-  const { content } = JSON.parse(payload) as { content: { content: { size: number; sha256: string }; files: { file: number }[] } };
+  const { content } = JSON.parse(payload) as { content: { content: { size: number; sha256: string }; files: { file: number; sha256: string }[] } };
   const same = content.content.size === sealed.content.size && content.content.sha256 === sealed.content.sha256;
-  return same && JSON.stringify(content.files.map(({ file }) => file)) === JSON.stringify([...sealed.files].sort((a, b) => a - b));
+  const known = new Map(sealed.files.map(({ id, sha256 }) => [id, sha256]));
+  const named = content.files.every(({ file, sha256 }) => known.has(file) && (known.get(file) || sha256) === sha256);
+  return same && named && content.files.length === known.size;
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from marketplace.signatures import sealing
 from procurement.models import Bid, BidUpload, Lot, Tender
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import bid_drafts, opening
+from tests.conftest import ROOT
 from tests.factories import bidder_program as program
 from tests.factories.bids import CLOSES, LATER, bidder, tender_taking_bids
 from tests.factories.marketplace import NOON, member
@@ -174,3 +177,38 @@ def test_what_is_no_sealed_content_is_refused(lot: Lot, content: str) -> None:
     response = _client(by).post(reverse("api_bid_prepare_sealed", args=[bid.pk]), sent, "json")
 
     assert response.status_code in (400, 422)
+
+
+def test_the_program_of_the_docs_sends_a_bid_that_opens(
+    freeze: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust()
+    freeze(NOON)
+    lot = tender_taking_bids(items=1).lots.get()
+    by = bidder()
+    client = _client(by)
+    bid = bid_drafts.start(lot.pk, by=by, at=NOON)
+
+    def call(method: str, path: str, body: Any = None) -> Any:
+        if isinstance(body, bytes):
+            answer = client.generic(method, path, body, content_type="application/octet-stream")
+        else:
+            answer = client.generic(
+                method, path, json.dumps(body or {}), content_type="application/json", headers={"Idempotency-Key": "k"}
+            )
+        assert answer.status_code < 300, answer.content
+        return answer.json()
+
+    def sign(payload: bytes) -> bytes:
+        request = SigningRequest.objects.get(payload=payload)
+        return signed(request)
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "offer.pdf").write_bytes(b"%PDF-1.7 offer")
+    text = (ROOT / "docs" / "sealing-bids.md").read_text("utf-8")
+    exec(text.split("```python\n")[1].split("```")[0], {"call": call, "sign": sign, "bid": bid.pk})
+
+    opening.open_tender(lot.tender_id, LATER)
+    bid.refresh_from_db()
+    assert (bid.status, bid.amount, bid.opening_problem) == (BidStatus.OPENED, 125, "")
+    assert bid.files.get().name == "offer.pdf"
