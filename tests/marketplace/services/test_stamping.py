@@ -462,3 +462,27 @@ def test_without_an_authority_nothing_is_renewed(stamped: list[Signature], setti
     assert stamping.renew(at=NOON + 10 * YEAR) == stamping.Renewed()
     with pytest.raises(TimeStampUnavailable):
         timestamps.stamp(bytes(32))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_tasks_stamp_each_signature_again_once(
+    tsa_folder: Any, settings: Any, freeze: Callable[[datetime], FrozenClock]
+) -> None:
+    """Without SKIP LOCKED and the claim both would take the same batch."""
+    freeze(NOON)
+    signatures.trust()
+    settings.TIMESTAMP_LOCAL_DIR, settings.TIMESTAMP_AUTHORITY_URLS = tsa_folder, []
+    tsa = timestamps.trust_demo(tsa_folder, at=NOON)
+    ids = [signatures.taken().pk for _ in range(4)]
+    settings.TIMESTAMP_AUTHORITY_URLS = ["local:"]
+    assert stamping.stamp_waiting(at=NOON) == 4
+    at = NOON + YEAR
+    _renewing(tsa, at, freeze)
+    settings.ALGORITHM_SUNSETS = {"sha256": at + DAY}
+
+    answers = at_the_same_time(*[lambda: stamping.renew(at=at, limit=3)] * 3)
+
+    assert sum(one.done for one in answers if isinstance(one, stamping.Renewed)) == 4
+    assert set(SignatureStamp.objects.values_list("rounds", flat=True)) == {1}
+    archives = SignatureEvidence.objects.filter(role=EvidenceRole.ARCHIVE)
+    assert sorted(archives.values_list("signature_id", flat=True)) == ids
