@@ -34,7 +34,7 @@ class LivePage {
     this.observer = this.state.own === null;
     this.mayBid = page.dataset.mayBid === "yes";
     this.gateway = new Gateway(page.dataset.gateway ?? "", page.dataset.lot ?? "", page.dataset.token ?? "", () => this.renewed());
-    this.chart = new BiddingChart(this.slot("chart"), this.observer, this.state.shown, page.dataset.zone || "UTC");
+    this.chart = new BiddingChart(this.slot("chart"), this.observer, this.state.shown, this.zone);
     this.input = page.querySelector("[data-live-input]");
     this.button = page.querySelector("[data-live-button]");
     this.bindBidding();
@@ -69,14 +69,20 @@ class LivePage {
     return `${this.amount(value)} ${this.state.currency}`;
   }
 
-  private clockTime(iso: string): string {
+  /** Every time on this page is told in the tender's zone, which stands beside the end of the auction. */
+  private get zone(): string {
+    return this.page.dataset.zone || "UTC";
+  }
+
+  private clockTime(moment: string | number, milliseconds = false): string {
     return new Intl.DateTimeFormat(language, {
       hour: "2-digit",
       minute: "2-digit",
       second: "2-digit",
+      ...(milliseconds ? { fractionalSecondDigits: 3 as const } : {}),
       hourCycle: "h23",
-      timeZone: this.page.dataset.zone || "UTC",
-    }).format(new Date(iso));
+      timeZone: this.zone,
+    }).format(new Date(moment));
   }
 
   /* What the gateway says */
@@ -253,7 +259,7 @@ class LivePage {
     const open = state.status === "running" || state.status === "scheduled";
     this.write("left", open ? (left > 0 ? timeLeft(left) : state.status === "running" ? say("Closing…") : say("Starting…")) : this.statusWords());
     this.page.classList.toggle("is-close", state.status === "running" && left < 60_000);
-    this.write("clock", new Date(now).toISOString().slice(11, 19));
+    this.write("clock", this.clockTime(now));
     document.title = this.tabTitle(left);
     this.showBanner(now, left);
     this.showButton();
@@ -439,8 +445,8 @@ class LivePage {
       this.input?.select();
       return;
     }
-    const exact = new Date(answer.received_at).toISOString().slice(11, 23);
-    this.message(say("Received at {time} UTC: {amount}", { time: exact, amount: this.withCurrency(answer.amount) }), "good");
+    const words = { time: this.clockTime(answer.received_at, true), zone: this.zone, amount: this.withCurrency(answer.amount) };
+    this.message(say("Received at {time} ({zone}): {amount}", words), "good");
     // The next allowed amount comes with the stream; until then an empty field invites no bid against oneself.
     if (this.input) this.input.value = this.prefilled = "";
   }

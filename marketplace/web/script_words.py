@@ -82,7 +82,7 @@ SENTENCES: Final = (
         "arrived counts."
     ),
     _("The best allowed amount is {amount}."),
-    _("Received at {time} UTC: {amount}"),
+    _("Received at {time} ({zone}): {amount}"),
     _("Bidder {label}"),
     _("Time"),
     _("Best price"),

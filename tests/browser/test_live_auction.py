@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Locator, expect
 
@@ -41,7 +42,8 @@ def test_two_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: Gat
     expect(_field(anna)).to_be_focused()
     expect(_field(anna)).to_have_value("98.00")
     anna.page.keyboard.press("Enter")
-    anna.is_answered(re.compile(r"Received at \d\d:\d\d:\d\d\.\d{3} UTC: 98\.00 EUR"))
+    anna.is_answered(re.compile(r"Received at \d\d:\d\d:\d\d\.\d{3} \(Europe/Berlin\): 98\.00 EUR"))
+    expect(anna.page.locator("[data-live-clock]")).to_have_text(_in_berlin(), timeout=3_000)
     expect(_top(anna)).to_contain_text("You lead")
     expect(_top(bob)).to_contain_text("Rank 2")
     assert abs(_seen(anna) - _seen(bob)) < 1_000
@@ -137,6 +139,12 @@ def _auction(suppliers: list[Organisation], *, left: timedelta, **settings: obje
 
 def _url(auction: Auction) -> str:
     return f"/procedures/{auction.lot.tender.number}/lots/{auction.lot.number}/auction/"
+
+
+def _in_berlin() -> re.Pattern[str]:
+    """The hour and minute there, now or in a moment."""
+    now = edge.now().astimezone(ZoneInfo("Europe/Berlin"))
+    return re.compile("|".join(f"{at:%H:%M}:\\d\\d" for at in (now, now + timedelta(seconds=20))))
 
 
 def _top(person: Visitor) -> Locator:
