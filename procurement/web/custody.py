@@ -27,7 +27,7 @@ from procurement.queries import custody as queries
 from procurement.queries.custody import Candidate
 from procurement.services import custody
 from procurement.services.custody import MEMBERS_MAX, THRESHOLD_MIN, Made, Plan, SealedShare
-from procurement.web.editor import own_draft
+from procurement.web.draft_parts import own_draft
 
 # Larger than any ceremony of 1,000 lots and ten shares.
 _MAX_TEXT: Final = 500_000

@@ -17,16 +17,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
-from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence, StaleForm
+from marketplace.shared.errors import DomainError, Invalid, StaleForm
 from marketplace.web.parts import Action, Crumb
 from marketplace.web.refusals import show_on
 from procurement.models import Lot, Tender
-from procurement.permissions import require_tender_create, require_tender_run
+from procurement.permissions import require_tender_create
 from procurement.queries import tenders as queries
-from procurement.rules.lifecycle import TenderStatus
-from procurement.services import completeness, documents, lots, tenders, timetable
-from procurement.services.drafts import NotADraft
-from procurement.web import tender_page
+from procurement.services import documents, lots, tenders, timetable
+from procurement.web.draft_parts import anchor, gaps_of, own_draft
 from procurement.web.item_table import COLUMNS, cells_of, decoded
 from procurement.web.tender_forms import (
     PERIODS,
@@ -55,15 +53,6 @@ class LotSection:
     table: ItemTable
     importing: ImportForm
     open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Something missing, with the place in the editor where it is mended."""
-
-    sentence: Sentence
-    url: str
-    blocking: bool
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -181,7 +170,7 @@ def import_items(request: HttpRequest, number: str, lot_id: int) -> HttpResponse
 def add_lot(request: HttpRequest, number: str) -> HttpResponse:
     tender = own_draft(request, number)
     lot = lots.add(tender.pk, by=actor_of(request), at=clock.now())
-    return redirect(_anchor(tender, f"lot-{lot.pk}"))
+    return redirect(anchor(tender, f"lot-{lot.pk}"))
 
 
 @require_POST
@@ -191,7 +180,7 @@ def remove_lot(request: HttpRequest, number: str, lot_id: int) -> HttpResponse:
         lots.remove(tender.pk, lot_id, by=actor_of(request), at=clock.now())
     except (lots.LastLot, StaleForm) as error:
         messages.error(request, str(error))
-    return redirect(_anchor(tender, "lots"))
+    return redirect(anchor(tender, "lots"))
 
 
 @require_POST
@@ -203,7 +192,7 @@ def move_lot(request: HttpRequest, number: str, lot_id: int) -> HttpResponse:
     if place > 0:
         order[place - 1], order[place] = order[place], order[place - 1]
         lots.reorder(tender.pk, order, by=actor_of(request), at=clock.now())
-    return redirect(_anchor(tender, f"lot-{lot_id}"))
+    return redirect(anchor(tender, f"lot-{lot_id}"))
 
 
 @require_POST
@@ -228,7 +217,7 @@ def add_document(request: HttpRequest, number: str) -> HttpResponse:
             form.add_error("upload", str(error))
         else:
             messages.success(request, _("The document was added."))
-            return redirect(_anchor(tender, "documents"))
+            return redirect(anchor(tender, "documents"))
     return _page(request, tender, {"document": form}, status=422)
 
 
@@ -236,36 +225,7 @@ def add_document(request: HttpRequest, number: str) -> HttpResponse:
 def remove_document(request: HttpRequest, number: str, document_id: int) -> HttpResponse:
     tender = own_draft(request, number)
     documents.remove(tender.pk, document_id, by=actor_of(request), at=clock.now())
-    return redirect(_anchor(tender, "documents"))
-
-
-def own_draft(request: HttpRequest, number: str) -> Tender:
-    """The draft of that number, where this person may edit it. Raises NotFound, NotAllowed, NotADraft."""
-    tender = tender_page.own_tender(request, number)
-    if not actor_of(request).acts_for(tender.buyer_id):
-        raise NotFound
-    require_tender_run(actor_of(request), tender)
-    if tender.status != TenderStatus.DRAFT:
-        raise NotADraft
-    return tender
-
-
-def gaps_of(tender: Tender) -> list[Gap]:
-    """What is missing, each with its link into the editor."""
-    return [
-        Gap(
-            problem.sentence,
-            problem.url or _place_url(tender, problem.place),
-            problem.blocking,
-        )
-        for problem in completeness.missing(tender, clock.now())
-    ]
-
-
-def _place_url(tender: Tender, place: str) -> str:
-    if place == "custody":
-        return reverse("tender_custody", args=[tender.number])
-    return _anchor(tender, place.replace(":", "-")) if place else ""
+    return redirect(anchor(tender, "documents"))
 
 
 def _save_table(request: HttpRequest, tender: Tender, lot: Lot, table: ItemTable) -> HttpResponse:
@@ -310,7 +270,7 @@ def _save(
             if request.headers.get("HX-Request"):
                 return _fragment(request, tender, section, [])
             messages.success(request, _("Saved."))
-            return redirect(_anchor(tender, section))
+            return redirect(anchor(tender, section))
     if request.headers.get("HX-Request"):
         return _fragment(request, tender, section, problems or _sentences(form))
     return _page(request, tender, {section: form}, status=422, notes=problems)
@@ -415,7 +375,3 @@ def _lot_of(tender: Tender, lot_id: int) -> Lot:
     if lot is None:
         raise StaleForm([_("This lot has been removed from the procedure.")])
     return lot
-
-
-def _anchor(tender: Tender, place: str) -> str:
-    return f"{reverse('tender_edit', args=[tender.number])}#{place}"

@@ -19,7 +19,7 @@ from procurement.queries import tenders as queries
 from procurement.services import publishing, tenders, timetable
 from procurement.services.custody import CommitteeChanged
 from procurement.web import custody, tender_page
-from procurement.web.editor import gaps_of, own_draft
+from procurement.web.draft_parts import gaps_of, own_draft
 from procurement.web.tenders import documents_of, limit_of
 
 
