@@ -20,7 +20,7 @@ from marketplace.services.signing import SignatureRefused
 from marketplace.services.throttle import TooManySignaturesFailed
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.signatures import payload as payloads
-from marketplace.web import bundle, formats
+from marketplace.web import formats
 from marketplace.web.parts import Crumb, Fact
 
 #: A larger file is no detached signature.
@@ -110,13 +110,13 @@ def signing_page(
         **(context or {}),
     }
     if request.method != "POST":
-        return _page(request, template, shown)
+        return render(request, template, shown)
     try:
         result = complete(signature_from(request))
     except (SignatureRefused, SignatureMissing, TooManySignaturesFailed) as error:
         shown["sign_error"] = str(error)
         shown["sign_reasons"] = list(error.report.reasons) if isinstance(error, SignatureRefused) else []
-        return _page(request, template, shown, status=error.status)
+        return render(request, template, shown, status=error.status)
     except DomainError as error:
         if error.status in (403, 404):
             raise
@@ -124,14 +124,6 @@ def signing_page(
         return redirect(back_url)
     messages.success(request, str(done_words(result)))
     return redirect(done_url(result))
-
-
-def _page(request: HttpRequest, template: str, shown: dict[str, Any], status: int = 200) -> HttpResponse:
-    response = render(request, template, shown, status=status)
-    if bundle.is_collected():
-        # Browsers that know the header run no script here, whoever put it in, that comes without its hash.
-        response["Integrity-Policy"] = "blocked-destinations=(script)"
-    return response
 
 
 def _signs_for(prepared: SigningRequest, facts: Sequence[Fact]) -> str:

@@ -105,6 +105,15 @@ def test_a_changed_script_does_not_run(desk: Desk) -> None:
     assert page.evaluate("globalThis.changed") is None
 
 
+def test_every_page_of_ours_is_held_to_scripts_with_hashes(site: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(base_url=site)
+    for address in ("/", "/signup/", "/signatures/check/", "/procedures/", "/nothing/here/"):
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.headers["integrity-policy"] == "blocked-destinations=(script)"
+        expect(page.locator("html.has-js")).to_be_attached()  # and its own scripts do run
+
+
 def runs(page: Page, **script: str | None) -> bool:
     """Whether the browser runs a script that is added to the page."""
     return bool(
