@@ -10,14 +10,21 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from marketplace.models import ApiToken, Person
 from marketplace.permissions import Actor
 from marketplace.shared import clock
+from marketplace.shared.errors import NotAllowed
 
 # The last use is written at most this often, so that a busy client costs no write per call.
 USE_RESOLUTION_SECONDS = 300
+
+
+class TokenReadsOnly(NotAllowed):
+    code = "token_reads_only"
+    sentence = _("This token reads only. Use one that may also change something.")
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
@@ -35,6 +42,10 @@ class TokenAuthentication(authentication.BaseAuthentication):
         if token is None or not token.membership.active or not token.membership.person.is_active:
             raise exceptions.AuthenticationFailed(_("This token is unknown or was revoked."))
         now = clock.now()
+        if token.expires_at is not None and token.expires_at <= now:
+            raise exceptions.AuthenticationFailed(_("This token has expired. Make a new one."))
+        if token.read_only and request.method not in SAFE_METHODS:
+            raise TokenReadsOnly
         if token.last_used_at is None or (now - token.last_used_at).total_seconds() > USE_RESOLUTION_SECONDS:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
         member = token.membership
@@ -51,6 +62,11 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Session"
+
+
+def reads_only(request: Request) -> bool:
+    """Whether the caller sent a token that changes nothing."""
+    return isinstance(request.auth, ApiToken) and request.auth.read_only
 
 
 def actor_from(request: Request) -> Actor:

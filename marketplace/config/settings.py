@@ -337,6 +337,12 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["marketplace.api.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_VERSIONING_CLASS": None,
+    "DEFAULT_THROTTLE_CLASSES": ["marketplace.api.throttling.Reads", "marketplace.api.throttling.Writes"],
+    "DEFAULT_THROTTLE_RATES": {
+        "reads": env.str("API_READS", "1200/min") if not TESTING else None,
+        "writes": env.str("API_WRITES", "300/min") if not TESTING else None,
+    },
+    "NUM_PROXIES": ALLAUTH_TRUSTED_PROXY_COUNT,
     "EXCEPTION_HANDLER": "marketplace.api.problems.handle",
     "COERCE_DECIMAL_TO_STRING": True,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
@@ -18,6 +19,7 @@ from marketplace.shared.errors import DomainError, Invalid, NotFound
 # A prefix of its own lets scanners find a token that was published by mistake.
 PREFIX: Final = "olt_"
 MOST: Final = 20
+LONGEST_DAYS: Final = 365
 
 
 class TooManyTokens(DomainError):
@@ -26,10 +28,13 @@ class TooManyTokens(DomainError):
 
 
 @transaction.atomic
-def create(name: str, *, by: Actor, at: datetime) -> tuple[ApiToken, str]:
+def create(
+    name: str, *, days: int = LONGEST_DAYS, read_only: bool = False, by: Actor, at: datetime
+) -> tuple[ApiToken, str]:
     """A new token for the person in their organisation, and its secret: the only time it can be read.
 
-    Raises Invalid (no name), TooManyTokens, NoOrganisation, OrganisationNotActive.
+    It serves for `days`, LONGEST_DAYS at most; a `read_only` one changes nothing and places no bid in an auction.
+    Raises Invalid (no name, too long a life), TooManyTokens, NoOrganisation, OrganisationNotActive.
     """
     organisation = organisation_of(by)
     require_active(organisation)
@@ -38,7 +43,9 @@ def create(name: str, *, by: Actor, at: datetime) -> tuple[ApiToken, str]:
     )
     if not name.strip():
         raise Invalid({"name": [_("Give the token a name that tells you what uses it.")]})
-    if ApiToken.objects.filter(membership=membership, revoked_at=None).count() >= MOST:
+    if not 0 < days <= LONGEST_DAYS:
+        raise Invalid({"days": [_("A token serves for a year at most.")]})
+    if ApiToken.objects.filter(_still_serving(at), membership=membership, revoked_at=None).count() >= MOST:
         raise TooManyTokens(limit=MOST)
     secret = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
@@ -46,6 +53,8 @@ def create(name: str, *, by: Actor, at: datetime) -> tuple[ApiToken, str]:
         name=name.strip(),
         sha256=hashlib.sha256(secret.encode()).hexdigest(),
         created_at=at,
+        expires_at=at + timedelta(days=days),
+        read_only=read_only,
     )
     _record("api_token_created", token, by=by, at=at)
     return token, secret
@@ -68,6 +77,10 @@ def revoke(token_id: int, *, by: Actor, at: datetime) -> ApiToken:
         token.save(update_fields=["revoked_at"])
         _record("api_token_revoked", token, by=by, at=at)
     return token
+
+
+def _still_serving(at: datetime) -> Q:
+    return Q(expires_at=None) | Q(expires_at__gt=at)
 
 
 def _record(action: str, token: ApiToken, *, by: Actor, at: datetime) -> None:

@@ -215,6 +215,15 @@ def _validity(certificate: Certificate, now: datetime) -> str:
 
 class TokenForm(forms.Form):
     name = forms.CharField(label=_("What will use it"), max_length=80, help_text=_("Such as “ERP, nightly import”."))
+    days = forms.TypedChoiceField(
+        label=_("Serves for"),
+        coerce=int,
+        choices=[(30, _("30 days")), (90, _("90 days")), (tokens.LONGEST_DAYS, _("a year"))],
+        initial=90,
+    )
+    read_only = forms.BooleanField(
+        label=_("Reads only"), required=False, help_text=_("It then changes nothing and places no bid.")
+    )
 
 
 @login_required
@@ -226,13 +235,13 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
     form, secret = TokenForm(posted(request)), ""
     if request.method == "POST" and form.is_valid():
         try:
-            _token, secret = tokens.create(form.cleaned_data["name"], by=actor, at=clock.now())
+            _token, secret = tokens.create(**form.cleaned_data, by=actor, at=clock.now())
             form = TokenForm()
         except DomainError as error:
             refusals.show_on(form, error)
     all_of_them = queries.tokens(organisation.pk)
     rows = all_of_them if actor.has(Role.ADMINISTRATOR) else all_of_them.filter(membership__person=person_of(actor))
-    context = frame(actor, organisation, "organisation_tokens", form=form, secret=secret, rows=list(rows))
+    context = frame(actor, organisation, "organisation_tokens", form=form, secret=secret, rows=list(rows), now=clock.now())
     status = 422 if form.is_bound and form.errors else 200
     return render(request, "marketplace/organisation/tokens.html", context, status=status)
 

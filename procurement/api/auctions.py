@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -10,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketplace.api.authentication import actor_from
+from marketplace.api.authentication import actor_from, reads_only
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from marketplace.web.gateway import gateway_origin
@@ -72,6 +73,8 @@ class AuctionDetail(APIView):
         if lot is None:
             raise NotFound
         ticket = tokens.ticket_for(actor_from(request), lot)
+        if reads_only(request):
+            ticket = replace(ticket, may_bid=False)
         hall = rooms.hall(lot.auction.pk)
         if hall is None:
             raise NotFound
