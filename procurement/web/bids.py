@@ -140,7 +140,11 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
     draft = bid_drafts.read_draft(bid, by=actor)
     readable = bid.opened_at is not None or bid_drafts.kept_here(bid.lot.tender)
     table = sent_or_drafted(bid, draft) if readable else []
-    envelopes = list(bid.envelopes.select_related("signature__certificate", "signature__person").order_by("-version"))
+    envelopes = list(
+        bid.envelopes.select_related("signature__certificate", "signature__person", "signature__stamp").order_by(
+            "-version"
+        )
+    )
     return render(
         request,
         "procurement/bid.html",

@@ -187,7 +187,7 @@ def _facts(tender: Tender, lots: list[Lot], with_limit: bool) -> list[Fact]:
 
 
 def _amendments(tender: Tender) -> list[Amendment]:
-    return list(tender.amendments.select_related("signature__certificate").order_by("-version"))
+    return list(tender.amendments.select_related("signature__certificate", "signature__stamp").order_by("-version"))
 
 
 def _bids_counted(tender: Tender) -> int:
