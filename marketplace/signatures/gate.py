@@ -77,20 +77,18 @@ def signer_certificate(admitted: Admitted) -> x509.Certificate:
 
 
 def _signer_certificate(admitted: Admitted) -> x509.Certificate:
-    sid = admitted.signer_info["sid"]
-    named = [certificate for certificate in admitted.certificates if _names(sid, certificate)]
-    if not named:
-        raise Finding(Sub.NO_SIGNING_CERTIFICATE_FOUND, "The signature does not contain the signer's certificate.")
-    reference = admitted.certificate_reference
+    sid, reference = admitted.signer_info["sid"], admitted.certificate_reference
     algorithm = reference["hash_algorithm"]["algorithm"].native
+    for certificate in admitted.certificates if algorithm in STRONG_HASHES else ():
+        pinned = hashlib.new(algorithm, certificate.dump()).digest() == reference["cert_hash"].native
+        if pinned and _names(sid, certificate) and _same_issuer_serial(reference, certificate):
+            return certificate
+    if not any(_names(sid, certificate) for certificate in admitted.certificates):
+        raise Finding(Sub.NO_SIGNING_CERTIFICATE_FOUND, "The signature does not contain the signer's certificate.")
     if algorithm not in STRONG_HASHES:
         raise Finding(
             Sub.CRYPTO_CONSTRAINTS_FAILURE, "The signature refers to the signer's certificate by a weak hash function."
         )
-    for certificate in named:
-        pinned = hashlib.new(algorithm, certificate.dump()).digest() == reference["cert_hash"].native
-        if pinned and _same_issuer_serial(reference, certificate):
-            return certificate
     raise Finding(
         Sub.NO_SIGNING_CERTIFICATE_FOUND,
         "The certificate in the signature is not the one the signer referred to when signing.",
