@@ -104,8 +104,6 @@ class Invitation(models.Model):
     accepted_at = models.DateTimeField(null=True, blank=True)
     accepted_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     revoked_at = models.DateTimeField(null=True, blank=True)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="empty: only where the platform made it")
-    read_only = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-pk"]
@@ -120,6 +118,8 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="empty: only where the platform made it")
+    read_only = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-pk"]
