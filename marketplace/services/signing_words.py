@@ -211,13 +211,17 @@ REFUSALS: Final[dict[Sub, Sentence]] = {
         "The signature does not hold the certificate it was made with. Sign again and include the certificate."
     ),
     Sub.NO_CERTIFICATE_CHAIN_FOUND: _UNTRUSTED,
-    Sub.NO_CERTIFICATE_CHAIN_FOUND_NO_POE: _UNTRUSTED,
+    Sub.NO_CERTIFICATE_CHAIN_FOUND_NO_POE: _(
+        "The authority that issued the certificate is trusted here, but its own certificate has expired. Tell the "
+        "operator."
+    ),
     Sub.REVOKED_NO_POE: _REVOKED,
     Sub.REVOKED_CA_NO_POE: _("The authority that issued the certificate lost its own. Sign with another certificate."),
     Sub.OUT_OF_BOUNDS_NO_POE: _EXPIRED,
     Sub.OUT_OF_BOUNDS_NOT_REVOKED: _EXPIRED,
     Sub.TRY_LATER: _(
-        "Whether the certificate was revoked cannot be checked right now. Nothing is lost: try again in a few minutes."
+        "Whether the certificate was revoked cannot be checked right now, or it is on hold. Nothing is lost: try again "
+        "in a few minutes."
     ),
     Sub.TIMESTAMP_ORDER_FAILURE: _("The time stamps of the signature contradict each other. Sign again."),
     Sub.SIGNED_DATA_NOT_FOUND: _("The document that was signed is missing. Sign again."),
