@@ -103,6 +103,9 @@ def _detail(record: AuditRecord) -> str:
     details: dict[str, Any] = record.details
     if record.action in ("tender.edited", "tender.amended"):
         return " ".join(Change.of_json(change).sentence for change in details.get("changes", []))
+    if record.action.startswith("share."):
+        share = _("Share %(n)s: %(holder)s.") % {"n": details.get("index"), "holder": details.get("holder")}
+        return f"{share} {details.get('reason', '')}".rstrip()
     if "reason" in details:
         return str(details["reason"])
     if record.object_type == "clarification" and "number" in details:

@@ -67,6 +67,9 @@ def _submitted(bid: Bid, running: bool) -> State:
                 "It is sealed to the buyer’s committee: nobody reads it before the deadline, not even the operator."
             )
         return State(_("Sent and sealed"), "good", sealed)
+    if bid.lot.tender.key_custody == KeyCustody.COMMITTEE:
+        waits = _("The time for bids is over. The bids are opened when the buyer’s committee has put its key together.")
+        return State(_("Waiting to be opened"), "wait", waits)
     return State(_("Waiting to be opened"), "wait", _("The time for bids is over; the bids are being opened."))
 
 

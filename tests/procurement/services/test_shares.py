@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from marketplace.models import AuditRecord, Membership, Notification
+from marketplace.models import AuditRecord, Membership, Notification, Role
 from marketplace.shared import keys
 from marketplace.shared.errors import Invalid, NotAllowed, NotFound
 from marketplace.signatures import committee, sealing
@@ -15,13 +15,13 @@ from procurement.auction import clock
 from procurement.demo import committee as browser
 from procurement.models import Bid, BidEnvelope, DueMoment, KeyCeremony, KeyShare, Lot, MomentKind, Tender
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_content, bid_drafts, opening, shares
+from procurement.services import bid_content, bid_drafts, cancellation, lot_keys, opening, shares
 from tests.factories import bidder_program as program
 from tests.factories.at_once import at_the_same_time
 from tests.factories.bids import CLOSES, LATER, bidder
 from tests.factories.committee import Committee, held_draft, held_tender
 from tests.factories.marketplace import NOON, accredited_buyer, member
-from tests.factories.signatures import trust
+from tests.factories.signatures import signed, trust
 
 pytestmark = pytest.mark.django_db
 
@@ -248,6 +248,42 @@ def test_shares_that_are_lost_for_good_end_the_procedure_and_every_bidder_is_tol
     assert not DueMoment.objects.filter(done_at=None).exists()
     with pytest.raises(shares.NotWaiting):
         browser.release(tender, held.holders[0], DAY_AFTER)
+
+
+def test_a_cancelled_procedure_takes_no_shares_and_no_key() -> None:
+    held = closed()
+    browser.release(held.tender, held.holders[0], LATER)
+    signer = member(held.tender.buyer, Role.SIGNER)
+    request = cancellation.prepare(held.tender.pk, None, "The chairs are no longer needed", by=signer, at=LATER)
+    cancellation.sign(request.pk, signed(request), by=signer, at=LATER)
+
+    with pytest.raises(shares.NotWaiting):
+        browser.release(held.tender, held.holders[1], LATER)
+    with pytest.raises(shares.NotWaiting):
+        shares.receive_seed(held.tender.pk, held.seed, by=held.holders[0].actor, at=LATER)
+    assert status(held) == TenderStatus.CANCELLED
+    assert shares.remind(held.tender.pk, by=None, at=DAY_AFTER) == 0
+    clock.tick(DAY_AFTER + timedelta(days=9))
+    assert set(Bid.objects.values_list("status", flat=True)) == {BidStatus.SUBMITTED.value}
+
+
+def test_a_key_that_came_while_the_storage_was_away_opens_the_bids_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = closed()
+    for one in held.holders[:2]:
+        browser.release(held.tender, one, LATER)
+    shares.receive_seed(held.tender.pk, held.seed, by=held.holders[0].actor, at=LATER)
+    with monkeypatch.context() as broken:
+        broken.setattr(lot_keys, "unwrap_private", _away)
+        clock.tick(LATER)
+    assert status(held) == TenderStatus.OPENING
+
+    clock.tick(LATER + timedelta(minutes=1))
+
+    assert status(held) == TenderStatus.EVALUATION
+
+
+def _away(lot: Lot) -> bytes:
+    raise OSError(lot)
 
 
 def test_lots_with_too_few_bids_fail_at_the_deadline_without_the_key() -> None:
