@@ -97,8 +97,12 @@ def proposed() -> QuerySet[TrustedCertificate]:
 
 
 def current_lists() -> QuerySet[RevocationList]:
-    """The list in force of every authority (by name, key and scope)."""
-    return RevocationList.objects.filter(is_current=True).defer("der").select_related("loaded_by", "source")
+    """The list in force of every trusted authority (by name, key and scope)."""
+    trusted = TrustedCertificate.objects.filter(
+        enabled=True, name_sha256=OuterRef("issuer_sha256"), key_sha256=OuterRef("issuer_key_sha256")
+    )
+    found = RevocationList.objects.filter(Exists(trusted), is_current=True)
+    return found.defer("der").select_related("loaded_by", "source")
 
 
 def lists_of(trusted: TrustedCertificate) -> QuerySet[RevocationList]:
@@ -127,10 +131,7 @@ def warned_before(one: RevocationList) -> timedelta:
 def ageing(at: datetime) -> list[Dated]:
     """Current lists of trusted authorities that are overdue or about to be, the worst first."""
     soon = at + timedelta(hours=settings.REVOCATION_WARN_HOURS)
-    trusted = TrustedCertificate.objects.filter(
-        enabled=True, name_sha256=OuterRef("issuer_sha256"), key_sha256=OuterRef("issuer_key_sha256")
-    )
-    rows = current_lists().filter(Exists(trusted), next_update__lte=soon).order_by("next_update", "pk")
+    rows = current_lists().filter(next_update__lte=soon).order_by("next_update", "pk")
     return [one for one in (dated(row, at) for row in rows) if one.freshness != Freshness.CURRENT]
 
 

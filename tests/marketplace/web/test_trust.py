@@ -108,6 +108,13 @@ class TestAdding:
 
         assert "was issued by another one" in str(page.context["cautions"][0])
 
+    def test_an_intermediate_below_nobody_is_pointed_out(self, client: Client) -> None:
+        given = self.given(kind="intermediate", pem=authority().issuing.pem.decode())
+
+        assert "Whoever issued it is not in the store" in str(client.post(self.URL, given).context["cautions"][0])
+        root()
+        assert client.post(self.URL, given).context["cautions"] == []
+
     def test_a_second_operator_is_announced_and_asked(self, client: Client) -> None:
         second = staff(StaffRole.OPERATOR)
         page = client.post(self.URL, self.given(pem=authority().root.pem.decode()))
@@ -215,6 +222,14 @@ class TestLists:
         said = text_of(client.get(self.URL))
         assert "Out of date" in said
         assert "the next was due 1 day 3 hours ago" in said
+
+    def test_the_list_of_an_authority_that_no_longer_counts_is_left_out(self, client: Client) -> None:
+        anchor = root()
+        revocation.load_list(authority().crls(NOON)[0], by=None, at=NOON)
+        assert len(client.get(self.URL).context["rows"]) == 1
+        trust_store.disable(anchor.pk, "A test", by=staff(StaffRole.OPERATOR), at=NOON)
+
+        assert client.get(self.URL).context["rows"] == []
 
     def test_a_list_is_loaded_by_hand(self, client: Client, operator: Actor) -> None:
         root()
