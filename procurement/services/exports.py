@@ -146,7 +146,7 @@ def _audit_lines(tender: Tender, reader: Reader) -> Iterator[bytes]:
     hidden = audit_queries.hides_bidders(tender)
     records = AuditRecord.objects.filter(stream=f"tender:{tender.pk}").order_by("number")
     for record in records.iterator(chunk_size=500):
-        if _is_hidden(record, reader, hidden):
+        if _is_hidden(record, tender, reader, hidden):
             line = {"number": record.number, "hash": record.hash, "previous": record.previous_hash}
         else:
             line = {"content": audit.content_of(record), "hash": record.hash}
@@ -194,10 +194,11 @@ def _signatures(tender: Tender, reader: Reader) -> QuerySet[Signature]:
     return Signature.objects.filter(wanted)
 
 
-def _is_hidden(record: AuditRecord, reader: Reader, hides_bidders: bool) -> bool:
+def _is_hidden(record: AuditRecord, tender: Tender, reader: Reader, hides_bidders: bool) -> bool:
     if record.action == "question.asked":
         return hides_bidders or reader.scope != ExportScope.AUDITOR
-    return hides_bidders and record.object_type == "bid"
+    # Whatever another organisation than the buyer did tells of somebody who looks at the procedure.
+    return hides_bidders and (record.object_type == "bid" or record.organisation_id not in (None, tender.buyer_id))
 
 
 def _left_out(tender: Tender, reader: Reader) -> str:

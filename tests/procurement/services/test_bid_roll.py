@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from django.db import DatabaseError, connection, transaction
 
 from marketplace import audit
 from marketplace.models import AuditRecord
+from marketplace.services import timestamps
 from marketplace.shared import keys
 from marketplace.shared.errors import NotFound
 from marketplace.signatures.payload import canonical, sha256_hex
+from marketplace.signatures.timestamps import read
 from procurement.models import Bid, BidEnvelope, BidRoll, RollLeaf, Tender
 from procurement.rules import roll as rules
 from procurement.services import bid_roll, bids, cancellation, opening
@@ -187,6 +190,39 @@ def test_the_database_refuses_to_change_a_roll_but_for_its_time_stamp() -> None:
     ):
         with pytest.raises(DatabaseError), transaction.atomic():
             change()
+
+
+@pytest.fixture
+def authority(settings: Any, tmp_path: Path, freeze: Any) -> None:
+    """The demonstration's time-stamp authority, trusted and asked."""
+    freeze(LATER + timedelta(seconds=30))
+    settings.TIMESTAMP_AUTHORITY_URLS, settings.TIMESTAMP_LOCAL_DIR = ["local:"], tmp_path / "tsa"
+    timestamps.trust_demo(tmp_path / "tsa", at=NOON)
+
+
+def test_the_roll_is_stamped_by_an_authority_over_its_signed_statement(authority: None) -> None:
+    roll = BidRoll.objects.get(tender=closed())
+
+    assert bid_roll.stamp(roll.pk, at=LATER + timedelta(seconds=31)) is True
+    assert bid_roll.stamp(roll.pk, at=LATER + timedelta(seconds=32)) is False
+
+    roll.refresh_from_db()
+    token = read(bytes(roll.timestamp or b""))
+    assert token.stamps(canonical(roll.statement))
+    assert roll.stamped_at == token.generated_at == LATER + timedelta(seconds=30)
+    assert AuditRecord.objects.filter(action="tender.roll_stamped").count() == 1
+
+
+def test_a_roll_that_no_authority_stamped_waits_and_is_stamped_later(authority: None, settings: Any) -> None:
+    settings.TIMESTAMP_AUTHORITY_URLS = []
+    roll = BidRoll.objects.get(tender=closed())
+    assert bid_roll.stamp_waiting(at=LATER) == 0
+
+    settings.TIMESTAMP_AUTHORITY_URLS = ["local:"]
+
+    assert bid_roll.stamp_waiting(at=LATER + timedelta(minutes=1)) == 1
+    roll.refresh_from_db()
+    assert roll.timestamp is not None
 
 
 # Whoever owns the database changes it: the roll tells -----------------------------------------------------------------
