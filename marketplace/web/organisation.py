@@ -241,7 +241,9 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
             refusals.show_on(form, error)
     all_of_them = queries.tokens(organisation.pk)
     rows = all_of_them if actor.has(Role.ADMINISTRATOR) else all_of_them.filter(membership__person=person_of(actor))
-    context = frame(actor, organisation, "organisation_tokens", form=form, secret=secret, rows=list(rows), now=clock.now())
+    context = frame(
+        actor, organisation, "organisation_tokens", form=form, secret=secret, rows=list(rows), now=clock.now()
+    )
     status = 422 if form.is_bound and form.errors else 200
     return render(request, "marketplace/organisation/tokens.html", context, status=status)
 

@@ -163,7 +163,7 @@ def test_long_and_strange_texts_are_taken_or_refused_and_never_a_crash(world: Wo
     asked = [
         ("supplier", reverse("bid_edit", args=[bid.pk]), {"remarks": text, "revision": bid.revision}),
         ("supplier", reverse("tender_questions", args=[world.names["open"]]), {"question": text}),
-        ("supplier", reverse("organisation_tokens"), {"name": text}),
+        ("supplier", reverse("organisation_tokens"), {"name": text, "days": "30"}),
         ("supplier", reverse("person"), {"full_name": text, "time_zone": "UTC"}),
         ("person", reverse("signup_keep", args=["company"]), {"full_name": text}),
         ("buyer", reverse("tender_new"), {"title": text, "procedure": "rfq_open"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 
@@ -53,3 +54,16 @@ def test_an_administrator_revokes_a_colleagues_token_and_others_do_not() -> None
         with pytest.raises(NotFound):
             tokens.revoke(token.pk, by=stranger, at=NOON)
     assert tokens.revoke(token.pk, by=member(acme, Role.ADMINISTRATOR), at=NOON).revoked_at == NOON
+
+
+def test_a_token_serves_for_a_year_at_most_and_an_expired_one_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MOST", 1)
+    actor = member(OrganisationFactory.create())
+    for days in (0, 366):
+        with pytest.raises(Invalid):
+            tokens.create("ERP", days=days, by=actor, at=NOON)
+    token, _secret = tokens.create("ERP", days=30, by=actor, at=NOON)
+    assert token.expires_at == NOON + timedelta(days=30)
+    with pytest.raises(tokens.TooManyTokens):
+        tokens.create("another", by=actor, at=NOON + timedelta(days=29))
+    tokens.create("another", by=actor, at=NOON + timedelta(days=30))

@@ -261,14 +261,22 @@ def invited(organisation: Organisation, email: str) -> str:
 
 class TestTokens:
     def test_a_token_is_shown_once(self, client: Client, boss: Person) -> None:
-        made = client.post("/organisation/tokens/", {"name": "ERP"})
+        made = client.post("/organisation/tokens/", {"name": "ERP", "days": "90"})
         secret = re.search(r"olt_[\w-]+", made.content.decode())
         assert secret
         assert "no-store" in made["Cache-Control"]
         assert secret.group() not in client.get("/organisation/tokens/").content.decode()
 
+    def test_a_token_serves_until_a_day_that_is_shown(self, client: Client, boss: Person) -> None:
+        client.post("/organisation/tokens/", {"name": "ERP", "days": "30", "read_only": "on"})
+        token = ApiToken.objects.get()
+        assert (token.expires_at, token.read_only) == (NOON + timedelta(days=30), True)
+        page = text(client.get("/organisation/tokens/"))
+        assert "1 Apr 2026" in page
+        assert "reads only" in page
+
     def test_a_token_is_revoked_after_a_question(self, client: Client, boss: Person, acme: Organisation) -> None:
-        client.post("/organisation/tokens/", {"name": "ERP"})
+        client.post("/organisation/tokens/", {"name": "ERP", "days": "90"})
         token = ApiToken.objects.get()
         assert "Revoke “ERP”?" in text(client.get(f"/organisation/tokens/{token.pk}/revoke/"))
         client.post(f"/organisation/tokens/{token.pk}/revoke/")
@@ -300,7 +308,7 @@ def test_certificates_say_whether_they_are_valid(client: Client, boss: Person, a
 
 
 def test_history_is_exported(client: Client, boss: Person) -> None:
-    client.post("/organisation/tokens/", {"name": "=cmd()"})
+    client.post("/organisation/tokens/", {"name": "=cmd()", "days": "30"})
     lines = b"".join(client.get("/organisation/history/?export=csv")).decode().splitlines()
     assert "made an API token" in lines[1]
     assert "'=cmd()" in lines[1]
