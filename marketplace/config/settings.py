@@ -233,7 +233,7 @@ PUBLIC_PAGE_SECONDS = env.int("PUBLIC_PAGE_SECONDS", 30 if not TESTING else 0)
 DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", 50 * 1024 * 1024)
 # What one request may carry at all; larger ones are refused before they are read.
 BODY_MAX_BYTES = DOCUMENT_MAX_BYTES + DATA_UPLOAD_MAX_MEMORY_SIZE
-# A bid's documents are sealed in the bidder's browser and arrive in parts: one may be larger than what is sent in one go.
+# A bid's documents are sealed in the bidder's browser and arrive in parts: one may exceed what is sent in one go.
 BID_FILE_MAX_BYTES = env.int("BID_FILE_MAX_BYTES", 500 * 1024 * 1024)
 BID_MAX_BYTES = env.int("BID_MAX_BYTES", 1024 * 1024 * 1024)
 BID_PART_MAX_BYTES = env.int("BID_PART_MAX_BYTES", 16 * 1024 * 1024)
@@ -281,8 +281,14 @@ ALGORITHM_SUNSETS = {
     for name, at in env.dict("ALGORITHM_SUNSETS", default={}).items()
     for moment in [datetime.fromisoformat(at)]
 }
+_ALGORITHMS = {"sha256", "sha384", "sha512", "rsa-2048", "rsa-3072", "p256", "p384", "ed25519"}
+if _unknown := ALGORITHM_SUNSETS.keys() - _ALGORITHMS:
+    # A slip of the pen would mean that nothing is ever stamped again.
+    raise ImproperlyConfigured(f"ALGORITHM_SUNSETS names what is not known: {', '.join(sorted(_unknown))}.")
 RESTAMP_DAYS_BEFORE = env.int("RESTAMP_DAYS_BEFORE", 180)
 TIMESTAMP_ARCHIVE_HASH = env.str("TIMESTAMP_ARCHIVE_HASH", "sha512")
+if TIMESTAMP_ARCHIVE_HASH not in {"sha256", "sha384", "sha512"}:
+    raise ImproperlyConfigured("TIMESTAMP_ARCHIVE_HASH is one of sha256, sha384 and sha512.")
 # How many signatures are judged again by their kept evidence every night.
 REVERIFY_NIGHTLY = env.int("REVERIFY_NIGHTLY", 200)
 
