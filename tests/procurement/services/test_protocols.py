@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import AuditRecord, Role
@@ -117,3 +119,19 @@ def test_the_page_shows_what_is_signed_and_by_whom(lot: Lot, freeze: object) -> 
     ):
         assert words in signing
     assert client.post(reverse("protocol_prepare", args=[lot.tender.number, "gossip"])).status_code == 404
+
+
+def test_reading_takes_as_many_queries_for_three_bids_as_for_one() -> None:
+    trust()
+    asked = []
+    for tables in ([["10.00", "20.00"]], [["10.00", "20.00"], ["11.00", "20.00"], ["12.00", "20.00"]]):
+        tender = opened_lot(*tables).tender
+        by = member(tender.buyer)
+        for signer in (by, member(tender.buyer)):
+            request = protocols.prepare(tender.pk, EVALUATION, by=signer, at=LATER)
+            protocols.sign(request.pk, signed(request), by=signer, at=LATER)
+        tender = Tender.objects.get(pk=tender.pk)
+        with CaptureQueriesContext(connection) as queries:
+            protocols.shown(tender, by=by, at=LATER)
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
