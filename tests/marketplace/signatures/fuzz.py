@@ -30,6 +30,7 @@ from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
 
 SECONDS = 2.0
 MEMORY_KB = 512 * 1024
+_LARGE = 32 * 1024
 _CONTENT_STAMP = oid("1.2.840.113549.1.9.16.2.20")
 Essence = tuple[bytes, bytes, bytes]
 
@@ -74,9 +75,11 @@ class World:
         return verify(signature, PAYLOAD, self.policy, AT, self.evidence)
 
     def spoilt(self, chance: random.Random) -> bytes:
-        """A good signature after one to four changes."""
+        """A good signature after one to four changes; those that make it large end there."""
         signature = chance.choice(self.signatures)
         for _ in range(chance.randint(1, 4)):
+            if len(signature) > _LARGE:
+                break
             signature = chance.choice(CHANGES)(signature, chance, chance.choice(self.signatures))
         return signature
 
