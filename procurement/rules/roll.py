@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
@@ -25,8 +26,20 @@ SALT_SIZE: Final = 32
 STATEMENT_KIND: Final = "bid_roll"
 
 
+class Lack(StrEnum):
+    """Why a document proves nothing."""
+
+    NO_FORM = "no_form"
+    OTHER_PROCEDURE = "other_procedure"
+    NOT_UNDER_ROOT = "not_under_root"
+
+
 class NoProof(ValueError):
-    """The document proves nothing. The message says why, in plain words."""
+    """The document proves nothing; `lack` says why."""
+
+    def __init__(self, lack: Lack) -> None:
+        super().__init__(lack.value)
+        self.lack = lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +108,18 @@ def proven(document: Mapping[str, Any]) -> Proven:
         content, statement = document["leaf"], document["statement"]
         said = statement["content"]
         if document["format"] != PROOF_FORMAT or content["format"] != LEAF_FORMAT or said["kind"] != STATEMENT_KIND:
-            raise NoProof("it is not a proof in the platform’s form")
+            raise NoProof(Lack.NO_FORM)
         if content["tender"] != said["tender"]:
-            raise NoProof("the bid and the roll belong to different procedures")
+            raise NoProof(Lack.OTHER_PROCEDURE)
         index, size = _whole(document["index"]), _whole(said["size"])
         path = [bytes.fromhex(step) for step in document["path"]]
         leads = merkle.proves(merkle.leaf_hash(canonical(content)), index, size, path, bytes.fromhex(said["root"]))
     except NoProof:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, PayloadError, RecursionError) as error:
-        raise NoProof("it is not a proof in the platform’s form") from error
+        raise NoProof(Lack.NO_FORM) from error
     if not leads:
-        raise NoProof("the bid it names is not under the root it names")
+        raise NoProof(Lack.NOT_UNDER_ROOT)
     return Proven(content, statement)
 
 
@@ -115,9 +128,9 @@ def read(document: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(document)
     except (ValueError, RecursionError) as error:
-        raise NoProof("it is not a JSON file") from error
+        raise NoProof(Lack.NO_FORM) from error
     if not isinstance(found, dict):
-        raise NoProof("it is not a JSON object")
+        raise NoProof(Lack.NO_FORM)
     return found
 
 

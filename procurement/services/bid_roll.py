@@ -12,17 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_lazy
 
 from marketplace import audit
 from marketplace.models import AuditRecord
 from marketplace.permissions import Actor
 from marketplace.services import timestamps
 from marketplace.shared import jobs, keys
-from marketplace.shared.errors import NotFound
+from marketplace.shared.errors import NotFound, Sentence
 from marketplace.signatures.payload import canonical, sha256_hex
 from procurement import permissions
 from procurement.models import Bid, BidEnvelope, BidRoll, RollLeaf, Tender
@@ -32,6 +34,13 @@ from procurement.services import receipts
 
 #: Rolls that one run stamps; the next comes a minute later.
 _STAMPED_AT_ONCE: Final = 100
+_LACKS: Final[Mapping[rules.Lack, Sentence]] = MappingProxyType(
+    {
+        rules.Lack.NO_FORM: gettext_lazy("The file is not a proof in the platform’s form."),
+        rules.Lack.OTHER_PROCEDURE: gettext_lazy("The bid and the roll belong to different procedures."),
+        rules.Lack.NOT_UNDER_ROOT: gettext_lazy("The bid that it names is not under the root that it names."),
+    }
+)
 
 
 class Fault(StrEnum):
@@ -57,7 +66,7 @@ class ProofVerdict:
     """What an uploaded proof turned out to be. `on_record`: the root is the one this platform has on record."""
 
     holds: bool
-    reason: str = ""
+    reason: Sentence = ""
     leaf: Mapping[str, Any] | None = None
     content: Mapping[str, Any] | None = None
     on_record: bool = False
@@ -172,9 +181,9 @@ def check(document: bytes) -> ProofVerdict:
         proven = rules.proven(found)
         content = keys.verify_receipt(proven.statement, keys.keyring().receipt_public_keys())
     except rules.NoProof as error:
-        return ProofVerdict(False, str(error))
+        return ProofVerdict(False, _LACKS[error.lack])
     except keys.ReceiptError:
-        return ProofVerdict(False, "the roll’s statement was not signed by this platform")
+        return ProofVerdict(False, gettext_lazy("The roll’s statement was not signed by this platform."))
     roll = BidRoll.objects.filter(tender__number=str(content["tender"])).first()
     return ProofVerdict(True, "", proven.leaf, content, roll is not None and roll.statement == proven.statement)
 

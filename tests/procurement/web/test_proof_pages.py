@@ -130,7 +130,7 @@ def test_a_changed_proof_proves_nothing_and_the_page_says_why(client: Client) ->
     page = upload(client, json.dumps(proof).encode())
 
     assert "This proves nothing" in page
-    assert "the bid it names is not under the root it names" in page
+    assert "The bid that it names is not under the root that it names." in page
 
 
 def test_what_the_platform_signs_besides_receipts_is_no_receipt(client: Client) -> None:
