@@ -91,8 +91,10 @@ class BidPage {
       this.say(say("This browser keeps no data for this site, so nothing can be saved here. Save the draft as a file before you leave."), true);
     }
     this.list();
+    this.count();
     this.form.addEventListener("input", (event) => {
       if (event.target instanceof HTMLInputElement && event.target.type === "file") return;
+      this.count();
       clearTimeout(this.timer);
       this.timer = window.setTimeout(() => void this.save(), SAVE_AFTER);
     });
@@ -142,11 +144,22 @@ class BidPage {
     try {
       this.fill(await drafts.fromFile(file, this.settings.terms));
       this.list();
+      this.count();
       await this.save();
     } catch (error) {
       this.refuse("import", error instanceof Error ? error.message : String(error));
     }
     input.value = "";
+  }
+
+  /** What the server says beside other bids as they are saved. */
+  private count(): void {
+    const { items, digits, limit } = this.settings.terms;
+    const { lines } = read(items, this.typed, digits, limit);
+    const priced = lines.filter(({ problem }) => problem === null).length;
+    for (const part of all(this.form, "[data-priced]")) {
+      part.textContent = say("{priced} of {all} items have a price.", { priced, all: items.length });
+    }
   }
 
   /** Names are known here alone; what this browser does not know is said to be so. */

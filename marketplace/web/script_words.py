@@ -194,6 +194,7 @@ SENTENCES: Final = (
     _("a few seconds left"),
     _("about {count} min left"),
     _("about {count} s left"),
+    _("{priced} of {all} items have a price."),
     _("{sent} of {size} MB sealed and sent"),
     _("{size} MB · sealed"),
     _("“{name}” has too long a name. Rename it to at most {most} characters."),

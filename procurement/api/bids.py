@@ -24,7 +24,7 @@ from marketplace.shared.errors import DomainError, NotFound
 from procurement import permissions
 from procurement.models import Bid, BidEnvelope, BidFile
 from procurement.queries import bids as bid_queries
-from procurement.services import bid_drafts, bids
+from procurement.services import bid_documents, bid_drafts, bids
 from procurement.services.bid_drafts import DraftDocument
 
 IDEMPOTENCY = OpenApiParameter(
@@ -192,7 +192,7 @@ class BidDocuments(APIView):
         permissions.require_bid_manager(actor, _own(actor, bid_id).supplier_id)
         sent = FileIn(data=request.data)
         sent.is_valid(raise_exception=True)
-        document = bid_drafts.add_file(bid_id, sent.validated_data["file"], by=actor, at=clock.now())
+        document = bid_documents.add(bid_id, sent.validated_data["file"], by=actor, at=clock.now())
         about = bid_drafts.read_draft(_own(actor, bid_id), by=actor).documents[document.pk]
         return Response(_document(document, about.name, about.media_type), status=status.HTTP_201_CREATED)
 
@@ -200,7 +200,7 @@ class BidDocuments(APIView):
 class BidDocument(APIView):
     @extend_schema(responses={204: None}, operation_id="bids_remove_file")
     def delete(self, request: Request, bid_id: int, file_id: int) -> Response:
-        bid_drafts.remove_file(bid_id, file_id, by=actor_from(request), at=clock.now())
+        bid_documents.remove(bid_id, file_id, by=actor_from(request), at=clock.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -11,30 +11,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from django.conf import settings
-from django.core.files.base import File
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from marketplace import audit, entitlements
 from marketplace.permissions import Actor, organisation_of, person_of
-from marketplace.services import files
 from marketplace.shared import keys
 from marketplace.shared.errors import DomainError, NotFound, Sentence, StaleForm
 from marketplace.shared.money import minor_unit
-from marketplace.signatures import sealing
 from marketplace.signatures.payload import canonical
 from procurement import permissions
-from procurement.models import Bid, BidFile, Item, KeyCustody, Lot, Tender
+from procurement.models import Bid, Item, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.evaluation import PricedItem
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 from procurement.rules.price_table import PriceTable, read
-from procurement.services import bid_content, bid_files
-from procurement.services.bid_content import FILES_AT_MOST, PRICE_LENGTH, REMARKS_LENGTH
+from procurement.services import bid_files
+from procurement.services.bid_content import PRICE_LENGTH, REMARKS_LENGTH
 from procurement.services.transitions import move
 
 #: States in which the supplier may go on writing; what was sent stays sent until it is replaced.
@@ -74,24 +70,9 @@ class NoLotKey(DomainError):
     sentence = gettext_lazy("The lot has no key to seal bids with. The operator has to be told.")
 
 
-class TooManyFiles(DomainError):
-    code, status = "too_many_files", 422
-    sentence = gettext_lazy("A bid holds at most %(most)s documents. Put several into one archive.")
-
-
 class RemarksTooLong(DomainError):
     code, status = "remarks_too_long", 422
     sentence = gettext_lazy("Remarks are at most %(most)s characters long. Put longer texts into a document.")
-
-
-class TooManyBytes(DomainError):
-    code, status = "too_many_bytes", 413
-    sentence = gettext_lazy("The documents of a bid are at most %(most_mb)s MB together; this one would make it more.")
-
-
-class DuplicateDocument(DomainError):
-    code = "duplicate_document"
-    sentence = gettext_lazy("This very document is in the bid already, as “%(name)s”.")
 
 
 class DraftStaysWithBidder(DomainError):
@@ -172,7 +153,7 @@ def kept_here(tender: Tender) -> bool:
 def read_draft(bid: Bid, *, by: Actor) -> Draft:
     """What the organisation has written. Raises NotFound for everybody else."""
     permissions.require_bidder(by, bid)
-    return _decrypted(bid)
+    return decrypted(bid)
 
 
 @transaction.atomic
@@ -185,7 +166,7 @@ def save(bid_id: int, *, prices: Mapping[int, str], remarks: str, revision: int,
     require_kept_here(bid)
     if len(remarks) > REMARKS_LENGTH:
         raise RemarksTooLong(field="remarks", most=REMARKS_LENGTH)
-    before = _decrypted(bid)
+    before = decrypted(bid)
     known = {item.pk: item for item in bid.lot.items.all()}
     typed = {item: text.strip()[:PRICE_LENGTH] for item, text in prices.items() if item in known}
     after = replace(before, prices={**before.prices, **typed}, remarks=remarks)
@@ -193,81 +174,7 @@ def save(bid_id: int, *, prices: Mapping[int, str], remarks: str, revision: int,
         return bid
     if revision != bid.revision:
         raise StaleForm(_differences(before, typed, remarks, known))
-    _keep(bid, after)
-    return bid
-
-
-def add_file(bid_id: int, upload: File[Any], *, by: Actor, at: datetime) -> BidFile:
-    """Seal a document that was sent in the clear, and keep it. Raises a FileRefused before a byte of it is stored."""
-    found = files.examine(upload)
-    document = reserve_file(bid_id, found.size, by=by, at=at, sealed_here=True)
-    key = sealing.new_file_key()
-    part = bid_content.info(document.bid, bid_content.sealed_file_part(document.pk))
-    about = DraftDocument(found.name, found.kind.media_type, found.sha256, key)
-    path = ""
-    try:
-        path, sealed = bid_files.seal_and_write(bid_id, bytes(document.bid.lot.public_key or b""), upload, part, key)
-        return keep_file(document, path, sealed.sha256, about, by=by, at=at)
-    except BaseException:
-        forget_file(document, path)
-        raise
-
-
-@transaction.atomic
-def reserve_file(bid_id: int, size: int, *, by: Actor, at: datetime, sealed_here: bool = False) -> BidFile:
-    """A place in the bid for a document of `size` plain bytes: its number is part of what it is sealed to."""
-    bid = editable(bid_id, by=by, at=at)
-    if sealed_here:
-        require_kept_here(bid)
-    if not bid.lot.public_key:
-        raise NoLotKey
-    there = list(bid.files.filter(removed_at=None).values_list("size", flat=True))
-    if len(there) >= FILES_AT_MOST:
-        raise TooManyFiles(field="file", most=FILES_AT_MOST)
-    if sum(there) + size > settings.BID_MAX_BYTES:
-        raise TooManyBytes(field="file", most_mb=settings.BID_MAX_BYTES // (1024 * 1024))
-    bid_files.require_room(2 * size)
-    return BidFile.objects.create(bid=bid, size=size, added_at=at)
-
-
-@transaction.atomic
-def keep_file(
-    document: BidFile, path: str, sha256: str, about: DraftDocument | None, *, by: Actor, at: datetime
-) -> BidFile:
-    """The sealed document is here whole. `about` is what the draft keeps of it; None where no draft is kept here."""
-    bid = editable(document.bid_id, by=by, at=at)
-    kept = bid.files.select_for_update().filter(pk=document.pk, removed_at=None).first()
-    if kept is None:
-        raise NotFound
-    draft = _decrypted(bid)
-    if about is not None:
-        same = next((d.name for d in draft.documents.values() if about.sha256 and d.sha256 == about.sha256), None)
-        if same is not None:
-            raise DuplicateDocument(field="file", name=same)
-        draft = replace(draft, documents={**draft.documents, kept.pk: about})
-    kept.sealed_path, kept.sealed_sha256 = path, sha256
-    kept.save(update_fields=["sealed_path", "sealed_sha256"])
-    _keep(bid, draft)
-    return kept
-
-
-def forget_file(document: BidFile, path: str = "") -> None:
-    """Take back a place that no document came to fill, and what was written at `path` for it."""
-    BidFile.objects.filter(pk=document.pk, sealed_path="", in_version=None).delete()
-    bid_files.delete([path] if path else [])
-
-
-@transaction.atomic
-def remove_file(bid_id: int, file_id: int, *, by: Actor, at: datetime) -> Bid:
-    """Leave the document out of the bid. What was already sent with it stays sent until the bid is replaced."""
-    bid = editable(bid_id, by=by, at=at)
-    document = bid.files.select_for_update().filter(pk=file_id, removed_at=None).first()
-    if document is None:
-        raise NotFound
-    document.removed_at = at
-    document.save(update_fields=["removed_at"])
-    draft = _decrypted(bid)
-    _keep(bid, replace(draft, documents={pk: found for pk, found in draft.documents.items() if pk != file_id}))
+    keep(bid, after)
     return bid
 
 
@@ -284,21 +191,6 @@ def discard(bid_id: int, *, by: Actor, at: datetime) -> Bid:
     bid.save(update_fields=["status", "draft", "updated_at"])
     audit.record("bid.discarded", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}")
     return bid
-
-
-def plain_file(document: BidFile, target: sealing.Writable, *, by: Actor) -> DraftDocument:
-    """Write a document of the organisation's own draft to `target`, chunk by chunk. Raises NotFound for everybody else,
-    and where the draft does not hold its key (it stayed with the bidder, or the draft is erased)."""
-    permissions.require_bidder(by, document.bid)
-    about = _decrypted(document.bid).documents.get(document.pk)
-    if about is None or not about.key or not document.sealed_path:
-        raise NotFound
-    try:
-        with bid_files.open_stored(document.sealed_path) as ciphertext:
-            sealing.open_stream_with_key(about.key, ciphertext, target)
-    except (FileNotFoundError, sealing.SealingError) as error:
-        raise NotFound from error
-    return about
 
 
 # For the services that send and open bids --------------------------------------------------------------------------
@@ -393,7 +285,8 @@ def draft_purpose(bid: Bid) -> str:
     return f"bid:{bid.pk}:draft"
 
 
-def _keep(bid: Bid, draft: Draft) -> None:
+def keep(bid: Bid, draft: Draft) -> None:
+    """The draft as it is from now on; where none is kept here, that it changed is all that is kept."""
     plain = canonical(
         {
             "prices": {str(item): typed for item, typed in draft.prices.items()},
@@ -409,7 +302,8 @@ def _keep(bid: Bid, draft: Draft) -> None:
     bid.save(update_fields=["draft", "revision", "updated_at"])
 
 
-def _decrypted(bid: Bid) -> Draft:
+def decrypted(bid: Bid) -> Draft:
+    """What is kept of the draft, for whoever asked whether this person may read it."""
     if not bid.draft:
         return Draft()
     found = json.loads(keys.unwrap(bytes(bid.draft), purpose=draft_purpose(bid)))

@@ -22,7 +22,7 @@ from marketplace.services import files
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import sealing
 from procurement.models import Bid, BidFile, BidUpload
-from procurement.services import bid_drafts, bid_files
+from procurement.services import bid_documents, bid_drafts, bid_files
 from procurement.services.bid_drafts import DraftDocument
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -75,7 +75,7 @@ def begin(bid_id: int, *, size: int, by: Actor, at: datetime) -> BidUpload:
     if plain > settings.BID_FILE_MAX_BYTES:
         raise files.FileTooLarge(name="", limit_mb=settings.BID_FILE_MAX_BYTES // (1024 * 1024))
     with transaction.atomic():
-        document = bid_drafts.reserve_file(bid_id, plain, by=by, at=at)
+        document = bid_documents.reserve(bid_id, plain, by=by, at=at)
         return BidUpload.objects.create(
             file=document, token=uuid.uuid4(), person=person_of(by), size=size, created_at=at, updated_at=at
         )
@@ -149,7 +149,7 @@ def finish(
             _give_up(upload)
             raise Damaged
         return _keep(upload, path, joined.sha256, about, by, at)
-    except bid_drafts.DuplicateDocument:
+    except bid_documents.DuplicateDocument:
         bid_files.delete([path])
         _give_up(upload)
         raise
@@ -175,7 +175,7 @@ def unfinished(bid: Bid) -> Sequence[BidUpload]:
 
 @transaction.atomic
 def _keep(upload: BidUpload, path: str, sha256: str, about: DraftDocument | None, by: Actor, at: datetime) -> BidFile:
-    document = bid_drafts.keep_file(upload.file, path, sha256, about, by=by, at=at)
+    document = bid_documents.keep(upload.file, path, sha256, about, by=by, at=at)
     parts = list(upload.parts)
     BidUpload.objects.filter(pk=upload.pk).update(parts=[], updated_at=at)
     transaction.on_commit(lambda: bid_files.delete(parts), robust=True)
@@ -185,7 +185,7 @@ def _keep(upload: BidUpload, path: str, sha256: str, about: DraftDocument | None
 def _give_up(upload: BidUpload) -> None:
     parts = list(upload.parts)
     with transaction.atomic():
-        bid_drafts.forget_file(upload.file)
+        bid_documents.forget(upload.file)
         transaction.on_commit(lambda: bid_files.delete(parts), robust=True)
 
 

@@ -26,7 +26,7 @@ from marketplace.web import bundle
 from procurement import permissions
 from procurement.models import Bid, BidFile
 from procurement.queries import bids as bid_queries
-from procurement.services import bid_content, bid_drafts, bid_uploads
+from procurement.services import bid_content, bid_documents, bid_drafts, bid_uploads
 from procurement.services import bids as service
 from procurement.services.bid_drafts import Draft, DraftDocument
 from procurement.web.bid_parts import amendments_since, attachment, crumbs_of, documents_of, item_lines, own_bid
@@ -82,7 +82,7 @@ def download_file(request: HttpRequest, bid_id: int, file_id: int) -> FileRespon
     if document.opened is not None:
         return attachment(files.open_file(document.opened), document.name, document.media_type)
     plain = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
-    about = bid_drafts.plain_file(document, plain, by=actor)
+    about = bid_documents.read(document, plain, by=actor)
     plain.seek(0)
     return attachment(plain, about.name, about.media_type)
 
@@ -90,7 +90,7 @@ def download_file(request: HttpRequest, bid_id: int, file_id: int) -> FileRespon
 @require_POST
 def remove_file(request: HttpRequest, bid_id: int, file_id: int) -> HttpResponse:
     actor = actor_of(request)
-    bid_drafts.remove_file(own_bid(actor, bid_id).pk, file_id, by=actor, at=clock.now())
+    bid_documents.remove(own_bid(actor, bid_id).pk, file_id, by=actor, at=clock.now())
     messages.success(request, _("The document was removed from the bid."))
     return redirect(reverse("bid_edit", args=[bid_id]) + "#documents")
 
@@ -144,7 +144,7 @@ def _save_and_go_on(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) 
     try:
         bid = bid_drafts.save(bid.pk, prices=prices, remarks=remarks, revision=revision, by=actor, at=at)
         for upload in request.FILES.getlist("file"):
-            bid_drafts.add_file(bid.pk, upload, by=actor, at=at)
+            bid_documents.add(bid.pk, upload, by=actor, at=at)
     except DomainError as error:
         if error.status in (403, 404):
             raise

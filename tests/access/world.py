@@ -38,6 +38,7 @@ from procurement.services import (
     amendments,
     auctions,
     awards,
+    bid_documents,
     bid_drafts,
     bid_roll,
     bid_uploads,
@@ -169,11 +170,11 @@ def _open(world: World, buyer: Organisation) -> None:
     first, second, third = tender.lots.order_by("number")
     sent = sent_bid(first, ["10.00", "20.00"], by=supplier)
     draft = drafted_bid(second, ["11.00", "21.00"], by=supplier)
-    file = bid_drafts.add_file(draft.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
+    file = bid_documents.add(draft.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
     question = clarifications.ask(tender.pk, "Is the colour of the chairs free to choose?", by=supplier, at=NOON)
     prepared = bids.prepare_submission(draft.pk, by=supplier, at=NOW)
     withdrawal = bids.prepare_withdrawal(sent.pk, by=supplier, at=NOW)
-    sealed = bid_drafts.add_file(sent.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
+    sealed = bid_documents.add(sent.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
     upload = bid_uploads.begin(sent.pk, size=sealing.sealed_size(5), by=supplier, at=NOW)
     document = documents.attach(
         tender,
@@ -241,7 +242,7 @@ def _opened(world: World, buyer: Organisation, *, admit: bool) -> Lot:
     supplier = world.people["supplier"]
     lot = tender_taking_bids(buyer=buyer).lots.get()
     bid = drafted_bid(lot, ["10.00", "20.00"], by=supplier)
-    bid_drafts.add_file(bid.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
+    bid_documents.add(bid.pk, ContentFile(PDF, name="offer.pdf"), by=supplier, at=NOON)
     send(bid, by=supplier)
     sent_bid(lot, ["9.00", "19.00"], by=member(accredited_supplier()), at=NOON)
     opening.open_tender(lot.tender_id, LATER)

@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from marketplace.models import Organisation
 from marketplace.permissions import Actor
 from procurement.models import Award, Bid, Contract, Lot, Tender
-from procurement.services import awards, bid_drafts, bids, evaluation, lot_keys, opening
+from procurement.services import awards, bid_documents, bid_drafts, bids, evaluation, lot_keys, opening
 from tests.factories.marketplace import NOON, accredited_supplier, member
 from tests.factories.procurement import published_tender
 from tests.factories.signatures import signed
@@ -48,7 +48,7 @@ def sent_bid(lot: Lot, prices: Sequence[str], *, by: Actor | None = None, at: da
     by = by or bidder()
     bid = drafted_bid(lot, prices, by=by, at=at, **more)
     for name, content in more.get("files", {}).items():
-        bid_drafts.add_file(bid.pk, ContentFile(content, name=name), by=by, at=at)
+        bid_documents.add(bid.pk, ContentFile(content, name=name), by=by, at=at)
     return send(bid, by=by, at=at)
 
 

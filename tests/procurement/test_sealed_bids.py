@@ -27,7 +27,7 @@ from marketplace.models import Role, StaffRole
 from marketplace.permissions import Actor
 from procurement.models import Bid, Lot, Tender
 from procurement.queries import awards, bids
-from procurement.services import bid_drafts, opening
+from procurement.services import bid_documents, bid_drafts, opening
 from tests.factories import bidder_program as program
 from tests.factories.bids import CLOSES, LATER, bidder, drafted_bid, sent_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member, staff
@@ -63,7 +63,7 @@ def sealed(request: pytest.FixtureRequest, freeze: Callable[..., Any], caplog: p
     bid.refresh_from_db()
     bid_drafts.save(bid.pk, prices={}, remarks="Discreet remark, later", revision=bid.revision, by=by, at=NOON)
     draft = drafted_bid(lot, UNIT_PRICES, remarks="Discreet remark")
-    bid_drafts.add_file(
+    bid_documents.add(
         draft.pk, ContentFile(b"in the file: 73125.91", name="offer-73125.txt"), by=member(draft.supplier), at=NOON
     )
     freeze(CLOSES - timedelta(seconds=1))

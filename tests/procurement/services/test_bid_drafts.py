@@ -21,18 +21,16 @@ from marketplace.shared.errors import NotFound, StaleForm
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, Lot, Tender
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_drafts, bids
+from procurement.services import bid_documents, bid_drafts, bids
+from procurement.services.bid_documents import DuplicateDocument, TooManyBytes, TooManyFiles
 from procurement.services.bid_drafts import (
     BidNotEditable,
     DraftStaysWithBidder,
-    DuplicateDocument,
     LotNotOpen,
     OwnTender,
     RemarksTooLong,
     TenderNotOpen,
     TenderPeriodOver,
-    TooManyBytes,
-    TooManyFiles,
 )
 from procurement.services.bid_files import StorageFull
 from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
@@ -210,7 +208,7 @@ def test_a_document_is_stored_as_ciphertext_without_its_name(lot: Lot) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
 
-    document = bid_drafts.add_file(bid.pk, ContentFile(b"unit price 9.99", name="offer-9.99.txt"), by=by, at=NOON)
+    document = bid_documents.add(bid.pk, ContentFile(b"unit price 9.99", name="offer-9.99.txt"), by=by, at=NOON)
 
     with default_storage.open(document.sealed_path) as kept:
         sealed = kept.read()
@@ -220,10 +218,10 @@ def test_a_document_is_stored_as_ciphertext_without_its_name(lot: Lot) -> None:
     assert bid_drafts.read_draft(bid, by=by).file_names == {document.pk: "offer-9.99.txt"}
     document.bid = bid
     plain = io.BytesIO()
-    assert bid_drafts.plain_file(document, plain, by=by).name == "offer-9.99.txt"
+    assert bid_documents.read(document, plain, by=by).name == "offer-9.99.txt"
     assert plain.getvalue() == b"unit price 9.99"
     with pytest.raises(NotFound):
-        bid_drafts.plain_file(document, plain, by=member(lot.tender.buyer))
+        bid_documents.read(document, plain, by=member(lot.tender.buyer))
 
 
 def test_a_forbidden_document_is_refused_before_storage(lot: Lot) -> None:
@@ -231,7 +229,7 @@ def test_a_forbidden_document_is_refused_before_storage(lot: Lot) -> None:
     bid = drafted_bid(lot, ["1", "2"], by=by)
 
     with pytest.raises(FileTypeNotAllowed):
-        bid_drafts.add_file(bid.pk, ContentFile(b"MZ", name="offer.exe"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"MZ", name="offer.exe"), by=by, at=NOON)
 
     assert bid.files.count() == 0
 
@@ -240,19 +238,19 @@ def test_a_bid_holds_twenty_documents(lot: Lot) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
     for number in range(20):
-        bid_drafts.add_file(bid.pk, ContentFile(b"text %d" % number, name=f"{number}.txt"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"text %d" % number, name=f"{number}.txt"), by=by, at=NOON)
 
     with pytest.raises(TooManyFiles):
-        bid_drafts.add_file(bid.pk, ContentFile(b"text", name="21.txt"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"text", name="21.txt"), by=by, at=NOON)
 
 
 def test_the_same_document_twice_is_refused_and_not_stored(lot: Lot) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
-    kept = bid_drafts.add_file(bid.pk, ContentFile(b"plan", name="plan.txt"), by=by, at=NOON)
+    kept = bid_documents.add(bid.pk, ContentFile(b"plan", name="plan.txt"), by=by, at=NOON)
 
     with pytest.raises(DuplicateDocument, match="in the bid already"):
-        bid_drafts.add_file(bid.pk, ContentFile(b"plan", name="same-plan.txt"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"plan", name="same-plan.txt"), by=by, at=NOON)
 
     assert list(bid.files.values_list("pk", flat=True)) == [kept.pk]
     assert default_storage.listdir(f"bids/{bid.pk}")[1] == [kept.sealed_path.rsplit("/", 1)[1]]
@@ -262,10 +260,10 @@ def test_a_document_too_many_for_the_bids_size_is_refused(lot: Lot, settings: An
     settings.BID_MAX_BYTES = 10
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
-    bid_drafts.add_file(bid.pk, ContentFile(b"123456", name="a.txt"), by=by, at=NOON)
+    bid_documents.add(bid.pk, ContentFile(b"123456", name="a.txt"), by=by, at=NOON)
 
     with pytest.raises(TooManyBytes):
-        bid_drafts.add_file(bid.pk, ContentFile(b"12345", name="b.txt"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"12345", name="b.txt"), by=by, at=NOON)
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(lot: Lot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +278,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(lot: Lot, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(FileSystemStorage, "_save", full)
     with pytest.raises(StorageFull):
-        bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
 
     assert (bid.files.count(), default_storage.listdir(f"bids/{bid.pk}")[1]) == (0, [])
 
@@ -291,7 +289,7 @@ def test_a_disk_almost_full_is_said_before_anything_is_sent(lot: Lot, settings: 
     bid = drafted_bid(lot, ["1", "2"], by=by)
 
     with pytest.raises(StorageFull):
-        bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
 
     assert bid.files.count() == 0
 
@@ -304,7 +302,7 @@ def test_where_the_committee_holds_the_key_nothing_is_kept_or_sealed_here(lot: L
     with pytest.raises(DraftStaysWithBidder):
         bid_drafts.save(bid.pk, prices={}, remarks="secret", revision=bid.revision, by=by, at=NOON)
     with pytest.raises(DraftStaysWithBidder):
-        bid_drafts.add_file(bid.pk, ContentFile(b"plan", name="plan.txt"), by=by, at=NOON)
+        bid_documents.add(bid.pk, ContentFile(b"plan", name="plan.txt"), by=by, at=NOON)
     with pytest.raises(DraftStaysWithBidder):
         bids.prepare_submission(bid.pk, by=by, at=NOON)
 
@@ -314,14 +312,14 @@ def test_where_the_committee_holds_the_key_nothing_is_kept_or_sealed_here(lot: L
 def test_a_removed_document_is_no_longer_named(lot: Lot) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
-    document = bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
+    document = bid_documents.add(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
 
-    bid_drafts.remove_file(bid.pk, document.pk, by=by, at=NOON)
+    bid_documents.remove(bid.pk, document.pk, by=by, at=NOON)
 
     bid.refresh_from_db()
     assert bid_drafts.read_draft(bid, by=by).file_names == {}
     with pytest.raises(NotFound):
-        bid_drafts.remove_file(bid.pk, document.pk, by=by, at=NOON)
+        bid_documents.remove(bid.pk, document.pk, by=by, at=NOON)
 
 
 def test_a_discarded_draft_is_forgotten_and_can_be_begun_again(
@@ -329,7 +327,7 @@ def test_a_discarded_draft_is_forgotten_and_can_be_begun_again(
 ) -> None:
     by = bidder()
     bid = drafted_bid(lot, ["1", "2"], by=by)
-    document = bid_drafts.add_file(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
+    document = bid_documents.add(bid.pk, ContentFile(b"text", name="a.txt"), by=by, at=NOON)
 
     with django_capture_on_commit_callbacks(execute=True):
         bid_drafts.discard(bid.pk, by=by, at=NOON)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import threading
+import tracemalloc
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -18,7 +20,8 @@ from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import sealing
 from procurement.models import Bid, BidFile, BidUpload, Tender
 from procurement.services import bid_drafts, bid_files, bid_uploads
-from procurement.services.bid_drafts import DraftDocument, DraftStaysWithBidder, DuplicateDocument, TenderPeriodOver
+from procurement.services.bid_documents import DuplicateDocument
+from procurement.services.bid_drafts import DraftDocument, DraftStaysWithBidder, TenderPeriodOver
 from procurement.services.bid_uploads import (
     Damaged,
     DescriptionRefused,
@@ -290,3 +293,23 @@ def test_of_two_tabs_sending_the_same_part_one_is_told_to_go_on(bid: Bid, by: An
 
 def _about(plain: bytes) -> DraftDocument:
     return DraftDocument("plan.txt", "text/plain", hashlib.sha256(plain).hexdigest(), sealing.new_file_key())
+
+
+def test_the_server_needs_no_more_memory_for_a_larger_document(bid: Bid, by: Any, settings: Any) -> None:
+    """48 MB arrive, are joined, and are opened with their key; the sender's own copy is made before counting."""
+    plain = bytes(48 * PART)
+    upload, sealed = _begun(bid, by, plain)
+    part, target = 8 * PART, tempfile.TemporaryFile()  # noqa: SIM115  # closed with the test
+    key = sealing.new_file_key()
+    told = hashlib.sha256(sealed).hexdigest()
+
+    tracemalloc.start()
+    for offset in range(0, len(sealed), part):
+        bid_uploads.receive(bid.pk, upload.token, offset, sealed[offset : offset + part], by=by, at=NOON)
+    document = bid_uploads.finish(bid.pk, upload.token, sha256=told, about=_about(plain), by=by, at=NOON)
+    with bid_files.open_stored(document.sealed_path) as kept, pytest.raises(sealing.SealingError):
+        sealing.open_stream_with_key(key, kept, target)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 3 * part

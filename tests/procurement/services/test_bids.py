@@ -18,7 +18,7 @@ from marketplace.shared.errors import NotFound
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidSealing, Lot
 from procurement.rules.lifecycle import BidStatus
-from procurement.services import bid_drafts, bids, receipts
+from procurement.services import bid_documents, bid_drafts, bids, receipts
 from procurement.services.bid_drafts import BidNotEditable, TenderPeriodOver
 from procurement.services.bids import (
     AmendedSinceReview,
@@ -56,7 +56,7 @@ def by() -> Actor:
 
 def test_a_sent_bid_is_sealed_signed_and_receipted(lot: Lot, by: Actor) -> None:
     bid = drafted_bid(lot, ["12.50", "30"], by=by)
-    bid_drafts.add_file(bid.pk, ContentFile(b"the plan", name="plan.txt"), by=by, at=NOON)
+    bid_documents.add(bid.pk, ContentFile(b"the plan", name="plan.txt"), by=by, at=NOON)
     request = bids.prepare_submission(bid.pk, by=by, at=JUST_BEFORE - timedelta(minutes=5))
 
     envelope = bids.submit(request.pk, signed(request), idempotency_key="one", by=by, at=JUST_BEFORE)

@@ -24,7 +24,7 @@ from marketplace.signatures import Sub
 from marketplace.signatures import payload as payloads
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Award, Bid, Contract, Lot, ProtocolKind, ProtocolSignature, Tender
-from procurement.services import amendments, awards, bid_drafts, bids, cancellation, contracts, protocols
+from procurement.services import amendments, awards, bid_documents, bid_drafts, bids, cancellation, contracts, protocols
 from procurement.services.amendments import NewDocument, Proposal
 from tests.factories.bids import LATER, bidder, contracted, drafted_bid, opened_lot, send, sent_bid, tender_taking_bids
 from tests.factories.marketplace import (
@@ -143,7 +143,7 @@ def sending() -> Errand:
     first, second = tender.lots.order_by("number")
     by = bidder()
     own, other = (drafted_bid(lot, ["10.00", "20.00"], by=by) for lot in (first, second))
-    bid_drafts.add_file(own.pk, ContentFile(PDF, name="offer.pdf"), by=by, at=NOON)
+    bid_documents.add(own.pk, ContentFile(PDF, name="offer.pdf"), by=by, at=NOON)
     own.refresh_from_db()
 
     def state() -> object:
@@ -312,7 +312,7 @@ def protocol_of(kind: ProtocolKind) -> Errand:
 
     return Errand(
         by=by,
-        object=("tender", tender.pk),
+        object=("protocol", tender.pk),
         prepare=lambda: protocols.prepare(tender.pk, kind, by=by, at=LATER),
         complete=lambda request, cms, actor, at: protocols.sign(request.pk, cms, by=actor, at=at),
         state=lambda: ProtocolSignature.objects.filter(tender=tender, kind=kind).count(),
