@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from cryptography import x509
@@ -14,8 +13,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -26,12 +23,10 @@ from marketplace.queries import trust as queries
 from marketplace.services import revocation, trust_store
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
-from marketplace.web import formats, parts, refusals
+from marketplace.web import parts, refusals, trust_words
 from marketplace.web.lists import chips, listed
 from marketplace.web.staff import record_rows
 
-#: An authority that ends earlier is worth a word before it is trusted.
-_ENDS_SOON = timedelta(days=180)
 _STATES: tuple[tuple[str, Sentence], ...] = (
     ("", _("All")),
     (queries.State.TRUSTED, _("Trusted")),
@@ -174,8 +169,8 @@ def add(request: HttpRequest) -> HttpResponse:
         "form": form,
         "confirmation": confirmation,
         "said": said,
-        "facts": _facts(said) if said else (),
-        "cautions": list(_cautions(said, TrustKind(confirmation["kind"].value()), now))
+        "facts": trust_words.facts(said) if said else (),
+        "cautions": list(trust_words.cautions(said, TrustKind(confirmation["kind"].value()), now))
         if said and confirmation
         else (),
         "kind_label": TrustKind(confirmation["kind"].value()).label if said and confirmation else "",
@@ -217,7 +212,7 @@ def authority(request: HttpRequest, trusted_id: int) -> HttpResponse:
         "state": _LOOKS[state],
         "state_label": dict(_STATES)[state],
         "next_step": _next_step(found, state, actor, now),
-        "facts": _facts(said),
+        "facts": trust_words.facts(said),
         "form": form,
         "refusal": refusal,
         "own_proposal": found.proposed_by_id is not None and found.proposed_by == actor.person,
@@ -347,65 +342,6 @@ def _added(request: HttpRequest, confirmation: ConfirmForm, actor: Actor, now: d
     else:
         messages.success(request, gettext("Another operator has to confirm it now. They have been told."))
     return trusted
-
-
-def _facts(said: trust_store.AuthorityDetails) -> list[parts.Fact]:
-    return [
-        parts.Fact(_("Name"), _code(said.subject)),
-        parts.Fact(_("Issued by"), gettext("itself: a root") if said.issues_itself else _code(said.issuer)),
-        parts.Fact(_("Valid"), f"{formats.day(said.not_before)} – {formats.day(said.not_after)}"),
-        parts.Fact(_("Key"), said.key),
-        parts.Fact(_("Authorities below it"), _path_length(said.path_length)),
-        parts.Fact(_("It may sign"), _usages(said.usages)),
-        parts.Fact(_("Serial number"), _code(said.serial)),
-        parts.Fact(_("Fingerprint (SHA-256)"), _fingerprint(said.sha256)),
-    ]
-
-
-def _cautions(said: trust_store.AuthorityDetails, kind: TrustKind, now: datetime) -> Iterator[Sentence]:
-    """What an operator should have seen before trusting it. None of it forbids."""
-    if kind == TrustKind.ANCHOR and not said.issues_itself:
-        yield _("This authority was issued by another one. As an anchor it is trusted without asking who stands above.")
-    if kind == TrustKind.INTERMEDIATE and said.issues_itself:
-        yield _("This is a root. As an intermediate it counts for nothing: trust it as an anchor, or not at all.")
-    if not said.issues_itself and kind == TrustKind.INTERMEDIATE and not queries.is_issued_in_store(said.der):
-        yield _("Whoever issued it is not in the store: it counts for nothing until an anchor above it is trusted.")
-    if said.usages and "cRLSign" not in said.usages and kind != TrustKind.TSA:
-        yield _("It may not sign revocation lists: what it issues passes only with a responder (OCSP).")
-    if said.not_after - now < _ENDS_SOON:
-        yield _("It ends soon. Ask the authority for the certificate that follows it.")
-    if said.not_before > now:
-        yield _("It is not valid yet.")
-
-
-def _code(text: str) -> SafeString:
-    return format_html("<bdi>{}</bdi>", text)
-
-
-def _fingerprint(sha256: str) -> SafeString:
-    """In groups, as authorities print theirs."""
-    digits = sha256.upper()
-    pairs = " ".join(":".join(digits[at + step : at + step + 2] for step in range(0, 16, 2)) for at in range(0, 64, 16))
-    return format_html('<bdi class="hash fingerprint">{}</bdi>', pairs)
-
-
-def _path_length(length: int | None) -> str:
-    if length is None:
-        return gettext("any number")
-    if length == 0:
-        return gettext("none: it certifies people and organisations only")
-    return ngettext("%(n)s level", "%(n)s levels", length) % {"n": length}
-
-
-def _usages(usages: tuple[str, ...]) -> str:
-    words = {
-        "keyCertSign": gettext("certificates"),
-        "cRLSign": gettext("revocation lists"),
-        "digitalSignature": gettext("documents and answers"),
-        "nonRepudiation": gettext("what binds it"),
-    }
-    said = [words[usage] for usage in usages if usage in words]
-    return ", ".join(said) if said else gettext("it does not say")
 
 
 # One authority
