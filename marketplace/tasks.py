@@ -87,7 +87,8 @@ def stamp_waiting() -> None:
 def renew_stamps() -> None:
     """Every hour: stamp again what would stop proving anything, thousands at a time."""
     for _go in range(_RENEWALS_AT_MOST):
-        if not stamping.renew(at=clock.now()).done:
+        done = stamping.renew(at=clock.now())
+        if done.error or not (done.done or done.failed):
             return
 
 

@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 CLAIM: Final = timedelta(minutes=5)
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
+#: For a stamp that proves nothing any more: it must not stand in the way of those that can still be renewed.
+_LOST_PAUSE: Final = timedelta(days=7)
 #: Signatures that one archive time stamp covers, and that are stamped in one go.
 BATCH: Final = 1000
 _BEHIND_KIND: Final = "time_stamps_behind"
@@ -65,28 +67,26 @@ def stamp(signature_id: int, *, at: datetime) -> bool:
     """
     if not timestamps.configured() or not _claim(signature_id, at):
         return False
-    signature = Signature.objects.select_related("request", "certificate").get(pk=signature_id)
     try:
-        value = stamped_value(bytes(signature.cms))
-        made = timestamps.stamped(hashlib.new(_hash_now(at), value).digest())
-        _record(signature, made, at=at)
-    except (TimeStampUnavailable, TimeStampError) as error:
-        _put_off(signature_id, str(error), at)
+        _ask_and_record(signature_id, at)
+    except TimeStampUnavailable:
         return False
     return True
 
 
 def stamp_waiting(*, at: datetime, limit: int = BATCH) -> int:
     """Stamp those that wait and are due, oldest first, until no authority answers. Returns how many were stamped."""
-    stamped = 0
     if not timestamps.configured():
         return 0
+    stamped = 0
     due = waiting().filter(next_try_at__lte=at).filter(Q(claimed_until=None) | Q(claimed_until__lte=at))
     for signature_id in list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit]):
-        if stamp(signature_id, at=at):
-            stamped += 1
-        elif SignatureStamp.objects.filter(pk=signature_id, stamped_at=None, claimed_until=None).exists():
-            break  # nobody answers: the others would only wait for the same
+        if not _claim(signature_id, at):
+            continue
+        try:
+            stamped += _ask_and_record(signature_id, at)
+        except TimeStampUnavailable:
+            break  # the others would only wait for the same
     return stamped
 
 
@@ -141,6 +141,22 @@ def _claim(signature_id: int, at: datetime) -> bool:
     return True
 
 
+def _ask_and_record(signature_id: int, at: datetime) -> bool:
+    """The stamp of a claimed signature; False where the signature is none any more, TimeStampUnavailable raised on."""
+    signature = Signature.objects.select_related("request", "certificate").get(pk=signature_id)
+    try:
+        value = stamped_value(bytes(signature.cms))
+        made = timestamps.stamped(hashlib.new(_hash_now(at), value).digest())
+    except TimeStampError as error:
+        _put_off([signature_id], error.reason, at, _LONGEST_PAUSE)
+        return False
+    except TimeStampUnavailable as error:
+        _put_off([signature_id], str(error), at, _pause_after(signature_id))
+        raise
+    _record(signature, made, at=at)
+    return True
+
+
 @transaction.atomic
 def _record(signature: Signature, made: Stamped, *, at: datetime) -> None:
     """Keep the stamp that was got, unless somebody else did meanwhile (a claim that ran out)."""
@@ -158,7 +174,7 @@ def _record(signature: Signature, made: Stamped, *, at: datetime) -> None:
     evidence.keep(signature.pk, pieces, at=at)
     row.stamped_at, row.ends_at = token.generated_at, token.ends_at
     row.authority, row.error, row.claimed_until = token.authority_name[:200], "", None
-    row.algorithms = sorted(longterm.algorithms_of(evidence.dossier(signature), made.trust))
+    row.algorithms = _algorithms(signature.pk, evidence.dossier(signature), made)
     row.save(update_fields=["stamped_at", "ends_at", "authority", "error", "claimed_until", "algorithms"])
     audit.record(
         "signature_stamped", signature, by=None, at=at,
@@ -176,12 +192,26 @@ def _fresh_lists(signature: Signature, stamped_at: datetime) -> list[Piece]:
     return [Piece(EvidenceRole.REVOCATION, EvidenceKind.CRL, bytes(one.der)) for one in current]
 
 
-@transaction.atomic
-def _put_off(signature_id: int, error: str, at: datetime) -> None:
-    row = SignatureStamp.objects.select_for_update().get(pk=signature_id)
-    pause = min(_FIRST_PAUSE * 2 ** min(row.attempts - 1, 10), _LONGEST_PAUSE)
-    row.error, row.claimed_until, row.next_try_at = error[:300], None, at + pause
-    row.save(update_fields=["error", "claimed_until", "next_try_at"])
+def _pause_after(signature_id: int) -> timedelta:
+    """Twice as long after every try, up to an hour."""
+    attempts: int = SignatureStamp.objects.values_list("attempts", flat=True).get(pk=signature_id)
+    doublings = min(max(attempts, 1) - 1, 10)
+    return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)
+
+
+def _put_off(signature_ids: Iterable[int], error: str, at: datetime, pause: timedelta) -> None:
+    """Give claimed rows back, to be tried again after a pause."""
+    rows = SignatureStamp.objects.filter(pk__in=list(signature_ids))
+    rows.update(error=error[:300], claimed_until=None, next_try_at=at + pause)
+
+
+def _algorithms(signature_id: int, dossier: Dossier, made: Stamped) -> list[str]:
+    """What the dossier's proof rests on. Evidence that cannot be read holds up nobody: judged again, it is told."""
+    try:
+        return sorted(longterm.algorithms_of(dossier, made.trust))
+    except (ValueError, TypeError, KeyError, TimeStampError):
+        _log.exception("The evidence of signature %s cannot be read", signature_id)
+        return sorted(strengths.of_token(made.token))
 
 
 # Stamping again ----------------------------------------------------------------------------------------------------
@@ -219,8 +249,8 @@ def renew(*, at: datetime, limit: int = BATCH) -> Renewed:
         return Renewed()
     try:
         whole, lost = _with_later_word(signatures, at)
-        for signature_id, why in lost.items():
-            _put_off(signature_id, why, at)
+        for why in set(lost.values()):
+            _put_off((one for one, reason in lost.items() if reason == why), why, at, _LOST_PAUSE)
         if not whole:
             return Renewed(failed=len(lost))
         algorithm = settings.TIMESTAMP_ARCHIVE_HASH
@@ -230,8 +260,7 @@ def renew(*, at: datetime, limit: int = BATCH) -> Renewed:
         return Renewed(_record_archive(whole, batch, made, at), len(lost))
     except (TimeStampUnavailable, TimeStampError) as error:
         _log.warning("Signatures could not be stamped again: %s", error)
-        for signature in signatures:
-            _put_off(signature.pk, str(error), at)
+        _put_off((signature.pk for signature in signatures), str(error), at, _FIRST_PAUSE)
         return Renewed(0, len(signatures), str(error))
 
 
@@ -340,7 +369,7 @@ def _record_archive(whole: Sequence[_Whole], batch: Batch, made: Stamped, at: da
         row.rounds, row.renewed_at, row.ends_at = row.rounds + 1, made.token.generated_at, made.token.ends_at
         row.claimed_until, row.error = None, ""
         after = replace(_with(one.dossier, own), archives=(*one.dossier.archives, archive))
-        row.algorithms = sorted(longterm.algorithms_of(after, made.trust))
+        row.algorithms = _algorithms(row.pk, after, made)
         rows.append(row)
     evidence.keep_for(pieces, at=at)
     changed = ["rounds", "renewed_at", "ends_at", "claimed_until", "error", "algorithms"]

@@ -220,6 +220,21 @@ def test_what_is_left_of_the_evidence_of_an_old_signature_is_kept_with_its_stamp
     assert reverification.judge(signature, kept, NOON + 3 * YEAR).passed
 
 
+def test_a_signature_that_cannot_be_read_holds_up_nobody(tsa: DemoTimeStamps, trust: None) -> None:
+    broken, whole = signatures.taken(), signatures.taken()
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE marketplace_signature SET cms = '\\x3003020101' WHERE id = %s", [broken.pk])
+        cursor.execute("UPDATE marketplace_evidenceobject SET der = '\\x3003020101' WHERE kind = 'crl'")
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+    assert stamping.stamp_waiting(at=NOON) == 1
+
+    assert SignatureStamp.objects.get(pk=whole.pk).stamped_at == NOON
+    row = SignatureStamp.objects.get(pk=broken.pk)
+    assert (row.error, row.next_try_at) == ("The signature to be stamped cannot be read.", NOON + timedelta(hours=1))
+
+
 def test_a_killed_workers_claim_runs_out(tsa: DemoTimeStamps, signature: Signature) -> None:
     SignatureStamp.objects.update(claimed_until=NOON + stamping.CLAIM)
 
