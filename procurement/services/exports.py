@@ -28,7 +28,7 @@ from procurement.models import Auction, Award, Bid, BidEnvelope, BidRoll, Contra
 from procurement.queries import auctions as auction_queries
 from procurement.queries import audit as audit_queries
 from procurement.queries.bids import OPENED
-from procurement.services import bid_roll, export_facts, receipts
+from procurement.services import bid_roll, export_facts, protocols, receipts
 from procurement.services.export_archive import Archive
 from procurement.services.export_evidence import Evidence
 
@@ -188,6 +188,7 @@ def _signatures(tender: Tender, reader: Reader) -> QuerySet[Signature]:
     elif not audit_queries.hides_bidders(tender):
         of["award"] = Award.objects.filter(lot__tender=tender).values_list("pk", flat=True)
         of["contract"] = contracts.values_list("pk", flat=True)
+        of[protocols.OBJECT] = [tender.pk]
     wanted = Q(pk__in=[])
     for kind, objects in of.items():
         wanted |= Q(request__object_type=kind, request__object_id__in=[str(pk) for pk in objects])

@@ -27,6 +27,8 @@ from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import bid_roll, receipts
 
+#: A kind of its own, though its number is the tender's: what is signed about a tender is public, this is the buyer's.
+OBJECT: Final = "protocol"
 SIGNING_TIME: Final = timedelta(hours=2)
 #: From these states on every bid is decided.
 _EVALUATED: Final = (TenderStatus.AWARDING, TenderStatus.STANDSTILL, TenderStatus.COMPLETE)
@@ -68,7 +70,7 @@ def prepare(tender_id: int, kind: ProtocolKind, *, by: Actor, at: datetime) -> S
     return signing.prepare(
         action=kind.value,
         actor=by,
-        object_type="tender",
+        object_type=OBJECT,
         object_id=tender.pk,
         object_version=tender.version,
         content=content,
@@ -83,7 +85,7 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> ProtocolSig
 
     Raises NotFound, NotAllowed, ProtocolChanged, and what signing.complete raises.
     """
-    request = SigningRequest.objects.filter(pk=request_id, action__in=ProtocolKind.values, object_type="tender").first()
+    request = SigningRequest.objects.filter(pk=request_id, action__in=ProtocolKind.values, object_type=OBJECT).first()
     if request is None:
         raise NotFound
     permissions.require_protocol_signer(by, Tender.objects.get(pk=int(request.object_id)))

@@ -47,7 +47,7 @@ def sign(request: HttpRequest, number: str, kind: str, nonce: str) -> HttpRespon
     actor, wanted = actor_of(request), _kind(kind)
     tender = own_tender(actor, number)
     permissions.require_protocol_signer(actor, tender)
-    prepared = own_request(request, nonce, wanted.value, "tender", tender.pk)
+    prepared = own_request(request, nonce, wanted.value, protocols.OBJECT, tender.pk)
     back = reverse("opening_protocol", args=[number])
     content = parse(bytes(prepared.payload))["content"]
     return signing_page(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -9,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import AuditRecord, Role
-from marketplace.permissions import RoleMissing
+from marketplace.permissions import Actor, RoleMissing
 from marketplace.shared.errors import NotFound
-from procurement.models import Bid, Lot, ProtocolKind, Tender
-from procurement.services import awards, evaluation, protocols
+from procurement.models import Bid, ExportScope, Lot, ProtocolKind, Tender
+from procurement.services import awards, evaluation, exports, protocols
 from procurement.services.protocols import NoProtocolYet, ProtocolChanged, ProtocolSigned
 from tests.factories.bids import CLOSES, LATER, opened_lot, tender_taking_bids
 from tests.factories.marketplace import accredited_buyer, member
@@ -135,3 +138,28 @@ def test_reading_takes_as_many_queries_for_three_bids_as_for_one() -> None:
             protocols.shown(tender, by=by, at=LATER)
         asked.append(len(queries))
     assert asked[0] == asked[1]
+
+
+def test_an_export_holds_the_protocols_for_the_buyer_and_never_for_a_bidder(lot: Lot) -> None:
+    by = member(lot.tender.buyer)
+    evaluation.admit_all(lot.pk, by=by, at=LATER)
+    for kind in ProtocolKind:
+        request = protocols.prepare(lot.tender_id, kind, by=by, at=LATER)
+        protocols.sign(request.pk, signed(request), by=by, at=LATER)
+    tender = Tender.objects.get(pk=lot.tender_id)
+    bidder = Bid.objects.get(lot=lot, rank=2).supplier
+    held = {
+        ExportScope.BUYER: payloads_in(tender, by),
+        ExportScope.SUPPLIER: payloads_in(tender, member(bidder)),
+    }
+    assert [sum(f'"action":"{kind}"' in one for one in held[ExportScope.BUYER]) for kind in ProtocolKind] == [1, 1]
+    rival = Bid.objects.get(lot=lot, rank=1).supplier.full_name
+    assert [one for one in held[ExportScope.SUPPLIER] if rival in one or "evaluation" in one] == []
+
+
+def payloads_in(tender: Tender, by: Actor) -> list[str]:
+    """What was signed, as an export for this person holds it."""
+    out = io.BytesIO()
+    exports.build(tender, exports.reader_of(by, tender), out)
+    with zipfile.ZipFile(out) as archive:
+        return [archive.read(name).decode() for name in archive.namelist() if name.endswith("payload.json")]
