@@ -15,6 +15,7 @@ from rest_framework.request import Request
 
 from marketplace.models import ApiToken, Person
 from marketplace.permissions import Actor
+from marketplace.queries import staff
 from marketplace.shared import clock
 from marketplace.shared.errors import NotAllowed
 
@@ -49,7 +50,8 @@ class TokenAuthentication(authentication.BaseAuthentication):
         if token.last_used_at is None or (now - token.last_used_at).total_seconds() > USE_RESOLUTION_SECONDS:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
         member = token.membership
-        actor = Actor(member.person, member.organisation, frozenset(member.roles), frozenset(member.person.staff_roles))
+        staff_roles = [] if staff.lacks_second_factor(member.person) else member.person.staff_roles
+        actor = Actor(member.person, member.organisation, frozenset(member.roles), frozenset(staff_roles))
         request._request.actor = actor  # type: ignore[attr-defined]  # read through permissions.actor_of
         return member.person, token
 

@@ -198,6 +198,8 @@ MFA_FORMS = {
     "login_webauthn": "marketplace.web.account_security_forms.PasskeyLoginForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# The platform's own people set up a second factor before they do anything else.
+STAFF_NEEDS_SECOND_FACTOR = env.bool("STAFF_NEEDS_SECOND_FACTOR", PRODUCTION)
 # A phone's clock may be half a minute off.
 MFA_TOTP_TOLERANCE = 1
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -24,7 +24,16 @@ from marketplace.models.organisation import (
     RegistrationDraft,
     Scheme,
 )
-from marketplace.models.person import ApiToken, Invitation, Membership, Person, PersonManager, Role, StaffRole
+from marketplace.models.person import (
+    ApiToken,
+    Invitation,
+    Membership,
+    Person,
+    PersonManager,
+    Role,
+    StaffRole,
+    StaffRoleProposal,
+)
 from marketplace.models.platform import Heartbeat, IdempotencyKey, KeyRotation, Notification, StoredFile
 from marketplace.models.signature import (
     Certificate,
@@ -95,6 +104,7 @@ __all__ = [
     "SignatureStamp",
     "SigningRequest",
     "StaffRole",
+    "StaffRoleProposal",
     "StoredFile",
     "Subscription",
     "SubscriptionStatus",

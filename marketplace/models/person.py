@@ -109,6 +109,18 @@ class Invitation(models.Model):
         ordering = ["-pk"]
 
 
+class StaffRoleProposal(models.Model):
+    """Roles on the platform that a second operator has to confirm; deleted once decided, the audit trail keeps it."""
+
+    person = models.OneToOneField(Person, on_delete=models.CASCADE, related_name="+")
+    roles = ArrayField(models.CharField(max_length=16, choices=StaffRole), default=list)
+    proposed_by = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    proposed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+
+
 class ApiToken(models.Model):
     """A token for the API, bound to one membership. Shown once; kept as its SHA-256 only."""
 

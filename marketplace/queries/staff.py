@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from marketplace.models import (
@@ -13,6 +15,7 @@ from marketplace.models import (
     Organisation,
     OrganisationIdentifier,
     Person,
+    StaffRoleProposal,
 )
 from marketplace.queries import accreditations, keyset, tariffs
 
@@ -25,6 +28,19 @@ class Queue:
 
     count: int
     oldest: datetime | None = None
+
+
+def role_proposals() -> QuerySet[StaffRoleProposal]:
+    """Roles that wait for a second operator."""
+    return StaffRoleProposal.objects.select_related("person", "proposed_by")
+
+
+def lacks_second_factor(person: Person) -> bool:
+    """Whether this person of the platform's staff has yet to set up a passkey or an authenticator app."""
+    if not (settings.STAFF_NEEDS_SECOND_FACTOR and person.staff_roles):
+        return False
+    factors = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+    return not Authenticator.objects.filter(user=person, type__in=factors).exists()
 
 
 def accreditation_queue() -> Queue:

@@ -8,12 +8,13 @@ from typing import Final
 
 from allauth.mfa.models import Authenticator
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
-from marketplace.models import Membership, Organisation, OrganisationStatus, Person, Role, StaffRole
-from marketplace.permissions import Actor, require_staff
+from marketplace.models import Membership, Organisation, OrganisationStatus, Person, Role, StaffRole, StaffRoleProposal
+from marketplace.permissions import Actor, person_of, require_staff
 from marketplace.services import notifications
 from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotAllowed, NotFound
 
@@ -28,6 +29,16 @@ class OwnOrganisation(NotAllowed):
 class OwnRoles(NotAllowed):
     code = "own_roles"
     sentence = _("Nobody changes their own roles: another operator has to do this.")
+
+
+class OwnProposal(NotAllowed):
+    code = "own_proposal"
+    sentence = _("You proposed this yourself. Another operator has to confirm it.")
+
+
+class NothingProposed(DomainError):
+    code, status = "nothing_proposed", 409
+    sentence = _("Nothing waits for a confirmation here: somebody else has decided meanwhile.")
 
 
 class UnknownPerson(DomainError):
@@ -68,7 +79,8 @@ def restore(organisation_id: int, reason: str, *, by: Actor, at: datetime) -> Or
 def grant(email: str, roles: Iterable[str], *, by: Actor | None, at: datetime) -> Person:
     """Give a person exactly these staff roles; none takes them all. `by` is None for the platform's set-up.
 
-    Raises UnknownPerson, OwnRoles, NotFound for anybody but an operator.
+    Making somebody an operator is only proposed where another operator can confirm it (`takes_two`): the person's roles
+    stay as they are until then. Raises UnknownPerson, OwnRoles, NotFound for anybody but an operator.
     """
     if by is not None:
         require_staff(by, StaffRole.OPERATOR)
@@ -81,9 +93,74 @@ def grant(email: str, roles: Iterable[str], *, by: Actor | None, at: datetime) -
     before = list(person.staff_roles)
     if before == wanted:
         return person
+    if takes_two(person, wanted, by):
+        _propose(person, wanted, by, at)
+        return person
+    StaffRoleProposal.objects.filter(person=person).delete()
+    return _give(person, wanted, by, at)
+
+
+@transaction.atomic
+def confirm(proposal_id: int, *, by: Actor, at: datetime) -> Person:
+    """A second operator agrees: the person has the roles from now on. Raises OwnProposal, NotFound."""
+    proposal = _locked_proposal(proposal_id, by)
+    if proposal.proposed_by_id == person_of(by).pk:
+        raise OwnProposal
+    person = Person.objects.select_for_update(no_key=True).get(pk=proposal.person_id)
+    roles, proposed_by = list(proposal.roles), str(proposal.proposed_by)
+    proposal.delete()
+    return _give(person, roles, by, at, proposed_by=proposed_by)
+
+
+@transaction.atomic
+def turn_down(proposal_id: int, *, by: Actor, at: datetime) -> Person:
+    """An operator turns a proposal down, or takes their own back. Raises NotFound."""
+    proposal = _locked_proposal(proposal_id, by)
+    person, roles = proposal.person, list(proposal.roles)
+    proposal.delete()
+    audit.record("staff_roles_turned_down", person, by=by, at=at, stream=ROLES_STREAM, after=roles)
+    return person
+
+
+def takes_two(person: Person, roles: Iterable[str], by: Actor | None) -> bool:
+    """Whether another operator has to confirm: somebody becomes an operator, and there is another."""
+    operator = StaffRole.OPERATOR.value
+    becomes = operator in roles and operator not in person.staff_roles
+    return becomes and by is not None and _other_operators(by).exists()
+
+
+def _other_operators(by: Actor) -> QuerySet[Person]:
+    operators = Person.objects.filter(is_active=True, staff_roles__contains=[StaffRole.OPERATOR.value])
+    return operators.exclude(pk=person_of(by).pk)
+
+
+def _propose(person: Person, roles: list[str], by: Actor | None, at: datetime) -> None:
+    assert by is not None
+    proposal = {"roles": roles, "proposed_by": person_of(by), "proposed_at": at}
+    StaffRoleProposal.objects.update_or_create(person=person, defaults=proposal)
+    audit.record("staff_roles_proposed", person, by=by, at=at, stream=ROLES_STREAM, after=roles)
+    words = gettext("%(proposer)s asks you to confirm that %(person)s becomes an operator.")
+    text = words % {"proposer": person_of(by), "person": person}
+    for other in _other_operators(by):
+        notifications.notify(other, "staff_roles_proposed", text, "/staff/people/", at=at)
+
+
+def _locked_proposal(proposal_id: int, by: Actor) -> StaffRoleProposal:
+    require_staff(by, StaffRole.OPERATOR)
+    proposals = StaffRoleProposal.objects.select_for_update(of=("self",)).select_related("person", "proposed_by")
+    proposal = proposals.filter(pk=proposal_id).first()
+    if proposal is None:
+        raise NothingProposed
+    return proposal
+
+
+def _give(person: Person, wanted: list[str], by: Actor | None, at: datetime, **details: str) -> Person:
+    before = list(person.staff_roles)
     person.staff_roles = wanted
     person.save(update_fields=["staff_roles"])
-    audit.record("staff_roles_changed", person, by=by, at=at, stream=ROLES_STREAM, before=before, after=wanted)
+    audit.record(
+        "staff_roles_changed", person, by=by, at=at, stream=ROLES_STREAM, before=before, after=wanted, **details
+    )
     labels = ", ".join(str(StaffRole(role).label) for role in wanted) or gettext("none")
     notifications.notify(
         person,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,15 +12,18 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 from marketplace.models import Membership
 from marketplace.permissions import NOBODY, Actor
+from marketplace.queries import staff
 from marketplace.shared.errors import DomainError, NotAllowed, NotFound
 from marketplace.web.gateway import gateway_origin
 
 Handler = Callable[[HttpRequest], HttpResponse]
 ORGANISATION_KEY = "organisation_id"
+# What a person of the staff reaches who has yet to set up a second factor.
+_WITHOUT_SECOND_FACTOR = ("/accounts/", "/account/", "/static/", "/healthz", "/api/")
 
 
 class ActorMiddleware:
@@ -29,7 +33,14 @@ class ActorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.actor = _actor(request)  # type: ignore[attr-defined]  # ours, read through permissions.actor_of
+        actor = _actor(request)
+        if actor.person is not None and staff.lacks_second_factor(actor.person):
+            request.must_set_second_factor = True  # type: ignore[attr-defined]  # ours, read by the page of factors
+            # Until they have one they act as people who are not of the staff.
+            actor = replace(actor, staff_roles=frozenset())
+            if request.method in ("GET", "HEAD") and not request.path.startswith(_WITHOUT_SECOND_FACTOR):
+                return redirect("mfa_index")
+        request.actor = actor  # type: ignore[attr-defined]  # ours, read through permissions.actor_of
         response = self.get_response(request)
         origin = gateway_origin(request)
         if origin:
@@ -47,10 +58,10 @@ def _actor(request: HttpRequest) -> Actor:
     request.memberships = memberships  # type: ignore[attr-defined]  # the organisation switcher lists them
     chosen = request.session.get(ORGANISATION_KEY)
     current = next((m for m in memberships if m.organisation_id == chosen), memberships[0] if memberships else None)
-    staff = frozenset(person.staff_roles)
+    staff_roles = frozenset(person.staff_roles)
     if current is None:
-        return Actor(person=person, staff_roles=staff)
-    return Actor(person, current.organisation, frozenset(current.roles), staff)
+        return Actor(person=person, staff_roles=staff_roles)
+    return Actor(person, current.organisation, frozenset(current.roles), staff_roles)
 
 
 class PlainTextMiddleware:

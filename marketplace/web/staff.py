@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace import audit
 from marketplace.models import AuditRecord, Organisation, OrganisationStatus, StaffRole
-from marketplace.permissions import Actor, actor_of, require_staff
+from marketplace.permissions import Actor, actor_of, person_of, require_staff
 from marketplace.queries import accreditations, keyset, signatures, tariffs, trust
 from marketplace.queries import audit as trail
 from marketplace.queries import staff as queries
@@ -210,6 +210,8 @@ def roles(request: HttpRequest) -> HttpResponse:
     require_staff(actor, StaffRole.OPERATOR)
     chosen = queries.people().filter(email=request.GET.get("email", "")).first()
     initial = {"email": chosen.email, "roles": chosen.staff_roles} if chosen else {}
+    if request.POST.get("do") in ("confirm", "turn_down"):
+        return _decided(request, actor)
     form = RolesForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -217,12 +219,38 @@ def roles(request: HttpRequest) -> HttpResponse:
         except DomainError as error:
             refusals.show_on(form, error)
         else:
-            messages.success(request, gettext("The roles of %(person)s are changed.") % {"person": person})
+            waits = set(form.cleaned_data["roles"]) != set(person.staff_roles)
+            words = (
+                gettext("Another operator has to confirm that %(person)s becomes one. They are told.")
+                if waits
+                else gettext("The roles of %(person)s are changed.")
+            )
+            messages.success(request, words % {"person": person})
             return redirect("staff_roles")
     labels = dict(StaffRole.choices)
     people = [(person, ", ".join(str(labels[role]) for role in person.staff_roles)) for person in queries.people()]
-    context = {"form": form, "people": people, "me": actor.person, "crumbs": _crumbs()}
+    proposals = [
+        (one, ", ".join(str(labels[role]) for role in one.roles), one.proposed_by_id != person_of(actor).pk)
+        for one in queries.role_proposals()
+    ]
+    context = {"form": form, "people": people, "proposals": proposals, "me": actor.person, "crumbs": _crumbs()}
     return render(request, "marketplace/staff/roles.html", context)
+
+
+def _decided(request: HttpRequest, actor: Actor) -> HttpResponse:
+    confirms = request.POST["do"] == "confirm"
+    act = service.confirm if confirms else service.turn_down
+    proposal = request.POST.get("proposal", "")
+    try:
+        person = act(int(proposal) if proposal.isdecimal() else 0, by=actor, at=clock.now())
+    except DomainError as error:
+        messages.error(request, str(error))
+    else:
+        words = (
+            gettext("The roles of %(person)s are changed.") if confirms else gettext("%(person)s keeps their roles.")
+        )
+        messages.success(request, words % {"person": person})
+    return redirect("staff_roles")
 
 
 # The audit trail

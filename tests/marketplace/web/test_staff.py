@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -20,10 +21,12 @@ from marketplace.models import (
     Person,
     Role,
     StaffRole,
+    StaffRoleProposal,
 )
 from marketplace.permissions import Actor
 from marketplace.queries import audit as trail
 from marketplace.services import staff as service
+from marketplace.shared import keys
 from marketplace.shared.errors import IllegalTransition, Invalid, NotFound
 from tests.factories.marketplace import (
     NOON,
@@ -115,6 +118,45 @@ class TestRoles:
             [],
         ]
 
+    def test_a_second_operator_confirms_a_new_one(self, operator: Actor) -> None:
+        second, person = staff(StaffRole.OPERATOR), PersonFactory.create(email="new@example.com")
+        first_page, second_page = client_of(operator), client_of(second)
+        asked = {"email": "new@example.com", "roles": ["operator"]}
+        page = first_page.post(reverse("staff_roles"), asked, follow=True)
+        assert "Another operator has to confirm" in page.content.decode()
+        person.refresh_from_db()
+        assert person.staff_roles == []
+        assert Notification.objects.get(kind="staff_roles_proposed").person == second.person
+        proposal = StaffRoleProposal.objects.get()
+        decision = {"do": "confirm", "proposal": str(proposal.pk)}
+        page = first_page.post(reverse("staff_roles"), decision, follow=True)
+        assert "You proposed this yourself." in page.content.decode()
+        for actor in (staff(StaffRole.AUDITOR), Actor(person)):
+            with pytest.raises(NotFound):
+                service.confirm(proposal.pk, by=actor, at=NOON)
+        person.refresh_from_db()
+        assert person.staff_roles == []
+        assert "Confirm" in second_page.get(reverse("staff_roles")).content.decode()
+        second_page.post(reverse("staff_roles"), decision)
+        person.refresh_from_db()
+        assert person.staff_roles == ["operator"]
+        assert [one.action for one in AuditRecord.objects.filter(stream="staff")] == [
+            "staff_roles_proposed",
+            "staff_roles_changed",
+        ]
+        page = second_page.post(reverse("staff_roles"), decision, follow=True)
+        assert "somebody else has decided meanwhile" in page.content.decode()
+
+    def test_a_proposal_is_turned_down_and_other_roles_need_no_second(self, operator: Actor) -> None:
+        second, person = staff(StaffRole.OPERATOR), PersonFactory.create(email="new@example.com")
+        service.grant(person.email, ["auditor"], by=operator, at=NOON)
+        person.refresh_from_db()
+        assert person.staff_roles == ["auditor"]
+        service.grant(person.email, ["operator", "auditor"], by=operator, at=NOON)
+        service.turn_down(StaffRoleProposal.objects.get().pk, by=second, at=NOON)
+        person.refresh_from_db()
+        assert (person.staff_roles, StaffRoleProposal.objects.count()) == (["auditor"], 0)
+
     def test_nobody_changes_their_own_roles(self, operator: Actor) -> None:
         assert operator.person is not None
 
@@ -138,6 +180,33 @@ class TestRoles:
         assert Person.objects.get(email="first@example.com").staff_roles == ["operator"]
         with pytest.raises(CommandError, match="no role king"):
             call_command("staff_role", "first@example.com", "king")
+
+
+class TestSecondFactor:
+    @pytest.fixture(autouse=True)
+    def needed(self, settings: Any) -> None:
+        settings.STAFF_NEEDS_SECOND_FACTOR = True
+
+    def test_staff_without_one_are_led_to_set_it_up_and_may_do_nothing_before(self, operator: Actor) -> None:
+        client = client_of(operator)
+        for route in ("home", "staff_home", "tenders"):
+            assert client.get(reverse(route))["Location"] == reverse("mfa_index")
+        page = client.get(reverse("mfa_index"))
+        assert "work with a second factor" in page.content.decode()
+        PersonFactory.create(email="new@example.com")
+        asked = {"email": "new@example.com", "roles": ["auditor"]}
+        assert client.post(reverse("staff_roles"), asked).status_code == 404
+        assert Person.objects.get(email="new@example.com").staff_roles == []
+
+    def test_with_one_they_work(self, operator: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENLOT_KEYS", keys.new_key_file_text("test").replace("\n", ";"))
+        keys.keyring.cache_clear()
+        TOTP.activate(operator.person, generate_totp_secret())
+        keys.keyring.cache_clear()
+        assert client_of(operator).get(reverse("staff_home")).status_code == 200
+
+    def test_others_need_none(self) -> None:
+        assert client_of(member(accredited_supplier())).get(reverse("home")).status_code == 200
 
 
 class TestAudit:
