@@ -20,10 +20,11 @@ from marketplace.web import lists
 from marketplace.web.files import download
 from marketplace.web.parts import Fact
 from procurement import permissions
-from procurement.models import Amendment, Bid, Lot, Tender, TenderDocument
+from procurement.models import Amendment, Bid, KeyCustody, Lot, Tender, TenderDocument
 from procurement.queries import audit as audit_queries
+from procurement.queries import custody as custody_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus
-from procurement.services import timetable
+from procurement.services import custody, timetable
 from procurement.web import tender_page, tender_words
 from procurement.web.audit_words import AuditRow, rows_of
 
@@ -181,9 +182,21 @@ def _facts(tender: Tender, lots: list[Lot], with_limit: bool) -> list[Fact]:
         Fact(_("Limit price"), limit if with_limit and limit else _("not shown") if not with_limit else _("none")),
         Fact(_("Prices"), _("in %(currency)s, %(vat)s") % {"currency": tender.currency, "vat": vat}),
         Fact(_("Delivery"), "; ".join(places)),
+        Fact(_("Keys to the bids"), _keys_of(tender)),
         Fact(_("Bids needed"), str(tender.settings.get("minimum_bids", tender.preset.setting("minimum_bids").default))),
     ]
     return [fact for fact in facts if fact.value]
+
+
+def _keys_of(tender: Tender) -> Sentence:
+    """Who can open the bids after the deadline, for whoever thinks of sending one."""
+    if tender.key_custody == KeyCustody.PLATFORM:
+        return _("held by the platform")
+    ceremony = custody_queries.standing(tender)
+    if ceremony is None:
+        return _("held by the buyer’s committee")
+    shares = custody.in_words(ceremony, ceremony.shares.count())
+    return _("held by the buyer’s committee: %(shares)s") % {"shares": shares}
 
 
 def _amendments(tender: Tender) -> list[Amendment]:

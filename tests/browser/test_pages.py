@@ -16,12 +16,16 @@ from playwright.sync_api import Page
 from marketplace.models import AccreditationStatus, RevocationSource, Side, StaffRole, TrustedCertificate
 from marketplace.permissions import NOBODY, Actor
 from marketplace.shared import clock
+from procurement.services import custody
+from procurement.services.custody import Plan
 from tests.browser.people import Visitor
 from tests.conftest import ROOT, Gateway
 from tests.factories.auctions import running_auction
 from tests.factories.bids import bidder, drafted_bid, opened_lot, tender_taking_bids
+from tests.factories.committee import held_draft, holder_of
 from tests.factories.contracts import signed_contract
 from tests.factories.marketplace import AccreditationFactory, HeadingFactory, OrganisationFactory, member, staff
+from tests.factories.procurement import draft_tender
 from tests.factories.signatures import trust
 
 AXE = ROOT / "assets" / "node_modules" / "axe-core" / "axe.min.js"
@@ -106,6 +110,10 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         authority=TrustedCertificate.objects.latest("pk"), kind="crl", url="http://crl.example/issuing.crl",
         added_at=now, next_at=now + timedelta(hours=1), failures=2, error="status:503",
     )  # fmt: skip
+    held = held_draft(buyer=opened.tender.buyer, officers=[holder_of(buyer)], escrow=True)
+    planned = draft_tender(buyer=opened.tender.buyer)
+    members = [one.actor.person.pk for one in held.holders if one.actor.person]
+    custody.plan(planned.pk, Plan(members, 2), by=buyer, at=now)
     people = {
         "visitor": NOBODY,
         "supplier": supplier,
@@ -129,6 +137,11 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         Seen("tariffs", "supplier", reverse("tariffs")),
         Seen("home-of-buyer", "buyer", "/"),
         Seen("comparison", "buyer", reverse("comparison", args=lot)),
+        Seen("committee-key", "buyer", reverse("committee_key")),
+        Seen("custody", "buyer", reverse("tender_custody", args=[held.tender.number])),
+        Seen("ceremony", "buyer", reverse("tender_ceremony", args=[planned.number])),
+        Seen("review-with-committee", "buyer", reverse("tender_review", args=[held.tender.number])),
+        Seen("shares", "buyer", reverse("tender_shares", args=[held.tender.number])),
         Seen("queue", "operator", reverse("accreditation_queue")),
         Seen("trust-store", "operator", reverse("trust_store")),
         Seen("authority", "operator", reverse("trusted", args=[TrustedCertificate.objects.latest("pk").pk])),

@@ -31,7 +31,11 @@ class Committee:
 
 def holder(buyer: Organisation, *roles: Role) -> Holder:
     """A colleague with a committee key. Nobody has its passphrase, which takes long to stretch: tests hold the key."""
-    actor = member(buyer, *(roles or (Role.EVALUATOR,)))
+    return holder_of(member(buyer, *(roles or (Role.EVALUATOR,))))
+
+
+def holder_of(actor: Actor) -> Holder:
+    """The actor with a committee key."""
     pair = sealing.new_key_pair()
     return Holder(actor, committee_keys.make(pair.public, _wrapping(), by=actor, at=NOON), pair.private)
 
