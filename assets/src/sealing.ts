@@ -362,4 +362,5 @@ for (const form of all<HTMLFormElement>(document, "form[data-sealing]")) {
     for (const note of all(form, "[data-sealing-insecure]")) note.hidden = false;
   } else if (settings?.textContent) new BidPage(form, JSON.parse(settings.textContent) as PageSettings);
 }
+for (const mark of all(document, "[data-forget-draft]")) void drafts.erase(Number(mark.dataset.forgetDraft)).catch(() => undefined);
 for (const root of all(document, "[data-sealed]")) void signingPage(root);

@@ -103,7 +103,8 @@ def discard(request: HttpRequest, bid_id: int) -> HttpResponse:
     if request.method == "POST":
         bid_drafts.discard(bid.pk, by=actor, at=clock.now())
         messages.success(request, _("The draft was thrown away."))
-        return redirect("my_bids")
+        # That page has the browser forget what it kept.
+        return redirect("my_bids") if bid_drafts.kept_here(bid.lot.tender) else redirect("bid", bid.pk)
     return render(
         request,
         "confirm.html",

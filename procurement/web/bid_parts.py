@@ -16,7 +16,7 @@ from marketplace.shared.errors import NotFound, Sentence
 from marketplace.shared.money import Money
 from marketplace.web.parts import Crumb
 from procurement import permissions
-from procurement.models import Amendment, Bid, Item, Lot
+from procurement.models import Amendment, Bid, BidFile, Item, Lot
 from procurement.rules.price_table import Line, PriceTable
 from procurement.services import bid_drafts, bids
 from procurement.services.bid_drafts import Draft
@@ -91,11 +91,17 @@ def documents_of(bid: Bid, draft: Draft, *, editing: bool = False) -> list[Docum
             size=document.size,
             sha256=document.sealed_sha256,
             uploaded_at=document.added_at,
-            note="" if document.in_version or not bid.version else _("not yet sent"),
+            note=_note(document, bid),
             remove_url=reverse("bid_file_remove", args=[bid.pk, document.pk]) if editing else "",
         )
         for document in kept
     ]
+
+
+def _note(document: BidFile, bid: Bid) -> Sentence:
+    if bid.opened_at is None and not document.sealed_path:
+        return _("did not arrive whole: remove it, and add it again")
+    return "" if document.in_version or not bid.version else _("not yet sent")
 
 
 def amendments_since(bid: Bid) -> list[Amendment]:

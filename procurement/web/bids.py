@@ -153,6 +153,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "lot": bid.lot,
             "tender": bid.lot.tender,
             "kept_here": bid_drafts.kept_here(bid.lot.tender),
+            "over": bid.opened_at is not None or (bid.status == BidStatus.WITHDRAWN and bid.version == 0),
             "state": state,
             "crumbs": crumbs_of(bid.lot, bid),
             "lines": table,

@@ -219,3 +219,20 @@ def test_an_upload_can_be_cancelled_and_leaves_nothing(
     expect(page.locator(".upload")).to_have_count(0)
     assert not BidFile.objects.filter(bid=bid).exists()
     page.context.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_draft_that_is_thrown_away_is_gone_from_the_browser(
+    visit: Callable[..., Visitor], live_server: Any, transactional_db: None
+) -> None:
+    anna, bid, _by = _begun("committee", visit, live_server.url)
+    _fill(anna)
+    anna.sees(re.compile("Saved in this browser"))
+
+    anna.goes_to(f"/bids/{bid.pk}/discard/")
+    anna.presses("Throw it away")
+    anna.sees("The draft was thrown away.")
+    anna.page.wait_for_load_state("networkidle")
+    anna.presses("Prepare it again")
+
+    expect(anna.page.get_by_label("Unit price of item 1")).to_have_value("")
+    anna.sees("0 of 2 items have a price.")

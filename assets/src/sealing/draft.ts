@@ -5,7 +5,7 @@
  */
 import { say } from "../lib/words";
 import type { Document, Terms } from "./content";
-import { keep, recall } from "./store";
+import { forget, keep, recall } from "./store";
 
 export interface LocalDraft {
   readonly format: "openlot-draft-1";
@@ -17,7 +17,12 @@ export interface LocalDraft {
   readonly saved_at: string;
 }
 
-const place = ({ bid }: Terms): string => `draft:${bid}`;
+const place = ({ bid }: { readonly bid: number }): string => `draft:${bid}`;
+
+/** The bid is opened, or its draft was thrown away. */
+export function erase(bid: number): Promise<void> {
+  return forget(place({ bid }));
+}
 
 export async function load(terms: Terms): Promise<LocalDraft | null> {
   return checked(await recall<unknown>(place(terms)), terms);
