@@ -60,16 +60,16 @@ def build(
     """
     moment = moment or at
     strength = Strength(policy.min_rsa, policy.rsa_3072_from)
-    knowledge = Knowledge(evidence, strength, at, _shelf)
     encoded, others = signer.dump(), tuple(others)
     if encoded in policy.anchors:
         raise Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, "An authority's own certificate cannot sign documents.")
+    store = _memory.store(policy)
+    knowledge = Knowledge(evidence, strength, at, _shelf, store.intermediates)
     for path in _memory.get(encoded, (one.dump() for one in others), policy, moment):
         try:
             return _chain(path, knowledge, moment)
         except Finding:
             continue  # what fails is looked at afresh: another path may have become valid since
-    store = _memory.store(policy)
     try:
         found = paths.valid_paths(signer, others, store, strength, moment)
     except (errors.ExpiredError, errors.NotYetValidError) as error:

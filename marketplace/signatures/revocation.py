@@ -46,12 +46,16 @@ UNKNOWN: Final = Standing(State.UNKNOWN)
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The evidence that existed at `at`. Lists are read once and kept on the shelf, by their bytes."""
+    """The evidence that existed at `at`. Lists are read once and kept on the shelf, by their bytes.
+
+    `known` are the operator's certificates, among which those who sign lists for an authority may be.
+    """
 
     evidence: Evidence
     strength: Strength
     at: datetime
     shelf: lists.Shelf
+    known: tuple[x509.Certificate, ...] = ()
 
     def standing(self, path: Path, index: int, moment: datetime) -> Standing:
         """Of the certificate at `index` of the path (its anchor is last and has none), as of `moment` ≤ `at`.
@@ -65,7 +69,7 @@ class Knowledge:
         unusual = list(self._unusual(path, index))
         if not unusual:
             return own
-        return _graver(own, self._by_pyhanko(path, index, moment, unusual))
+        return _graver(own, self._by_pyhanko(path, index, moment, [*unusual, *self._beside(path, index)]))
 
     def _by_statements(self, certificate: x509.Certificate, issuer: x509.Certificate, moment: datetime) -> Standing:
         def is_good(responder: x509.Certificate) -> bool:
@@ -109,11 +113,18 @@ class Knowledge:
             elif (loaded := _loaded(found)) and (_is_indirect(loaded) or loaded.issuer == certificate.issuer):
                 yield loaded
 
+    def _beside(self, path: Path, index: int) -> Iterator[crl.CertificateList]:
+        """The simple lists of the authorities above, by which whoever signs an unusual one is judged in turn."""
+        above = path.certificates[index + 1 :]
+        for found in self._read(self.evidence.crls):
+            if isinstance(found, lists.SimpleList) and any(found.verified_by(one.dump()) for one in above):
+                yield crl.CertificateList.load(found.encoded)
+
     def _by_pyhanko(self, path: Path, index: int, moment: datetime, found: list[crl.CertificateList]) -> Standing:
         usable = [one for one in found if one["tbs_cert_list"]["this_update"].native <= self.at + TOLERANCE]
         context = ValidationContext(
             trust_roots=[path.judged.trust_anchor],
-            other_certs=path.certificates,
+            other_certs=[*path.certificates, *self.known],
             moment=moment,
             best_signature_time=moment,
             allow_fetching=False,

@@ -190,6 +190,28 @@ def test_list_of_a_sibling_authority_is_no_answer(authority: Authority) -> None:
     assert verification.verify(signature, PAYLOAD, policy, AT, evidence).sub_indication == Sub.TRY_LATER
 
 
+@pytest.mark.parametrize("revoked", [False, True])
+def test_authority_may_sign_its_lists_with_another_key(authority: Authority, revoked: bool) -> None:
+    """Its second certificate, for lists only, is the operator's to know, and must not be revoked itself."""
+    signer, key = issue(authority), new_key("p256")
+    name, root = authority.issuing.certificate.subject, authority.root
+    usage: list[tuple[x509.ExtensionType, bool]] = [(_key_usage("crl_sign"), True)]
+    made = _certificate(name, key, root.certificate.subject, root.key, AT - DAY, AT + DAY, usage)
+    clerk = Credential(made, key)
+    entries = [(signer.serial, KEY_LOST)] if revoked else []
+    evidence = Evidence(crls=(authority.crls(AT)[0], a_list(clerk, *entries)))
+    policy = Policy(anchors=(root.der,), eku=DEFAULT_EKU)
+
+    def judged(policy: Policy, evidence: Evidence) -> Sub | None:
+        return verification.verify(sign(PAYLOAD, signer, AT), PAYLOAD, policy, AT, evidence).sub_indication
+
+    knowing = replace(policy, intermediates=(clerk.der,))
+    assert judged(policy, evidence) == Sub.TRY_LATER
+    assert judged(knowing, evidence) == (Sub.REVOKED_NO_POE if revoked else None)
+    dismissed = a_list(root, (clerk.serial, None))
+    assert judged(knowing, Evidence(crls=(dismissed, evidence.crls[1]))) == Sub.TRY_LATER
+
+
 def test_revocation_on_an_outdated_list_stays_one(authority: Authority, signer: Credential) -> None:
     path = path_of(authority, signer)
     old = a_list(authority.issuing, (signer.serial, KEY_LOST), start=AT - 9 * DAY, end=AT - 8 * DAY)
