@@ -66,6 +66,7 @@ def open_with_keys(tender_id: int, at: datetime) -> Tender:
         for lot in lots:
             lot.tender = tender
         _open(tender, lots, at)
+        shares.forget_releases(tender)
     return tender
 
 

@@ -269,6 +269,7 @@ def give_up(tender_id: int, reason: str, *, by: Actor, at: datetime) -> Tender:
         lot.tender = tender
         outcomes.fail_lot(lot, words, at, by=by)
     moments.cancel(tender)
+    forget_releases(tender)
     outcomes.conclude(tender, at, by=by)
     for bid in outcomes.sealed_bids(tender):
         says = _("The bids of %(tender)s could not be opened: the buyer has lost the key. Nobody has read yours.")
@@ -277,6 +278,11 @@ def give_up(tender_id: int, reason: str, *, by: Actor, at: datetime) -> Tender:
             roles=[Role.BID_MANAGER],
         )  # fmt: skip
     return tender
+
+
+def forget_releases(tender: Tender) -> None:
+    """What was released has done its work, or never will: it is kept no longer. Who released when stays."""
+    ReleasedShare.objects.filter(share__ceremony__tender=tender).delete()
 
 
 def a_day() -> timedelta:

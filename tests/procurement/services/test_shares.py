@@ -13,7 +13,17 @@ from marketplace.shared.errors import Invalid, NotAllowed, NotFound
 from marketplace.signatures import committee, sealing
 from procurement.auction import clock
 from procurement.demo import committee as browser
-from procurement.models import Bid, BidEnvelope, DueMoment, KeyCeremony, KeyShare, Lot, MomentKind, Tender
+from procurement.models import (
+    Bid,
+    BidEnvelope,
+    DueMoment,
+    KeyCeremony,
+    KeyShare,
+    Lot,
+    MomentKind,
+    ReleasedShare,
+    Tender,
+)
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 from procurement.services import bid_content, bid_drafts, cancellation, lot_keys, opening, shares
 from tests.factories import bidder_program as program
@@ -80,6 +90,7 @@ def test_two_of_three_shares_open_the_bids_and_the_key_is_forgotten() -> None:
     assert status(held) == TenderStatus.EVALUATION
     assert sorted(Bid.objects.values_list("amount", flat=True)) == [Decimal(110), Decimal(500)]
     assert Lot.objects.get().wrapped_private_key is None
+    assert not ReleasedShare.objects.exists()
     made = AuditRecord.objects.get(action="keys.put_together")
     assert (made.person, made.details["shares_released"]) == (second.actor.person, [1, 2])
     assert not DueMoment.objects.filter(done_at=None, kind=MomentKind.SHARES_MISSING).exists()
@@ -246,6 +257,7 @@ def test_shares_that_are_lost_for_good_end_the_procedure_and_every_bidder_is_tol
     told = Notification.objects.filter(kind="bids_unopened")
     assert set(told.values_list("organisation", flat=True)) == suppliers
     assert not DueMoment.objects.filter(done_at=None).exists()
+    assert not ReleasedShare.objects.exists()
     with pytest.raises(shares.NotWaiting):
         browser.release(tender, held.holders[0], DAY_AFTER)
 
