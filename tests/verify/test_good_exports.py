@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-import openlot_verify
+from procurement import openlot_verify
 from procurement.models import ExportScope
 from procurement.services import exports
 from tests.factories.bids import opened_lot

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import openlot_verify
+from procurement import openlot_verify
 from tests.verify.test_changed_exports import signed_again
 from tests.verify.test_good_exports import checked, packed, unpacked
 from tests.verify.world import World

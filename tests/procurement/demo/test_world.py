@@ -10,7 +10,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-import openlot_verify
 from marketplace import audit
 from marketplace.models import Accreditation, AccreditationStatus, AuditRecord, Person
 from marketplace.permissions import actor_for
@@ -18,6 +17,7 @@ from marketplace.services import committee_keys, signing
 from marketplace.shared import clock, keys
 from marketplace.signatures import committee as signatures
 from marketplace.signatures.sign import Credential
+from procurement import openlot_verify
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
 from procurement.demo import auction_now, committee, world
