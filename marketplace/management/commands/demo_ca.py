@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from marketplace.models import RevocationSource, TrustedCertificate
-from marketplace.services import revocation_sources, timestamps, trust_store
+from marketplace.services import revocation_sources, stamping, timestamps, trust_store
 from marketplace.shared import clock
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.publication import Publication
@@ -91,6 +91,8 @@ class Command(BaseCommand):
         if settings.PRODUCTION:
             raise CommandError("A demo authority is not trusted in production: anybody may hold its keys.")
         timestamps.trust_demo(settings.TIMESTAMP_LOCAL_DIR, at=clock.now())
+        # The made-up past was signed without the services: its signatures wait for a stamp from now on.
+        stamping.find_forgotten(at=clock.now())
         self.stdout.write(f"Trusted. Its key lies in {settings.TIMESTAMP_LOCAL_DIR}; TIMESTAMP_AUTHORITY_URLS=local:")
 
     def _issue(self, authority: Authority, options: dict[str, Any]) -> None:

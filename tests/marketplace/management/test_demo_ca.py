@@ -12,13 +12,14 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from marketplace.management.commands.demo_ca import Publisher, enter_addresses
-from marketplace.models import RevocationList, RevocationSource, TrustedCertificate, TrustKind
+from marketplace.models import RevocationList, RevocationSource, SignatureStamp, TrustedCertificate, TrustKind
 from marketplace.services import revocation_sources, timestamps
 from marketplace.shared import clock, outbound
 from marketplace.signatures import Evidence, Policy, Sub
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential, sign
 from marketplace.signatures.verification import verify
+from tests.factories import signatures
 
 
 def demo_ca(folder: Path, *arguments: str) -> str:
@@ -146,6 +147,9 @@ def test_it_serves_nothing_in_production(folder: Path, settings: Settings) -> No
 @pytest.mark.django_db
 def test_the_time_stamp_authority_is_made_once_and_trusted(folder: Path, settings: Settings, tmp_path: Path) -> None:
     settings.TIMESTAMP_LOCAL_DIR, settings.TIMESTAMP_AUTHORITY_URLS = tmp_path / "tsa", ["local:"]
+    signatures.trust()
+    forgotten = signatures.taken()
+    SignatureStamp.objects.all().delete()
     demo_ca(folder, "time-stamps")
     key = (tmp_path / "tsa" / "tsa.key.pem").read_bytes()
 
@@ -155,6 +159,7 @@ def test_the_time_stamp_authority_is_made_once_and_trusted(folder: Path, setting
     assert stat.S_IMODE((tmp_path / "tsa" / "tsa.key.pem").stat().st_mode) == 0o600
     assert TrustedCertificate.objects.filter(kind=TrustKind.TSA).count() == 1
     assert timestamps.stamp(bytes(32))
+    assert SignatureStamp.objects.get().pk == forgotten.pk
     settings.PRODUCTION = True
     with pytest.raises(CommandError, match="not trusted in production"):
         demo_ca(folder, "time-stamps")
