@@ -176,7 +176,7 @@ SIGNATURE = "signatures/"
 FORGERIES: dict[str, tuple[Change, str]] = {
     "a signed document, one bit": (
         lambda f: with_flipped(f, f"{opened_signature(f)}/payload.json"),
-        "signature.p7s",
+        "signatures/",
     ),
     "a signed document, no longer canonical": (
         lambda f: edited(f, f"{opened_signature(f)}/payload.json", "content", "content", "size", to=7),
