@@ -197,7 +197,7 @@ def test_long_and_strange_texts_are_taken_or_refused_and_never_a_crash(world: Wo
 def test_a_file_is_stored_under_our_own_name(world: World, name: str, kept: str | None) -> None:
     bid = Bid.objects.get(pk=world.names["bid_draft"])
     before = set(bid.files.values_list("pk", flat=True))
-    upload = SimpleUploadedFile("x.pdf", PDF, content_type="application/pdf")
+    upload = SimpleUploadedFile("x.pdf", PDF + b"\n% another", content_type="application/pdf")
     upload._name = name  # type: ignore[attr-defined]  # as a client sends it: the class itself drops folders
     world.client("supplier").post(
         reverse("bid_edit", args=[bid.pk]), {"file": upload, "remarks": "", "revision": bid.revision}

@@ -48,6 +48,8 @@ def test_dropped_files_find_their_fields_and_the_report_can_be_kept(
     page = visitor.page
     visitor.goes_to("/")
     visitor.follows("Check a signature", within=page.get_by_role("contentinfo"))
+    visitor.reads_title("Check a signature")
+    page.wait_for_load_state()  # its script listens for files only then
     drop(page, act_bin=signature, act_txt=DOCUMENT)  # known by what is in it, not by its name
     visitor.is_told("Signature: act.bin · Document: act.txt")
     visitor.picture("dropped")
