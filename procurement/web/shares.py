@@ -186,7 +186,7 @@ def _shown(
         "own_key_wrapped": json.dumps(own.key.wrapped) if own and own.key and own.key.wrapped else "",
         "challenge": committee_keys.challenge(own.key, at) if own and own.key and not waits else None,
         "state": _state_for(tender, ceremony, own) if own else None,
-        "can_try": own is not None and tender.opened_at is None and not waits,
+        "can_try": own is not None and tender.opened_at is None and not (waits or progress["is_opening"]),
         "runs": can_run_tender(actor, tender),
         "escrow_offered": waits and escrow_holding is not None and escrow_holding.share.released_at is None,
         "may_give_up": waits and tender.tender_ends_at is not None and at >= tender.tender_ends_at + shares.a_day(),
