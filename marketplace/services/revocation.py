@@ -173,7 +173,7 @@ def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Eviden
     issuers = {sha256_hex(one.issuer) for one in asked}
     serials = {_hexadecimal(one.serial) for one in asked}
     current = RevocationList.objects.filter(is_current=True, issuer_sha256__in=issuers)
-    indexed = tuple(_indexed(current.filter(is_indexed=True), serials))
+    indexed = tuple(_indexed(current.filter(is_indexed=True), {one.serial for one in asked}))
     whole = [bytes(der) for der in current.filter(is_indexed=False).values_list("der", flat=True)]
     return Evidence(
         crls=(*whole, *(der for one in indexed if one.this_update > at for der in _before(one, at))),
@@ -196,13 +196,14 @@ def remove_older(*, at: datetime) -> int:
     return RevocationList.objects.filter(superseded_at__lt=before, size__gt=0).exclude(der=b"").update(der=b"")
 
 
-def _indexed(current: QuerySet[RevocationList], serials: set[str]) -> Iterator[IndexedList]:
+def _indexed(current: QuerySet[RevocationList], serials: set[int]) -> Iterator[IndexedList]:
     """The lists with their entries among `serials`.
 
     One statement, so one snapshot: a list that is replaced meanwhile is seen before or after, never without entries.
     """
+    wanted = {_hexadecimal(one) for one in serials}
     rows = (
-        current.annotate(found=FilteredRelation("entries", condition=Q(entries__serial__in=serials)))
+        current.annotate(found=FilteredRelation("entries", condition=Q(entries__serial__in=wanted)))
         .annotate(serial=F("found__serial"), revoked_at=F("found__revoked_at"), reason=F("found__reason"))
         .defer("der")
         .order_by("pk")
@@ -219,6 +220,7 @@ def _indexed(current: QuerySet[RevocationList], serials: set[str]) -> Iterator[I
             this_update=row.this_update,
             next_update=row.next_update,
             sha256=row.sha256,
+            asked=frozenset(serials),
             revoked=revoked,
         )
 

@@ -87,9 +87,10 @@ class SimpleList:
         """The list cut down to some serial numbers. Raises `ValueError` when the authority did not sign it."""
         if not self.verified_by(authority):
             raise ValueError("the list was not signed by this authority")
-        wanted = {serial: self.entries[serial] for serial in serials if serial in self.entries}
+        asked = frozenset(serials)
+        wanted = {serial: self.entries[serial] for serial in asked if serial in self.entries}
         key = key_sha256(asn1.Certificate.load(authority))
-        return IndexedList(self.issuer, key, self.this_update, self.next_update, self.sha256, wanted)
+        return IndexedList(self.issuer, key, self.this_update, self.next_update, self.sha256, asked, wanted)
 
     def _is_verified_by(self, authority: bytes) -> bool:
         try:

@@ -89,9 +89,10 @@ class IndexedList:
     """A simple revocation list that was verified at loading, cut down to the serial numbers somebody asked about.
 
     `issuer` is the list's issuer name (DER), `issuer_key_sha256` the hexadecimal SHA-256 of the SubjectPublicKeyInfo
-    (DER) of the key that verified it, `sha256` that of the whole list. `revoked` says nothing about numbers that were
-    not asked for; who makes one asks for those of every certificate in question (`certificates_in`, and the
-    intermediates of the policy). A list counts only for certificates whose issuer has this name and this key.
+    (DER) of the key that verified it, `sha256` that of the whole list. `asked` are the numbers that were looked for and
+    `revoked` those of them it holds: about any other number the list says nothing. Who makes one asks for those of
+    every certificate in question (`certificates_in`, and the intermediates of the policy). A list counts only for
+    certificates whose issuer has this name and this key.
     """
 
     issuer: bytes
@@ -99,6 +100,7 @@ class IndexedList:
     this_update: datetime
     next_update: datetime
     sha256: str
+    asked: frozenset[int]
     revoked: Mapping[int, Revocation]
 
 

@@ -88,6 +88,8 @@ class Knowledge:
             if isinstance(found, lists.SimpleList) and found.verified_by(authority):
                 yield Statement(found.entries.get(serial), found.this_update, found.next_update, found.sha256)
         for one in self.evidence.lists:
+            if serial not in one.asked:  # what a list was not asked is unknown, never good
+                continue
             if one.issuer_key_sha256 == _key(authority) and lists.same_name(one.issuer, issuer.subject):
                 yield Statement(one.revoked.get(serial), one.this_update, one.next_update, one.sha256)
 

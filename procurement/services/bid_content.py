@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from django.conf import settings
@@ -26,7 +26,7 @@ from marketplace.signatures import sealing
 from marketplace.signatures.payload import canonical
 from procurement.models import Bid, BidFile, Item
 from procurement.rules.evaluation import PricedItem
-from procurement.rules.price_table import PriceTable, read
+from procurement.rules.price_table import LARGEST_AMOUNT, PriceTable, read
 from procurement.services import bid_files, words
 
 FORMAT: Final = "openlot-bid-1"
@@ -178,9 +178,13 @@ def decode(bid: Bid, version: int, plain: bytes, items: Sequence[Item]) -> Conte
     The bytes come from whoever bids and were seen by nobody before: nothing in them is believed.
     """
     try:
-        return _content(bid, version, json.loads(plain), items)
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, RecursionError) as error:
+        return _content(bid, version, json.loads(plain, parse_constant=_no_number), items)
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise UnreadableContent(_("its content is not a bid in the platform’s form")) from error
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[Item]) -> Content:
@@ -197,6 +201,8 @@ def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[I
     content = of_table(table, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]))
     if not table.complete:
         return replace(content, problem=_incomplete(table, items), complete=False)
+    if table.total >= LARGEST_AMOUNT:
+        raise UnreadableContent(_("its total is larger than any price can be"))
     if table.total != Decimal(_text(found["total"], PRICE_LENGTH)):
         raise UnreadableContent(_("its total is not the sum of its lines"))
     return replace(content, problem=_above(table, bid.currency)) if table.over_limit else content

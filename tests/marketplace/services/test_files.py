@@ -40,6 +40,16 @@ def stored_bytes(media: Path) -> list[Path]:
     return [path for path in media.rglob("*") if path.is_file()]
 
 
+def with_broken_entry() -> bytes:
+    """An archive whose first entry, deflated, cannot be read."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("mimetype", "application/vnd.oasis.opendocument.text" * 9)
+    whole = bytearray(content.getvalue())
+    whole[38:46] = b"\xff" * 8
+    return bytes(whole)
+
+
 def archive(**entries: str) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as package:
@@ -102,6 +112,8 @@ def test_documents_of_the_trade_are_taken(officer: Actor, name: str, content: by
         ("letter.docx", PDF, files.FileTypeMismatch),
         ("letter.docx", archive(**{"xl/workbook.xml": "x"}), files.FileTypeMismatch),
         ("letter.docx", b"PK\x03\x04 broken", files.FileTypeMismatch),
+        ("offer.odt", with_broken_entry(), files.FileTypeMismatch),
+        ("many.zip", archive(**{"plan.dwg": "x"})[:-12] + b"\xff\xff" + bytes(10), files.FileTypeMismatch),
         ("letter.docx", docx("word/vbaProject.bin"), files.FileHoldsMacros),
         ("tools.zip", archive(**{"a/run.EXE": "x"}), files.FileHoldsMacros),
     ],

@@ -235,9 +235,16 @@ def test_list_from_after_the_moment_of_judgement_is_none(authority: Authority, s
 # Lists brought from an index
 
 
-def indexed(authority: Authority, **other: object) -> IndexedList:
+class Every(frozenset[int]):
+    """All serial numbers there are."""
+
+    def __contains__(self, serial: object) -> bool:
+        return True
+
+
+def indexed(authority: Authority, asked: frozenset[int] = Every(), **other: object) -> IndexedList:
     found = lists.read(a_list(authority.issuing)).indexed(authority.issuing.der, [])
-    return replace(found, **other)  # type: ignore[arg-type]
+    return replace(found, asked=asked, **other)  # type: ignore[arg-type]
 
 
 def judged(authority: Authority, signer: Credential, *given: IndexedList) -> Sub | None:
@@ -253,6 +260,11 @@ def test_indexed_list_is_evidence(authority: Authority, signer: Credential) -> N
     assert judged(authority, signer, revoked) == Sub.REVOKED_NO_POE
     assert judged(authority, signer, indexed(authority), revoked) == Sub.REVOKED_NO_POE
     assert judged(authority, signer, indexed(authority, revoked={7: Revocation(AT - DAY)})) is None
+
+
+def test_indexed_list_says_nothing_about_a_number_it_was_not_asked(authority: Authority, signer: Credential) -> None:
+    assert judged(authority, signer, indexed(authority, frozenset({signer.serial}))) is None
+    assert judged(authority, signer, indexed(authority, frozenset({signer.serial + 1}))) == Sub.TRY_LATER
 
 
 def test_indexed_list_counts_for_its_issuer_and_key_only(authority: Authority, signer: Credential) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Callable
 from decimal import Decimal
@@ -170,6 +171,14 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a number for a price": (_line(unit_price=20), NOT_A_BID),
     "another lot's item": (_line(item=-1), "its price table is not the lot’s"),
     "a price of ten thousand digits": (_line(unit_price="9" * 10_000), NOT_A_BID),
+    "an item without end": (
+        lambda content: json.dumps(_line(item=float("inf"))(content)).encode(), NOT_A_BID,
+    ),
+    "a document past every number": (
+        lambda content: json.dumps(
+            content | {"files": [{"file": 1, "name": "a", "media_type": "", "size": "?", "sha256": "0" * 64}]}
+        ).encode().replace(b'"?"', b"1e999"), NOT_A_BID,
+    ),
     "remarks without end": (_changed(remarks="x" * 5000), NOT_A_BID),
     "a document without a hash": (
         _changed(files=[{"file": 1, "name": "a.txt", "media_type": "", "size": 1, "sha256": "1"}]), NOT_A_BID,
