@@ -8,9 +8,8 @@ import os
 import shutil
 import statistics
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from marketplace.management.benching import Run
 from marketplace.signatures import sealing
 
 MEGABYTES: Final = 100
@@ -66,8 +66,8 @@ async ([size, key, part]) => {
 """
 
 
-def measure(at: datetime, seconds: float, say: Callable[[str], object]) -> dict[str, Any]:
-    """Seconds for 100 MB, median of five turns. `at` and `seconds` are not needed: a turn is one document."""
+def measure(run: Run) -> dict[str, Any]:
+    """Seconds for 100 MB, median of five turns: a turn is one document, however many seconds are asked for."""
     try:
         from playwright.sync_api import sync_playwright  # not installed where nothing is tested
     except ImportError as error:
@@ -77,7 +77,7 @@ def measure(at: datetime, seconds: float, say: Callable[[str], object]) -> dict[
         raise CommandError("This part needs Chromium: install the system's package, or set OPENLOT_CHROMIUM.")
     options = ["--no-first-run", "--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     key = list(sealing.new_key_pair().public)
-    say(f"A document of {MEGABYTES} MB, sealed by the page’s worker and sent to a server that throws it away.")
+    run.say(f"A document of {MEGABYTES} MB, sealed by the page’s worker and sent to a server that throws it away.")
     found = []
     with _server() as address, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=options)
@@ -86,7 +86,7 @@ def measure(at: datetime, seconds: float, say: Callable[[str], object]) -> dict[
             page = chromium.new_page()
             page.goto(address)
             found.append(page.evaluate(_PAGE, [_SIZE, key, _LARGEST_PART]))
-            say(f"WebCrypto alone {found[-1][0]:.2f} s, sealed and sent {found[-1][1]:.2f} s")
+            run.say(f"WebCrypto alone {found[-1][0]:.2f} s, sealed and sent {found[-1][1]:.2f} s")
             page.close()
         chromium.close()
     limit, product = (round(statistics.median(column), 2) for column in zip(*found, strict=True))

@@ -14,6 +14,7 @@ from asn1crypto import cms, crl, x509
 from pyhanko.sign.validation import async_validate_detached_cms
 from pyhanko_certvalidator import ValidationContext
 
+from marketplace.management.benching import Run
 from marketplace.signatures import Evidence, Policy, certificates_in, lists, verify_bounded
 from marketplace.signatures.authority import DEFAULT_EKU, Authority
 from marketplace.signatures.sign import Credential, sign
@@ -35,24 +36,27 @@ class Case:
     at: datetime
 
 
-def measure(at: datetime, seconds: float, say: Callable[[str], object]) -> dict[str, Any]:
+def measure(run: Run) -> dict[str, Any]:
     """Rates in verifications per second: of processor time for one core, of wall time where a process hop is in it.
 
-    `seconds` is spent on each figure, in turns.
+    The run's seconds are spent on each figure, in turns.
     """
-    say("Signatures by 8 people with P-256 keys, two lists; each figure in turn with pyHanko alone.")
+    at, seconds = run.at, run.seconds
+    run.say("Signatures by 8 people with P-256 keys, two lists; each figure in turn with pyHanko alone.")
     small, large = _case(at, 10), _case(at, MANY)
     figures = _beside(small, seconds)
-    say(_line("lists of 10 entries", figures))
+    run.say(_line("lists of 10 entries", figures))
     big = _beside(large, seconds)
-    say(_line(f"a list of {MANY:,} entries", big))
+    run.say(_line(f"a list of {MANY:,} entries", big))
     hop = {
         "wall_per_second": round(_rate(_bounded(small, Evidence(crls=small.crls)), seconds, time.perf_counter)),
         "wall_per_second_indexed": round(_rate(_bounded(large, _indexed(large)), seconds, time.perf_counter)),
     }
-    say(f"with the process hop: {hop['wall_per_second']}/s; of {MANY:,} entries: {hop['wall_per_second_indexed']}/s")
+    run.say(
+        f"with the process hop: {hop['wall_per_second']}/s; of {MANY:,} entries: {hop['wall_per_second_indexed']}/s"
+    )
     first = round(_rate(_ours(small, remembering=False), seconds, time.process_time))
-    say(f"nothing remembered: {first}/s")
+    run.say(f"nothing remembered: {first}/s")
     return {
         "bench": "signatures",
         "unit": "verifications per second per core, with revocation lists",

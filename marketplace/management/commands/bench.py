@@ -1,16 +1,14 @@
-"""Measure a part of the platform on this machine, each figure beside what it is compared with. Needs no database."""
+"""Measure a part of the platform on this machine, each figure beside what it is compared with."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace.management import bench_sealing, bench_signatures
+from marketplace.management.benching import Run, parts
 from marketplace.shared import clock
-
-PARTS: Final = {"sealing": bench_sealing.measure, "signatures": bench_signatures.measure}
 
 
 class Command(BaseCommand):
@@ -18,11 +16,14 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("part", choices=sorted(PARTS))
+        parser.add_argument("part", choices=sorted(parts()))
         parser.add_argument("--seconds", type=float, default=4.0, help="spent on each figure (default 4)")
+        parser.add_argument("--clients", type=int, help="bids, stream: clients at once (default 256 and 3000)")
+        parser.add_argument("--soak", type=float, default=0.0, help="bids: then so many seconds more, memory watched")
         parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        figures = PARTS[options["part"]](clock.now(), options["seconds"], self.stdout.write)
+        run = Run(clock.now(), options["seconds"], self.stdout.write, options["clients"], options["soak"])
+        figures = parts()[options["part"]](run)
         if options["json"]:
             self.stdout.write(json.dumps(figures))
