@@ -143,11 +143,12 @@ def verify_bounded(
     policy: Policy,
     at: datetime,
     evidence: Evidence | None = None,
+    received_at: datetime | None = None,
     *,
     seconds: float = WALL_SECONDS,
 ) -> Report:
     """As `verify`, within `seconds` of wall time and limited memory. Never raises. May be called from many threads."""
-    request = pickle.dumps((signature, payload, policy, at, evidence))
+    request = pickle.dumps((signature, payload, policy, at, evidence, received_at))
     try:
         return Report.from_json(_current_pool().ask(request, seconds))
     except _Stopped:

@@ -20,11 +20,18 @@ _signers: OrderedDict[tuple[bytes, str | None], tuple[x509.Certificate, Signer]]
 
 
 def verify(
-    signature: bytes, payload: bytes | None, policy: Policy, at: datetime, evidence: Evidence | None = None
+    signature: bytes,
+    payload: bytes | None,
+    policy: Policy,
+    at: datetime,
+    evidence: Evidence | None = None,
+    received_at: datetime | None = None,
 ) -> Report:
     """Judge a detached CAdES signature of `payload` as of `at` (aware). Never raises: any failure inside is a verdict.
 
-    `payload` None means that what was signed is missing. Not to be called inside a running event loop.
+    `payload` None means that what was signed is missing. With `received_at` ≤ `at` the caller vouches that the
+    signature existed by then, as a time stamp would: what happened to its certificate afterwards does not touch it.
+    Not to be called inside a running event loop.
     """
     signer: Signer | None = None
     signed_at: datetime | None = None
@@ -44,7 +51,7 @@ def verify(
     except Exception as error:  # noqa: BLE001 – no flaw, ours or a library's, may pass a signature or break the page
         return refused([_unexpected(error)], signer, signed_at)
     try:
-        judgement = _Judgement(admitted, certificate, signer, payload, policy, at, evidence or Evidence())
+        judgement = _Judgement(admitted, certificate, signer, payload, policy, at, evidence or Evidence(), received_at)
         report = judgement.report(weakness, known is not None)
     except Exception as error:  # noqa: BLE001 – as above
         return refused([_unexpected(error)], signer, signed_at)
@@ -73,10 +80,13 @@ class _Judgement:
         policy: Policy,
         at: datetime,
         evidence: Evidence,
+        received_at: datetime | None,
     ) -> None:
         self.admitted, self.certificate, self.signer = admitted, certificate, signer
         self.policy, self.at, self.evidence = policy, at, evidence
         self.proofs = proofs.gather(admitted, payload, policy, evidence, at)
+        #: When it is known to have existed: by a time stamp, or because whoever asks had it.
+        self.existed = min(filter(None, (self.proofs.before, received_at)), default=None)
 
     def report(self, weakness: Finding | None, known: bool) -> Report:
         """The verdict. `known` says that names and usage were found in order before."""
@@ -116,15 +126,16 @@ class _Judgement:
 
     def _weaknesses(self, weakness: Finding | None) -> list[Finding]:
         """A key that was strong enough when the signature is known to have existed is strong enough."""
-        if weakness and self.proofs.before and weakness.sub in proofs.MENDED_BY_TIME:
-            weakness = _weakness(self.admitted, self.certificate, self.policy, self.proofs.before)
+        if weakness and self.existed and weakness.sub in proofs.MENDED_BY_TIME:
+            weakness = _weakness(self.admitted, self.certificate, self.policy, self.existed)
         return [self.proofs.sharpened(weakness, self.certificate, self.policy)] if weakness else []
 
     def _trusted(self) -> chain.Chain:
         """The chain as of now or, where that fails, as of the time the signature is known to have existed."""
-        proven = self.proofs.before
+        proven = self.existed
         if proven and proven < self.certificate.not_valid_before - timedelta(seconds=1):
-            raise Finding(Sub.NOT_YET_VALID, "The signature is older than its certificate, as its time stamp proves.")
+            how = "as its time stamp proves" if self.proofs.before else "as its receipt proves"
+            raise Finding(Sub.NOT_YET_VALID, f"The signature is older than its certificate, {how}.")
         others = self.admitted.certificates
         try:
             return chain.build(self.certificate, others, self.policy, self.evidence, self.at)

@@ -671,3 +671,32 @@ class _ThreeTier(Authority):
 
 
 assert AT.tzinfo is UTC
+
+
+def test_what_is_known_to_have_been_received_is_judged_as_of_its_receipt(authority: Authority) -> None:
+    """As with a time stamp over the signature: what happened to the certificate later does not touch it."""
+    signer = issue(authority, validity=35 * DAY)  # until five days from now
+    signature = sign(PAYLOAD, signer, AT)
+    policy = Policy(anchors=(authority.root.der,), intermediates=(authority.issuing.der,), eku=DEFAULT_EKU)
+
+    def verdict(*crls: bytes, received_at: datetime | None = AT, later: timedelta = DAY) -> Report:
+        return verification.verify(signature, PAYLOAD, policy, AT + later, Evidence(crls=crls), received_at)
+
+    def lists(start: datetime, revoked_at: datetime | None = None) -> list[bytes]:
+        said = Authority(authority.root, authority.issuing)
+        if revoked_at is not None:
+            said.revoke(signer.serial, revoked_at)
+        return said.crls(start, 400 * DAY)
+
+    assert verdict().sub_indication is Sub.TRY_LATER
+    assert verdict(*lists(AT + DAY)).passed
+    assert verdict(*lists(AT + DAY, AT - DAY)).sub_indication is Sub.REVOKED_NO_POE
+    assert verdict(*lists(AT + DAY, AT)).sub_indication is Sub.REVOKED_NO_POE
+    after = lists(AT + DAY, AT + timedelta(seconds=1))
+    assert (verdict(*after).passed, verdict(*after).timestamp) == (True, None)
+    assert verdict(*after, received_at=None).sub_indication is Sub.REVOKED_NO_POE
+    expired = lists(AT)
+    assert verdict(*expired, later=30 * DAY).passed
+    assert verdict(*expired, later=30 * DAY, received_at=None).sub_indication is Sub.OUT_OF_BOUNDS_NOT_REVOKED
+    early = signer.certificate.not_valid_before_utc - timedelta(minutes=1)
+    assert verdict(*lists(AT), received_at=early).sub_indication is Sub.NOT_YET_VALID
