@@ -1,9 +1,9 @@
 """The clock: takes the moments that are due and has each of them happen, once, whatever else fails.
 
-A moment is claimed in a short transaction of its own (SKIP LOCKED: any number of clocks may run) and then carried out
-in another, which takes tender and lot before it touches the moment again, as every service does. A clock that dies in
-between leaves a claim that runs out; the services check the state and the time again, so that what was done is not
-done twice.
+A moment is taken and carried out in one transaction. What marks it as taken is an advisory lock on its id, which no
+service ever asks for: any number of clocks may run, each passes over what another one holds, and none waits. When a
+clock dies the server gives the lock back with the connection, and the moment is due as before. The services check the
+state and the time again, so that what was done is not done twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from marketplace.models import Heartbeat
 from marketplace.shared import clock
@@ -30,9 +30,6 @@ log = logging.getLogger(__name__)
 # What carries out a moment. It returns None when it is done, or the time at which to come again.
 Handler = Callable[[DueMoment, datetime], datetime | None]
 
-# A claim of a clock that died runs out after this. A handler may take longer: another clock that comes for the same
-# moment then waits for the lock of its tender, and finds it done.
-_CLAIM = timedelta(seconds=10)
 # What waits for longer than this is counted as overdue.
 _OVERDUE = timedelta(seconds=120)
 _LONGEST_BACKOFF = timedelta(minutes=5)
@@ -40,6 +37,18 @@ _LONGEST_PAUSE = timedelta(seconds=1)
 _HEARTBEAT_EVERY = timedelta(seconds=5)
 _WITHOUT_DATABASE_SECONDS = 1.0
 _PAUSED_AGAIN = timedelta(seconds=5)
+# As many of the soonest are looked at for one that nobody holds: more than there are clocks.
+_LOOKED_AT = 64
+
+_TAKE: Final = """
+    WITH due AS MATERIALIZED (
+      SELECT id FROM procurement_duemoment
+      WHERE done_at IS NULL AND next_try_at <= %s ORDER BY next_try_at, id LIMIT %s
+    )
+    SELECT id FROM due WHERE pg_try_advisory_xact_lock(hashtextextended('moment:' || id, 0)) LIMIT 1
+"""
+# A server that waits for a lock on behalf of a clock that was killed would hold the moment until it gets it.
+_LET_GO_OF_THE_DEAD: Final = "SET LOCAL client_connection_check_interval = '1s'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,48 +59,32 @@ class Tick:
     failed: int = 0
 
 
-class Interrupted(Exception):
-    """The database went away while `moment` was carried out: nobody knows whether it happened."""
-
-    def __init__(self, moment: DueMoment) -> None:
-        super().__init__(f"moment {moment.pk} ({moment.kind} of tender {moment.tender_id})")
-        self.moment = moment
-
-
 def run(stopping: threading.Event) -> None:
     """Carry out what is due until told to stop. A database that is away is waited for."""
     beat_at = clock.now()
-    interrupted: DueMoment | None = None
     while not stopping.is_set():
         try:
-            if interrupted is not None:
-                _let_go(interrupted, clock.now())
-                interrupted = None
             tick(clock.now())
             if clock.now() >= beat_at:
                 beat_at = clock.now() + _HEARTBEAT_EVERY
                 heartbeat(clock.now())
             pause = _until_next(clock.now())
-        except (OperationalError, InterfaceError, Interrupted) as error:
-            log.warning("The database is away: %s", error.__cause__ or error)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("The database is away: %s", error)
             connection.close()
             pause = _WITHOUT_DATABASE_SECONDS
-            if isinstance(error, Interrupted):
-                interrupted = error.moment
         stopping.wait(pause)
 
 
 def tick(at: datetime) -> Tick:
     """Carry out every moment that is due at `at`, the longest overdue first. A failing one stops no other.
 
-    Raises OperationalError or InterfaceError where the database is away, Interrupted where it went away meanwhile.
+    Raises OperationalError or InterfaceError where the database is away.
     """
     done = failed = 0
-    while (moment := _claim(at)) is not None:
-        if _carry_out(moment, at):
-            done += 1
-        else:
-            failed += 1
+    while (succeeded := _carry_out_next(at)) is not None:
+        done += succeeded
+        failed += not succeeded
     return Tick(done, failed)
 
 
@@ -101,47 +94,57 @@ def heartbeat(at: datetime) -> None:
     Heartbeat.objects.update_or_create(process="clock", defaults={"at": at, "detail": {"overdue": overdue}})
 
 
-def _claim(at: datetime) -> DueMoment | None:
+def _carry_out_next(at: datetime) -> bool | None:
+    """Whether the next moment that is due, and that no other clock holds, happened; None where there is none."""
     with transaction.atomic():
-        due = DueMoment.objects.filter(done_at=None, next_try_at__lte=at).order_by("next_try_at", "pk")
-        moment = due.select_for_update(skip_locked=True).first()
-        if moment is not None:
-            moment.next_try_at = at + _CLAIM
-            moment.save(update_fields=["next_try_at"])
-    return moment
+        moment = _take(at)
+        if moment is None:
+            return None
+        try:
+            with transaction.atomic():
+                again = HANDLERS[MomentKind(moment.kind)](moment, at)
+        except Exception as error:
+            if not _answers():
+                raise OperationalError(str(error)) from error
+            log.exception("Moment %s (%s of tender %s) failed", moment.pk, moment.kind, moment.tender_id)
+            _put_off(moment, at, error)
+            return False
+        if again is None:
+            _unmoved(moment).update(done_at=at, last_error="")
+        else:
+            _unmoved(moment).update(next_try_at=again, last_error="")
+        return True
 
 
-def _carry_out(moment: DueMoment, at: datetime) -> bool:
-    try:
-        with transaction.atomic():
-            again = HANDLERS[MomentKind(moment.kind)](moment, at)
-            # Whoever moved the moment meanwhile has set its time anew: then it is not ours to finish.
-            ours = DueMoment.objects.filter(pk=moment.pk, done_at=None, due_at=moment.due_at)
-            if again is None:
-                ours.update(done_at=at, last_error="")
-            else:
-                ours.update(next_try_at=again, last_error="")
-    except (OperationalError, InterfaceError) as error:
-        raise Interrupted(moment) from error
-    except Exception as error:
-        log.exception("Moment %s (%s of tender %s) failed", moment.pk, moment.kind, moment.tender_id)
-        _put_off(moment, at, error)
-        return False
-    return True
+def _take(at: datetime) -> DueMoment | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LET_GO_OF_THE_DEAD)
+        while True:
+            cursor.execute(_TAKE, [at, _LOOKED_AT])
+            found = cursor.fetchone()
+            if found is None:
+                return None
+            # Read again under the lock: whoever held it may just have finished.
+            moment = DueMoment.objects.filter(pk=found[0], done_at=None, next_try_at__lte=at).first()
+            if moment is not None:
+                return moment
 
 
-def _let_go(moment: DueMoment, at: datetime) -> None:
-    """Give up our claim, so that the moment is due at once; one that was finished or moved stays as it is."""
-    ours = DueMoment.objects.filter(pk=moment.pk, done_at=None, due_at=moment.due_at, next_try_at=moment.next_try_at)
-    ours.update(next_try_at=at)
+def _unmoved(moment: DueMoment) -> QuerySet[DueMoment]:
+    """The moment, unless the handler finished it or set its time anew: then it is not ours to finish."""
+    return DueMoment.objects.filter(pk=moment.pk, done_at=None, due_at=moment.due_at)
+
+
+def _answers() -> bool:
+    """Whether the connection outlived the failure: a deadlock is a failure, a server that has gone is not."""
+    held = connection.connection
+    return held is not None and not held.closed
 
 
 def _put_off(moment: DueMoment, at: datetime, error: Exception) -> None:
     wait = min(timedelta(seconds=2 ** min(moment.attempts, 10)), _LONGEST_BACKOFF)
     words = f"{type(error).__name__}: {error}"
-    DueMoment.objects.filter(pk=moment.pk, done_at=None, due_at=moment.due_at).update(
-        attempts=F("attempts") + 1, next_try_at=at + wait, last_error=words[:2000]
-    )
+    _unmoved(moment).update(attempts=F("attempts") + 1, next_try_at=at + wait, last_error=words[:2000])
 
 
 def _until_next(at: datetime) -> float:

@@ -1,6 +1,7 @@
 """The clock: once, in order, and whatever else fails."""
 
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -87,38 +88,52 @@ def test_a_moment_moved_while_it_is_carried_out_is_not_finished(handlers):
     assert (row.done_at, row.next_try_at) == (None, later(60))
 
 
-def test_a_claim_of_a_clock_that_died_runs_out(handlers):
-    handlers[MomentKind.TENDER_ENDS] = lambda row, at: None
-    row = moment()
-    assert clock._claim(START).pk == row.pk
-    assert clock.tick(later(9)) == clock.Tick()
-    assert clock.tick(later(10)) == clock.Tick(done=1)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_moment_that_another_clock_holds_is_skipped(handlers):
-    seen = []
-    handlers[MomentKind.TENDER_ENDS] = lambda row, at: seen.append(row.pk)
-    held, free = moment(), moment()
+@contextmanager
+def another_clock(row):
+    """A clock that has taken the moment and is not done with it."""
     taken, release = threading.Event(), threading.Event()
 
-    def other_clock():
+    def hold():
         with transaction.atomic():
-            DueMoment.objects.select_for_update().get(pk=held.pk)
+            assert clock._take(START).pk == row.pk
             taken.set()
             release.wait(10)
         connection.close()
 
-    thread = threading.Thread(target=other_clock)
+    thread = threading.Thread(target=hold)
     thread.start()
-    taken.wait(10)
+    assert taken.wait(10)
     try:
-        assert clock.tick(START) == clock.Tick(done=1)
+        yield
     finally:
         release.set()
         thread.join()
-    assert seen == [free.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_moment_that_another_clock_holds_is_passed_over_and_due_again_when_it_lets_go(handlers):
+    seen = []
+    handlers[MomentKind.TENDER_ENDS] = lambda row, at: seen.append(row.pk)
+    held, free = moment(), moment()
+    with another_clock(held):
+        assert clock.tick(START) == clock.Tick(done=1)
+        assert seen == [free.pk]
     assert clock.tick(START) == clock.Tick(done=1)
+    assert seen == [free.pk, held.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deadlock_puts_a_moment_off_and_is_no_lost_connection(handlers):
+    def handle(row, at):
+        with connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE deadlock_detected; END $$")
+
+    handlers[MomentKind.TENDER_ENDS] = handle
+    row = moment()
+    assert clock.tick(START) == clock.Tick(failed=1)
+    row.refresh_from_db()
+    assert (row.attempts, row.next_try_at) == (1, later(1))
+    assert row.last_error.startswith("OperationalError: deadlock_detected")
 
 
 def test_an_auction_is_started_extended_drained_and_ended_by_the_clock():
@@ -201,16 +216,6 @@ def test_a_moment_whose_connection_broke_happens_as_soon_as_there_is_another(han
     assert len(calls) == 2
     assert row.done_at == calls[1]
     assert calls[1] - calls[0] < timedelta(seconds=5)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_moment_that_was_moved_meanwhile_is_not_called_back(handlers):
-    row = moment()
-    claimed = clock._claim(START)
-    DueMoment.objects.filter(pk=row.pk).update(due_at=later(60), next_try_at=later(60))
-    clock._let_go(claimed, START)
-    row.refresh_from_db()
-    assert row.next_try_at == later(60)
 
 
 def test_the_command_carries_out_what_is_due(handlers, freeze, capsys):

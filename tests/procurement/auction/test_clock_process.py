@@ -1,0 +1,98 @@
+"""The clock as a process of its own, killed while it carries out a moment."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from marketplace.models import AuditRecord
+from procurement.models import Auction, AuctionEvent, DueMoment
+from procurement.queries import auctions as rooms
+from procurement.rules.auction.log import replay
+from procurement.services import auction_log
+from tests.factories.auctions import running_auction
+from tests.procurement.auction.test_process import ROOT, database_url, kill
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+
+@contextmanager
+def clock_process(log, name="clock"):
+    """`manage.py clock`; its connections bear `name`. Killed outright at the end, if it was not before."""
+    environment = {"DATABASE_URL": database_url(), "OPENLOT_ENVIRONMENT": "development", "OPENLOT_PROCESS": name}
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "clock"],
+            env={**os.environ, **environment},
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        kill(process)
+
+
+def wait_until(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def backends(name, waiting=False):
+    """How many connections of that name the server has, or how many of them wait for a lock."""
+    with connection.cursor() as cursor:
+        wait = "AND wait_event_type = 'Lock'" if waiting else ""
+        cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = %s {wait}", [name])
+        return cursor.fetchone()[0]
+
+
+@contextmanager
+def held(lot):
+    """The lot's lock, held by somebody else until the function that is given lets it go."""
+    taken, release = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            auction_log.lock([lot])
+            taken.set()
+            release.wait(60)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert taken.wait(10)
+    try:
+        yield release.set
+    finally:
+        release.set()
+        thread.join()
+
+
+def test_a_clock_killed_between_taking_a_moment_and_doing_it_leaves_it_to_the_next_at_once(tmp_path):
+    auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=11))
+    log = tmp_path / "clock.log"
+    with held(auction.lot_id) as let_go:
+        with clock_process(log, "first clock") as first:
+            wait_until(lambda: backends("first clock", waiting=True))
+            kill(first)
+        # The server does not wait on behalf of the dead: nothing keeps the next clock from the moment.
+        wait_until(lambda: not backends("first clock"), seconds=5)
+        with clock_process(log, "next clock"), clock_process(log, "next clock"):
+            wait_until(lambda: backends("next clock", waiting=True))
+            assert Auction.objects.get().status == "running"
+            let_go()
+            wait_until(lambda: Auction.objects.get().status == "ended", seconds=3)
+    assert AuctionEvent.objects.filter(kind="ended").count() == 1
+    assert AuditRecord.objects.filter(action="auction.ended").count() == 1
+    assert not DueMoment.objects.filter(done_at=None).exists()
+    assert replay(auction.pk, rooms.events(auction.pk)).room.status == "ended"
