@@ -30,7 +30,17 @@ from marketplace.models import (
 )
 from marketplace.permissions import Actor, require_staff
 from marketplace.shared.errors import DomainError
-from marketplace.signatures import Evidence, IndexedList, Revocation, certificate_id, certificates_in, lists, names
+from marketplace.signatures import (
+    CertificateId,
+    Evidence,
+    IndexedList,
+    Revocation,
+    certificate_id,
+    certificates_in,
+    certificates_in_answer,
+    lists,
+    names,
+)
 from marketplace.signatures.payload import sha256_hex
 
 #: The audit stream of everything that changes what the platform trusts.
@@ -166,25 +176,33 @@ def _take(
 def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Evidence:
     """What is known about the certificates of a signature and these authorities (DER), at the price of three queries.
 
-    Of an indexed list only the entries of these certificates are read, however many it has. Where a list is newer than
-    `at` (it came while the signature was on its way), the one before it is given as well, whole.
+    Of an indexed list only the entries of these certificates, and of those who answered about them, are read, however
+    many it has. Where a list is newer than `at` (it came while the signature was on its way), the one before it is
+    given as well, whole.
     """
-    asked = [*certificates_in(cms), *map(certificate_id, intermediates)]
-    issuers = {sha256_hex(one.issuer) for one in asked}
-    serials = {_hexadecimal(one.serial) for one in asked}
-    current = RevocationList.objects.filter(is_current=True, issuer_sha256__in=issuers)
+    asked = {*certificates_in(cms), *map(certificate_id, intermediates)}
+    answers = _answers(asked, at)
+    # A responder may be revoked like anybody else, and a list says so only where it is asked.
+    asked.update(one for answer in answers for one in certificates_in_answer(answer))
+    current = RevocationList.objects.filter(
+        is_current=True, issuer_sha256__in={sha256_hex(one.issuer) for one in asked}
+    )
     indexed = tuple(_indexed(current.filter(is_indexed=True), {one.serial for one in asked}))
     whole = [bytes(der) for der in current.filter(is_indexed=False).values_list("der", flat=True)]
     return Evidence(
         crls=(*whole, *(der for one in indexed if one.this_update > at for der in _before(one, at))),
-        ocsps=tuple(
-            bytes(der)
-            for der in OcspAnswer.objects.filter(
-                authority__name_sha256__in=issuers, serial__in=serials, this_update__lte=at, next_update__gt=at
-            ).values_list("der", flat=True)
-        ),
+        ocsps=answers,
         lists=indexed,
     )
+
+
+def _answers(asked: Iterable[CertificateId], at: datetime) -> tuple[bytes, ...]:
+    """The answers kept about these certificates."""
+    issuers, serials = {sha256_hex(one.issuer) for one in asked}, {_hexadecimal(one.serial) for one in asked}
+    found = OcspAnswer.objects.filter(
+        authority__name_sha256__in=issuers, serial__in=serials, this_update__lte=at, next_update__gt=at
+    )
+    return tuple(map(bytes, found.order_by("pk").values_list("der", flat=True)))
 
 
 def remove_older(*, at: datetime) -> int:

@@ -8,7 +8,7 @@ importing this loads none of the verifying libraries, which only the workers nee
 """
 
 from .bounded import verify_bounded
-from .outline import certificate_id, certificates_in
+from .outline import certificate_id, certificates_in, certificates_in_answer
 from .report import CertificateId, Evidence, IndexedList, Indication, Policy, Report, Revocation, Signer, Sub
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "Sub",
     "certificate_id",
     "certificates_in",
+    "certificates_in_answer",
     "verify_bounded",
 ]

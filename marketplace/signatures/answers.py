@@ -28,12 +28,20 @@ _ID_HASHES: Final = frozenset({"sha1", "sha256", "sha384", "sha512"})
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one piece of evidence says about one certificate; without `revocation` it says: not revoked."""
+    """What one piece of evidence says about one certificate; without `revocation` it says: not revoked.
+
+    `beside` are the fingerprints of what the one who says so was found not to be revoked by.
+    """
 
     revocation: Revocation | None
     this_update: datetime
     next_update: datetime
     sha256: str
+    beside: tuple[str, ...] = ()
+
+
+#: What a responder's certificate is known not to be revoked by (SHA-256); None where it is not known.
+Standing = Callable[[x509.Certificate], tuple[str, ...] | None]
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,12 @@ def statements(
     responses: Iterable[bytes],
     strength: Strength,
     at: datetime,
-    is_good: Callable[[x509.Certificate], bool],
+    is_good_by: Standing,
 ) -> Iterator[Statement]:
     """What the responses say about a certificate, by its issuer or in its issuer's name.
 
-    Each statement tells since when it holds: those from after `at` are the caller's to leave out. `is_good` tells
-    whether a responder's certificate is known not to be revoked. Responses that cannot be read or verified say nothing.
+    Each statement tells since when it holds: those from after `at` are the caller's to leave out. `is_good_by` is asked
+    about the certificates of responders. Responses that cannot be read or verified say nothing.
     """
     for encoded in responses:
         answers = _read(encoded)
@@ -66,8 +74,10 @@ def statements(
             continue
         try:
             about = [one for one in answers.data["responses"] if _is_about(one, certificate, issuer)]
-            if about and _is_signed(answers, issuer, strength, min(answers.produced_at, at), is_good):
-                yield from (said for one in about if (said := _said(one, answers.sha256)))
+            moment = min(answers.produced_at, at)
+            beside = _signed_by(answers, issuer, strength, moment, is_good_by) if about else None
+            if beside is not None:
+                yield from (said for one in about if (said := _said(one, answers.sha256, beside)))
         except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more; then it says nothing
             continue
 
@@ -127,39 +137,37 @@ def _key_bits(certificate: x509.Certificate) -> bytes:
     return bytes(certificate.public_key["public_key"].contents[1:])
 
 
-def _said(answer: ocsp.SingleResponse, sha256: str) -> Statement | None:
+def _said(answer: ocsp.SingleResponse, sha256: str, beside: tuple[str, ...]) -> Statement | None:
     status, this_update = answer["cert_status"], answer["this_update"].native.astimezone(UTC)
     next_update = answer["next_update"].native
     until = next_update.astimezone(UTC) if next_update else this_update + _WITHOUT_END
     if status.name == "good":
-        return Statement(None, this_update, until, sha256)
+        return Statement(None, this_update, until, sha256, beside)
     if status.name == "revoked":
         revoked = status.chosen
         # asn1crypto's words are those of RFC 5280 with underscores; only "on hold" is told apart.
         on_hold = revoked["revocation_reason"].native == "certificate_hold"
         at = revoked["revocation_time"].native.astimezone(UTC)
-        return Statement(Revocation(at, lists.HOLD if on_hold else "unspecified"), this_update, until, sha256)
+        return Statement(Revocation(at, lists.HOLD if on_hold else "unspecified"), this_update, until, sha256, beside)
     return None  # the responder does not know the certificate
 
 
-def _is_signed(
-    answers: _Answers,
-    issuer: x509.Certificate,
-    strength: Strength,
-    moment: datetime,
-    is_good: Callable[[x509.Certificate], bool],
-) -> bool:
-    """Whether the issuer signed, or somebody whom the issuer let sign such answers."""
+def _signed_by(
+    answers: _Answers, issuer: x509.Certificate, strength: Strength, moment: datetime, is_good_by: Standing
+) -> tuple[str, ...] | None:
+    """What the trust in the responder rests on: nothing else where the issuer signed itself; None: there is none."""
     for responder in (issuer, *answers.certificates):
         if not _is_named(answers.data["responder_id"], responder):
             continue
-        if _value_verifies(answers, responder, strength, moment) and (
-            responder.dump() == issuer.dump()
-            or responder.public_key.dump() == issuer.public_key.dump()
-            or _may_answer(responder, issuer, strength, moment, is_good)
-        ):
-            return True
-    return False
+        if not _value_verifies(answers, responder, strength, moment):
+            continue
+        if responder.dump() == issuer.dump() or responder.public_key.dump() == issuer.public_key.dump():
+            return ()
+        if _may_answer(responder, issuer, strength, moment):
+            beside = () if responder.ocsp_no_check_value is not None else is_good_by(responder)
+            if beside is not None:
+                return beside
+    return None
 
 
 def _is_named(responder_id: ocsp.ResponderId, certificate: x509.Certificate) -> bool:
@@ -181,13 +189,7 @@ def _value_verifies(answers: _Answers, responder: x509.Certificate, strength: St
         return False
 
 
-def _may_answer(
-    responder: x509.Certificate,
-    issuer: x509.Certificate,
-    strength: Strength,
-    moment: datetime,
-    is_good: Callable[[x509.Certificate], bool],
-) -> bool:
+def _may_answer(responder: x509.Certificate, issuer: x509.Certificate, strength: Strength, moment: datetime) -> bool:
     """RFC 6960, 4.2.2.2: issued by this very issuer, for this purpose by name, and valid when it answered."""
     purposes, usage = responder.extended_key_usage_value, responder.key_usage_value
     return (
@@ -199,5 +201,4 @@ def _may_answer(
         and not responder.critical_extensions - _KNOWN_CRITICAL
         and bool(strength.signature_algorithm_allowed(responder["signature_algorithm"], moment, issuer.public_key))
         and paths.signed_by(responder, issuer)
-        and (responder.ocsp_no_check_value is not None or is_good(responder))
     )

@@ -1,4 +1,7 @@
-"""Which certificates a signature carries, read without any library, so that the index of revocations can be asked."""
+"""Which certificates a signature or an OCSP answer carries, so that the index of revocations can be asked about them.
+
+Read without any library.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from . import der
 from .report import CertificateId
 
 MAX_CERTIFICATES: Final = 64
+#: Of one OCSP answer: its responder's, and some above it.
+MAX_RESPONDERS: Final = 10
 _MAX_SIZE: Final = 256 * 1024
 _INTEGER, _OCTET_STRING, _SEQUENCE, _SET, _FIRST, _SECOND = 0x02, 0x04, 0x30, 0x31, 0xA0, 0xA1
 # Attributes that hold a time-stamp token: content-time-stamp (signed) and signature-time-stamp (unsigned).
@@ -31,6 +36,21 @@ def certificates_in(cms: bytes) -> tuple[CertificateId, ...]:
     except (der.DerError, IndexError, ValueError):
         return ()
     return tuple(found)[:MAX_CERTIFICATES]
+
+
+def certificates_in_answer(response: bytes) -> tuple[CertificateId, ...]:
+    """Issuer and serial number of every certificate in an OCSP response (DER), of which one may be its responder's.
+
+    At most `MAX_RESPONDERS`; otherwise as `certificates_in`.
+    """
+    if not 0 < len(response) <= _MAX_SIZE:
+        return ()
+    try:
+        der.check(response)
+        found = dict.fromkeys(_responders(response))
+    except (der.DerError, IndexError, ValueError):
+        return ()
+    return tuple(found)[:MAX_RESPONDERS]
 
 
 def certificate_id(certificate: bytes) -> CertificateId:
@@ -59,6 +79,21 @@ def _identifiers(cms: bytes, depth: int = 0) -> Iterator[CertificateId]:
         elif tag == _SET and depth == 0:  # of digest algorithms first, of signers last: the former hold no attributes
             for start, end in _tokens(cms, *content):
                 yield from _identifiers(cms[start:end], depth=1)
+
+
+def _responders(response: bytes) -> Iterator[CertificateId]:
+    for tag, wrapped, _ in der.members(response, *der.content(response)):
+        if tag != _FIRST:  # the status stands before it
+            continue
+        _, content, _ = _first(response, *wrapped)
+        _, (start, end) = _pair(response, *content)
+        basic = response[start:end]
+        der.check(basic)
+        for inner, listed, _ in der.members(basic, *der.content(basic)):
+            if inner == _FIRST:
+                _, certificates, _ = _first(basic, *listed)
+                for _, _, whole in der.members(basic, *certificates):
+                    yield certificate_id(basic[slice(*whole)])
 
 
 def _tokens(cms: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -72,11 +72,12 @@ class Knowledge:
         return _graver(own, self._by_pyhanko(path, index, moment, [*unusual, *self._beside(path, index)]))
 
     def _by_statements(self, certificate: x509.Certificate, issuer: x509.Certificate, moment: datetime) -> Standing:
-        def is_good(responder: x509.Certificate) -> bool:
-            return decide(self._listed(responder, issuer), responder, moment, self.at).state is State.GOOD
+        def is_good_by(responder: x509.Certificate) -> tuple[str, ...] | None:
+            known = decide(self._listed(responder, issuer), responder, moment, self.at)
+            return known.evidence if known.state is State.GOOD else None
 
         said = list(self._listed(certificate, issuer))
-        said += answers.statements(certificate, issuer, self.evidence.ocsps, self.strength, self.at, is_good)
+        said += answers.statements(certificate, issuer, self.evidence.ocsps, self.strength, self.at, is_good_by)
         return decide(said, certificate, moment, self.at)
 
     def _listed(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Statement]:
@@ -165,7 +166,7 @@ def decide(said: Iterable[Statement], certificate: x509.Certificate, moment: dat
     final = [one for one in revoked if one.revocation and one.revocation.reason != lists.HOLD]
     if final:
         earliest = min(final, key=_revoked_at)
-        return Standing(State.REVOKED, earliest.revocation, (earliest.sha256,))
+        return Standing(State.REVOKED, earliest.revocation, (earliest.sha256, *earliest.beside))
     newest = max(existing, key=lambda one: (one.this_update, one in revoked), default=None)
     if newest is None:
         return UNKNOWN
@@ -175,7 +176,8 @@ def decide(said: Iterable[Statement], certificate: x509.Certificate, moment: dat
     fresh = [one for one in existing if one not in revoked and one.next_update + TOLERANCE >= moment]
     known = [one for one in fresh if one.this_update <= end + TOLERANCE]
     if known:
-        return Standing(State.GOOD, None, (max(known, key=lambda one: one.this_update).sha256,))
+        latest = max(known, key=lambda one: one.this_update)
+        return Standing(State.GOOD, None, (latest.sha256, *latest.beside))
     return Standing(State.STALE) if not fresh else UNKNOWN
 
 

@@ -12,13 +12,22 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from marketplace.models import AuditRecord, RevocationList, RevokedEntry, StaffRole, TrustKind
+from marketplace.models import (
+    AuditRecord,
+    OcspAnswer,
+    RevocationList,
+    RevokedEntry,
+    StaffRole,
+    TrustedCertificate,
+    TrustKind,
+)
 from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures import Indication, Revocation, bounded
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import sign
 from tests.factories.marketplace import NOON, staff
 from tests.factories.signatures import large_list
+from tests.marketplace.signatures.test_answers import answer, fingerprint, responder_of
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -127,6 +136,30 @@ class TestLoading:
 
 
 class TestEvidence:
+    def test_a_responder_is_asked_about_as_well(self, authority: Authority) -> None:
+        """An authority whose responder has a certificate of its own, which only a list can revoke."""
+        signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+        responder = responder_of(authority, start=NOON - DAY, end=NOON + DAY)
+        said = answer(signer, authority.issuing, responder, this_update=NOON, next_update=NOON + DAY)
+        issuing = TrustedCertificate.objects.get(kind=TrustKind.INTERMEDIATE)
+        OcspAnswer.objects.create(
+            authority=issuing, serial=f"{signer.serial:X}", not_after=NOON + DAY, der=said, status="good",
+            this_update=NOON, next_update=NOON + DAY, fetched_at=NOON, wanted_at=NOON,
+        )  # fmt: skip
+        for crl in authority.crls(NOON):
+            revocation.load_list(crl, by=None, at=NOON)
+        cms = sign(b"x", signer, NOON)
+
+        found = revocation.evidence(cms, [authority.issuing.der], NOON)
+
+        assert found.ocsps == (said,)
+        assert all({signer.serial, responder.serial} <= one.asked for one in found.lists)
+        assert fingerprint(said) in signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON).revocation
+        authority.revoke(responder.serial, NOON)
+        revocation.load_list(authority.crls(NOON + DAY / 24)[1], by=None, at=NOON + DAY)
+        (own,) = (one for one in revocation.evidence(cms, [authority.issuing.der], NOON).lists if one.revoked)
+        assert own.revoked == {responder.serial: Revocation(NOON)}
+
     def test_only_the_entries_asked_for_are_read(self, authority: Authority) -> None:
         signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
         cms = sign(b"what is signed", signer, NOON)

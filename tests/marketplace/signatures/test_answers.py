@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -73,6 +74,10 @@ def judged(authority: Authority, signer: Credential, *ocsps: bytes, crls: tuple[
     return verification.verify(sign(PAYLOAD, signer, AT), PAYLOAD, policy, AT, Evidence(crls=lists, ocsps=ocsps))
 
 
+def fingerprint(evidence: bytes) -> str:
+    return hashlib.sha256(evidence).hexdigest()
+
+
 def said(report: Report) -> tuple[Indication, Sub | None]:
     return report.indication, report.sub_indication
 
@@ -114,10 +119,14 @@ def test_delegated_responder_is_evidence(authority: Authority, signer: Credentia
 
 def test_responder_that_may_be_revoked_needs_a_list_itself(authority: Authority, signer: Credential) -> None:
     responder = responder_of(authority)
-    delegated = answer(signer, authority.issuing, responder)
+    delegated = answer(signer, authority.issuing, responder, this_update=AT - timedelta(minutes=5))
+    above, own = authority.crls(AT)
 
     assert later(judged(authority, signer, delegated))
-    assert said(judged(authority, signer, delegated, crls=authority.crls(AT))) == PASSED
+    report = judged(authority, signer, delegated, crls=(above, own))
+    assert said(report) == PASSED
+    # The list is kept with the signature: without it the answer would count no more when it is judged again.
+    assert report.revocation == tuple(map(fingerprint, (above, delegated, own)))
     authority.revoke(responder.serial, AT - DAY)
     stale = authority.crls(AT - 40 * DAY)[1]
     assert later(judged(authority, signer, delegated, crls=(authority.crls(AT)[0], stale)))

@@ -4,9 +4,12 @@ import random
 
 from cryptography import x509
 
-from marketplace.signatures import CertificateId, certificate_id, certificates_in
+from marketplace.signatures import CertificateId, certificate_id, certificates_in, certificates_in_answer
+from marketplace.signatures.authority import Authority
+from marketplace.signatures.outline import MAX_RESPONDERS
 from marketplace.signatures.sign import Credential, sign
-from tests.marketplace.signatures.conftest import AT, PAYLOAD
+from tests.marketplace.signatures.conftest import AT, PAYLOAD, issue
+from tests.marketplace.signatures.test_answers import answer, responder_of
 
 #: A signature with nothing inside.
 EMPTY = bytes.fromhex("300d06092a864886f70d010702a000")
@@ -46,6 +49,28 @@ def test_changed_bytes_never_raise(signer: Credential) -> None:
         for _ in range(chance.randint(1, 3)):
             changed[chance.randrange(len(changed))] = chance.randrange(256)
         certificates_in(bytes(changed))
+
+
+def test_certificates_of_an_answer_are_named_and_bounded(authority: Authority, signer: Credential) -> None:
+    responder = responder_of(authority)
+    many = [responder.certificate, *(issue(authority).certificate for _ in range(MAX_RESPONDERS))]
+
+    assert certificates_in_answer(answer(signer, authority.issuing)) == ()
+    assert certificates_in_answer(answer(signer, authority.issuing, responder)) == (_id(responder.certificate),)
+    crowded = answer(signer, authority.issuing, responder, certificates=many)
+    assert certificates_in_answer(crowded) == tuple(map(_id, many[:MAX_RESPONDERS]))
+
+
+def test_changed_answers_never_raise(authority: Authority, signer: Credential) -> None:
+    response, chance = answer(signer, authority.issuing, responder_of(authority)), random.Random(7)
+
+    for _ in range(2000):
+        changed = bytearray(response)
+        for _ in range(chance.randint(1, 3)):
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+        certificates_in_answer(bytes(changed))
+    for hostile in (b"", b"\x30\x00", response[:-1], bytes(300_000), signer.der, EMPTY):
+        assert certificates_in_answer(hostile) == ()
 
 
 def _id(certificate: x509.Certificate) -> CertificateId:
