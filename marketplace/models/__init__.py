@@ -4,6 +4,7 @@ from marketplace.models.accreditation import (
     AccreditationStatus,
     Side,
 )
+from marketplace.models.anchors import AnchoredHead, StampedStatement, StatementEvidence
 from marketplace.models.audit import AuditRecord
 from marketplace.models.committee import CommitteeKey, CommitteeKeyAlgorithm, CommitteeKeyKind
 from marketplace.models.evidence import (
@@ -35,6 +36,7 @@ from marketplace.models.person import (
     StaffRoleProposal,
 )
 from marketplace.models.platform import Heartbeat, IdempotencyKey, KeyRotation, Notification, StoredFile
+from marketplace.models.queued import QueuedSignature, QueuedState
 from marketplace.models.signature import (
     Certificate,
     Signature,
@@ -65,6 +67,7 @@ __all__ = [
     "AccreditationStatus",
     "Address",
     "AddressKind",
+    "AnchoredHead",
     "ApiToken",
     "AuditRecord",
     "Certificate",
@@ -91,6 +94,8 @@ __all__ = [
     "Person",
     "PersonManager",
     "Plan",
+    "QueuedSignature",
+    "QueuedState",
     "RegistrationDraft",
     "Reverification",
     "RevocationList",
@@ -105,6 +110,8 @@ __all__ = [
     "SigningRequest",
     "StaffRole",
     "StaffRoleProposal",
+    "StampedStatement",
+    "StatementEvidence",
     "StoredFile",
     "Subscription",
     "SubscriptionStatus",

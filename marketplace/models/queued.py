@@ -1,0 +1,72 @@
+"""Signatures received while nobody could say whether their certificate is revoked: judged when the data is there."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class QueuedState(models.TextChoices):
+    WAITING = "waiting", _("Being judged")
+    PASSED = "passed", _("Passed")
+    REFUSED = "refused", _("Refused")
+    EXPIRED = "expired", _("Could not be judged in time")
+    WITHDRAWN = "withdrawn", _("Cancelled")
+
+
+class QueuedSignature(models.Model):
+    """A signature whose verdict waits for revocation data, with all it takes to carry out what it is for.
+
+    `received_at` is the platform's stamp at its arrival. One of a request waits at a time; what became of it stays.
+    """
+
+    request = models.ForeignKey("marketplace.SigningRequest", on_delete=models.PROTECT, related_name="queued")
+    organisation = models.ForeignKey("marketplace.Organisation", on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    cms = models.BinaryField(help_text="as it was received, DER")
+    cms_sha256 = models.CharField(max_length=64)
+    arguments = models.JSONField(default=dict, help_text="what the action was called with besides, by name")
+    holds = models.CharField(max_length=60, blank=True, help_text="what waits for it, such as opening:7")
+    received_at = models.DateTimeField()
+    give_up_at = models.DateTimeField(help_text="judged before this, or not at all")
+
+    state = models.CharField(max_length=10, choices=QueuedState, default=QueuedState.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    tried_at = models.DateTimeField(null=True, blank=True)
+    next_try_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True, blank=True, help_text="somebody is judging it")
+    report = models.JSONField(help_text="the last verdict")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    code = models.CharField(max_length=60, blank=True, default="", help_text="of the refusal")
+    outcome = models.TextField(blank=True, default="", help_text="what became of it, in a sentence")
+    signature = models.OneToOneField(
+        "marketplace.Signature", on_delete=models.PROTECT, null=True, blank=True, related_name="queued"
+    )
+
+    class Meta:
+        ordering = ["received_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request"], condition=Q(state=QueuedState.WAITING), name="queued_signature_one_waits"
+            ),
+            models.CheckConstraint(condition=Q(state__in=QueuedState.values), name="queued_signature_state_known"),
+            models.CheckConstraint(
+                condition=Q(state=QueuedState.WAITING, decided_at__isnull=True)
+                | (~Q(state=QueuedState.WAITING) & Q(decided_at__isnull=False)),
+                name="queued_signature_decided_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=QueuedState.PASSED, signature__isnull=False)
+                | (~Q(state=QueuedState.PASSED) & Q(signature__isnull=True)),
+                name="queued_signature_taken_if_passed",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_try_at"], condition=Q(state=QueuedState.WAITING), name="queued_signature_due"),
+            models.Index(fields=["holds"], condition=Q(state=QueuedState.WAITING), name="queued_signature_holds"),
+            models.Index(fields=["organisation", "-id"], name="queued_signature_of"),
+        ]
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state == QueuedState.WAITING
