@@ -54,6 +54,7 @@ class ProcedureExport(models.Model):
     tender = models.ForeignKey("procurement.Tender", on_delete=models.CASCADE, related_name="exports")
     scope = models.CharField(max_length=10, choices=ExportScope)
     organisation = models.ForeignKey("marketplace.Organisation", on_delete=models.PROTECT, null=True, related_name="+")
+    documents = models.BooleanField(default=False, help_text="with the ciphertexts of bids' documents")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     requested_at = models.DateTimeField()
     status = models.CharField(max_length=8, choices=ExportStatus, default=ExportStatus.WAITING)
