@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
 from marketplace.models import Certificate, OcspAnswer, RevocationSource, TrustedCertificate
@@ -28,9 +31,12 @@ from marketplace.signatures.payload import sha256_hex
 BATCH: Final = 200
 MAX_ANSWER: Final = 64 * 1024
 _SECONDS_EACH: Final = 10.0
+#: After how many requests without any answer a responder is left alone for this round.
+PATIENCE: Final = 3
 #: A certificate that signed in this time will soon sign again.
 IN_USE: Final = timedelta(days=30)
 _AHEAD: Final = timedelta(minutes=5)
+_log = logging.getLogger(__name__)
 _HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
 _STATUS: Final = {
     ocsp.OCSPCertStatus.GOOD: "good",
@@ -43,7 +49,7 @@ class Unusable(Exception):
     """The responder's answer does not count; `code` as outbound.OutboundError's."""
 
     def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code)
+        super().__init__(f"{code}: {detail}" if detail else code)
         self.code, self.detail = code, detail
 
 
@@ -68,11 +74,21 @@ def want(certificate: bytes, at: datetime) -> list[RevocationSource]:
     return sources
 
 
-def refresh(source: RevocationSource, at: datetime) -> int:
-    """Ask about every certificate in use whose answer runs out before the next round. Returns the bytes received.
+@dataclass(slots=True)
+class Round:
+    """What one round brought: bytes received, certificates answered about, and those about which no answer counts."""
 
-    At most `BATCH`, those that matter most recently first, and not for longer than REVOCATION_SECONDS. Raises
-    outbound.OutboundError and Unusable at the first answer that does not count; what was answered before it is kept.
+    received: int = 0
+    answered: int = 0
+    refused: dict[str, Unusable | outbound.OutboundError] = field(default_factory=dict)
+
+
+def refresh(source: RevocationSource, at: datetime) -> Round:
+    """Ask about every certificate in use whose answer runs out before the next round.
+
+    At most `BATCH`, those that matter most recently first, and not for longer than REVOCATION_SECONDS. What comes to
+    nothing about one certificate keeps nobody from the next; a responder that does not answer at all, `PATIENCE` times,
+    is left for the next round.
     """
     authority = source.authority
     _note_those_in_use(authority, at)
@@ -80,27 +96,26 @@ def refresh(source: RevocationSource, at: datetime) -> int:
     waiting = OcspAnswer.objects.filter(authority=authority, not_after__gt=at, wanted_at__gt=at - IN_USE)
     due = waiting.filter(Q(next_update=None) | Q(next_update__lte=soon)).order_by("-wanted_at", "pk")[:BATCH]
     issuer = x509.load_der_x509_certificate(bytes(authority.der))
-    deadline, received = monotonic() + settings.REVOCATION_SECONDS, 0
+    deadline, done, silent = monotonic() + settings.REVOCATION_SECONDS, Round(), 0
     for kept in due:
         left = deadline - monotonic()
-        if left <= 0:
+        if left <= 0 or silent >= PATIENCE:
             break
-        encoded = outbound.fetch(
-            source.url,
-            most_bytes=MAX_ANSWER,
-            seconds=min(_SECONDS_EACH, left),
-            body=_request(issuer, int(kept.serial, 16)),
-            headers=_HEADERS,
-            private=settings.REVOCATION_PRIVATE_ADDRESSES,
-        ).body
-        received += len(encoded)
-        _keep(kept, encoded, check(encoded, issuer, int(kept.serial, 16), at), at)
-    return received
+        try:
+            encoded = _asked(source, issuer, int(kept.serial, 16), min(_SECONDS_EACH, left))
+            done.received += len(encoded)
+            _keep(kept.pk, encoded, check(encoded, issuer, int(kept.serial, 16), at), at)
+            done.answered += 1
+        except (Unusable, outbound.OutboundError) as error:
+            _log.warning("No answer from %s about %s: %s", source.url, kept.serial, error)
+            done.refused[kept.serial] = error
+            silent += isinstance(error, outbound.OutboundError)
+    return done
 
 
 def remove_unused(*, at: datetime) -> int:
-    """Forget answers about certificates that have ended or that nobody has needed for long."""
-    found = OcspAnswer.objects.filter(Q(not_after__lte=at) | Q(wanted_at__lte=at - 2 * IN_USE))
+    """Forget answers about certificates that have ended, or that nobody has needed for long and are not revoked."""
+    found = OcspAnswer.objects.filter(Q(not_after__lte=at) | Q(wanted_at__lte=at - 2 * IN_USE) & ~Q(status="revoked"))
     return found.delete()[0]
 
 
@@ -144,6 +159,17 @@ def _note_those_in_use(authority: TrustedCertificate, at: datetime) -> None:
         unique_fields=["authority", "serial"],
         update_fields=["wanted_at"],
     )
+
+
+def _asked(source: RevocationSource, issuer: x509.Certificate, serial: int, seconds: float) -> bytes:
+    return outbound.fetch(
+        source.url,
+        most_bytes=MAX_ANSWER,
+        seconds=seconds,
+        body=_request(issuer, serial),
+        headers=_HEADERS,
+        private=settings.REVOCATION_PRIVATE_ADDRESSES,
+    ).body
 
 
 def _request(issuer: x509.Certificate, serial: int) -> bytes:
@@ -201,17 +227,28 @@ def _verifies(answer: ocsp.OCSPResponse, key: object) -> bool:
     return True
 
 
-def _keep(kept: OcspAnswer, encoded: bytes, said: ocsp.OCSPSingleResponse, at: datetime) -> None:
-    """In place of an older answer only: an attacker who holds back and replays gains nothing."""
-    if kept.this_update is not None and kept.this_update > said.this_update_utc:
+@transaction.atomic
+def _keep(pk: int, encoded: bytes, said: ocsp.OCSPSingleResponse, at: datetime) -> None:
+    """In place of an older answer only: an attacker who holds back and replays gains nothing.
+
+    "I do not know it" is no evidence either way: it takes back good news, but no revocation. Revoked for good, a
+    certificate stays so whatever is said later; only what was on hold may become good again.
+    """
+    kept = OcspAnswer.objects.select_for_update().filter(pk=pk).first()
+    if kept is None:
         return
     status = _STATUS[said.certificate_status]
-    known = status != "unknown"
-    OcspAnswer.objects.filter(pk=kept.pk).update(
-        # "I do not know it" is no evidence either way.
-        der=encoded if known else b"",
-        status=status,
-        this_update=said.this_update_utc if known else None,
-        next_update=said.next_update_utc if known else None,
-        fetched_at=at,
-    )
+    is_newer = kept.this_update is None or kept.this_update <= said.this_update_utc
+    stays = kept.status == "revoked" and (status == "unknown" or (status == "good" and not _is_on_hold(kept)))
+    kept.fetched_at = at
+    if is_newer and not stays:
+        known = status != "unknown"
+        kept.der, kept.status, kept.this_update = encoded if known else b"", status, said.this_update_utc
+        kept.next_update = said.next_update_utc if known else None
+    kept.save(update_fields=["der", "status", "this_update", "next_update", "fetched_at"])
+
+
+def _is_on_hold(kept: OcspAnswer) -> bool:
+    answer = ocsp.load_der_ocsp_response(bytes(kept.der))
+    about = (one for one in answer.responses if one.serial_number == int(kept.serial, 16))
+    return any(one.revocation_reason is x509.ReasonFlags.certificate_hold for one in about)

@@ -197,11 +197,14 @@ def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Eviden
 
 
 def _answers(asked: Iterable[CertificateId], at: datetime) -> tuple[bytes, ...]:
-    """The answers kept about these certificates."""
+    """The answers kept about these certificates that still hold; a revocation holds for ever."""
     issuers, serials = {sha256_hex(one.issuer) for one in asked}, {_hexadecimal(one.serial) for one in asked}
     found = OcspAnswer.objects.filter(
-        authority__name_sha256__in=issuers, serial__in=serials, this_update__lte=at, next_update__gt=at
-    )
+        Q(next_update__gt=at) | Q(status="revoked"),
+        authority__name_sha256__in=issuers,
+        serial__in=serials,
+        this_update__lte=at,
+    ).exclude(der=b"")
     return tuple(map(bytes, found.order_by("pk").values_list("der", flat=True)))
 
 

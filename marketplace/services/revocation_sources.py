@@ -26,6 +26,8 @@ URL_MAX_LENGTH: Final = 500
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 #: Longer than a fetch may take; a task that died gives its lease back by itself.
 _LEASE_BEYOND: Final = timedelta(seconds=60)
+#: Certificates named where a responder gave no answer about them.
+_NAMED: Final = 5
 _log = logging.getLogger(__name__)
 
 #: What went wrong, by code. `detail` is what the other side said, cut short.
@@ -49,6 +51,10 @@ REASONS: Final[dict[str, Sentence]] = {
     "no_answer": _("What it answered cannot be read."),
     "other_certificate": _("It answered about another certificate."),
     "not_signed": _("The answer was not signed by the authority or by somebody it let answer."),
+    "some_unusable": _(
+        "What it answered about some certificates (%(detail)s) does not count; about the others it answered as it "
+        "should."
+    ),
     "answer_not_fresh": _("The answer is out of date, or does not say until when it holds."),
     "other_authority": _("The list it sent is of another authority: %(detail)s."),
     "list_from_the_future": _("The list it sent says that it will be issued only later. Check the clocks."),
@@ -180,7 +186,7 @@ def refresh(source_id: int, *, at: datetime) -> bool:
         return False
     try:
         if source.kind == RevocationSource.Kind.OCSP:
-            _succeeded(source, at, size=ocsp.refresh(source, at))
+            _refresh_answers(source, at)
         else:
             _refresh_list(source, at)
     except (outbound.OutboundError, ocsp.Unusable) as error:
@@ -205,6 +211,18 @@ def _lease(source_id: int, at: datetime) -> RevocationSource | None:
     source.tried_at = at
     source.save(update_fields=["leased_until", "tried_at"])
     return source
+
+
+def _refresh_answers(source: RevocationSource, at: datetime) -> None:
+    """Raises what went wrong where nothing else happened; where some were answered, it is noted only."""
+    done = ocsp.refresh(source, at)
+    if done.refused and not done.answered:
+        raise next(iter(done.refused.values()))
+    _succeeded(source, at, size=done.received)
+    if done.refused:
+        named = ", ".join(list(done.refused)[:_NAMED]) + (", …" if len(done.refused) > _NAMED else "")
+        source.error = f"some_unusable:{named}"[:300]
+        source.save(update_fields=["error"])
 
 
 def _refresh_list(source: RevocationSource, at: datetime) -> None:

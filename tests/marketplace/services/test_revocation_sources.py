@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -44,6 +44,7 @@ from tests.factories.web_server import Asked, WebServer, send, served
 
 pytestmark = pytest.mark.django_db
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+Status = wire.OCSPCertStatus
 CRL, OCSP = RevocationSource.Kind.CRL, RevocationSource.Kind.OCSP
 
 
@@ -288,6 +289,82 @@ class TestAnswersByCertificate:
 
         assert self.kept(world, person).status == "revoked"
 
+    def test_a_revocation_outlives_its_answer_and_a_responder_that_forgets(self, world: World) -> None:
+        world.source(OCSP)
+        person = issued(world)
+        world.authority.revoke(person.serial, NOON - HOUR)
+        revoked = bytes(self.kept(world, person).der)
+        cms = sign(b"x", person, NOON)
+
+        for status in (Status.UNKNOWN, Status.GOOD):
+            self.asked_again(world, person, ocsp_answer(world.authority, person.serial, status=status, since=NOON))
+            assert revocation.evidence(cms, [], NOON + 9 * HOUR).ocsps == (revoked,)
+        assert OcspAnswer.objects.get().this_update is not None
+        assert ocsp.remove_unused(at=NOON + 60 * DAY) == 0
+
+    def test_unknown_takes_back_good_news_which_then_cannot_be_played_again(self, world: World) -> None:
+        world.source(OCSP)
+        person = issued(world)
+        good = bytes(self.kept(world, person).der)
+
+        unknown = ocsp_answer(world.authority, person.serial, status=Status.UNKNOWN, since=NOON)
+        for answer in (unknown, good):
+            self.asked_again(world, person, answer)
+            assert revocation.evidence(sign(b"x", person, NOON), [], NOON + MINUTE).ocsps == ()
+        assert OcspAnswer.objects.get().status == "unknown"
+
+    def test_a_certificate_that_was_on_hold_may_become_good_again(self, world: World) -> None:
+        world.source(OCSP)
+        person = issued(world)
+        self.kept(world, person)
+        hold = ocsp_answer(world.authority, person.serial, status=Status.REVOKED, why=x509.ReasonFlags.certificate_hold)
+        later = ocsp_answer(world.authority, person.serial, since=NOON + MINUTE)
+
+        assert [self.asked_again(world, person, one).status for one in (hold, hold, later)] == [
+            "revoked", "revoked", "good",
+        ]  # fmt: skip
+
+    def asked_again(self, world: World, person: Credential, answer: bytes) -> OcspAnswer:
+        world.reply = lambda handler, _asked: send(handler, answer)  # type: ignore[method-assign]
+        OcspAnswer.objects.update(next_update=None)
+        asked_of(RevocationSource.objects.get(kind=OCSP), NOON + MINUTE)
+        return OcspAnswer.objects.get(serial=f"{person.serial:X}")
+
+    def test_one_answer_that_does_not_count_keeps_nobody_from_theirs(self, world: World) -> None:
+        source, people = world.source(OCSP), [issued(world) for _ in range(7)]
+        for person in people:
+            ocsp.want(person.der, NOON)
+        public, refused = Publication(world.authority), [one.serial for one in people[:6]]
+
+        def reply(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+            serial = wire.load_der_ocsp_request(asked.body).serial_number
+            if serial in refused[1:]:
+                send(handler, b"garbage")
+            else:
+                send(handler, public.answer(asked.body, NOON), 500 if serial == refused[0] else 200)
+
+        world.reply = reply  # type: ignore[method-assign]
+        asked_of(source)
+
+        assert OcspAnswer.objects.get(status="good").serial == f"{people[6].serial:X}"
+        source.refresh_from_db()
+        assert (source.failures, source.fetched_at, source.next_at) == (0, NOON, NOON + HOUR)
+        words = str(revocation_sources.problem(source))
+        assert all(f"{serial:X}" in words for serial in refused[:5])
+        assert words.endswith("…) does not count; about the others it answered as it should.")
+
+    def test_a_responder_that_does_not_answer_is_left_alone(self, world: World) -> None:
+        source = world.source(OCSP)
+        for _ in range(ocsp.PATIENCE + 1):
+            ocsp.want(issued(world).der, NOON)
+        world.reply = lambda handler, _asked: send(handler, b"", 503)  # type: ignore[method-assign]
+
+        asked_of(source)
+
+        assert len(world.server.asked) == ocsp.PATIENCE
+        source.refresh_from_db()
+        assert (source.failures, source.error) == (1, "status:503")
+
     def test_trusted_intermediates_are_asked_about_by_themselves(self, world: World) -> None:
         asked_of(world.source(OCSP, authority=world.root))
 
@@ -375,12 +452,22 @@ def issued(world: World, *identifiers: str) -> Credential:
     )
 
 
-def ocsp_answer(authority: Authority, serial: int, *, key: Credential | None = None, holds: timedelta = HOUR) -> bytes:
+def ocsp_answer(
+    authority: Authority,
+    serial: int,
+    *,
+    key: Credential | None = None,
+    since: datetime = NOON - MINUTE,
+    holds: timedelta = HOUR,
+    status: Status = Status.GOOD,
+    why: x509.ReasonFlags | None = None,
+) -> bytes:
     issuer = authority.issuing.certificate
     name, bits = ocsp._issuer_hashes(issuer, hashes.SHA1())
+    revoked_at = NOON - HOUR if status is Status.REVOKED else None
     builder = wire.OCSPResponseBuilder().add_response_by_hash(
-        name, bits, serial, hashes.SHA1(), wire.OCSPCertStatus.GOOD, NOON - 2 * HOUR, NOON + holds, None, None
+        name, bits, serial, hashes.SHA1(), status, min(since, NOON + holds), NOON + holds, revoked_at, why
     )
     signer = key or authority.issuing
     builder = builder.responder_id(wire.OCSPResponderEncoding.HASH, signer.certificate)
-    return respond(builder, signer, NOON)
+    return respond(builder, signer, max(since, NOON))
