@@ -239,6 +239,10 @@ BODY_MAX_BYTES = DOCUMENT_MAX_BYTES + DATA_UPLOAD_MAX_MEMORY_SIZE
 BID_FILE_MAX_BYTES = env.int("BID_FILE_MAX_BYTES", 500 * 1024 * 1024)
 BID_MAX_BYTES = env.int("BID_MAX_BYTES", 1024 * 1024 * 1024)
 BID_PART_MAX_BYTES = env.int("BID_PART_MAX_BYTES", 16 * 1024 * 1024)
+# Only a document's last part is smaller: one sent byte by byte would be a million files.
+BID_PART_MIN_BYTES = env.int("BID_PART_MIN_BYTES", 256 * 1024)
+# Of one supplier's bids together, as long as they are sealed.
+BIDDER_MAX_BYTES = env.int("BIDDER_MAX_BYTES", 20 * 1024 * 1024 * 1024)
 # No document is taken that would leave the disk with less than this.
 STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", 1024 * 1024 * 1024)
 

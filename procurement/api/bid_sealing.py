@@ -76,16 +76,21 @@ class UploadIn(serializers.Serializer[Any]):
 
 
 class UploadOut(serializers.Serializer[BidUpload]):
-    """`document` is part of what the document is sealed to. The next part begins at byte `received`."""
+    """`document` is part of what the document is sealed to. The next part begins at byte `received`, and only the last
+    one is smaller than `smallest_part`."""
 
     upload = serializers.UUIDField(source="token")
     document = serializers.IntegerField(source="file_id")
     size = serializers.IntegerField()
     received = serializers.IntegerField()
     largest_part = serializers.SerializerMethodField()
+    smallest_part = serializers.SerializerMethodField()
 
     def get_largest_part(self, _upload: BidUpload) -> int:
         return int(settings.BID_PART_MAX_BYTES)
+
+    def get_smallest_part(self, _upload: BidUpload) -> int:
+        return int(min(settings.BID_PART_MIN_BYTES, settings.BID_PART_MAX_BYTES))
 
 
 class DescriptionIn(serializers.Serializer[Any]):

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Q, Sum
 from django.utils.translation import gettext_lazy
 
 from marketplace.permissions import Actor
@@ -18,6 +19,7 @@ from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import sealing
 from procurement import permissions
 from procurement.models import Bid, BidFile
+from procurement.rules.lifecycle import TenderStatus
 from procurement.services import bid_content, bid_drafts, bid_files
 from procurement.services.bid_content import FILES_AT_MOST
 from procurement.services.bid_drafts import DraftDocument
@@ -31,6 +33,14 @@ class TooManyFiles(DomainError):
 class TooManyBytes(DomainError):
     code, status = "too_many_bytes", 413
     sentence = gettext_lazy("The documents of a bid are at most %(most_mb)s MB together; this one would make it more.")
+
+
+class BidderFull(DomainError):
+    code, status = "bidder_full", 413
+    sentence = gettext_lazy(
+        "The documents of your organisation’s bids that are not opened yet are at most %(most_mb)s MB together; this "
+        "one would make it more. Remove some that you do not need."
+    )
 
 
 class DuplicateDocument(DomainError):
@@ -67,6 +77,7 @@ def reserve(bid_id: int, size: int, *, by: Actor, at: datetime, sealed_here: boo
         raise TooManyFiles(field="file", most=FILES_AT_MOST)
     if sum(there) + size > settings.BID_MAX_BYTES:
         raise TooManyBytes(field="file", most_mb=settings.BID_MAX_BYTES // (1024 * 1024))
+    _require_within_bidders_share(bid, size)
     bid_files.require_room(2 * size)
     return BidFile.objects.create(bid=bid, size=size, added_at=at)
 
@@ -105,11 +116,23 @@ def remove(bid_id: int, file_id: int, *, by: Actor, at: datetime) -> Bid:
         raise NotFound
     document.removed_at = at
     document.save(update_fields=["removed_at"])
+    bid_files.let_go(bid)
     draft = bid_drafts.decrypted(bid)
     bid_drafts.keep(
         bid, replace(draft, documents={pk: found for pk, found in draft.documents.items() if pk != file_id})
     )
     return bid
+
+
+def _require_within_bidders_share(bid: Bid, size: int) -> None:
+    """What lies here of a supplier before the opening is bounded over all its bids: what is promised a place, and what
+    was left out while an envelope that names it stands. Raises BidderFull."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"documents_of:{bid.supplier_id}"])
+    held = BidFile.objects.filter(bid__supplier=bid.supplier_id, bid__lot__tender__status=TenderStatus.PUBLISHED.value)
+    there = held.filter(Q(removed_at=None) | ~Q(sealed_path="")).aggregate(bytes=Sum("size"))["bytes"] or 0
+    if there + size > settings.BIDDER_MAX_BYTES:
+        raise BidderFull(field="file", most_mb=settings.BIDDER_MAX_BYTES // (1024 * 1024))
 
 
 def read(document: BidFile, target: sealing.Writable, *, by: Actor) -> DraftDocument:

@@ -188,6 +188,7 @@ def discard(bid_id: int, *, by: Actor, at: datetime) -> Bid:
     erase(bid)
     # Begun again, the bid begins without documents: the keys they were sealed under are gone.
     bid.files.filter(removed_at=None).update(removed_at=at)
+    bid_files.let_go(bid)
     bid.save(update_fields=["status", "draft", "updated_at"])
     audit.record("bid.discarded", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}")
     return bid

@@ -16,12 +16,15 @@ from typing import IO, Any, Final
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.shared.errors import DomainError
 from marketplace.signatures import sealing
 from marketplace.signatures.sealing import Measured, Readable
-from procurement.models import BidFile, BidUpload
+from procurement.models import Bid, BidEnvelope, BidFile, BidUpload
+from procurement.rules.lifecycle import BidStatus
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,25 @@ def delete(paths: Iterable[str]) -> None:
         default_storage.delete(path)
 
 
+def let_go(bid: Bid) -> None:
+    """Documents left out of the bid go: what was never sent altogether, of the others the bytes, once the transaction
+    holds. Those of the envelope that stands stay until it is replaced. The bid is locked by the caller."""
+    gone = BidFile.objects.filter(bid=bid, removed_at__isnull=False).exclude(pk__in=_of_standing_envelope(bid))
+    paths = [path for path in gone.values_list("sealed_path", flat=True) if path]
+    for parts in BidUpload.objects.filter(file__in=gone).values_list("parts", flat=True):
+        paths += parts
+    gone.update(sealed_path="")
+    gone.filter(in_version=None).delete()
+    transaction.on_commit(lambda: delete(paths), robust=True)
+
+
+def _of_standing_envelope(bid: Bid) -> list[int]:
+    if bid.status == BidStatus.WITHDRAWN:
+        return []
+    standing = BidEnvelope.objects.filter(bid=bid, superseded_at=None, withdrawal_signature=None)
+    return [entry["file"] for manifest in standing.values_list("manifest", flat=True) for entry in manifest["files"]]
+
+
 def open_stored(path: str) -> File[Any]:
     """The ciphertext, open for reading. Raises FileNotFoundError where the storage has lost it."""
     return default_storage.open(path, "rb")
@@ -96,21 +118,42 @@ def open_stored(path: str) -> File[Any]:
 
 def sweep(at: datetime) -> int:
     """Delete uploads that stopped a day ago, and bytes older than a day that no row names. Returns how many files."""
-    stopped = BidUpload.objects.filter(updated_at__lt=at - ORPHAN_AGE)
-    BidFile.objects.filter(upload__in=stopped, sealed_path="", removed_at=None).update(removed_at=at)
-    stopped.delete()
+    before = at - ORPHAN_AGE
+    for document, bid in _never_filled(before).values_list("pk", "bid"):
+        _drop(document, bid, before)
+    BidUpload.objects.filter(updated_at__lt=before).exclude(file__sealed_path="").delete()
     removed = 0
     if not default_storage.exists(FOLDER):
         return removed
     for bid in default_storage.listdir(FOLDER)[0]:
         lying = {f"{FOLDER}/{bid}/{name}" for name in default_storage.listdir(f"{FOLDER}/{bid}")[1]}
         for path in lying - _named(bid):
-            if default_storage.get_modified_time(path) < at - ORPHAN_AGE:
+            if default_storage.get_modified_time(path) < before:
                 default_storage.delete(path)
                 removed += 1
     if removed:
         log.info("removed %s stored ciphertexts that belong to nothing", removed)
     return removed
+
+
+def _never_filled(before: datetime) -> QuerySet[BidFile]:
+    """Places in bids for which nothing has come since."""
+    empty = BidFile.objects.filter(sealed_path="", draft_path="", in_version=None, added_at__lt=before)
+    return empty.exclude(upload__updated_at__gte=before)
+
+
+@transaction.atomic
+def _drop(document: int, bid: int, before: datetime) -> None:
+    """Under the bid's lock, as every part: what goes on just now is found going on, and stays."""
+    if not Bid.objects.select_for_update(skip_locked=True).only("pk").filter(pk=bid).first():
+        return
+    found = _never_filled(before).filter(pk=document)
+    if found.exists():
+        parts = [
+            path for paths in BidUpload.objects.filter(file=document).values_list("parts", flat=True) for path in paths
+        ]
+        found.delete()
+        transaction.on_commit(lambda: delete(parts), robust=True)
 
 
 def _named(bid: str) -> set[str]:

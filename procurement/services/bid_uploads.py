@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.permissions import Actor, person_of
@@ -42,12 +43,20 @@ class WrongPlace(DomainError):
 
 class PartRefused(DomainError):
     code, status = "part_refused", 413
-    sentence = _("A part of a document has at least one byte and at most %(most)s, and ends where the document does.")
+    sentence = _(
+        "A part of a document has %(least)s to %(most)s bytes, only the last one fewer, and ends where the document "
+        "does."
+    )
 
 
 class NotComplete(DomainError):
     code = "upload_not_complete"
     sentence = _("The document has not arrived whole: %(received)s of %(size)s bytes are here.")
+
+
+class BeingFinished(DomainError):
+    code = "upload_being_finished"
+    sentence = _("This document is just being put together. Ask again in a few seconds.")
 
 
 class Damaged(DomainError):
@@ -63,8 +72,9 @@ class DescriptionRefused(DomainError):
 def begin(bid_id: int, *, size: int, by: Actor, at: datetime) -> BidUpload:
     """Expect a sealed document of `size` bytes. Its file's number is part of what it has to be sealed to.
 
-    Raises NotASealedDocument, FileTooLarge, TooManyFiles, TooManyBytes, StorageFull, and whatever ended the time for
-    bids.
+    Its room is kept for it: against the bid's share and the bidder's, not against other bidders. Raises
+    NotASealedDocument, FileTooLarge, TooManyFiles, TooManyBytes, BidderFull, StorageFull, and whatever ended the time
+    for bids.
     """
     try:
         plain = sealing.plain_size(size)
@@ -98,9 +108,10 @@ def receive(
     """Keep the part that begins at byte `offset`. Raises WrongPlace, PartRefused, StorageFull, and whatever ended the
     time for bids; nothing of the part is kept then."""
     upload = find(bid_id, token, by=by)
-    _require_place(upload, offset, content)
     with transaction.atomic():
         bid_drafts.editable(bid_id, by=by, at=at)  # before the disk is asked for anything
+    _require_place(upload, offset, content)
+    bid_files.require_room(len(content))
     path = bid_files.write(bid_id, content)
     try:
         return _append(bid_id, upload.pk, offset, content, path, by, at)
@@ -131,28 +142,44 @@ def finish(
     """All of it has been sent: put the parts together and keep the document in the bid. Said again, it answers alike.
 
     `sha256` is what the sender counted over the ciphertext. `about` belongs into the draft that is kept here, and is
-    refused where none is kept. Raises NotComplete, Damaged, DescriptionRefused, DuplicateDocument.
+    refused where none is kept. Raises NotComplete, BeingFinished, Damaged, DescriptionRefused, DuplicateDocument,
+    StorageFull, NotFound where it was given up meanwhile, and whatever ended the time for bids.
     """
     upload = find(bid_id, token, by=by)
-    document = upload.file
     bid = Bid.objects.select_related("lot__tender").get(pk=bid_id)
-    if document.sealed_path:
-        if document.sealed_sha256 != sha256:
-            raise Damaged
-        return document
-    if upload.received != upload.size:
-        raise NotComplete(received=upload.received, size=upload.size)
-    _require_description(bid, about)
-    path, joined = bid_files.join(bid_id, upload.parts)
+    if not upload.file.sealed_path:
+        if upload.received != upload.size:
+            raise NotComplete(received=upload.received, size=upload.size)
+        _require_description(bid, about)
+        bid_drafts.require_open(bid.lot, at)  # before the disk is asked for anything; again under the lock
+        bid_files.require_room(upload.size)
+        # The sweep leaves alone what has just gone on.
+        BidUpload.objects.filter(pk=upload.pk).update(updated_at=at)
+    with _alone(upload):
+        outcome = _put_together(find(bid_id, token, by=by), sha256, about, by, at)
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
+
+
+def _put_together(
+    upload: BidUpload, sha256: str, about: DraftDocument | None, by: Actor, at: datetime
+) -> BidFile | DomainError:
+    """The document, or why it was given up: that has to be committed too."""
+    if upload.file.sealed_path:
+        return upload.file if upload.file.sealed_sha256 == sha256 else Damaged()
+    try:
+        path, joined = bid_files.join(upload.file.bid_id, upload.parts)
+    except FileNotFoundError:  # cancelled or removed just now
+        return NotFound()
     try:
         if (joined.size, joined.sha256) != (upload.size, sha256):
-            _give_up(upload)
             raise Damaged
         return _keep(upload, path, joined.sha256, about, by, at)
-    except bid_documents.DuplicateDocument:
+    except (Damaged, bid_documents.DuplicateDocument) as refusal:
         bid_files.delete([path])
         _give_up(upload)
-        raise
+        return refusal
     except BaseException:
         bid_files.delete([path])
         raise
@@ -171,6 +198,19 @@ def unfinished(bid: Bid) -> Sequence[BidUpload]:
     """Documents of the bid that have not arrived whole, with who sends them."""
     found = BidUpload.objects.filter(file__bid=bid, file__sealed_path="", file__removed_at=None)
     return list(found.select_related("file", "person"))
+
+
+@contextmanager
+def _alone(upload: BidUpload) -> Iterator[None]:
+    """A transaction that nobody else has for this document: each would write all of it once more. Who comes second does
+    not wait, and no row is locked meanwhile."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"document:{upload.file_id}"])
+            row = cursor.fetchone()
+        if not (row and row[0]):
+            raise BeingFinished
+        yield
 
 
 @transaction.atomic
@@ -192,8 +232,10 @@ def _give_up(upload: BidUpload) -> None:
 def _require_place(upload: BidUpload, offset: int, content: bytes) -> None:
     if offset != upload.received or upload.file.sealed_path:
         raise WrongPlace(offset=upload.received)
-    if not 0 < len(content) <= settings.BID_PART_MAX_BYTES or offset + len(content) > upload.size:
-        raise PartRefused(most=settings.BID_PART_MAX_BYTES)
+    least, most = settings.BID_PART_MIN_BYTES, settings.BID_PART_MAX_BYTES
+    left = upload.size - offset
+    if not min(least, most, max(1, left)) <= len(content) <= min(most, left):
+        raise PartRefused(least=min(least, most), most=most)
 
 
 def _require_description(bid: Bid, about: DraftDocument | None) -> None:

@@ -26,7 +26,7 @@ from procurement.models import Bid, BidEnvelope, BidFile, BidSealing
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus
 from procurement.rules.price_table import PriceProblem, PriceTable
-from procurement.services import bid_content, bid_drafts, receipts, words
+from procurement.services import bid_content, bid_drafts, bid_files, receipts, words
 from procurement.services.bid_content import ContentFile
 from procurement.services.bid_drafts import Draft, DraftDocument
 from procurement.services.once import once
@@ -311,6 +311,7 @@ def withdraw(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at
     envelope.withdrawal_signature = signature
     envelope.withdrawal_receipt = receipts.for_withdrawal(bid, envelope, signature, at)
     envelope.save(update_fields=["withdrawal_signature", "withdrawal_receipt"])
+    bid_files.let_go(bid)
     audit.record("bid.withdrawn", bid, by=by, at=at, stream=f"tender:{bid.lot.tender_id}", version=envelope.version)
     _tell(bid, "bid_withdrawn", _("Your bid for lot %(lot)s of %(tender)s was withdrawn. It will not be opened."), at)
     return envelope
@@ -406,6 +407,7 @@ def _store(bid: Bid, sealed: BidSealing, signature: Signature, at: datetime) -> 
         receipt=receipts.for_envelope(bid, sealed.manifest, signature, at),
     )
     bid.files.filter(pk__in=[entry["file"] for entry in sealed.manifest["files"]]).update(in_version=bid.version)
+    bid_files.let_go(bid)
     BidSealing.objects.filter(bid=bid).delete()
     return envelope
 

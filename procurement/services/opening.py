@@ -20,7 +20,7 @@ from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidSealing, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_drafts, bid_reading, bid_roll, evaluation, lot_keys, outcomes, shares
+from procurement.services import bid_drafts, bid_files, bid_reading, bid_roll, evaluation, lot_keys, outcomes, shares
 from procurement.services.transitions import move
 
 DROPPED: Final = gettext_lazy("The draft was not sent before the deadline.")
@@ -141,7 +141,7 @@ def _read_all(lot: Lot, bids: Sequence[Bid], at: datetime) -> None:
 
 
 def _drop_unsent(tender: Tender, at: datetime) -> None:
-    """Drafts and unconfirmed bids end here; what they said is forgotten."""
+    """Drafts and unconfirmed bids end here; what they said is forgotten, and all documents that are withdrawn."""
     reasons = {BidStatus.DRAFT: DROPPED, BidStatus.INVALIDATED: NOT_CONFIRMED}
     unsent = Bid.objects.select_for_update(of=("self",)).filter(
         lot__tender=tender, status__in=[status.value for status in reasons]
@@ -155,6 +155,10 @@ def _drop_unsent(tender: Tender, at: datetime) -> None:
         bid.lot.tender = tender
         _tell_supplier(bid, bid.lot, _("Your bid for lot %(lot)s of %(tender)s was not sent in time."), at)
     BidSealing.objects.filter(bid__lot__tender=tender).delete()
+    withdrawn = Bid.objects.filter(lot__tender=tender, status=BidStatus.WITHDRAWN.value)
+    for bid in withdrawn.filter(files__isnull=False).defer("draft").distinct():
+        bid.files.filter(removed_at=None).update(removed_at=at)
+        bid_files.let_go(bid)
 
 
 def _tell_supplier(bid: Bid, lot: Lot, sentence: str, at: datetime) -> None:

@@ -20,13 +20,14 @@ from procurement.rules.lifecycle import BidStatus
 from procurement.services import bid_drafts, opening
 from tests.conftest import ROOT
 from tests.factories import bidder_program as program
+from tests.factories.bidder_program import PART
 from tests.factories.bids import CLOSES, LATER, bidder, tender_taking_bids
 from tests.factories.marketplace import NOON, member
 from tests.factories.signatures import signed, trust
 
 pytestmark = pytest.mark.django_db
 
-PLAIN = os.urandom(program.PART + 9).hex().encode()
+PLAIN = os.urandom(PART + 9).hex().encode()
 
 
 @pytest.fixture(params=["platform", "committee"])
@@ -61,11 +62,11 @@ def test_a_program_seals_sends_and_is_opened(lot: Lot) -> None:
     key = sealing.new_file_key()
     sealed = program.sealed_document(bid, begun["document"], PLAIN, key)
     url = reverse("api_bid_upload", args=[bid.pk, begun["upload"]])
-    assert _part(client, url, 0, sealed[:1000]).json()["received"] == 1000
-    again = _part(client, url, 0, sealed[:1000])
-    assert (again.status_code, again.json()["code"], again.json()["offset"]) == (409, "wrong_place", 1000)
-    assert client.get(url).json()["received"] == 1000
-    assert _part(client, url, 1000, sealed[1000:]).json()["received"] == size
+    assert _part(client, url, 0, sealed[:PART]).json()["received"] == PART
+    again = _part(client, url, 0, sealed[:PART])
+    assert (again.status_code, again.json()["code"], again.json()["offset"]) == (409, "wrong_place", PART)
+    assert client.get(url).json()["received"] == PART
+    assert _part(client, url, PART, sealed[PART:]).json()["received"] == size
     sha256 = hashlib.sha256(PLAIN).hexdigest()
     about = {"name": "plan.txt", "media_type": "text/plain", "sha256": sha256, "key": key.hex()}
     told: dict[str, Any] = {"sha256": hashlib.sha256(sealed).hexdigest()}

@@ -19,10 +19,12 @@ from marketplace.services.files import FileTooLarge, FileTypeNotAllowed
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import sealing
 from procurement.models import Bid, BidFile, BidUpload, Tender
-from procurement.services import bid_drafts, bid_files, bid_uploads
-from procurement.services.bid_documents import DuplicateDocument
+from procurement.services import bid_documents, bid_drafts, bid_files, bid_uploads, bids, opening
+from procurement.services.bid_documents import BidderFull, DuplicateDocument
 from procurement.services.bid_drafts import DraftDocument, DraftStaysWithBidder, TenderPeriodOver
+from procurement.services.bid_files import StorageFull
 from procurement.services.bid_uploads import (
+    BeingFinished,
     Damaged,
     DescriptionRefused,
     NotASealedDocument,
@@ -30,9 +32,11 @@ from procurement.services.bid_uploads import (
     PartRefused,
     WrongPlace,
 )
+from tests.factories.at_once import at_the_same_time
 from tests.factories.bidder_program import PART, sealed_document, send_document
-from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
+from tests.factories.bids import CLOSES, LATER, bidder, drafted_bid, send, sent_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, member
+from tests.factories.signatures import signed, trust
 
 pytestmark = pytest.mark.django_db
 
@@ -100,6 +104,88 @@ def test_more_than_was_announced_is_refused(bid: Bid, by: Any, settings: Any) ->
             bid_uploads.receive(bid.pk, upload.token, 0, content, by=by, at=NOON)
 
     assert _stored(bid) == []
+
+
+def test_only_the_last_part_is_a_small_one(bid: Bid, by: Any, settings: Any) -> None:
+    upload, sealed = _begun(bid, by)
+    least = settings.BID_PART_MIN_BYTES
+
+    for content in (sealed[:1], sealed[: least - 1]):
+        with pytest.raises(PartRefused):
+            bid_uploads.receive(bid.pk, upload.token, 0, content, by=by, at=NOON)
+
+    bid_uploads.receive(bid.pk, upload.token, 0, sealed[:-1], by=by, at=NOON)
+    bid_uploads.receive(bid.pk, upload.token, len(sealed) - 1, sealed[-1:], by=by, at=NOON)
+    assert BidUpload.objects.get().received == len(sealed)
+
+
+def test_a_bidder_s_documents_are_bounded_over_all_its_bids(bid: Bid, by: Any, settings: Any) -> None:
+    settings.BIDDER_MAX_BYTES = 2 * len(PLAIN)
+    other = drafted_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by)
+    _begun(bid, by)
+    promised, _sealed = _begun(other, by)
+
+    with pytest.raises(BidderFull):
+        bid_uploads.begin(other.pk, size=sealing.sealed_size(1), by=by, at=NOON)
+    bid_documents.remove(other.pk, promised.file_id, by=by, at=NOON)
+    bid_uploads.begin(other.pk, size=sealing.sealed_size(1), by=by, at=NOON)
+
+    rival = bidder()
+    bid_uploads.begin(drafted_bid(bid.lot, ["1", "2"], by=rival).pk, size=sealing.sealed_size(1), by=rival, at=NOON)
+
+
+def test_the_disk_is_asked_at_each_step(bid: Bid, by: Any, settings: Any) -> None:
+    upload, sealed = _begun(bid, by)
+    bid_uploads.receive(bid.pk, upload.token, 0, sealed[:PART], by=by, at=NOON)
+    usual, settings.STORAGE_RESERVE_BYTES = settings.STORAGE_RESERVE_BYTES, 2**60
+
+    with pytest.raises(StorageFull):
+        bid_uploads.receive(bid.pk, upload.token, PART, sealed[PART:], by=by, at=NOON)
+    settings.STORAGE_RESERVE_BYTES = usual
+    bid_uploads.receive(bid.pk, upload.token, PART, sealed[PART:], by=by, at=NOON)
+    settings.STORAGE_RESERVE_BYTES = 2**60
+    with pytest.raises(StorageFull):
+        _finish(bid, upload, sealed, by)
+
+    assert len(_stored(bid)) == 2
+    settings.STORAGE_RESERVE_BYTES = usual
+    assert _finish(bid, upload, sealed, by).sealed_path
+
+
+def test_a_removed_document_leaves_nothing(bid: Bid, by: Any, django_capture_on_commit_callbacks: Any) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        whole = send_document(bid, b"plan", by=by)
+        upload, sealed = _begun(bid, by)
+        bid_uploads.receive(bid.pk, upload.token, 0, sealed[:PART], by=by, at=NOON)
+
+    for file_id in (whole.pk, upload.file_id):
+        with django_capture_on_commit_callbacks(execute=True):
+            bid_documents.remove(bid.pk, file_id, by=by, at=NOON)
+
+    assert (BidFile.objects.count(), BidUpload.objects.count(), _stored(bid)) == (0, 0, [])
+
+
+def test_what_was_sent_is_let_go_once_it_is_replaced_or_withdrawn(django_capture_on_commit_callbacks: Any) -> None:
+    trust()
+    by = bidder()
+    bid = sent_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by, files={"a.txt": b"a", "b.txt": b"b"})
+    first, second = bid.files.all()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        bid_documents.remove(bid.pk, first.pk, by=by, at=NOON)
+    assert len(_stored(bid)) == 2  # it would be opened as it was sent
+    with django_capture_on_commit_callbacks(execute=True):
+        send(bid, by=by)
+    assert _stored(bid) == [second.sealed_path.rsplit("/", 1)[1]]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        request = bids.prepare_withdrawal(bid.pk, by=by, at=NOON)
+        bids.withdraw(request.pk, signed(request), idempotency_key="w", by=by, at=NOON)
+    assert len(_stored(bid)) == 1  # the bid may be sent again with it
+    with django_capture_on_commit_callbacks(execute=True):
+        opening.open_tender(bid.lot.tender_id, LATER)
+    assert _stored(bid) == []
+    assert {file.sealed_sha256 for file in bid.files.all()} == {first.sealed_sha256, second.sealed_sha256}
 
 
 def test_another_person_does_not_go_on_with_an_upload(bid: Bid, by: Any) -> None:
@@ -263,7 +349,16 @@ def test_the_sweep_takes_what_nobody_names_and_what_stopped_coming(bid: Bid, by:
     assert bid_files.sweep(written + timedelta(hours=25)) >= 2
 
     assert _stored(bid) == [kept.sealed_path.rsplit("/", 1)[1]]
-    assert list(bid.files.filter(removed_at=None)) == [kept]
+    assert list(bid.files.all()) == [kept]
+
+
+def test_the_sweep_takes_places_that_nothing_came_to_fill(bid: Bid, by: Any) -> None:
+    bid_documents.reserve(bid.pk, 5, by=by, at=NOON)
+
+    bid_files.sweep(NOON + timedelta(hours=23))
+    assert bid.files.count() == 1
+    bid_files.sweep(NOON + timedelta(hours=25))
+    assert bid.files.count() == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -289,6 +384,70 @@ def test_of_two_tabs_sending_the_same_part_one_is_told_to_go_on(bid: Bid, by: An
 
     assert sorted(answers) == ["kept", "wrong place"]
     assert (BidUpload.objects.get().received, len(_stored(bid))) == (PART, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_document_finished_by_several_at_once_is_written_once(bid: Bid, by: Any) -> None:
+    Tender.objects.update(key_custody="committee")
+    upload, sealed = _begun(bid, by)
+    bid_uploads.receive(bid.pk, upload.token, 0, sealed, by=by, at=NOON)
+
+    answers = at_the_same_time(*[lambda: _finish(bid, upload, sealed, by, about=None)] * 4)
+
+    assert all(isinstance(answer, (BidFile, BeingFinished)) for answer in answers), answers
+    assert _stored(bid) == [bid.files.get().sealed_path.rsplit("/", 1)[1]]
+    assert bid.files.get() in answers
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("other", ["wrong hash", "cancel", "remove", "discard"])
+def test_what_is_given_up_while_it_is_finished_is_there_whole_or_not_at_all(bid: Bid, by: Any, other: str) -> None:
+    upload, sealed = _begun(bid, by)
+    bid_uploads.receive(bid.pk, upload.token, 0, sealed, by=by, at=NOON)
+    ways: dict[str, Any] = {
+        "wrong hash": lambda: _finish(bid, upload, b"another", by),
+        "cancel": lambda: bid_uploads.cancel(bid.pk, upload.token, by=by, at=NOON),
+        "remove": lambda: bid_documents.remove(bid.pk, upload.file_id, by=by, at=NOON),
+        "discard": lambda: bid_drafts.discard(bid.pk, by=by, at=NOON),
+    }
+
+    answers = at_the_same_time(lambda: _finish(bid, upload, sealed, by), ways[other])
+
+    assert all(answer is None or isinstance(answer, (Bid, BidFile, DomainError)) for answer in answers), answers
+    kept = bid.files.filter(removed_at=None).first()
+    assert _stored(bid) == ([kept.sealed_path.rsplit("/", 1)[1]] if kept else [])
+    assert not BidUpload.objects.exclude(parts=[]).exists()
+    if kept is not None:
+        assert kept.sealed_sha256 == hashlib.sha256(sealed).hexdigest()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("going_on", ["part", "finish"])
+def test_the_sweep_spares_what_goes_on_at_that_moment(bid: Bid, by: Any, going_on: str) -> None:
+    """A day old, and then a part comes, or the word that all have: one of the two is first, and the other yields."""
+    Tender.objects.update(tender_ends_at=CLOSES + timedelta(days=9))
+    upload, sealed = _begun(bid, by)
+    bid_uploads.receive(bid.pk, upload.token, 0, sealed[:PART] if going_on == "part" else sealed, by=by, at=NOON)
+    now = NOON + timedelta(hours=25)
+    ways: dict[str, Any] = {
+        "part": lambda: bid_uploads.receive(bid.pk, upload.token, PART, sealed[PART:], by=by, at=now),
+        "finish": lambda: _finish(bid, upload, sealed, by, at=now),
+    }
+
+    gone_on, _removed = at_the_same_time(ways[going_on], lambda: bid_files.sweep(now))
+
+    if isinstance(gone_on, NotFound):
+        assert (BidFile.objects.count(), BidUpload.objects.count(), _stored(bid)) == (0, 0, [])
+    else:
+        assert not isinstance(gone_on, Exception), gone_on
+        document = gone_on if isinstance(gone_on, BidFile) else _finish(bid, upload, sealed, by, at=now)
+        with bid_files.open_stored(document.sealed_path) as kept:
+            assert kept.read() == sealed
+
+
+def _finish(bid: Bid, upload: BidUpload, sealed: bytes, by: Any, **more: Any) -> BidFile:
+    told = {"about": _about(PLAIN), "at": NOON, **more}
+    return bid_uploads.finish(bid.pk, upload.token, sha256=hashlib.sha256(sealed).hexdigest(), by=by, **told)
 
 
 def _about(plain: bytes) -> DraftDocument:

@@ -196,7 +196,9 @@ def test_documents_are_downloaded_and_removed(lot: Lot, by: Actor) -> None:
 
     assert b"".join(response.streaming_content) == b"the plan"
     assert 'filename="plan.txt"' in response["Content-Disposition"]
-    assert bid.files.get().removed_at is not None
+    kept = bid.files.get()
+    # What was sent with it stays until it is replaced.
+    assert (kept.removed_at is not None, kept.sealed_path) == (True, document.sealed_path)
 
 
 def test_a_sent_bid_is_withdrawn_with_a_signature(lot: Lot, by: Actor) -> None:
