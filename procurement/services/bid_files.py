@@ -119,8 +119,8 @@ def open_stored(path: str) -> File[Any]:
 def sweep(at: datetime) -> int:
     """Delete uploads that stopped a day ago, and bytes older than a day that no row names. Returns how many files."""
     before = at - ORPHAN_AGE
-    for document, bid in _never_filled(before).values_list("pk", "bid"):
-        _drop(document, bid, before)
+    for document, owner in _never_filled(before).values_list("pk", "bid"):
+        _drop(document, owner, before)
     BidUpload.objects.filter(updated_at__lt=before).exclude(file__sealed_path="").delete()
     removed = 0
     if not default_storage.exists(FOLDER):
