@@ -133,8 +133,9 @@ def check(encoded: bytes, issuer: x509.Certificate, serial: int, at: datetime) -
         raise Unusable("other_certificate")
     if not believed:
         raise Unusable("not_signed")
-    issued = max(found.this_update_utc, answer.produced_at_utc)
-    if issued > at + _AHEAD or found.next_update_utc is None or found.next_update_utc <= at:
+    if found.this_update_utc > answer.produced_at_utc or answer.produced_at_utc > at + _AHEAD:
+        raise Unusable("answer_from_the_future")
+    if found.next_update_utc is None or found.next_update_utc <= at:
         raise Unusable("answer_not_fresh")
     return found
 

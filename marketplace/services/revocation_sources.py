@@ -56,6 +56,7 @@ REASONS: Final[dict[str, Sentence]] = {
         "should."
     ),
     "answer_not_fresh": _("The answer is out of date, or does not say until when it holds."),
+    "answer_from_the_future": _("The answer says that it holds only from later on. Check the clocks."),
     "other_authority": _("The list it sent is of another authority: %(detail)s."),
     "list_from_the_future": _("The list it sent says that it will be issued only later. Check the clocks."),
     **{

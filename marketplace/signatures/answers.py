@@ -98,10 +98,14 @@ def _read(encoded: bytes) -> _Answers | None:
         certificates = tuple(response["certs"] or ())
         if len(data["responses"]) > _MAX_ANSWERS or len(certificates) > _MAX_CERTIFICATES or _strange(data):
             return None
+        produced_at = data["produced_at"].native.astimezone(UTC)
+        # Nobody can know in advance (RFC 6960, 4.2.2.1).
+        if any(one["this_update"].native > produced_at for one in data["responses"]):
+            return None
         return _Answers(
             response=response,
             data=data,
-            produced_at=data["produced_at"].native.astimezone(UTC),
+            produced_at=produced_at,
             certificates=certificates,
             sha256=hashlib.sha256(encoded).hexdigest(),
         )

@@ -11,7 +11,6 @@ from asn1crypto import ocsp as asn1
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
@@ -80,12 +79,16 @@ class Publication:
 
 
 def respond(builder: ocsp.OCSPResponseBuilder, signer: Credential, at: datetime) -> bytes:
-    """The response signed by an elliptic-curve key, DER, produced at `at`: the library knows only its own clock."""
-    assert isinstance(signer.key, ec.EllipticCurvePrivateKey)
-    answer = asn1.OCSPResponse.load(builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.DER))
+    """The response signed by an RSA or elliptic-curve key, DER, produced at `at`."""
+    return produced(builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.DER), signer, at)
+
+
+def produced(response: bytes, signer: Credential, at: datetime) -> bytes:
+    """The response (DER) dated `at` and signed again with SHA-256: the library knows only its own clock."""
+    answer = asn1.OCSPResponse.load(response)
     basic = answer["response_bytes"]["response"].parsed
     basic["tbs_response_data"]["produced_at"] = at.astimezone(UTC)
-    basic["signature"] = signer.key.sign(basic["tbs_response_data"].dump(force=True), ec.ECDSA(hashes.SHA256()))
+    basic["signature"] = signer.value_over(basic["tbs_response_data"].dump(force=True))
     answer["response_bytes"]["response"] = core.ParsableOctetString(basic.dump(force=True))
     return bytes(answer.dump(force=True))
 

@@ -135,6 +135,10 @@ class Credential:
             raise ValueError("the file holds no certificate with a usable key")
         return cls(certificate, key, tuple(issuers))
 
+    def value_over(self, message: bytes) -> bytes:
+        """The bare signature value over a message, with SHA-256 where the key leaves a choice."""
+        return _signature(message, self.key, "sha256", pss=False)[1]
+
     @cached_property
     def sid(self) -> bytes:
         """IssuerAndSerialNumber, encoded."""

@@ -370,7 +370,7 @@ class TestAnswersByCertificate:
 
         assert OcspAnswer.objects.get().serial == f"{world.authority.issuing.serial:X}"
 
-    @pytest.mark.parametrize("how", ["forged", "another", "stale", "refusal", "garbage"])
+    @pytest.mark.parametrize("how", ["forged", "another", "stale", "in advance", "refusal", "garbage"])
     def test_an_answer_that_does_not_count_is_not_kept(self, world: World, how: str) -> None:
         source, person = world.source(OCSP), issued(world)
         other = Authority.create(NOON)
@@ -378,6 +378,7 @@ class TestAnswersByCertificate:
             "forged": lambda: ocsp_answer(world.authority, person.serial, key=other.issuing),
             "another": lambda: ocsp_answer(world.authority, person.serial + 1),
             "stale": lambda: ocsp_answer(world.authority, person.serial, holds=-HOUR),
+            "in advance": lambda: ocsp_answer(world.authority, person.serial, since=NOON + MINUTE, produced_at=NOON),
             "refusal": lambda: Publication(other).answer(b"", NOON),
             "garbage": lambda: b"garbage",
         }[how]()
@@ -392,6 +393,7 @@ class TestAnswersByCertificate:
             "The answer was not signed by the authority or by somebody it let answer.",
             "It answered about another certificate.",
             "The answer is out of date, or does not say until when it holds.",
+            "The answer says that it holds only from later on. Check the clocks.",
             "The responder refused to answer (malformed_request).",
             "What it answered cannot be read.",
         }
@@ -461,6 +463,7 @@ def ocsp_answer(
     holds: timedelta = HOUR,
     status: Status = Status.GOOD,
     why: x509.ReasonFlags | None = None,
+    produced_at: datetime | None = None,
 ) -> bytes:
     issuer = authority.issuing.certificate
     name, bits = ocsp._issuer_hashes(issuer, hashes.SHA1())
@@ -470,4 +473,4 @@ def ocsp_answer(
     )
     signer = key or authority.issuing
     builder = builder.responder_id(wire.OCSPResponderEncoding.HASH, signer.certificate)
-    return respond(builder, signer, max(since, NOON))
+    return respond(builder, signer, produced_at or max(since, NOON))

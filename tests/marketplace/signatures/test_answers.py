@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from marketplace.signatures import Evidence, Indication, Policy, Report, Sub, verification
 from marketplace.signatures.authority import DEFAULT_EKU, Authority, new_key
+from marketplace.signatures.publication import produced
 from marketplace.signatures.sign import Credential, sign
 from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
 
@@ -36,6 +37,7 @@ def answer(
     id_hash: hashes.HashAlgorithm | None = None,
     certificates: Sequence[x509.Certificate] | None = None,
     extension: tuple[x509.ExtensionType, bool] | None = None,
+    produced_at: datetime | None = None,
 ) -> bytes:
     signer = responder or issuer
     builder = ocsp.OCSPResponseBuilder().add_response(
@@ -53,7 +55,8 @@ def answer(
         builder = builder.certificates(certificates if certificates is not None else [responder.certificate])
     if extension:
         builder = builder.add_extension(*extension)
-    return builder.sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    response = builder.sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return produced(response, signer, produced_at or max(this_update, AT))
 
 
 def responder_of(
@@ -232,6 +235,13 @@ def test_freshness(
 
     assert report.passed is counts
     assert counts or later(report)
+
+
+def test_nobody_answers_in_advance(authority: Authority, signer: Credential) -> None:
+    for produced_at, counts in ((AT - timedelta(hours=1), True), (AT - timedelta(hours=1, seconds=1), False)):
+        report = judged(authority, signer, answer(signer, authority.issuing, produced_at=produced_at))
+        assert report.passed is counts
+        assert counts or later(report)
 
 
 def test_nonce_is_no_matter_but_unknown_critical_extension_is(authority: Authority, signer: Credential) -> None:
