@@ -181,6 +181,11 @@ def _start_auction(moment: DueMoment, at: datetime) -> datetime | None:
     return None
 
 
+def _move_auction(moment: DueMoment, at: datetime) -> datetime | None:
+    """An English auction is moved by bids alone."""
+    return None
+
+
 def _end_auction(moment: DueMoment, at: datetime) -> datetime | None:
     """A short drain after the end, wherever a soft close has moved it: a bid that was in time may still be in a queue
     of ours."""
@@ -217,6 +222,7 @@ HANDLERS: Final[Mapping[MomentKind, Handler]] = MappingProxyType(
         MomentKind.KEYS_RECEIVED: _open_with_keys,
         MomentKind.SHARES_MISSING: _ask_for_shares,
         MomentKind.AUCTION_STARTS: _start_auction,
+        MomentKind.AUCTION_MOVES: _move_auction,
         MomentKind.AUCTION_ENDS: _end_auction,
         MomentKind.STANDSTILL_ENDS: _end_standstill,
     }

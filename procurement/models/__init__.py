@@ -3,6 +3,7 @@ from procurement.models.award import Award, Contract, ContractSignature
 from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, BidUpload
 from procurement.models.custody import KeyCeremony, KeyCustody, KeyShare, ReleasedShare
 from procurement.models.moment import CertificateNotice, DueMoment, MomentKind
+from procurement.models.outage import Outage, OutageEffect, OutageEffectKind
 from procurement.models.proof import BidRoll, ExportScope, ExportStatus, ProcedureExport, RollLeaf
 from procurement.models.protocol import ProtocolKind, ProtocolSignature
 from procurement.models.tender import (
@@ -40,6 +41,9 @@ __all__ = [
     "KeyShare",
     "Lot",
     "MomentKind",
+    "Outage",
+    "OutageEffect",
+    "OutageEffectKind",
     "ProcedureExport",
     "ProtocolKind",
     "ProtocolSignature",

@@ -9,6 +9,7 @@ class MomentKind(models.TextChoices):
     KEYS_RECEIVED = "keys_received", _("The committee’s key is there: bids are opened")
     SHARES_MISSING = "shares_missing", _("The committee is reminded of its shares")
     AUCTION_STARTS = "auction_starts", _("The auction starts")
+    AUCTION_MOVES = "auction_moves", _("Time moves the auction on")
     AUCTION_ENDS = "auction_ends", _("The auction ends")
     STANDSTILL_ENDS = "standstill_ends", _("The standstill ends")
 
