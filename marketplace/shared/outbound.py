@@ -25,8 +25,18 @@ Answered = TypeVar("Answered")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PORTS: Final = {"http": 80, "https": 443}
 _CHUNK: Final = 64 * 1024
-# Both carry an IPv4 address in their last or middle bits: what that one is decides.
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+#: What the internet assigns to anybody: the rest is local, reserved, or not there yet.
+_EVERYBODYS: Final = ipaddress.IPv6Network("2000::/3")
+#: IPv4 in disguise: compatible and mapped (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052).
+_IN_THE_LAST_BITS: Final = tuple(
+    map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
+)
+#: NAT64 for local use (RFC 8215): where the IPv4 address stands in it is each network's own choice.
+_TRANSLATORS: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
+#: Where some clouds' machines get their secrets beside 169.254.169.254: AWS, Google, Alibaba, Azure.
+_METADATA: Final = frozenset(
+    map(ipaddress.ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"))
+)
 
 
 class OutboundError(Exception):
@@ -91,22 +101,33 @@ def check_address(url: str) -> SplitResult:
 
 def is_public(address: Address) -> bool:
     """Whether anybody may be sent there: no private, local, reserved or multicast address, in any disguise."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inside = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inside = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inside is not None:
-            return is_public(inside)
-        if address.teredo is not None:
-            return False
-    return address.is_global and not address.is_multicast
+    inside = _inside(address)
+    if inside is not None:
+        return is_public(inside)
+    if isinstance(address, ipaddress.IPv6Address) and (address not in _EVERYBODYS or address.teredo):
+        return False
+    return address.is_global and not address.is_multicast and address not in _METADATA
+
+
+def _inside(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that is really meant: some IPv6 addresses only carry one."""
+    if not isinstance(address, ipaddress.IPv6Address) or int(address) <= 1:  # :: and ::1 are themselves
+        return None
+    if any(address in network for network in _IN_THE_LAST_BITS):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.sixtofour
 
 
 def _allowed(address: Address, private: bool) -> bool:
     if not private:
         return is_public(address)
-    # Not even then: the addresses at which clouds hand out their machines' credentials.
-    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+    inside = _inside(address)
+    if inside is not None:
+        return _allowed(inside, private)
+    # Not even then: the addresses at which clouds hand out their machines' credentials, and those of a translator of
+    # this network, which may hide any of them anywhere.
+    refused = address.is_link_local or address.is_multicast or address.is_unspecified
+    return not (refused or address in _METADATA or address in _TRANSLATORS)
 
 
 def _checked_address(parts: SplitResult, private: bool, deadline: float) -> tuple[str, int]:

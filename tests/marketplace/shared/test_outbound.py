@@ -117,10 +117,24 @@ class TestWhereANameMayLead:
     @pytest.mark.parametrize("address", [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "2002:7f00:1::",
-        "64:ff9b::a00:1", "2001:0:53aa:64c:0:fbff:f5ff:fffe",
+        "64:ff9b::a00:1", "2001:0:53aa:64c:0:fbff:f5ff:fffe", "2001:0:a00:1:0:fbff:a247:27dd", "::10.0.0.1",
+        "::127.0.0.1", "::169.254.169.254", "::ffff:127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::169.254.169.254",
+        "64:ff9b:1::808:808", "fec0::1", "5f00::1", "168.63.129.16", "::ffff:168.63.129.16",
     ])  # fmt: skip
     def test_into_no_network_of_our_own(self, address: str) -> None:
         assert not outbound.is_public(ipaddress.ip_address(address))
+
+    @pytest.mark.parametrize("address", [
+        "::ffff:169.254.169.254", "::169.254.169.254", "::ffff:0:169.254.169.254", "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "2002:a9fe:a9fe::1", "fe80::1", "::", "::ffff:0.0.0.0",
+        "::ffff:224.0.0.1", "fd00:ec2::254", "100.100.100.200", "::ffff:100.100.100.200",
+    ])  # fmt: skip
+    def test_nor_to_a_machines_credentials_where_private_networks_are_allowed(self, address: str) -> None:
+        assert not outbound._allowed(ipaddress.ip_address(address), private=True)
+
+    @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "::1", "fd12::1", "::ffff:10.0.0.1", "93.184.216.34"])
+    def test_into_a_private_network_where_that_is_allowed(self, address: str) -> None:
+        assert outbound._allowed(ipaddress.ip_address(address), private=True)
 
     @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
     def test_to_everybody_elses(self, address: str) -> None:
