@@ -164,7 +164,7 @@ class Gateway:
         if feed is None or feed.hall is None or (bidder, bid.key) in feed.keys:
             return None
         decision, _ = decide(feed.hall.room, Bid(bidder, bid.amount, bid.received_at))
-        certain = decision.code in _CERTAIN and hopeless(feed.hall.room, decision.bid)
+        certain = decision.code in _CERTAIN and hopeless(feed.hall.room, decision.move)
         return answer_of(feed.hall, decision) if certain else None
 
     # Streams -------------------------------------------------------------------------------------------------------

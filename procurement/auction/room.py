@@ -208,12 +208,12 @@ class _Batch:
 
 def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answer:
     """The decision in the words of the room, with no more than the bidder may be told."""
-    rules, allowed = hall.rules, decision.allowed_amount
+    rules, allowed, amount = hall.rules, decision.allowed_amount, decision.move.amount
     told = allowed is not None and tells_allowed(rules.reference, rules.shown)
     return Answer(
         code=decision.code,
         number=number,
-        amount=rules.plain(decision.bid.amount) if decision.accepted else None,
+        amount=rules.plain(amount) if decision.accepted and amount is not None else None,
         allowed_amount=rules.plain(allowed) if told and allowed is not None else None,
         ends_at=decision.ends_at,
     )

@@ -25,6 +25,24 @@ class AuctionKind(StrEnum):
     TURN_BASED = "turn_based"
 
 
+class Action(StrEnum):
+    """What a bidder does in an auction. A kind knows some of them and refuses the others as `wrong_action`."""
+
+    BID = "bid"
+    ACCEPT = "accept"
+    CONFIRM = "confirm"
+    WITHDRAW = "withdraw"
+    # A proxy limit set, changed, or taken back (no amount).
+    LIMIT = "limit"
+
+
+class SingleBidPrice(StrEnum):
+    """What the winner of a second-price auction gets where there is no second bid: the limit price or its own."""
+
+    LIMIT = "limit"
+    OWN = "own"
+
+
 class Reference(StrEnum):
     """What a new bid must beat: the leader's price, or the bidder's own last one."""
 
@@ -60,6 +78,11 @@ class Refused(StrEnum):
     LIMIT_NOT_MET = "limit_not_met"
     STEP_NOT_MET = "step_not_met"
     NO_ROOM_LEFT = "no_room_left"
+    PRICE_MOVED = "price_moved"
+    OUT = "bidder_out"
+    ALREADY_CONFIRMED = "already_confirmed"
+    NOT_YOUR_TURN = "not_your_turn"
+    NOTHING_TO_WITHDRAW = "nothing_to_withdraw"
 
 
 # numeric(20, 4) in the database.
@@ -80,11 +103,33 @@ class SoftClose:
     hard_stop_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PriceClock:
+    """The price that moves by itself, effective: `start` for the first `interval`, then a `tick` nearer to `last` with
+    each; `last` is the last, and is met exactly also where the ticks do not divide the way to it."""
+
+    start: Decimal
+    tick: Decimal
+    interval: timedelta
+    last: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """The times of a turn-based auction: a pause before each round, a turn for each bidder, and how long after the last
+    turn the result is announced."""
+
+    pauses: tuple[timedelta, ...] = (timedelta(minutes=5), timedelta(minutes=2), timedelta(minutes=2))
+    turn: timedelta = timedelta(minutes=2)
+    announcement: timedelta = timedelta(minutes=2)
+
+
 @dataclass(frozen=True)
 class Terms:
     """What is fixed for a lot before its auction starts. Limit and step apply to the effective price.
 
-    `limit` is the worst price admitted, None where there is none; `step` is an amount in whole minor units.
+    `limit` is the worst price admitted, None where there is none; `step` is an amount in whole minor units. `clock` is
+    of the Dutch and the Japanese kind, `timetable` of the turn-based one, `single_bid_price` of second price.
     """
 
     direction: Direction
@@ -94,6 +139,10 @@ class Terms:
     reference: Reference = Reference.LEADER
     soft_close: SoftClose | None = None
     formulas: dict[str, EffectivePrice] = field(default_factory=dict)
+    kind: AuctionKind = AuctionKind.ENGLISH
+    clock: PriceClock | None = None
+    timetable: Timetable = Timetable()
+    single_bid_price: SingleBidPrice = SingleBidPrice.OWN
 
     def formula(self, bidder: str) -> EffectivePrice:
         return self.formulas.get(bidder, PRICE_ALONE)
@@ -116,9 +165,17 @@ class Terms:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What a kind alone keeps of the course of its auction; each kind that keeps anything has its own."""
+
+
 @dataclass(frozen=True)
 class Room:
-    """The state of one lot's auction. `standings` by bidder; only those in `bidders` may bid. [starts_at, ends_at)."""
+    """The state of one lot's auction. `standings` by bidder; only those in `bidders` may bid. [starts_at, ends_at).
+
+    `delay` is for how long it stood still so far: times that are counted from the start are counted without it.
+    """
 
     terms: Terms
     status: AuctionStatus
@@ -128,6 +185,8 @@ class Room:
     standings: dict[str, Standing]
     extensions: int = 0
     order: int = 0
+    play: Play | None = None
+    delay: timedelta = timedelta()
 
     @cached_property
     def leader(self) -> Standing | None:
@@ -148,6 +207,8 @@ class Room:
             standings={**self.standings, standing.bidder: standing},
             extensions=extensions,
             order=standing.order,
+            play=self.play,
+            delay=self.delay,
         )
         before = self.leader
         direction = self.terms.direction
@@ -158,32 +219,96 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Bid:
-    """A bid as it was received; `received_at` is the stamp on arrival, not the time of the decision."""
+class Move:
+    """What a bidder did, as it was received; `received_at` is the stamp on arrival, not the time of the decision.
+
+    A bid and a limit have an amount. An acceptance or a confirmation may have the price that the bidder saw: it is then
+    refused where the price has moved on meanwhile.
+    """
 
     bidder: str
-    amount: Decimal
+    amount: Decimal | None
     received_at: datetime
+    action: Action = Action.BID
+
+
+# A move in an English auction is a bid.
+Bid = Move
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a bid. `code` is None when it was accepted.
+    """What became of a move. `code` is None when it was accepted.
 
     `allowed_amount` is the best amount the bidder could have typed at that moment (the least concession), None where
-    nothing is admissible; `effective` that of the bid; `extended` whether the end moved; `ends_at` the end after it.
+    nothing is admissible; `effective` that of the move, None where it names no price; `extended` whether the end moved;
+    `ends_at` the end after it.
     """
 
-    bid: Bid
+    move: Move
     code: Refused | None
     allowed_amount: Decimal | None
-    effective: Fraction
+    effective: Fraction | None
     ends_at: datetime
     extended: bool = False
 
     @property
     def accepted(self) -> bool:
         return self.code is None
+
+
+class HappeningKind(StrEnum):
+    """What time alone brings about."""
+
+    AUTOMATIC_BIDS = "automatic_bids"
+    TICK = "tick"
+    PAUSE = "pause"
+    TURN = "turn"
+    PUBLISHED = "published"
+    ANNOUNCEMENT = "announcement"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened at an instant without a bidder's move at that instant.
+
+    automatic_bids: `bids` are the last ones that were made for each bidder with a proxy limit.
+    tick: the price moved to `price` (effective), until `until`, tick `number` (from 0); `out` are the bidders who did
+    not confirm the one before. pause, turn (of `bidder`): begins, until `until`, in round `number` (from 1).
+    published: the turn of `bidder` has ended, `bids` has its bid if it made one. announcement: all is over.
+    """
+
+    kind: HappeningKind
+    at: datetime
+    until: datetime | None = None
+    bidder: str | None = None
+    number: int = 0
+    price: Fraction | None = None
+    bids: tuple[Standing, ...] = ()
+    out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a bidder may do at a moment. `amount` is the least concession: what it may type at most (or, selling, at
+    least), or the price it accepts or confirms; None where any amount will do.
+
+    `until`: as long as nothing happens before. Where `actions` is empty `code` says why.
+    """
+
+    actions: tuple[Action, ...]
+    amount: Decimal | None = None
+    until: datetime | None = None
+    code: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Who wins and at which price; both None where nobody does. `price` is what is paid: not always the winner's
+    bid."""
+
+    winner: str | None
+    price: Decimal | None
 
 
 def step_amount(kind: StepKind, value: Decimal, start_price: Decimal | None, minor_unit: Decimal) -> Decimal:
@@ -215,6 +340,13 @@ def refused_for_time(room: Room, at: datetime) -> Refused | None:
     if room.status is AuctionStatus.SCHEDULED or at < room.starts_at:
         return Refused.NOT_STARTED
     return Refused.OVER if at >= room.ends_at else None
+
+
+def refused_in_room(room: Room, bidder: str, at: datetime) -> Refused | None:
+    """Whether nothing at all may be done: the room is closed, or not for this bidder."""
+    if closed := refused_for_time(room, at):
+        return closed
+    return None if bidder in room.bidders else Refused.NOT_A_PARTICIPANT
 
 
 def refused_for_shape(amount: Decimal, minor_unit: Decimal) -> Refused | None:

@@ -4,28 +4,32 @@ wins."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 from procurement.rules.auction.base import (
+    Action,
+    Allowance,
     Bid,
     Decision,
+    Happening,
     Reference,
     Refused,
     Room,
     end_after,
     refused_for_shape,
-    refused_for_time,
+    refused_in_room,
 )
 from procurement.rules.ranking import Direction, Standing
 
 
 def decide(room: Room, bid: Bid) -> tuple[Decision, Room]:
     """What becomes of one bid, and the room after it (the same one when the bid is refused)."""
+    if bid.action is not Action.BID or bid.amount is None:
+        return _not_a_bid(room, bid)
     effective = room.terms.formula(bid.bidder).of(bid.amount) if bid.amount.is_finite() else Fraction(0)
-    closed = refused_for_time(room, bid.received_at)
-    if closed is None and bid.bidder not in room.bidders:
-        closed = Refused.NOT_A_PARTICIPANT
+    closed = refused_in_room(room, bid.bidder, bid.received_at)
     if closed is None and _leads_against_itself(room, bid.bidder):
         closed = Refused.ALREADY_LEADING
     if closed is not None:
@@ -41,6 +45,24 @@ def decide(room: Room, bid: Bid) -> tuple[Decision, Room]:
     standing = Standing(bid.bidder, bid.amount, effective, bid.received_at, room.order + 1)
     after = room.with_standing(standing, ends_at, room.extensions + extended)
     return Decision(bid, None, admitted, effective, ends_at, extended), after
+
+
+def allowed(room: Room, bidder: str, at: datetime) -> Allowance:
+    """What the bidder may do at that moment."""
+    closed = refused_in_room(room, bidder, at)
+    if closed is None and _leads_against_itself(room, bidder):
+        closed = Refused.ALREADY_LEADING
+    if closed is not None:
+        return Allowance((), code=closed)
+    amount = allowed_amount(room, bidder)
+    if amount is None and _worst_admitted(room, bidder) is not None:
+        return Allowance((), until=room.ends_at, code=Refused.NO_ROOM_LEFT)
+    return Allowance((Action.BID,), amount, room.ends_at)
+
+
+def coming(room: Room) -> tuple[Happening, Room] | None:
+    """What happens next without a bid."""
+    return None
 
 
 def decide_all(room: Room, bids: Iterable[Bid]) -> tuple[list[Decision], Room]:
@@ -70,12 +92,18 @@ def allowed_amount(room: Room, bidder: str) -> Decimal | None:
     return amount if amount > 0 else None
 
 
+def _not_a_bid(room: Room, move: Bid) -> tuple[Decision, Room]:
+    closed = refused_in_room(room, move.bidder, move.received_at)
+    admitted = allowed_amount(room, move.bidder) if closed is None else None
+    return Decision(move, closed or Refused.WRONG_ACTION, admitted, None, room.ends_at), room
+
+
 def hopeless(room: Room, bid: Bid) -> bool:
     """Whether the bid cannot be accepted however late the room that judges it is read: the price to beat only improves.
 
     May be asked of a stale room, without the lock; True is certain, False is not.
     """
-    if refused_for_shape(bid.amount, room.terms.minor_unit) is not None:
+    if bid.amount is None or refused_for_shape(bid.amount, room.terms.minor_unit) is not None:
         return True
     worst = _worst_admitted(room, bid.bidder)
     effective = room.terms.formula(bid.bidder).of(bid.amount)

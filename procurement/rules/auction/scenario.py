@@ -207,7 +207,7 @@ def _decision(event: Event, decision: Decision, unit: Decimal) -> dict[str, obje
         "accepted": decision.accepted,
         "code": decision.code.value if decision.code else None,
         "allowed_amount": None if allowed is None else _shown(allowed, unit),
-        "effective": _shown(decision.effective, unit),
+        "effective": None if decision.effective is None else _shown(decision.effective, unit),
     }
 
 

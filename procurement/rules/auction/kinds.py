@@ -1,0 +1,81 @@
+"""Every kind of live auction behind the same few functions; which kind it is stands in the terms.
+
+A room changes by moves and by time alone. `decide` judges one move as of its receipt, after all that time alone did
+until then; `advance` says what that was, so that it can be written down before the move. Whoever holds the lot's lock
+advances the room first (a batch of moves, or the clock): what comes out never depends on who came, or how often.
+
+The end itself is not a happening: `over` says that it has come, and who closes the auction waits for moves that are
+still on their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from procurement.rules.auction import english
+from procurement.rules.auction.base import Allowance, AuctionKind, Decision, Happening, Move, Outcome, Room
+from procurement.rules.lifecycle import AuctionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind of auction is: its answers to the questions below, asked of a room that is up to date."""
+
+    decide: Callable[[Room, Move], tuple[Decision, Room]]
+    allowed: Callable[[Room, str, datetime], Allowance]
+    coming: Callable[[Room], tuple[Happening, Room] | None]
+
+
+_KINDS: Final[Mapping[AuctionKind, Kind]] = MappingProxyType(
+    {AuctionKind.ENGLISH: Kind(english.decide, english.allowed, english.coming)}
+)
+
+
+def decide(room: Room, move: Move) -> tuple[Decision, Room]:
+    """What becomes of the move, and the room after it. The room given may be behind the time, never ahead of it."""
+    kind = _KINDS[room.terms.kind]
+    if (happens := kind.coming(room)) is not None and happens[0].at <= move.received_at:
+        _, room = advance(room, move.received_at)
+    return kind.decide(room, move)
+
+
+def allowed(room: Room, bidder: str, at: datetime) -> Allowance:
+    """What the bidder may do at that moment, and with which amount."""
+    return _KINDS[room.terms.kind].allowed(advance(room, at)[1], bidder, at)
+
+
+def coming(room: Room) -> tuple[Happening, Room] | None:
+    """The next thing that time alone brings about and the room after it; None where there is nothing but the end."""
+    return _KINDS[room.terms.kind].coming(room) if room.status is AuctionStatus.RUNNING else None
+
+
+def due(room: Room) -> datetime | None:
+    """When time alone next changes the room, the end included; None while it does not run."""
+    if room.status is not AuctionStatus.RUNNING:
+        return None
+    happens = coming(room)
+    return happens[0].at if happens else room.ends_at
+
+
+def advance(room: Room, at: datetime) -> tuple[tuple[Happening, ...], Room]:
+    """All that time alone has brought about by `at`, that instant included, in order, and the room after it."""
+    happened: list[Happening] = []
+    while (happens := coming(room)) is not None and happens[0].at <= at:
+        happened.append(happens[0])
+        room = happens[1]
+    return tuple(happened), room
+
+
+def over(room: Room, at: datetime) -> bool:
+    """Whether the auction has run its course by `at`."""
+    return room.status is AuctionStatus.RUNNING and at >= room.ends_at
+
+
+def outcome(room: Room) -> Outcome:
+    """Who wins and at which price, as the room stands."""
+    first = room.leader
+    return Outcome(first.bidder, first.amount) if first else Outcome(None, None)
