@@ -20,7 +20,9 @@ class KeyCeremony(models.Model):
     threshold = models.PositiveSmallIntegerField(help_text="k: how many shares open")
     with_escrow = models.BooleanField(default=False, help_text="the platform holds one share more")
     escrow_public_key = models.BinaryField(null=True, editable=False)
-    escrow_wrapped_key = models.BinaryField(null=True, editable=False, help_text="under the key-encryption key")
+    escrow_wrapped_key = models.BinaryField(
+        null=True, editable=False, help_text="under the key-encryption key; gone once nothing waits for it"
+    )
     lot_keys = models.JSONField(default=dict, help_text="lot's id → its public key, base64; empty until made")
     planned_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     planned_at = models.DateTimeField()
@@ -42,7 +44,7 @@ class KeyCeremony(models.Model):
                 condition=models.Q(threshold__gte=2, threshold__lte=9), name="ceremony_threshold_bounds"
             ),
             models.CheckConstraint(
-                condition=models.Q(with_escrow=False) | models.Q(escrow_wrapped_key__isnull=False),
+                condition=models.Q(with_escrow=False) | models.Q(escrow_public_key__isnull=False),
                 name="ceremony_escrow_has_key",
             ),
         ]
@@ -81,6 +83,10 @@ class ReleasedShare(models.Model):
     share = models.ForeignKey(KeyShare, on_delete=models.CASCADE, related_name="releases")
     to = models.ForeignKey(KeyShare, on_delete=models.CASCADE, related_name="received")
     sealed = models.BinaryField(editable=False)
+    wrong_at = models.DateTimeField(
+        null=True, blank=True, help_text="when its receiver found that it is not the announced share"
+    )
+    replaced = models.PositiveSmallIntegerField(default=0, help_text="how often, each time after such a report")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["share", "to"], name="release_once_per_member")]
