@@ -61,14 +61,12 @@ class StatementEvidence(models.Model):
 
     class Meta:
         ordering = ["statement", "role", "number"]
-        constraints = [
-            models.UniqueConstraint(fields=["statement", "role", "number"], name="statement_evidence_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["statement", "role", "number"], name="statement_evidence_once")]
 
 
 class AnchoredHead(models.Model):
-    """A record of an audit trail that was its head in one round. In the order of the records the heads are the leaves of
-    the round's tree. Append-only."""
+    """A record of an audit trail that was its head in one round. In the order of the records the heads are the leaves
+    of the round's tree. Append-only."""
 
     anchor = models.ForeignKey(StampedStatement, on_delete=models.PROTECT, related_name="heads", db_index=False)
     record = models.OneToOneField("marketplace.AuditRecord", on_delete=models.PROTECT, related_name="anchored")

@@ -3,7 +3,7 @@ nodes under 0x01, so that a node can never pass for a leaf. SHA-256, or another 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import new, sha256
 from typing import Final
@@ -57,6 +57,48 @@ class Tree:
                 path.append(level[neighbour])
             index >>= 1
         return tuple(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Where a leaf stands in a tree of `size` leaves, and the path that proves it."""
+
+    index: int
+    size: int
+    path: tuple[bytes, ...]
+    root: bytes
+
+
+def inclusion_of(wanted: bytes, leaves: Iterable[bytes], algorithm: str = "sha256") -> Inclusion:
+    """The way from one leaf hash to the root, the leaves read once and a few dozen of them in memory at a time.
+
+    Raises ValueError where the leaf is not among them.
+    """
+    index, size = -1, 0
+    path: list[bytes] = []
+    # Whole subtrees from the left, each with its height and whether the wanted leaf is below it.
+    subtrees: list[tuple[int, bytes, bool]] = []
+
+    def join() -> None:
+        height, right, below_right = subtrees.pop()
+        _, left, below_left = subtrees.pop()
+        if below_left or below_right:
+            path.append(right if below_left else left)
+        subtrees.append((height + 1, _node(left, right, algorithm), below_left or below_right))
+
+    for leaf in leaves:
+        is_wanted = index < 0 and leaf == wanted
+        if is_wanted:
+            index = size
+        size += 1
+        subtrees.append((0, leaf, is_wanted))
+        while len(subtrees) > 1 and subtrees[-1][0] == subtrees[-2][0]:
+            join()
+    if index < 0:
+        raise ValueError("the leaf is not in the tree")
+    while len(subtrees) > 1:
+        join()
+    return Inclusion(index, size, tuple(path), subtrees[0][1])
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

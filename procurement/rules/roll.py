@@ -9,7 +9,7 @@ a place tells neither the lot nor the order of receipt.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -86,17 +86,40 @@ def tree(hashes: Sequence[str]) -> merkle.Tree:
 
 
 def proof(
-    content: Mapping[str, Any], hash_: str, hashes: Sequence[str], statement: Mapping[str, Any]
+    content: Mapping[str, Any], hash_: str, hashes: Iterable[str], statement: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a bidder takes away: leaf, place, path and the signed statement. `hash_` is the leaf's as it stood on the
-    roll: where the content was changed since, the proof does not hold. Raises ValueError for a hash not among them."""
-    index = sorted(hashes).index(hash_)
-    path = [step.hex() for step in tree(hashes).inclusion(index)]
+    roll: where the content was changed since, the proof does not hold. `hashes` are all leaves' in their order, read
+    once. Raises ValueError for a hash not among them."""
+    found = merkle.inclusion_of(bytes.fromhex(hash_), map(bytes.fromhex, hashes))
+    return _document(content, found.index, found.path, statement)
+
+
+class Proofs:
+    """The proofs of many leaves of one roll: the tree is built once."""
+
+    def __init__(self, hashes: Iterable[str], statement: Mapping[str, Any]) -> None:
+        """`hashes` are all leaves' in their order. Raises ValueError where one is no hash."""
+        self._tree = merkle.Tree.over([bytes.fromhex(one) for one in hashes])
+        self._places = {leaf: index for index, leaf in enumerate(self._tree.levels[0])}
+        self._statement = statement
+
+    def of(self, content: Mapping[str, Any], hash_: str) -> dict[str, Any]:
+        """As `proof`. Raises ValueError for a hash not among them."""
+        index = self._places.get(bytes.fromhex(hash_))
+        if index is None:
+            raise ValueError("the leaf is not on the roll")
+        return _document(content, index, self._tree.inclusion(index), self._statement)
+
+
+def _document(
+    content: Mapping[str, Any], index: int, path: Iterable[bytes], statement: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "format": PROOF_FORMAT,
         "leaf": dict(content),
         "index": index,
-        "path": path,
+        "path": [step.hex() for step in path],
         "statement": dict(statement),
     }
 

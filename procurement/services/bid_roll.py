@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 
 from marketplace import audit
@@ -34,6 +35,9 @@ from procurement.services import receipts
 
 #: Rolls that one run stamps; the next comes a minute later.
 _STAMPED_AT_ONCE: Final = 100
+_AT_ONCE: Final = 1000
+_CIPHERTEXTS_AT_ONCE: Final = 20
+_NOT_ON_THE_ROLL: Final = ("bid__draft", "receipt", "withdrawal_receipt")
 _LACKS: Final[Mapping[rules.Lack, Sentence]] = MappingProxyType(
     {
         rules.Lack.NO_FORM: gettext_lazy("The file is not a proof in the platform’s form."),
@@ -78,7 +82,7 @@ def close(tender: Tender, at: datetime) -> BidRoll:
     closed = BidRoll.objects.filter(tender=tender).first()
     if closed is not None:
         return closed
-    standing, left_out = _sorted_out(_envelopes(tender))
+    standing, left_out = _sorted_out(_envelopes(tender).defer("ciphertext", *_NOT_ON_THE_ROLL))
     leaves = [_leaf(envelope, tender.number, secrets.token_hex(rules.SALT_SIZE)) for envelope in standing]
     statement = _statement(tender, [hash_ for _envelope, _salt, hash_ in leaves], at)
     roll = BidRoll.objects.create(
@@ -108,7 +112,12 @@ def of(tender: Tender) -> BidRoll | None:
 
 def hashes_of(roll: BidRoll) -> list[str]:
     """The public list of leaves, in the tree's order."""
-    return list(RollLeaf.objects.filter(roll=roll).order_by("hash").values_list("hash", flat=True))
+    return list(_hashes(roll))
+
+
+def page_of(roll: BidRoll, after: str, size: int) -> list[str]:
+    """The next `size` of these hashes after the one given, from the first where it is empty."""
+    return list(_hashes(roll).filter(hash__gt=after)[:size])
 
 
 def published(roll: BidRoll) -> dict[str, Any]:
@@ -135,11 +144,21 @@ def proof_of(bid: Bid, *, by: Actor) -> dict[str, Any]:
     return proof(leaf)
 
 
-def proof(leaf: RollLeaf, hashes: Sequence[str] | None = None) -> dict[str, Any]:
-    """The proof of one leaf, made of what is stored now: where that is not what stood on the roll, it does not hold."""
-    roll = leaf.roll
-    made = rules.proof(content_of(leaf), leaf.hash, hashes or hashes_of(roll), roll.statement)
+def proof(leaf: RollLeaf, proofs: rules.Proofs | None = None) -> dict[str, Any]:
+    """The proof of one leaf, made of what is stored now: where that is not what stood on the roll, it does not hold.
+    `proofs` saves building the tree for each of many leaves."""
+    roll, content = leaf.roll, content_of(leaf)
+    made = (
+        proofs.of(content, leaf.hash)
+        if proofs is not None
+        else rules.proof(content, leaf.hash, _hashes(roll).iterator(chunk_size=_AT_ONCE), roll.statement)
+    )
     return made | {"timestamp": _base64(roll.timestamp)}
+
+
+def proofs_of(roll: BidRoll) -> rules.Proofs:
+    """For the proofs of many leaves."""
+    return rules.Proofs(_hashes(roll).iterator(chunk_size=_AT_ONCE), roll.statement)
 
 
 def content_of(leaf: RollLeaf) -> dict[str, Any]:
@@ -196,22 +215,22 @@ def faults(tender: Tender) -> list[Found]:
     roll = of(tender)
     if roll is None:
         return []
-    leaves = {leaf.envelope_id: leaf for leaf in RollLeaf.objects.filter(roll=roll)}
-    found, seen, hashes = [], set(), []
-    for envelope in _envelopes(tender, with_ciphertext=True):
-        leaf = leaves.get(envelope.pk)
-        if leaf is None:
+    found: list[Found] = []
+    hashes: list[str] = []
+    # A ciphertext may have two megabytes: a few at a time, and nothing of them is kept.
+    for envelope in _envelopes(tender).select_related("leaf").order_by("pk").iterator(chunk_size=_CIPHERTEXTS_AT_ONCE):
+        leaf = getattr(envelope, "leaf", None)
+        if leaf is None or leaf.roll_id != roll.pk:
             if not _why_left_out(envelope):
                 found.append(Found(Fault.ADDED, envelope.bid_id))
             continue
-        seen.add(envelope.pk)
         if _why_left_out(envelope) not in ("", "lot_cancelled"):
             found.append(Found(Fault.DROPPED, envelope.bid_id))
         now = rules.hash_of(_content(envelope, tender.number, leaf.salt))
         hashes.append(now)
         if now != leaf.hash or sha256_hex(bytes(envelope.ciphertext)) != envelope.manifest["content"]["sha256"]:
             found.append(Found(Fault.CHANGED, envelope.bid_id))
-    found += [Found(Fault.MISSING) for _ in range(max(0, roll.size - len(seen)))]
+    found += [Found(Fault.MISSING) for _ in range(max(0, roll.size - len(hashes)))]
     if not _statement_stands(roll) or rules.tree(hashes).root.hex() != roll.statement["content"]["root"]:
         found.append(Found(Fault.ROLL_CHANGED))
     return found
@@ -277,10 +296,13 @@ def _statement(tender: Tender, hashes: Sequence[str], at: datetime) -> dict[str,
     )
 
 
-def _envelopes(tender: Tender, *, with_ciphertext: bool = False) -> list[BidEnvelope]:
+def _envelopes(tender: Tender) -> QuerySet[BidEnvelope]:
     found = BidEnvelope.objects.filter(bid__lot__tender=tender).select_related("bid__lot", "signature")
-    found = found.defer("bid__draft", "receipt", "withdrawal_receipt")
-    return list(found if with_ciphertext else found.defer("ciphertext"))
+    return found.defer(*_NOT_ON_THE_ROLL)
+
+
+def _hashes(roll: BidRoll) -> QuerySet[RollLeaf, str]:
+    return RollLeaf.objects.filter(roll=roll).order_by("hash").values_list("hash", flat=True)
 
 
 def _sorted_out(envelopes: Iterable[BidEnvelope]) -> tuple[list[BidEnvelope], list[dict[str, str]]]:

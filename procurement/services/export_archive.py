@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, BinaryIO, Final
 
@@ -14,6 +15,17 @@ _READABLE: Final = 0o100644 << 16
 CHUNK: Final = 256 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Content that does not compress: ciphertext of about `size` bytes, in chunks."""
+
+    size: int
+    chunks: Iterable[bytes]
+
+
+Content = bytes | Iterable[bytes] | Stored
+
+
 class Archive:
     """Files added one after the other, a chunk in memory at a time. `entries` lists what was written."""
 
@@ -22,17 +34,19 @@ class Archive:
         self.entries: list[dict[str, Any]] = []
         self._known: set[str] = set()
 
-    def add(self, path: str, content: bytes | Iterable[bytes]) -> None:
+    def add(self, path: str, content: Content) -> None:
         """Write a file once; the same path again is left as it is."""
         if path in self._known:
             return
         self._known.add(path)
         about = zipfile.ZipInfo(path, _NO_TIME)
         about.create_system, about.external_attr = _UNIX, _READABLE
-        about.compress_type = zipfile.ZIP_DEFLATED
+        about.compress_type = zipfile.ZIP_STORED if isinstance(content, Stored) else zipfile.ZIP_DEFLATED
+        # A size announced beyond 2 GiB makes the entry a large one; what is not announced is far below.
+        about.file_size = content.size if isinstance(content, Stored) else 0
         digest, size = sha256(), 0
         with self._zip.open(about, "w", force_zip64=False) as entry:
-            for chunk in [content] if isinstance(content, bytes) else content:
+            for chunk in _chunks(content):
                 entry.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
@@ -40,3 +54,9 @@ class Archive:
 
     def close(self) -> None:
         self._zip.close()
+
+
+def _chunks(content: Content) -> Iterable[bytes]:
+    if isinstance(content, bytes):
+        return [content]
+    return content.chunks if isinstance(content, Stored) else content

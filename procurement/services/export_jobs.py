@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 FOLDER: Final = "exports"
 #: Entries up to which an archive is built while the reader waits: about a second.
 SMALL: Final = 1500
+#: Bytes of documents up to which it is.
+SMALL_BYTES: Final = 10 * 1024 * 1024
 #: How long a built archive is kept.
 KEPT: Final = timedelta(days=2)
 _PROGRESS_KEPT: Final = 3600
@@ -35,7 +37,7 @@ _TOLD_EVERY: Final = 50
 
 
 def is_small(tender: Tender, reader: exports.Reader) -> bool:
-    return exports.weight(tender, reader) <= SMALL
+    return exports.weight(tender, reader) <= SMALL and exports.document_bytes(tender, reader) <= SMALL_BYTES
 
 
 @transaction.atomic
@@ -45,12 +47,13 @@ def record(tender: Tender, *, by: Actor, at: datetime) -> None:
 
 
 @transaction.atomic
-def ask(tender: Tender, *, by: Actor, at: datetime) -> ProcedureExport:
+def ask(tender: Tender, *, by: Actor, at: datetime, documents: bool = False) -> ProcedureExport:
     """Have an export built for this person; the one that is being built already, where there is one."""
-    reader = exports.reader_of(by, tender)
+    reader = exports.reader_of(by, tender, documents=documents)
     waiting = ProcedureExport.objects.filter(
         tender=tender, requested_by=person_of(by), scope=reader.scope, organisation=reader.organisation,
-        status__in=[ExportStatus.WAITING, ExportStatus.RUNNING], requested_at__gt=at - timedelta(hours=1),
+        documents=reader.documents, status__in=[ExportStatus.WAITING, ExportStatus.RUNNING],
+        requested_at__gt=at - timedelta(hours=1),
     ).first()  # fmt: skip
     if waiting is not None:
         return waiting
@@ -58,6 +61,7 @@ def ask(tender: Tender, *, by: Actor, at: datetime) -> ProcedureExport:
         tender=tender,
         scope=reader.scope,
         organisation=reader.organisation,
+        documents=reader.documents,
         requested_by=person_of(by),
         requested_at=at,
         total=exports.weight(tender, reader),
@@ -123,7 +127,7 @@ def _built(export: ProcedureExport) -> tuple[str, int, int]:
         if entries % _TOLD_EVERY == 0:
             cache.set(_progress_key(export.pk), entries, _PROGRESS_KEPT)
 
-    reader = exports.Reader(ExportScope(export.scope), export.organisation)
+    reader = exports.Reader(ExportScope(export.scope), export.organisation, export.documents)
     with TemporaryFile() as out:
         exports.build(export.tender, reader, cast(BinaryIO, out), progress)
         size = out.tell()

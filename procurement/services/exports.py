@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO, Final
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
 from marketplace import audit
 from marketplace.models import AuditRecord, Organisation, Signature
@@ -24,32 +24,53 @@ from marketplace.permissions import Actor
 from marketplace.shared import keys
 from marketplace.signatures.payload import canonical, sha256_hex
 from procurement import permissions
-from procurement.models import Auction, Award, Bid, BidEnvelope, BidRoll, Contract, ExportScope, RollLeaf, Tender
+from procurement.models import (
+    Auction,
+    Award,
+    Bid,
+    BidEnvelope,
+    BidFile,
+    BidRoll,
+    Contract,
+    ExportScope,
+    RollLeaf,
+    Tender,
+)
 from procurement.queries import auctions as auction_queries
 from procurement.queries import audit as audit_queries
 from procurement.queries.bids import OPENED
-from procurement.services import bid_roll, export_facts, protocols, receipts
-from procurement.services.export_archive import Archive
+from procurement.services import bid_files, bid_roll, export_facts, protocols, receipts
+from procurement.services.export_archive import CHUNK, Archive, Content, Stored
 from procurement.services.export_evidence import Evidence
 
 FORMAT: Final = "openlot-export-1"
 KIND: Final = "procedure_export"
 _AT_ONCE: Final = 100
-Content = bytes | Iterable[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """For whom an export is made; `organisation` is the bidder's."""
+    """For whom an export is made; `organisation` is the bidder's. `documents`: with the ciphertexts of the documents of
+    the standing bids whose envelopes are in it."""
 
     scope: ExportScope
     organisation: Organisation | None = None
+    documents: bool = False
 
 
-def reader_of(actor: Actor, tender: Tender) -> Reader:
+@dataclass
+class _Gathered:
+    """What the parts of one export have in common, and what became of its documents."""
+
+    reader: Reader
+    evidence: Evidence = field(default_factory=Evidence)
+    lost: list[str] = field(default_factory=list)
+
+
+def reader_of(actor: Actor, tender: Tender, *, documents: bool = False) -> Reader:
     """The version this person may have. Raises NotFound, or RoleMissing for a colleague without the role."""
     scope = permissions.export_scope(actor, tender)
-    return Reader(scope, actor.organisation if scope == ExportScope.SUPPLIER else None)
+    return Reader(scope, actor.organisation if scope == ExportScope.SUPPLIER else None, documents)
 
 
 def build(tender: Tender, reader: Reader, out: BinaryIO, progress: Callable[[int], None] | None = None) -> None:
@@ -59,32 +80,37 @@ def build(tender: Tender, reader: Reader, out: BinaryIO, progress: Callable[[int
     """
     with _snapshot():
         tender = Tender.objects.select_related("buyer").defer("search").get(pk=tender.pk)
-        archive = Archive(out)
-        for path, content in _parts(tender, reader):
+        archive, gathered = Archive(out), _Gathered(reader)
+        for path, content in _parts(tender, gathered):
             archive.add(path, content)
             if progress is not None:
                 progress(len(archive.entries))
-        archive.add("index.json", export_facts.pretty(_index(tender, reader, archive)))
+        archive.add("index.json", export_facts.pretty(_index(tender, gathered, archive)))
         archive.close()
 
 
 def weight(tender: Tender, reader: Reader) -> int:
     """About how many entries the archive will have."""
     signatures = _signatures(tender, reader).count()
-    return 3 * signatures + 4 * _bids(tender, reader).count() + 10
+    return 3 * signatures + 4 * _bids(tender, reader).count() + _documents(tender, reader).count() + 10
+
+
+def document_bytes(tender: Tender, reader: Reader) -> int:
+    """About how many bytes of documents the archive will have."""
+    return _documents(tender, reader).aggregate(total=Sum("size"))["total"] or 0
 
 
 # What is in it ------------------------------------------------------------------------------------------------------
 
 
-def _parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Content]]:
+def _parts(tender: Tender, gathered: _Gathered) -> Iterator[tuple[str, Content]]:
+    reader, evidence = gathered.reader, gathered.evidence
     shows_limit = reader.scope != ExportScope.SUPPLIER or tender.limit_price_shown
     yield "README.txt", export_facts.readme(tender, reader.scope, _left_out(tender, reader))
     yield "tender.json", export_facts.pretty(export_facts.tender_facts(tender, shows_limit=shows_limit))
     yield "platform/receipt-keys.json", export_facts.pretty(receipt_keys())
-    evidence = Evidence()
     yield from _signature_parts(tender, reader, evidence)
-    yield from _bid_parts(tender, reader)
+    yield from _bid_parts(tender, gathered)
     yield from _roll_parts(tender, reader, evidence)
     if reader.scope != ExportScope.SUPPLIER:
         yield "audit/chain.jsonl", _audit_lines(tender, reader)
@@ -107,7 +133,8 @@ def _signature_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iter
                 yield f"{folder}/timestamp.tsr", stamps[signature.pk]
 
 
-def _bid_parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Content]]:
+def _bid_parts(tender: Tender, gathered: _Gathered) -> Iterator[tuple[str, Content]]:
+    reader = gathered.reader
     bids = _bids(tender, reader)
     own = reader.scope == ExportScope.SUPPLIER
     envelopes = BidEnvelope.objects.filter(bid__in=bids).select_related("bid__lot").defer("bid__draft")
@@ -116,11 +143,33 @@ def _bid_parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Content]]:
         yield f"receipts/{name}-received.json", export_facts.pretty(envelope.receipt)
         if envelope.withdrawal_receipt:
             yield f"receipts/{name}-withdrawn.json", export_facts.pretty(envelope.withdrawal_receipt)
-        if own or (envelope.superseded_at is None and envelope.bid.status in OPENED):
+        stands = envelope.superseded_at is None and envelope.withdrawal_signature_id is None
+        if own or (stands and envelope.bid.status in OPENED):
             yield f"envelopes/{name}.sealed", bytes(envelope.ciphertext)
+            if reader.documents and stands:
+                yield from _document_parts(envelope, gathered)
     opened = bids.filter(opened_at__isnull=False, status__in=[status.value for status in OPENED])
-    for bid in opened.select_related("lot", "supplier").defer("draft").prefetch_related("prices__item").order_by("pk"):
+    opened = opened.select_related("lot", "supplier").defer("draft").order_by("pk")
+    for bid in opened.prefetch_related("prices__item", "supplier__identifiers").iterator(chunk_size=_AT_ONCE):
         yield f"opened/{bid.pk}.json", export_facts.pretty(export_facts.opened_bid(bid))
+
+
+def _document_parts(envelope: BidEnvelope, gathered: _Gathered) -> Iterator[tuple[str, Content]]:
+    """The ciphertexts that the envelope's manifest names, as they are stored now: what is signed of them is there too,
+    so that one that was changed is found by whoever reads the export. One that is lost is named in the index."""
+    stored = dict(envelope.bid.files.values_list("pk", "sealed_path"))
+    for entry in envelope.manifest["files"]:
+        name = f"documents/{envelope.bid_id}-{entry['file']}.sealed"
+        path = stored.get(entry["file"])
+        try:
+            document = bid_files.open_stored(path) if path else None
+        except FileNotFoundError:
+            document = None
+        if document is None:
+            gathered.lost.append(name)
+            continue
+        with document:
+            yield name, Stored(int(entry["size"]), document.chunks(CHUNK))
 
 
 def _roll_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iterator[tuple[str, Content]]:
@@ -131,7 +180,7 @@ def _roll_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iterator[
     if roll.timestamp is not None:
         evidence.of_token(bytes(roll.timestamp))
         yield "roll/timestamp.tsr", bytes(roll.timestamp)
-    hashes = bid_roll.hashes_of(roll)
+    proofs = bid_roll.proofs_of(roll)
     leaves = RollLeaf.objects.filter(roll=roll, envelope__bid__in=_bids(tender, reader))
     leaves = leaves.select_related("roll__tender", "envelope__signature", "envelope__bid__lot")
     for leaf in (
@@ -139,7 +188,7 @@ def _roll_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iterator[
         .order_by("envelope__bid")
         .iterator(chunk_size=_AT_ONCE)
     ):
-        yield f"roll/proofs/{leaf.envelope.bid_id}.json", export_facts.pretty(bid_roll.proof(leaf, hashes))
+        yield f"roll/proofs/{leaf.envelope.bid_id}.json", export_facts.pretty(bid_roll.proof(leaf, proofs))
 
 
 def _audit_lines(tender: Tender, reader: Reader) -> Iterator[bytes]:
@@ -177,6 +226,13 @@ def _bids(tender: Tender, reader: Reader) -> QuerySet[Bid]:
     if reader.scope == ExportScope.SUPPLIER:
         return sent.filter(supplier=reader.organisation)
     return sent.none() if audit_queries.hides_bidders(tender) else sent
+
+
+def _documents(tender: Tender, reader: Reader) -> QuerySet[BidFile]:
+    """Documents of bids, about those that the export will have."""
+    if not reader.documents:
+        return BidFile.objects.none()
+    return BidFile.objects.filter(bid__in=_bids(tender, reader), in_version__isnull=False)
 
 
 def _signatures(tender: Tender, reader: Reader) -> QuerySet[Signature]:
@@ -227,7 +283,8 @@ def receipt_keys() -> dict[str, object]:
     return {"algorithm": keys.RECEIPT_ALGORITHM, "keys": {k: base64.b64encode(v).decode() for k, v in public.items()}}
 
 
-def _index(tender: Tender, reader: Reader, archive: Archive) -> dict[str, object]:
+def _index(tender: Tender, gathered: _Gathered, archive: Archive) -> dict[str, object]:
+    reader = gathered.reader
     head = AuditRecord.objects.filter(stream=f"tender:{tender.pk}").order_by("-number").values_list("hash", flat=True)
     return keys.sign_receipt(
         {
@@ -237,6 +294,7 @@ def _index(tender: Tender, reader: Reader, archive: Archive) -> dict[str, object
             "tender": tender.number,
             "scope": str(reader.scope),
             "audit_head": (head.first() or audit.GENESIS) if reader.scope != ExportScope.SUPPLIER else None,
+            "documents": {"included": reader.documents, "lost": sorted(set(gathered.lost))},
             "files": archive.entries,
         }
     )

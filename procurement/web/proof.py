@@ -24,6 +24,10 @@ from procurement.rules.lifecycle import TenderStatus
 from procurement.services import bid_roll, export_facts, export_jobs, exports
 from procurement.web import tender_page
 
+#: Leaves on a page.
+_LEAVES: Final = 100
+#: Up to so many bids the page compares what is stored with the roll by itself: a second's reading.
+_COMPARED_AT_ONCE: Final = 200
 #: Up to this size an archive stays in memory while it is built.
 _IN_MEMORY: Final = 4 * 1024 * 1024
 
@@ -57,19 +61,22 @@ def page(request: HttpRequest, number: str) -> HttpResponse:
     """The roll of bids for everybody, and the export for who may have one."""
     tender = _published(request, number)
     actor, roll = actor_of(request), bid_roll.of(tender)
-    scope = _scope(actor, tender)
+    scope, compares = _scope(actor, tender), False
+    if roll is not None and scope in ("buyer", "auditor"):
+        compares = roll.size <= _COMPARED_AT_ONCE or "compare" in request.GET
     return render(
         request,
         "procurement/proof.html",
         {
             **tender_page.context(request, tender, "proof"),
             "roll": roll,
-            "leaves": bid_roll.hashes_of(roll) if roll is not None else [],
+            **_leaves(roll, request.GET.get("after", "")),
             "key_prints": _key_prints(),
             "scope": scope,
             "scope_words": export_facts.scope_words(scope) if scope else "",
             "exports": ProcedureExport.objects.filter(tender=tender, requested_by=actor.person) if scope else [],
-            "faults": _faults(tender) if roll is not None and scope in ("buyer", "auditor") else None,
+            "may_compare": scope in ("buyer", "auditor"),
+            "faults": _faults(tender) if compares else None,
             "had_deadline": tender.status != TenderStatus.PUBLISHED,
         },
     )
@@ -113,9 +120,9 @@ def receipt_keys(request: HttpRequest) -> HttpResponse:
 def export(request: HttpRequest, number: str) -> HttpResponseBase:
     """The archive, at once where it is small; otherwise the page on which it gets ready."""
     tender, actor, at = _published(request, number), actor_of(request), clock.now()
-    reader = exports.reader_of(actor, tender)
+    reader = exports.reader_of(actor, tender, documents="documents" in request.POST)
     if not export_jobs.is_small(tender, reader):
-        asked = export_jobs.ask(tender, by=actor, at=at)
+        asked = export_jobs.ask(tender, by=actor, at=at, documents=reader.documents)
         return redirect("procedure_export_state", number, asked.pk)
     out = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 – the response closes it
     exports.build(tender, reader, out)  # type: ignore[arg-type]
@@ -148,6 +155,12 @@ def export_file(request: HttpRequest, number: str, export_id: int) -> HttpRespon
     if found.status != ExportStatus.READY or not default_storage.exists(found.path):
         raise NotFound
     return _archive(default_storage.open(found.path, "rb"), f"{number}-{found.scope}.zip", found.size)
+
+
+def _leaves(roll: BidRoll | None, after: str) -> dict[str, Any]:
+    """A page of the roll's leaves, and after which the next begins."""
+    found = bid_roll.page_of(roll, after, _LEAVES + 1) if roll is not None else []
+    return {"leaves": found[:_LEAVES], "more_after": found[_LEAVES - 1] if len(found) > _LEAVES else "", "after": after}
 
 
 def _published(request: HttpRequest, number: str) -> Tender:

@@ -141,3 +141,16 @@ def test_hostile_proofs_are_false_and_raise_nothing(
 def test_there_is_no_proof_of_what_is_not_there() -> None:
     with pytest.raises(IndexError):
         merkle.Tree.over([bytes(32)]).inclusion(1)
+
+
+@given(st.integers(1, 70), st.data())
+def test_a_path_found_in_one_pass_is_the_trees(size: int, data: st.DataObject) -> None:
+    leaves = [merkle.leaf_hash(number.to_bytes(2)) for number in range(size)]
+    index = data.draw(st.integers(0, size - 1))
+    tree = merkle.Tree.over(leaves)
+
+    found = merkle.inclusion_of(leaves[index], iter(leaves))
+
+    assert (found.index, found.size, found.path, found.root) == (index, size, tree.inclusion(index), tree.root)
+    with pytest.raises(ValueError, match="not in the tree"):
+        merkle.inclusion_of(bytes(32), iter(leaves))

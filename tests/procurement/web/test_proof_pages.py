@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -17,6 +18,7 @@ from marketplace.models import AuditRecord, Notification, StaffRole
 from marketplace.permissions import Actor
 from procurement.models import BidRoll, ExportStatus, ProcedureExport, Tender
 from procurement.services import bid_roll, export_jobs, opening
+from procurement.web import proof
 from tests.factories.bids import LATER, bidder, sent_bid, tender_taking_bids
 from tests.factories.marketplace import member, staff
 from tests.factories.signatures import trust
@@ -87,6 +89,24 @@ def test_the_buyer_reads_whether_the_stored_bids_are_those_of_the_roll() -> None
     assert "A bid was changed after the roll was closed." in client.get(url).content.decode()
 
 
+def test_a_long_roll_is_read_in_pages_and_compared_when_the_buyer_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_LEAVES", 2)
+    monkeypatch.setattr(proof, "_COMPARED_AT_ONCE", 2)
+    tender = opened(bidder(), bidder(), bidder())
+    client, url = logged_in(member(tender.buyer)), reverse("tender_proof", args=[tender.number])
+    leaves = bid_roll.hashes_of(tender.roll)
+
+    first = client.get(url).content.decode()
+    second = client.get(url, {"after": leaves[1]}).content.decode()
+
+    assert [leaf in first for leaf in leaves] == [True, True, False]
+    assert f"?after={leaves[1]}" in first
+    assert [leaf in second for leaf in leaves] == [False, False, True]
+    assert "Checked just now" not in first
+    assert "Compare the bids as they are stored now" in first
+    assert "Checked just now" in client.get(url, {"compare": ""}).content.decode()
+
+
 def test_a_bidder_sees_that_its_bid_is_in_the_roll_and_takes_the_proof_away(client: Client) -> None:
     by = bidder()
     tender = opened(by, bidder())
@@ -94,11 +114,11 @@ def test_a_bidder_sees_that_its_bid_is_in_the_roll_and_takes_the_proof_away(clie
     own = logged_in(by)
 
     page = own.get(reverse("bid", args=[bid.pk])).content.decode()
-    proof = own.get(reverse("bid_proof", args=[bid.pk]))
+    taken = own.get(reverse("bid_proof", args=[bid.pk]))
 
     assert "Your bid is in the roll" in page
     assert "one of the 2 bids" in page
-    verdict = upload(client, proof.content)
+    verdict = upload(client, taken.content)
     assert "The bid stands on the roll" in verdict
     assert BidRoll.objects.get(tender=tender).root in verdict
 
@@ -124,10 +144,10 @@ def upload(client: Client, content: bytes) -> str:
 def test_a_changed_proof_proves_nothing_and_the_page_says_why(client: Client) -> None:
     by = bidder()
     tender = opened(by)
-    proof = bid_roll.proof_of(tender.lots.get().bids.get(), by=by)
-    proof["leaf"]["lot"] = 9
+    changed = bid_roll.proof_of(tender.lots.get().bids.get(), by=by)
+    changed["leaf"]["lot"] = 9
 
-    page = upload(client, json.dumps(proof).encode())
+    page = upload(client, json.dumps(changed).encode())
 
     assert "This proves nothing" in page
     assert "The bid that it names is not under the root that it names." in page
@@ -156,7 +176,7 @@ def test_a_large_export_is_built_by_a_task_for_the_one_who_asked(monkeypatch: py
     by = bidder()
     tender = opened(by)
     client = logged_in(by)
-    monkeypatch.setattr(export_jobs, "SMALL", 0)
+    monkeypatch.setattr(export_jobs, "SMALL_BYTES", -1)
 
     asked = client.post(reverse("procedure_export", args=[tender.number]))
     again = client.post(reverse("procedure_export", args=[tender.number]))
@@ -179,6 +199,19 @@ def test_a_large_export_is_built_by_a_task_for_the_one_who_asked(monkeypatch: py
     assert Notification.objects.get(kind="export_ready").person == by.person
     colleague = member(by.organisation)  # type: ignore[arg-type]
     assert logged_in(colleague).get(file).status_code == 404
+
+
+def test_with_documents_is_another_export() -> None:
+    by = bidder()
+    tender = opened(by)
+    plain = export_jobs.ask(tender, by=by, at=LATER)
+    whole = export_jobs.ask(tender, by=by, at=LATER, documents=True)
+
+    export_jobs.run(whole.pk, lambda: LATER)
+
+    assert (plain.documents, whole.documents, whole.pk == plain.pk) == (False, True, False)
+    with zipfile.ZipFile(default_storage.open(ProcedureExport.objects.get(pk=whole.pk).path)) as archive:
+        assert json.loads(archive.read("index.json"))["content"]["documents"]["included"] is True
 
 
 def test_an_export_that_breaks_says_so_and_old_ones_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
