@@ -15,7 +15,7 @@ from typing import Any
 # Importing asn1crypto.tsp teaches asn1crypto.cms the attribute signing_certificate_v2.
 from asn1crypto import algos, cms, core, tsp, x509
 
-from . import der
+from . import der, shape
 from .report import Finding, Signer, Sub
 
 MAX_SIZE = 256 * 1024
@@ -144,6 +144,10 @@ def _admit(signature: bytes) -> Admitted:
     envelope = cms.ContentInfo.load(signature, strict=True)
     if envelope["content_type"].native != "signed_data":
         raise _format("The file is a CMS message, but not a signature.")
+    try:
+        shape.check(signature)
+    except der.DerError as error:
+        raise _format(f"The file is not a readable CMS signature: {error}.") from error
     signed_data: cms.SignedData = envelope["content"]
     if signed_data["version"].native not in {"v1", "v3"}:
         raise _format("The signature has an unknown version.")
@@ -237,8 +241,8 @@ def _incomplete(missing: str, digest: str) -> Finding:
 
 def _digest_algorithm(signed_data: cms.SignedData, signer_info: cms.SignerInfo) -> str:
     name: str = signer_info["digest_algorithm"]["algorithm"].native
-    declared = {algorithm["algorithm"].native for algorithm in signed_data["digest_algorithms"]}
-    if name not in declared or len(declared) != 1:
+    declared = [algorithm["algorithm"].native for algorithm in signed_data["digest_algorithms"]]
+    if declared != [name]:
         raise _format("The signature does not agree with itself about its hash function.")
     return name
 

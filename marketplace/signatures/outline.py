@@ -5,6 +5,7 @@ Read without any library.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -78,7 +79,9 @@ def _identifiers(cms: bytes, depth: int = 0) -> Iterator[CertificateId]:
                     yield certificate_id(cms[start:end])
         elif tag == _SET and depth == 0:  # of digest algorithms first, of signers last: the former hold no attributes
             for start, end in _tokens(cms, *content):
-                yield from _identifiers(cms[start:end], depth=1)
+                # Anybody may add a stamp: one that cannot be read hides nothing but itself.
+                with contextlib.suppress(der.DerError, IndexError, ValueError):
+                    yield from _identifiers(cms[start:end], depth=1)
 
 
 def _responders(response: bytes) -> Iterator[CertificateId]:

@@ -21,7 +21,7 @@ from typing import Final
 from asn1crypto import algos, cms, core, tsp, x509
 from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 
-from . import chain, der
+from . import chain, der, shape
 from .algorithms import Strength
 from .gate import STRONG_HASHES
 from .report import Evidence, Finding, Policy, Sub
@@ -194,6 +194,7 @@ def read(encoded: bytes) -> Token:
         raise TimeStampError("The time stamp is empty or too large.", Sub.FORMAT_FAILURE)
     try:
         der.check(encoded)
+        shape.check(encoded)
         return _read(encoded)
     except TimeStampError:
         raise
@@ -392,6 +393,7 @@ def attach(signature: bytes, token: bytes) -> bytes:
 def _load(signature: bytes) -> cms.ContentInfo:
     try:
         der.check(signature)
+        shape.check(signature)
         envelope = cms.ContentInfo.load(signature, strict=True)
         if envelope["content_type"].native == "signed_data" and len(envelope["content"]["signer_infos"]) == 1:
             return envelope

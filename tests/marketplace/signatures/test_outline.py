@@ -7,7 +7,7 @@ from cryptography import x509
 from marketplace.signatures import CertificateId, certificate_id, certificates_in, certificates_in_answer
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.outline import MAX_RESPONDERS
-from marketplace.signatures.sign import Credential, sign
+from marketplace.signatures.sign import Credential, attribute, oid, sign, with_unsigned
 from tests.marketplace.signatures.conftest import AT, PAYLOAD, issue
 from tests.marketplace.signatures.test_answers import answer, responder_of
 
@@ -39,6 +39,14 @@ def test_what_is_no_signature_holds_none(signer: Credential) -> None:
         EMPTY,
     ):
         assert certificates_in(hostile) == ()
+
+
+def test_a_stamp_that_is_none_hides_no_certificate(signer: Credential) -> None:
+    signature = sign(PAYLOAD, signer, AT)
+
+    for junk in (b"\x05\x00", b"\x30\x00", b"\x30\x04\x05\x00\xa0\x00"):
+        stamped = with_unsigned(signature, attribute(oid("1.2.840.113549.1.9.16.2.14"), junk))
+        assert certificates_in(stamped) == certificates_in(signature)
 
 
 def test_changed_bytes_never_raise(signer: Credential) -> None:
