@@ -140,9 +140,17 @@ class Lot(models.Model):
     vat_rate = models.DecimalField(_("VAT, %"), max_digits=5, decimal_places=2, default=0)
     delivery_place = models.CharField(_("place of delivery"), max_length=300, blank=True)
 
-    # Live auctions only. The start price is the limit price.
+    # Auctions only. Bidding starts from the limit price.
     step_kind = models.CharField(max_length=8, choices=[("amount", _("Amount")), ("percent", _("Percent"))], blank=True)
     step_value = models.DecimalField(_("step"), max_digits=20, decimal_places=4, null=True, blank=True)
+    clock_price = models.DecimalField(
+        _("best price of the clock"),
+        max_digits=20,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text=_("the other end of the prices of a clock: a Dutch one begins there, a Japanese one stops there"),
+    )
 
     # Bids are sealed to the public key; the private one is wrapped by a key that is not in the database.
     public_key = models.BinaryField(null=True, editable=False)

@@ -10,6 +10,7 @@ from procurement.procedures.axes import Access, Award, Axes, Family, Negotiation
 from procurement.procedures.catalogue import UnknownProcedure, as_json, catalogue, get
 from procurement.procedures.settings import (
     AuctionSettings,
+    LotAsks,
     Problem,
     Procedure,
     Setting,
@@ -24,6 +25,7 @@ __all__ = [
     "Award",
     "Axes",
     "Family",
+    "LotAsks",
     "Negotiation",
     "PriceFormat",
     "Problem",

@@ -3,17 +3,20 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
-from procurement.procedures.axes import Axes, Family
-from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference
+from procurement.procedures.axes import Axes, Family, Rebidding
+from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference, SingleBidPrice
 from procurement.rules.auction.views import Shown
 from procurement.rules.periods import DayKind
 from procurement.rules.words import gettext_noop
 
+# No price lies below another by so many per cent: a procedure without these settings flags none.
+_NEVER = Decimal(100)
 # What a setting holds, as it stands in JSON: a decimal is a string, so that it stays exact.
 Value = bool | int | str | None
 
@@ -40,6 +43,23 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class LotAsks:
+    """What a lot must say for its procedure: a limit price, the step of a bid, the other end of a clock's prices."""
+
+    limit: bool = False
+    step: bool = False
+    clock: bool = False
+
+
+_ASKS = {
+    AuctionKind.ENGLISH: LotAsks(limit=True, step=True),
+    AuctionKind.DUTCH: LotAsks(limit=True, step=True, clock=True),
+    AuctionKind.JAPANESE: LotAsks(limit=True, step=True, clock=True),
+    AuctionKind.TURN_BASED: LotAsks(limit=True, step=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Procedure:
     """A preset. A published tender keeps `code` and `version`; a change of rules is a new version, never a changed
     one."""
@@ -53,6 +73,16 @@ class Procedure:
     settings: tuple[Setting, ...]
     auction: AuctionKind | None = None
 
+    @property
+    def live(self) -> bool:
+        """Whether bidders compete in a live room after the opening."""
+        return self.axes.rebidding is Rebidding.LIVE
+
+    @property
+    def asks(self) -> LotAsks:
+        """What a lot of this procedure must say besides its items."""
+        return _ASKS.get(self.auction, LotAsks()) if self.auction else LotAsks()
+
     def setting(self, name: str) -> Setting:
         """The setting of that name; KeyError when the preset has none."""
         for setting in self.settings:
@@ -63,18 +93,29 @@ class Procedure:
 
 @dataclass(frozen=True, slots=True)
 class AuctionSettings:
-    """The live auction of every lot of a tender. The step is the lot's own."""
+    """The live auction of every lot of a tender. Step and clock prices are the lot's own.
 
+    Parts that a kind has not are as if never set: no duration where a clock or turns decide it, no seconds of a clock
+    where nothing ticks.
+    """
+
+    kind: AuctionKind
     start_delay_minutes: int
-    duration_minutes: int
-    reference: Reference
     shown: Shown
-    soft_close_window_seconds: int
-    soft_close_extend_seconds: int
-    soft_close_from: ExtendFrom
-    max_extensions: int | None
-    hard_stop_minutes: int | None
     minimum_participants: int
+    duration_minutes: int | None = None
+    reference: Reference = Reference.OWN
+    soft_close_window_seconds: int = 0
+    soft_close_extend_seconds: int = 0
+    soft_close_from: ExtendFrom = ExtendFrom.RECEIPT
+    max_extensions: int | None = 0
+    hard_stop_minutes: int | None = None
+    proxy_bids: bool = False
+    clock_interval_seconds: int | None = None
+    first_pause_seconds: int | None = None
+    pause_seconds: int | None = None
+    turn_seconds: int | None = None
+    announcement_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +132,7 @@ class TenderSettings:
     abnormally_low_below_mean: Decimal
     abnormally_low_below_next: Decimal
     auction: AuctionSettings | None
+    single_bid_price: SingleBidPrice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +194,17 @@ def resolve(procedure: Procedure, given: Mapping[str, object]) -> TenderSettings
         standstill_days=_whole(values["standstill_days"]),
         minimum_bids=_whole(values["minimum_bids"]),
         limit_price_shown=values["limit_price_shown"] is True,
-        abnormally_low_below_mean=Decimal(_text(values["abnormally_low_below_mean"])),
-        abnormally_low_below_next=Decimal(_text(values["abnormally_low_below_next"])),
-        auction=_auction(values) if procedure.auction else None,
+        abnormally_low_below_mean=Decimal(_text(values.get("abnormally_low_below_mean", _NEVER))),
+        abnormally_low_below_next=Decimal(_text(values.get("abnormally_low_below_next", _NEVER))),
+        auction=_auction(procedure.auction, values) if procedure.auction and procedure.live else None,
+        single_bid_price=SingleBidPrice(_text(values["single_bid_price"])) if "single_bid_price" in values else None,
     )
 
 
-def _auction(values: Mapping[str, object]) -> AuctionSettings:
-    return AuctionSettings(
-        start_delay_minutes=_whole(values["auction_start_delay_minutes"]),
-        duration_minutes=_whole(values["auction_duration_minutes"]),
-        reference=Reference(_text(values["reference"])),
-        shown=Shown(_text(values["shown"])),
-        soft_close_window_seconds=_whole(values["soft_close_window_seconds"]),
-        soft_close_extend_seconds=_whole(values["soft_close_extend_seconds"]),
-        soft_close_from=ExtendFrom(_text(values["soft_close_from"])),
-        max_extensions=_whole_or_none(values["max_extensions"]),
-        hard_stop_minutes=_whole_or_none(values["hard_stop_minutes"]),
-        minimum_participants=_whole(values["minimum_participants"]),
-    )
+def _auction(kind: AuctionKind, values: Mapping[str, object]) -> AuctionSettings:
+    """The settings that the preset has, under the names of AuctionSettings."""
+    given = {name: read(values[setting]) for name, (setting, read) in _READ.items() if setting in values}
+    return AuctionSettings(kind=kind, **given)
 
 
 def _defaults(procedure: Procedure) -> dict[str, object]:
@@ -206,6 +240,27 @@ def _problem(setting: Setting, value: object) -> Problem | None:
 
 def _refused(setting: Setting, code: str, template: str, **words: str) -> Problem:
     return Problem(setting.name, code, template, {"setting": setting.label, **words})
+
+
+#: The fields of AuctionSettings: the setting each is read from, and how.
+_READ: dict[str, tuple[str, Callable[[object], Any]]] = {
+    "start_delay_minutes": ("auction_start_delay_minutes", _whole),
+    "shown": ("shown", lambda value: Shown(_text(value))),
+    "minimum_participants": ("minimum_participants", _whole),
+    "duration_minutes": ("auction_duration_minutes", _whole),
+    "reference": ("reference", lambda value: Reference(_text(value))),
+    "soft_close_window_seconds": ("soft_close_window_seconds", _whole),
+    "soft_close_extend_seconds": ("soft_close_extend_seconds", _whole),
+    "soft_close_from": ("soft_close_from", lambda value: ExtendFrom(_text(value))),
+    "max_extensions": ("max_extensions", _whole_or_none),
+    "hard_stop_minutes": ("hard_stop_minutes", _whole_or_none),
+    "proxy_bids": ("proxy_bids", lambda value: value is True),
+    "clock_interval_seconds": ("clock_interval_seconds", _whole),
+    "first_pause_seconds": ("first_pause_seconds", _whole),
+    "pause_seconds": ("pause_seconds", _whole),
+    "turn_seconds": ("turn_seconds", _whole),
+    "announcement_seconds": ("announcement_seconds", _whole),
+}
 
 
 def _number_problem(setting: Setting, value: object) -> Problem | None:

@@ -22,5 +22,5 @@ def hides_bidders(tender: Tender) -> bool:
 
     A tender cancelled before its opening never tells who bid: it may be published anew.
     """
-    hidden = _ANONYMOUS if tender.preset.auction is not None else _SEALED
+    hidden = _ANONYMOUS if tender.preset.live else _SEALED
     return tender.opened_at is None or tender.status in hidden

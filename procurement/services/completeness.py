@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
 
 from django.utils.translation import gettext as _
 
 from marketplace import entitlements
 from marketplace.models import Side
 from marketplace.shared.errors import Sentence
+from marketplace.shared.money import minor_unit
 from procurement import procedures
 from procurement.models import Lot, Tender
+from procurement.rules.auction.base import SingleBidPrice, StepKind, step_amount
 from procurement.services import custody, timetable, words
 from procurement.services.lots import field_problems
+
+# A clock that ticks more often keeps people at their desks for a day.
+TICKS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +80,52 @@ def missing_in_lot(tender: Tender, lot: Lot) -> Iterator[Missing]:
         yield Missing(
             "no_items", _("Lot %(lot)s has no items: say what is needed and how much.") % names, f"items:{lot.pk}"
         )
-    if tender.preset.auction is not None:
-        if lot.limit_price is None:
-            yield Missing(
-                "start_price_missing",
-                _("Lot %(lot)s has no limit price: a live auction starts from it.") % names,
-                place,
-            )
-        if lot.step_value is None or not lot.step_kind:
-            yield Missing("step_missing", _("Lot %(lot)s has no auction step.") % names, place)
-        elif lot.step_kind == "amount" and lot.limit_price is not None and lot.step_value >= lot.limit_price:
-            yield Missing("step_too_large", _("The step of lot %(lot)s is not below its limit price.") % names, place)
+    yield from _of_auction(tender.preset, lot, place)
     # A currency changed after the amounts were typed can make them impossible.
     for sentences in field_problems(
-        {"limit_price": lot.limit_price, "step_kind": lot.step_kind, "step_value": lot.step_value}, lot.currency
+        {
+            "limit_price": lot.limit_price,
+            "step_kind": lot.step_kind,
+            "step_value": lot.step_value,
+            "clock_price": lot.clock_price,
+        },
+        lot.currency,
     ).values():
         for sentence in sentences:
             yield Missing("amount_refused", _("Lot %(lot)s: %(why)s") % {**names, "why": sentence}, place)
+
+
+def _of_auction(preset: procedures.Procedure, lot: Lot, place: str) -> Iterator[Missing]:
+    """What the lot's auction is missing, as its kind asks."""
+    names = {"lot": lot.number}
+    asks, limit, clock = preset.asks, lot.limit_price, lot.clock_price
+    if asks.limit and limit is None:
+        words = _("Lot %(lot)s has no limit price: a live auction starts from it.") % names
+        yield Missing("start_price_missing", words, place)
+    if limit is None and lot.tender.settings.get("single_bid_price") == SingleBidPrice.LIMIT:
+        words = _("Lot %(lot)s has no limit price, and a single bid is to win at it.") % names
+        yield Missing("limit_price_missing", words, place)
+    if asks.step and (lot.step_value is None or not lot.step_kind):
+        yield Missing("step_missing", _("Lot %(lot)s has no auction step.") % names, place)
+    elif asks.step and limit is not None and lot.step_kind == "amount" and (lot.step_value or 0) >= limit:
+        yield Missing("step_too_large", _("The step of lot %(lot)s is not below its limit price.") % names, place)
+    if asks.clock and clock is None:
+        words = _("Lot %(lot)s does not say what the best price of its clock is.") % names
+        yield Missing("clock_price_missing", words, place)
+    elif asks.clock and clock is not None and limit is not None:
+        yield from _of_clock(preset, lot, limit, clock, place)
+
+
+def _of_clock(preset: procedures.Procedure, lot: Lot, limit: Decimal, best: Decimal, place: str) -> Iterator[Missing]:
+    names = {"lot": lot.number, "most": TICKS_MAX}
+    if not preset.axes.direction.better(Fraction(best), Fraction(limit)):
+        words = _("The best price of the clock of lot %(lot)s is not better for you than its limit price.") % names
+        yield Missing("clock_price_not_better", words, place)
+    elif lot.step_value and lot.step_kind:
+        tick = step_amount(StepKind(lot.step_kind), lot.step_value, limit, minor_unit(lot.currency))
+        if abs(limit - best) > tick * TICKS_MAX:
+            words = _("The clock of lot %(lot)s would tick more than %(most)s times. Choose a larger step.") % names
+            yield Missing("clock_too_long", words, place)
 
 
 def _of_timetable(tender: Tender, at: datetime) -> Iterator[Missing]:

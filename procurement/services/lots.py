@@ -50,6 +50,7 @@ class LotFields(TypedDict, total=False):
     delivery_place: str
     step_kind: str
     step_value: Decimal | None
+    clock_price: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,8 @@ def field_problems(fields: LotFields, currency: str) -> dict[str, list[Sentence]
                 found["step_value"] = [_("Above 0 and at most %(n)s %%.") % {"n": STEP_PERCENT_MAX}]
         elif wrong := _amount_problem(step, currency):
             found["step_value"] = [wrong]
+    if (best := fields.get("clock_price")) is not None and (wrong := _amount_problem(best, currency)):
+        found["clock_price"] = [wrong]
     return found
 
 
@@ -232,6 +235,7 @@ def in_words(lot: Lot) -> dict[str, str]:
         _("%(lot)s, VAT rate") % {"lot": head}: f"{words.plain(lot.vat_rate)} %",
         _("%(lot)s, place of delivery") % {"lot": head}: lot.delivery_place,
         _("%(lot)s, auction step") % {"lot": head}: step if lot.step_value is not None else "",
+        _("%(lot)s, best price of the clock") % {"lot": head}: words.amount(lot.clock_price, lot.currency),
     }
 
 

@@ -174,7 +174,10 @@ def _copy_lot(lot: Lot, draft: Tender, *, with_limit: bool) -> None:
         limit_price=lot.limit_price if with_limit else None,
         **{
             name: getattr(lot, name)
-            for name in ("number", "title", "currency", "vat_rate", "delivery_place", "step_kind", "step_value")
+            for name in (
+                *("number", "title", "currency", "vat_rate", "delivery_place"),
+                *("step_kind", "step_value", "clock_price"),
+            )
         },
     )
     Item.objects.bulk_create(

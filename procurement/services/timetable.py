@@ -77,7 +77,7 @@ def dates_at(tender: Tender, start: datetime) -> Dates:
 
 def auction_start(tender: Tender, tender_ends_at: datetime) -> datetime | None:
     """When live auctions are planned to start, counted from the opening; None where the procedure has none."""
-    if tender.preset.auction is None:
+    if not tender.preset.live:
         return None
     return tender_ends_at + timedelta(minutes=int(_value(tender, "auction_start_delay_minutes")))
 

@@ -26,7 +26,8 @@ from procurement.services.amendments import AmendmentFields, NewDocument, Propos
 from procurement.services.lots import ItemRow, LotFields
 from procurement.web import tender_page
 from procurement.web.editor import LotSection
-from procurement.web.tender_forms import AmendForm, CancelForm, ImportForm, LotForm, item_table
+from procurement.web.lot_forms import ImportForm, LotForm, item_table
+from procurement.web.tender_forms import AmendForm, CancelForm
 from procurement.web.tender_words import next_step
 
 _DATES = ("enquiry_ends_at", "tender_ends_at")

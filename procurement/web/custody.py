@@ -105,7 +105,7 @@ def choose(request: HttpRequest, number: str) -> HttpResponse:
         "losses": [
             {"k": k, "n": n, "words": custody.loss_in_words(k, n, escrow=False)} for k, n in ((2, 3), (3, 5), (2, 2))
         ],
-        "has_auction": tender.preset.auction is not None,
+        "has_auction": tender.preset.live,
         "crumbs": _crumbs(tender),
     }
     return render(request, "procurement/custody.html", context, status=422 if form.errors else 200)

@@ -26,19 +26,14 @@ from procurement.queries import tenders as queries
 from procurement.services import documents, lots, tenders, timetable
 from procurement.web.draft_parts import anchor, gaps_of, own_draft
 from procurement.web.item_table import COLUMNS, cells_of, decoded
+from procurement.web.lot_forms import ImportForm, ItemTable, LotForm, initial_of, item_table, prefix_of
 from procurement.web.tender_forms import (
     PERIODS,
     BasicsForm,
     DocumentForm,
-    ImportForm,
-    ItemTable,
-    LotForm,
     NewForm,
     TermsForm,
     TimetableForm,
-    initial_of,
-    item_table,
-    prefix_of,
     zone_names,
 )
 from procurement.web.tenders import documents_of

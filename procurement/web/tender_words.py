@@ -18,6 +18,7 @@ from procurement.procedures import Family
 from procurement.queries import tenders
 from procurement.queries.tenders import Standing
 from procurement.rules.lifecycle import TenderStatus
+from procurement.rules.ranking import Direction
 
 FAMILY_NAMES: Final[Mapping[str, Sentence]] = MappingProxyType(
     {
@@ -49,14 +50,19 @@ def state_words(tender: Tender, at: datetime) -> Sentence:
 
 def next_step(tender: Tender, at: datetime) -> str:
     """What happens next and when, in one sentence."""
-    auction = tender.preset.auction is not None
+    preset = tender.preset
     match TenderStatus(tender.status):
         case TenderStatus.DRAFT:
             return _("Nobody outside your organisation sees this draft. Fill it in, review it, publish it.")
         case TenderStatus.APPROVAL:
             return _("Your colleagues decide whether it is published.")
         case TenderStatus.PUBLISHED if tender.tender_ends_at is not None and at < tender.tender_ends_at:
-            after = _("the admitted bidders then compete live.") if auction else _("the lowest price wins each lot.")
+            if preset.live:
+                after = _("the admitted bidders then compete live.")
+            elif preset.axes.direction is Direction.UP:
+                after = _("the highest price wins each lot.")
+            else:
+                after = _("the lowest price wins each lot.")
             return _("Bids are taken until %(until)s; then they are opened, and %(after)s") % {
                 "until": _moment(tender.tender_ends_at, tender),
                 "after": after,
@@ -102,7 +108,7 @@ def timeline(tender: Tender, at: datetime) -> list[Moment]:
     ]
     if tender.opened_at is not None:
         rows.append((_("Bids opened"), tender.opened_at))
-    if tender.preset.auction is not None:
+    if tender.preset.live:
         rows.append((_("Live auction"), tender.auction_starts_at))
     if tender.standstill_ends_at is not None:
         rows.append((_("Standstill until"), tender.standstill_ends_at))

@@ -6,11 +6,16 @@ from django.core.management import call_command
 
 from procurement import procedures
 from procurement.procedures.settings import SettingsRefused
-from procurement.rules.auction.base import AuctionKind, Reference
+from procurement.rules.auction.base import AuctionKind, Reference, SingleBidPrice
 from procurement.rules.periods import DayKind
+from procurement.rules.ranking import Direction
 
 RFQ = procedures.get("rfq_open")
 ENGLISH = procedures.get("auction_english_reverse")
+SEVEN = (
+    *("english_reverse", "english_forward", "dutch", "japanese"),
+    *("sealed_first_price", "sealed_second_price", "turn_based"),
+)
 
 
 def codes(procedure, **given):
@@ -76,9 +81,26 @@ def test_settings_are_resolved_with_the_presets_defaults():
     assert ENGLISH.auction is AuctionKind.ENGLISH
 
 
+def test_seven_kinds_of_auctions_can_be_chosen():
+    settings = {kind: procedures.resolve(procedures.get(f"auction_{kind}"), {}) for kind in SEVEN}
+    live = [kind for kind in SEVEN if settings[kind].auction]
+    assert live == ["english_reverse", "english_forward", "dutch", "japanese", "turn_based"]
+    assert procedures.get("auction_english_forward").axes.direction is Direction.UP
+    assert settings["dutch"].auction.clock_interval_seconds == 60
+    assert settings["dutch"].auction.duration_minutes is None
+    turns = settings["turn_based"].auction
+    assert (turns.first_pause_seconds, turns.pause_seconds, turns.turn_seconds, turns.announcement_seconds) == (
+        *(300, 120),
+        *(120, 120),
+    )
+    assert settings["sealed_second_price"].single_bid_price is SingleBidPrice.OWN
+    assert settings["sealed_first_price"].single_bid_price is None
+    assert [procedures.get(f"auction_{kind}").asks.clock for kind in SEVEN] == [False, False, True, True, *[False] * 3]
+
+
 def test_the_catalogue_is_printed_as_json(capsys):
     call_command("procedures", "--json")
     printed = {procedure["code"]: procedure for procedure in json.loads(capsys.readouterr().out)}
-    assert set(printed) == {"rfq_open", "auction_english_reverse"}
+    assert set(printed) == {"rfq_open"} | {f"auction_{kind}" for kind in SEVEN}
     assert printed["rfq_open"]["axes"]["direction"] == "down"
     assert printed["rfq_open"]["settings"]["tender_period_days"]["minimum"] == 2

@@ -86,6 +86,26 @@ def test_what_is_missing_is_said_all_at_once():
     assert (tender.status, tender.lots.get().public_key, DueMoment.objects.count()) == ("draft", None, 0)
 
 
+@pytest.mark.parametrize(
+    ("procedure", "lot", "missing"),
+    [
+        ("auction_dutch", {}, ["step_missing", "clock_price_missing"]),
+        ("auction_dutch", {"clock_price": 60}, ["step_missing"]),
+        ("auction_dutch", {"clock_price": 60, "step_kind": "amount", "step_value": 1}, []),
+        ("auction_japanese", {"clock_price": 100, "step_kind": "amount", "step_value": 1}, ["clock_price_not_better"]),
+        ("auction_japanese", {"clock_price": 60, "step_kind": "percent", "step_value": "0.01"}, ["clock_too_long"]),
+        ("auction_turn_based", {"step_kind": "amount", "step_value": 100}, ["step_too_large"]),
+        ("auction_sealed_first_price", {"limit_price": None}, []),
+        ("auction_sealed_second_price", {"limit_price": None}, ["limit_price_missing"]),
+    ],
+)
+def test_each_kind_of_auction_asks_its_lots_for_what_it_needs(procedure, lot, missing):
+    settings = {"single_bid_price": "limit"} if procedure == "auction_sealed_second_price" else {}
+    tender = draft_tender(procedure=procedure, settings=settings)
+    tender.lots.update(**{"limit_price": 100, **lot})
+    assert codes(tender) == missing
+
+
 @pytest.mark.parametrize("days", [0, 1, 200])
 def test_a_period_outside_the_procedures_bounds_is_refused(days):
     tender = draft_tender(enquiry_ends_at=None, tender_ends_at=NOON + timedelta(days=days))
