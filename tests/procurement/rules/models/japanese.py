@@ -1,0 +1,87 @@
+"""Japanese auctions: whoever does not confirm a tick is out for good; the last one in wins."""
+
+from fractions import Fraction
+from typing import Any
+
+from tests.procurement.rules.models.clock import Clock
+from tests.procurement.rules.models.paper import Paper, Standing, exact
+
+
+def run(scenario: dict[str, Any]) -> dict[str, Any]:
+    return Japanese(scenario).run()
+
+
+class Japanese:
+    def __init__(self, scenario: dict[str, Any]) -> None:
+        self.paper = Paper(scenario)
+        self.clock = Clock(self.paper)
+        self.inside = list(self.paper.bidders)
+        self.confirmed: dict[str, dict[int, tuple[Fraction, int]]] = {bidder: {} for bidder in self.inside}
+        """By bidder and tick: when it confirmed, and as which decision of all."""
+        self.running = 0
+        self.ended: Fraction | None = None
+        self.decisions: list[dict[str, Any]] = []
+
+    def run(self) -> dict[str, Any]:
+        for event in self.paper.events:
+            self.let_time_pass(exact(event["at_s"]))
+            self.hear(event)
+        self.let_time_pass(self.clock.end)
+        assert self.ended is not None
+        return self.paper.outcome(self.decisions, self.ranked(), self.ended)
+
+    def let_time_pass(self, until: Fraction) -> None:
+        while self.ended is None and (self.running + 1) * self.clock.interval <= until:
+            self.close_the_tick((self.running + 1) * self.clock.interval)
+
+    def close_the_tick(self, at: Fraction) -> None:
+        self.inside = [bidder for bidder in self.inside if self.running in self.confirmed[bidder]]
+        if len(self.inside) <= 1 or self.running == len(self.clock.prices) - 1:
+            self.ended = at
+        self.running += 1
+
+    def hear(self, event: dict[str, Any]) -> None:
+        at, bidder = exact(event["at_s"]), event["bidder"]
+        price = allowed = effective = None
+        if at < 0:
+            code = "auction_not_started"
+        elif self.ended is not None:
+            code = "auction_over"
+        elif bidder not in self.inside:
+            code = "out"
+        else:
+            price = self.paper.amount_for(bidder, self.clock.prices[self.running])
+            again = self.running in self.confirmed[bidder]
+            allowed = None if again else price
+            code = None
+            if event["do"] == "confirm":
+                code = "already_confirmed" if again else None
+            elif event["do"] != "withdraw":
+                code = "wrong_action"
+        if code is None and event["do"] == "confirm":
+            assert price is not None
+            effective = self.paper.effective(bidder, price)
+            self.confirmed[bidder][self.running] = (at, len(self.decisions))
+        self.decisions.append(self.paper.decision(event, code, allowed, effective))
+        if code is None and event["do"] == "withdraw":
+            self.leave(bidder, at)
+
+    def leave(self, bidder: str, at: Fraction) -> None:
+        """Out at once; what it confirmed in the running tick is as if it had not."""
+        self.inside.remove(bidder)
+        self.confirmed[bidder].pop(self.running, None)
+        if len(self.inside) <= 1 and self.running > 0:
+            self.ended = at
+
+    def ranked(self) -> list[Standing]:
+        """Who was in at the later tick stands better; at the same tick, who confirmed it earlier."""
+        ranked: list[Standing] = []
+        for tick in range(len(self.clock.prices) - 1, -1, -1):
+            here = []
+            for bidder, confirmations in self.confirmed.items():
+                if confirmations and max(confirmations) == tick:
+                    amount = self.paper.amount_for(bidder, self.clock.prices[tick])
+                    assert amount is not None
+                    here.append(Standing(bidder, amount, *confirmations[tick]))
+            ranked += sorted(here, key=lambda bid: (bid.received, bid.order))
+        return ranked
