@@ -37,6 +37,12 @@ def stamp_rolls() -> None:
 
 
 @shared_task
+def renew_roll_stamps() -> None:
+    """Every hour: stamp rolls again before their stamps stop proving anything."""
+    bid_roll.renew_stamps(at=clock.now())
+
+
+@shared_task
 def build_export(export_id: int) -> None:
     """Build the export of a large procedure."""
     export_jobs.run(export_id, clock.now)

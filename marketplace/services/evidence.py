@@ -54,7 +54,7 @@ def keep_verdict(signature: Signature, *, at: datetime) -> None:
     cms = bytes(signature.cms)
     found = _certificates(bytes(signature.certificate.der), cms, missing.intersection(chain))
     found |= _lists_and_answers(missing.intersection(revocation), cms, chain)
-    kept |= _keep(found, at)
+    kept |= keep_objects(found, at)
     if lost := wanted - kept.keys():
         # The signature stands; what is missing here will be missing when it is judged again, and is said then.
         _log.error("Evidence of signature %s is not there any more: %s", signature.pk, ", ".join(sorted(lost)))
@@ -76,7 +76,7 @@ def keep_for(pieces: Mapping[int, Iterable[Piece]], *, at: datetime) -> None:
     wanted = {signature_id: list(them) for signature_id, them in pieces.items()}
     by_sha256 = {piece.sha256: piece for them in wanted.values() for piece in them}
     kept = dict(EvidenceObject.objects.filter(sha256__in=by_sha256).values_list("sha256", "pk"))
-    kept |= _keep({key: (piece.kind, piece.der) for key, piece in by_sha256.items() if key not in kept}, at)
+    kept |= keep_objects({key: (piece.kind, piece.der) for key, piece in by_sha256.items() if key not in kept}, at)
     numbers: dict[tuple[int, str], int] = defaultdict(int)
     linked: set[tuple[int, str, int]] = set()
     links = SignatureEvidence.objects.filter(signature__in=wanted)
@@ -167,8 +167,8 @@ def pieces_of_trust(token: Token, trust: Trusted) -> list[Piece]:
     ]
 
 
-def _keep(found: Mapping[str, tuple[EvidenceKind, bytes]], at: datetime) -> dict[str, int]:
-    """Insert what is new, in one order for all so that nobody waits in a circle. Returns their keys."""
+def keep_objects(found: Mapping[str, tuple[EvidenceKind, bytes]], at: datetime) -> dict[str, int]:
+    """Insert objects that are new, in one order for all so that nobody waits in a circle. Returns their keys."""
     if not found:
         return {}
     EvidenceObject.objects.bulk_create(

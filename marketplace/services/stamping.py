@@ -229,7 +229,7 @@ class Renewed:
 def to_renew(at: datetime, ahead: timedelta | None = None) -> QuerySet[SignatureStamp]:
     """Stamps whose certificate ends, or one of whose algorithms reaches its sunset, within RESTAMP_DAYS_BEFORE."""
     horizon = at + (timedelta(days=settings.RESTAMP_DAYS_BEFORE) if ahead is None else ahead)
-    failing = _failing(horizon)
+    failing = failing_by(horizon)
     found = Q(ends_at__lte=horizon)
     if failing:
         found |= Q(algorithms__overlap=sorted(failing))
@@ -256,7 +256,7 @@ def renew(*, at: datetime, limit: int = BATCH) -> Renewed:
         algorithm = settings.TIMESTAMP_ARCHIVE_HASH
         batch = Batch.over([one.dossier for one in whole], algorithm)
         made = timestamps.stamped(batch.tree.root)
-        _require_help(made, algorithm, at)
+        require_help(made, algorithm, at)
         return Renewed(_record_archive(whole, batch, made, at), len(lost))
     except (TimeStampUnavailable, TimeStampError) as error:
         _log.warning("Signatures could not be stamped again: %s", error)
@@ -296,12 +296,12 @@ def _with_later_word(signatures: Sequence[Signature], at: datetime) -> tuple[lis
             continue
         key = _authority_of(newest)
         if key not in words:
-            words[key] = _word_about(newest, at)
+            words[key] = word_about(newest, at)
         said = words[key]
         if isinstance(said, str):
             lost[signature.pk] = said
             continue
-        whole.append(_Whole(signature, _with(dossier, said), signature.stamp.rounds, said))
+        whole.append(_Whole(signature, with_pieces(dossier, said), signature.stamp.rounds, said))
     return whole, lost
 
 
@@ -313,7 +313,8 @@ def _authority_of(newest: Kept) -> bytes:
         return newest.der
 
 
-def _word_about(newest: Kept, at: datetime) -> tuple[Piece, ...] | str:
+def word_about(newest: Kept, at: datetime) -> tuple[Piece, ...] | str:
+    """What is to be kept about a stamp before it is covered by the next; or why it counts no longer."""
     try:
         token = read(newest.der)
         trust, _found = timestamps.trusted_at(token, at, past=True)
@@ -323,7 +324,7 @@ def _word_about(newest: Kept, at: datetime) -> tuple[Piece, ...] | str:
     return tuple(evidence.pieces_of_trust(token, trust))
 
 
-def _with(dossier: Dossier, pieces: Iterable[Piece]) -> Dossier:
+def with_pieces(dossier: Dossier, pieces: Iterable[Piece]) -> Dossier:
     """The dossier as it will be with these pieces."""
     known = {one.sha256 for one in (*dossier.stamp_certificates, *dossier.stamp_crls, *dossier.stamp_ocsps)}
     added = {piece.sha256: piece for piece in pieces if piece.sha256 not in known}
@@ -339,10 +340,10 @@ def _with(dossier: Dossier, pieces: Iterable[Piece]) -> Dossier:
     )
 
 
-def _require_help(made: Stamped, algorithm: str, at: datetime) -> None:
+def require_help(made: Stamped, algorithm: str, at: datetime) -> None:
     """The new stamp must not rest on what is about to fail."""
     horizon = at + timedelta(days=settings.RESTAMP_DAYS_BEFORE)
-    weak = (strengths.of_token(made.token) | strengths.of_chain(made.trust.chain) | {algorithm}) & _failing(horizon)
+    weak = (strengths.of_token(made.token) | strengths.of_chain(made.trust.chain) | {algorithm}) & failing_by(horizon)
     if weak:
         raise TimeStampError(
             f"The authority {made.token.authority_name} itself still uses {', '.join(sorted(weak))}: set one that "
@@ -368,7 +369,7 @@ def _record_archive(whole: Sequence[_Whole], batch: Batch, made: Stamped, at: da
         pieces[row.pk] = [*one.pieces, _piece(archive), *own]
         row.rounds, row.renewed_at, row.ends_at = row.rounds + 1, made.token.generated_at, made.token.ends_at
         row.claimed_until, row.error = None, ""
-        after = replace(_with(one.dossier, own), archives=(*one.dossier.archives, archive))
+        after = replace(with_pieces(one.dossier, own), archives=(*one.dossier.archives, archive))
         row.algorithms = _algorithms(row.pk, after, made)
         rows.append(row)
     evidence.keep_for(pieces, at=at)
@@ -388,13 +389,14 @@ def _piece(archive: Archive) -> Piece:
     return Piece(EvidenceRole.ARCHIVE, EvidenceKind.TIME_STAMP, archive.token.der, archive.proof())
 
 
-def _failing(horizon: datetime) -> set[str]:
+def failing_by(horizon: datetime) -> set[str]:
+    """Algorithms whose sunset is reached by then."""
     return {name for name, sunset in settings.ALGORITHM_SUNSETS.items() if sunset <= horizon}
 
 
 def _hash_now(at: datetime) -> str:
     """SHA-256, unless its sunset is near."""
-    near = _failing(at + timedelta(days=settings.RESTAMP_DAYS_BEFORE))
+    near = failing_by(at + timedelta(days=settings.RESTAMP_DAYS_BEFORE))
     return str(settings.TIMESTAMP_ARCHIVE_HASH) if "sha256" in near else "sha256"
 
 

@@ -17,15 +17,17 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy
 
 from marketplace import audit
-from marketplace.models import AuditRecord
+from marketplace.models import AuditRecord, StampedStatement
 from marketplace.permissions import Actor
-from marketplace.services import timestamps
+from marketplace.services import statement_stamps, timestamps
+from marketplace.services.stamping import Renewed
 from marketplace.shared import jobs, keys
 from marketplace.shared.errors import NotFound, Sentence
+from marketplace.signatures.longterm import Dossier
 from marketplace.signatures.payload import canonical, sha256_hex
 from procurement import permissions
 from procurement.models import Bid, BidEnvelope, BidRoll, RollLeaf, Tender
@@ -241,9 +243,9 @@ def stamp(roll_id: int, *, at: datetime) -> bool:
     roll = BidRoll.objects.get(pk=roll_id)
     if roll.timestamp is not None or not timestamps.configured():
         return False
-    try:
-        token = timestamps.stamped(bytes.fromhex(roll.statement_sha256)).token
-    except timestamps.TimeStampUnavailable:
+    kept = statement_stamps.say(StampedStatement.Kind.BID_ROLL, roll.statement, at=at)
+    token = statement_stamps.stamp(kept, at=at)
+    if token is None:
         return False
     keep_stamp(roll.pk, token.encoded, token.generated_at, at)
     return True
@@ -258,6 +260,33 @@ def stamp_waiting(*, at: datetime) -> int:
             break
         done += 1
     return done
+
+
+def renew_stamps(*, at: datetime) -> Renewed:
+    """Stamp rolls again whose stamps would stop proving anything; the leaves are covered with the statement."""
+    _adopt_stamps(at)
+    return statement_stamps.renew(StampedStatement.Kind.BID_ROLL, _summed, at=at)
+
+
+def archives_of(roll: BidRoll) -> Dossier | None:
+    """The roll's statement with its stamps and what they rest on; None while no stamp is kept with its evidence."""
+    kept = StampedStatement.objects.filter(sha256=roll.statement_sha256, stamped_at__isnull=False).first()
+    return statement_stamps.dossiers([kept])[kept.pk] if kept is not None else None
+
+
+def _adopt_stamps(at: datetime) -> None:
+    """Have stamps renewed that were kept before what they rest on was, or whose task was cut off in between."""
+    settled = StampedStatement.objects.filter(sha256=OuterRef("statement_sha256"))
+    settled = settled.filter(Q(stamped_at__isnull=False) | Q(next_try_at__gt=at))
+    older = BidRoll.objects.filter(~Exists(settled), timestamp__isnull=False).order_by("pk")
+    for roll in older[:_STAMPED_AT_ONCE]:
+        kept = statement_stamps.say(StampedStatement.Kind.BID_ROLL, roll.statement, at=at)
+        statement_stamps.adopt(kept, bytes(roll.timestamp or b""), at=at)
+
+
+def _summed(statement: StampedStatement) -> bytes:
+    roll = BidRoll.objects.get(statement_sha256=statement.sha256)
+    return canonical({"leaves": hashes_of(roll)})
 
 
 @transaction.atomic

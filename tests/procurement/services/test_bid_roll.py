@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from hashlib import sha512
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from marketplace import audit
-from marketplace.models import AuditRecord
+from marketplace.models import AuditRecord, StampedStatement
 from marketplace.services import timestamps
 from marketplace.shared import keys
 from marketplace.shared.errors import NotFound
@@ -223,6 +224,43 @@ def test_a_roll_that_no_authority_stamped_waits_and_is_stamped_later(authority: 
     assert bid_roll.stamp_waiting(at=LATER + timedelta(minutes=1)) == 1
     roll.refresh_from_db()
     assert roll.timestamp is not None
+
+
+def test_the_stamp_of_a_roll_is_renewed_before_a_sunset_and_covers_the_leaves(
+    authority: None, settings: Any, freeze: Any
+) -> None:
+    roll = BidRoll.objects.get(tender=closed())
+    assert bid_roll.stamp(roll.pk, at=LATER + timedelta(seconds=31)) is True
+    assert bid_roll.renew_stamps(at=LATER + timedelta(days=1)).done == 0
+    at = LATER + timedelta(days=300)
+    freeze(at)
+    settings.ALGORITHM_SUNSETS = {"sha256": at + timedelta(days=100)}
+
+    assert bid_roll.renew_stamps(at=at).done == 1
+
+    dossier = bid_roll.archives_of(roll)
+    assert dossier is not None
+    [archive] = dossier.archives
+    leaves = canonical({"leaves": bid_roll.hashes_of(roll)})
+    for covered in (canonical(roll.statement), leaves, dossier.stamp.der):  # type: ignore[union-attr]
+        assert sha512(covered).hexdigest() in archive.covers
+    assert bid_roll.renew_stamps(at=at).done == 0
+
+
+def test_a_stamp_kept_before_its_evidence_was_is_taken_up_and_a_false_one_is_put_off(authority: None) -> None:
+    good, bad = (BidRoll.objects.get(tender=closed()) for _ in range(2))
+    token = timestamps.stamped(bytes.fromhex(good.statement_sha256)).token
+    bid_roll.keep_stamp(good.pk, token.encoded, token.generated_at, LATER)
+    bid_roll.keep_stamp(bad.pk, b"no token", LATER, LATER)
+
+    for _ in range(2):
+        bid_roll.renew_stamps(at=LATER + timedelta(minutes=1))
+
+    assert bid_roll.archives_of(good) is not None
+    assert bid_roll.archives_of(bad) is None
+    put_off = StampedStatement.objects.get(stamped_at=None)
+    assert put_off.sha256 == bad.statement_sha256
+    assert put_off.error
 
 
 # Whoever owns the database changes it: the roll tells -----------------------------------------------------------------
