@@ -13,6 +13,7 @@ from django.core.mail import EmailMessage
 from marketplace.models import Heartbeat, IdempotencyKey
 from marketplace.services import (
     accreditations,
+    audit_anchors,
     certificates,
     files,
     ocsp,
@@ -89,7 +90,14 @@ def renew_stamps() -> None:
     for _go in range(_RENEWALS_AT_MOST):
         done = stamping.renew(at=clock.now())
         if done.error or not (done.done or done.failed):
-            return
+            break
+    audit_anchors.renew(at=clock.now())
+
+
+@shared_task(name="marketplace.tasks.anchor_audit")
+def anchor_audit() -> None:
+    """Every ten minutes: have what was recorded since the last time stamped by an authority."""
+    audit_anchors.anchor(at=clock.now())
 
 
 @shared_task(name="marketplace.tasks.reverify_sample")

@@ -17,11 +17,13 @@ _SWEEPS = {
     "marketplace.tasks.refresh_revocation": 60,
     "marketplace.tasks.stamp_waiting": 60,
     "marketplace.tasks.renew_stamps": 3600,
+    "marketplace.tasks.anchor_audit": 600,
     # Looks whether the last sample is a day old.
     "marketplace.tasks.reverify_sample": 3600,
     "procurement.tasks.remind_of_certificates": 3600,
     "procurement.tasks.sweep_ciphertexts": 3600,
     "procurement.tasks.stamp_rolls": 60,
+    "procurement.tasks.renew_roll_stamps": 3600,
     "procurement.tasks.remove_exports": 3600,
 }
 
