@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandParser
 
 from marketplace.shared.money import is_currency, minor_unit
-from procurement.rules.auction.scenario import ScenarioRefused, parse, simulate
+from procurement.rules.auction.scenario import ScenarioRefused, parse
+from procurement.rules.auction.simulation import simulate
 
 
 class MinorUnits(Mapping[str, Decimal]):
@@ -70,10 +71,22 @@ def _read(path: str) -> object:
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioRefused("", f"{path} cannot be read: {error}") from error
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_once_each)
+    except ScenarioRefused:
+        raise
     except (ValueError, RecursionError) as error:
         raise ScenarioRefused("", f"{path} is not JSON: {error}") from error
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
+
+
+def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's members; JSON itself would let the last of two fields of one name win unseen."""
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise ScenarioRefused(name, "is there twice")
+        found[name] = value
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
 
+from procurement.rules.auction.timetable import THREE_ROUNDS, PriceClock, Timetable
 from procurement.rules.effective import PRICE_ALONE, EffectivePrice, ceil_to, floor_to, half_up_to
 from procurement.rules.lifecycle import AuctionStatus
 from procurement.rules.ranking import Direction, Ranked, Standing, leader, rank_key, ranking
@@ -103,27 +104,6 @@ class SoftClose:
     hard_stop_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PriceClock:
-    """The price that moves by itself, effective: `start` for the first `interval`, then a `tick` nearer to `last` with
-    each; `last` is the last, and is met exactly also where the ticks do not divide the way to it."""
-
-    start: Decimal
-    tick: Decimal
-    interval: timedelta
-    last: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Timetable:
-    """The times of a turn-based auction: a pause before each round, a turn for each bidder, and how long after the last
-    turn the result is announced."""
-
-    pauses: tuple[timedelta, ...] = (timedelta(minutes=5), timedelta(minutes=2), timedelta(minutes=2))
-    turn: timedelta = timedelta(minutes=2)
-    announcement: timedelta = timedelta(minutes=2)
-
-
 @dataclass(frozen=True)
 class Terms:
     """What is fixed for a lot before its auction starts. Limit and step apply to the effective price.
@@ -141,7 +121,7 @@ class Terms:
     formulas: dict[str, EffectivePrice] = field(default_factory=dict)
     kind: AuctionKind = AuctionKind.ENGLISH
     clock: PriceClock | None = None
-    timetable: Timetable = Timetable()
+    timetable: Timetable = THREE_ROUNDS
     single_bid_price: SingleBidPrice = SingleBidPrice.OWN
 
     def formula(self, bidder: str) -> EffectivePrice:
@@ -309,6 +289,19 @@ class Outcome:
 
     winner: str | None
     price: Decimal | None
+
+
+def at_own_price(room: Room) -> Outcome:
+    """The best standing bid wins, at its own price."""
+    best = room.leader
+    return Outcome(best.bidder, best.amount) if best else Outcome(None, None)
+
+
+def postponed(room: Room, by: timedelta) -> Room:
+    """The room after it stood still for that long: all times that are still to come are later by as much."""
+    soft, stop = room.terms.soft_close, room.terms.soft_close and room.terms.soft_close.hard_stop_at
+    terms = replace(room.terms, soft_close=replace(soft, hard_stop_at=stop + by)) if soft and stop else room.terms
+    return replace(room, terms=terms, ends_at=room.ends_at + by, delay=room.delay + by)
 
 
 def step_amount(kind: StepKind, value: Decimal, start_price: Decimal | None, minor_unit: Decimal) -> Decimal:

@@ -12,13 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from procurement.rules.auction import english
-from procurement.rules.auction.base import Allowance, AuctionKind, Decision, Happening, Move, Outcome, Room
+from procurement.rules.auction import dutch, english, japanese, sealed, ticking, turns
+from procurement.rules.auction.base import (
+    Allowance,
+    AuctionKind,
+    Decision,
+    Happening,
+    Move,
+    Outcome,
+    Room,
+    Terms,
+    at_own_price,
+)
 from procurement.rules.lifecycle import AuctionStatus
+
+
+def _as_set(_terms: Terms, _bidders: int) -> timedelta | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +42,19 @@ class Kind:
     decide: Callable[[Room, Move], tuple[Decision, Room]]
     allowed: Callable[[Room, str, datetime], Allowance]
     coming: Callable[[Room], tuple[Happening, Room] | None]
+    outcome: Callable[[Room], Outcome] = at_own_price
+    length: Callable[[Terms, int], timedelta | None] = _as_set
 
 
 _KINDS: Final[Mapping[AuctionKind, Kind]] = MappingProxyType(
-    {AuctionKind.ENGLISH: Kind(english.decide, english.allowed, english.coming)}
+    {
+        AuctionKind.ENGLISH: Kind(english.decide, english.allowed, english.coming),
+        AuctionKind.DUTCH: Kind(dutch.decide, dutch.allowed, dutch.coming, length=ticking.length),
+        AuctionKind.JAPANESE: Kind(japanese.decide, japanese.allowed, japanese.coming, length=ticking.length),
+        AuctionKind.SEALED_FIRST_PRICE: Kind(sealed.decide, sealed.allowed, sealed.coming),
+        AuctionKind.SEALED_SECOND_PRICE: Kind(sealed.decide, sealed.allowed, sealed.coming, sealed.second_price),
+        AuctionKind.TURN_BASED: Kind(turns.decide, turns.allowed, turns.coming, length=turns.length),
+    }
 )
 
 
@@ -77,5 +100,9 @@ def over(room: Room, at: datetime) -> bool:
 
 def outcome(room: Room) -> Outcome:
     """Who wins and at which price, as the room stands."""
-    first = room.leader
-    return Outcome(first.bidder, first.amount) if first else Outcome(None, None)
+    return _KINDS[room.terms.kind].outcome(room)
+
+
+def length(terms: Terms, bidders: int) -> timedelta | None:
+    """How long the auction takes, where its kind says so: the clock's ticks, or the turns of that many bidders."""
+    return _KINDS[terms.kind].length(terms, bidders)

@@ -24,6 +24,8 @@ from procurement.rules.lifecycle import AuctionStatus
 from procurement.rules.ranking import Direction, Standing
 
 GENESIS = "0" * 64
+# Keys are ASCII and no value is a float: then sorted compact JSON is what RFC 8785 asks for.
+_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False).encode
 
 
 class EventKind(StrEnum):
@@ -32,6 +34,7 @@ class EventKind(StrEnum):
     BID = "bid"
     PAUSED = "paused"
     RESUMED = "resumed"
+    RETIMED = "retimed"
     ENDED = "ended"
     CANCELLED = "cancelled"
 
@@ -69,10 +72,7 @@ class Event:
 
     def hashed(self, auction: int, previous: str) -> str:
         """SHA-256 (hex) over the event's canonical JSON (RFC 8785) with the hash of the one before."""
-        content = self.content(auction, previous)
-        # Keys are ASCII and no value is a float: then sorted compact JSON is what RFC 8785 asks for.
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-        return sha256(text.encode()).hexdigest()
+        return sha256(_canonical(self.content(auction, previous)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,8 @@ class LogBroken(ValueError):
 
 def iso(at: datetime) -> str:
     """The instant in UTC with microseconds: one spelling for hashes and for JSON."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def scheduled_detail(
@@ -183,7 +184,7 @@ def scheduled_detail(
 
 
 def times_detail(starts_at: datetime, ends_at: datetime, hard_stop_at: datetime | None) -> dict[str, Any]:
-    """The detail of whatever sets the times anew: scheduled, started, resumed."""
+    """The detail of whatever sets the times anew: scheduled, started, resumed, retimed."""
     return {
         "starts_at": iso(starts_at),
         "ends_at": iso(ends_at),
@@ -278,6 +279,8 @@ def _after(room: Room, event: Event) -> Room:
             return room.with_standing(standing, ends_at, event.detail["extensions"])
         case EventKind.STARTED | EventKind.RESUMED:
             return _retimed(room, AuctionStatus.RUNNING, event.detail)
+        case EventKind.RETIMED:
+            return _retimed(room, room.status, event.detail)
         case EventKind.PAUSED:
             return replace(room, status=AuctionStatus.PAUSED)
         case EventKind.ENDED:

@@ -1,0 +1,58 @@
+"""What a bid has to give: the limit, and the reference moved by the step; shown back as the amount a bidder may
+type."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from procurement.rules.auction.base import Reference, Refused, Room
+from procurement.rules.ranking import Direction
+
+
+def allowed_amount(room: Room, bidder: str) -> Decimal | None:
+    """The least concession the bidder may type now, time aside: in minor units, rounded so that it is admitted.
+
+    None when the bidder leads against itself, when nothing above zero is left, or when a purchase has no bound yet
+    (no limit price and nothing to beat: any amount will do).
+    """
+    if leads_against_itself(room, bidder):
+        return None
+    worst = worst_admitted(room, bidder)
+    smallest = room.terms.minor_unit
+    if room.terms.direction is Direction.UP:
+        return smallest if worst is None else max(room.terms.admissible_amount(bidder, worst), smallest)
+    if worst is None:
+        return None
+    amount = room.terms.admissible_amount(bidder, worst)
+    return amount if amount > 0 else None
+
+
+def leads_against_itself(room: Room, bidder: str) -> bool:
+    """Whether a bid would only beat the bidder's own, which is no use where the leader's price is the reference."""
+    return room.terms.reference is Reference.LEADER and room.leader is not None and room.leader.bidder == bidder
+
+
+def worst_admitted(room: Room, bidder: str) -> Fraction | None:
+    """The worst effective price that is admitted; None where any is."""
+    beat, limit = _to_beat(room, bidder), room.terms.exact_limit
+    if beat is None or limit is None:
+        return limit if beat is None else beat
+    return room.terms.direction.best(beat, limit)
+
+
+def refused_for_price(room: Room, bidder: str, effective: Fraction, admitted: Decimal | None) -> Refused | None:
+    """Whether the price is not good enough; `admitted` is the amount allowed."""
+    better = room.terms.direction.better
+    limit, beat = room.terms.exact_limit, _to_beat(room, bidder)
+    if limit is not None and better(limit, effective):
+        return Refused.LIMIT_NOT_MET
+    if beat is not None and better(beat, effective):
+        return Refused.STEP_NOT_MET if admitted is not None else Refused.NO_ROOM_LEFT
+    return None
+
+
+def _to_beat(room: Room, bidder: str) -> Fraction | None:
+    """The reference moved by the step: the worst effective price that beats it; None while nothing stands."""
+    reference = room.leader if room.terms.reference is Reference.LEADER else room.standings.get(bidder)
+    return None if reference is None else reference.effective + room.terms.exact_step

@@ -1,0 +1,222 @@
+"""Proxy bidding: as long as a bidder with a limit does not lead, the system bids the least concession for it, one after
+the other, at the instant of what called for it, and never past the limit.
+
+Of several the limit that was received first bids first. What two proxies would come to after any number of steps is
+found without making them: once the two stand to each other as they did before, they go on the same way, and as many
+whole turns as both limits bear are made at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from procurement.rules.auction.base import (
+    LARGEST_AMOUNT,
+    Happening,
+    HappeningKind,
+    Move,
+    Play,
+    Reference,
+    Refused,
+    Room,
+    end_after,
+    refused_for_shape,
+)
+from procurement.rules.auction.concession import allowed_amount, leads_against_itself, refused_for_price
+from procurement.rules.ranking import Direction, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How far the system bids for a bidder: the worst amount for it, in its own money."""
+
+    bidder: str
+    amount: Decimal
+    received_at: datetime
+
+    def bears(self, amount: Decimal, direction: Direction) -> bool:
+        if direction is Direction.DOWN:
+            return amount >= self.amount
+        return amount <= self.amount and amount < LARGEST_AMOUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies(Play):
+    """The limits in the order in which they bid. `called_at`: an answer is due since then; `by_limit`: a limit called
+    for it, not a bid."""
+
+    limits: tuple[Limit, ...] = ()
+    called_at: datetime | None = None
+    by_limit: bool = False
+
+
+def opened(room: Room, limits: tuple[Limit, ...]) -> Room:
+    """The room with the limits that were there before the start: they bid when it starts."""
+    ordered = tuple(sorted(limits, key=lambda limit: limit.received_at))
+    return called(replace(room, play=Proxies(ordered)), room.starts_at)
+
+
+def called(room: Room, at: datetime, *, by_limit: bool = False) -> Room:
+    """The room in which the proxies have been called for, where any has an answer."""
+    play = _play(room)
+    if _challenger(room, play.limits) is None:
+        return room
+    return replace(room, play=replace(play, called_at=at, by_limit=by_limit))
+
+
+def answer(room: Room) -> tuple[Happening, Room] | None:
+    """All that the proxies bid because they were called for: the last bid for each bidder. A soft close moves once for
+    a call: by the bid that called, or by the limit's own answer."""
+    play = _play(room)
+    if play.called_at is None:
+        return None
+    at = max(play.called_at, room.starts_at)
+    after = fought_out(room, play.limits, at)
+    ends_at = end_after(after, at) if play.by_limit else after.ends_at
+    after = replace(
+        after,
+        play=Proxies(play.limits),
+        ends_at=ends_at,
+        extensions=after.extensions + (ends_at > after.ends_at),
+    )
+    bids = sorted(
+        (bid for bid in after.standings.values() if bid is not room.standings.get(bid.bidder)),
+        key=lambda bid: bid.order,
+    )
+    return Happening(HappeningKind.AUTOMATIC_BIDS, at, bids=tuple(bids)), after
+
+
+def limited(room: Room, move: Move) -> tuple[Refused | None, Room]:
+    """A limit set, changed or (without amount) taken back: whether it is refused, and the room after it."""
+    limits = tuple(limit for limit in _play(room).limits if limit.bidder != move.bidder)
+    if move.amount is None:
+        return None, replace(room, play=Proxies(limits))
+    if code := _refused_limit(room, move, move.amount):
+        return code, room
+    limits += (Limit(move.bidder, move.amount, move.received_at),)
+    return None, called(replace(room, play=Proxies(limits)), move.received_at, by_limit=True)
+
+
+def effective(room: Room, move: Move) -> Fraction | None:
+    """The effective price of the limit; None where it is no amount."""
+    if move.amount is None or not move.amount.is_finite():
+        return None
+    return room.terms.formula(move.bidder).of(move.amount)
+
+
+def fought_out(room: Room, limits: tuple[Limit, ...], at: datetime) -> Room:
+    """The room when no proxy can answer any more."""
+    course = _Course()
+    while (limit := _challenger(room, limits)) is not None:
+        before = room.leader
+        room = _bid(room, limit, at)
+        if before is None:
+            continue
+        if (again := course.met_again(room, limit.bidder, before.bidder)) is not None:
+            room = _skip(room, again, {limit.bidder: limit for limit in limits})
+    return room
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One turn of two proxies that answer each other: what both amounts and the count of bids changed by."""
+
+    amounts: Mapping[str, Decimal]
+    bids: int
+
+
+class _Course:
+    """Remembers how two proxies stood to each other, to see when they stand so again."""
+
+    def __init__(self) -> None:
+        self._pair: frozenset[str] = frozenset()
+        self._seen: dict[tuple[str, Fraction], Room] = {}
+
+    def met_again(self, room: Room, bidder: str, other: str) -> _Turn | None:
+        """The turn that brought `bidder`, who has just taken the lead from `other`, to where it stood before as seen
+        from the other; None the first time."""
+        if {bidder, other} != self._pair:
+            self._pair, self._seen = frozenset((bidder, other)), {}
+        key = bidder, room.standings[bidder].effective - room.standings[other].effective
+        before = self._seen.get(key)
+        self._seen[key] = room
+        if before is None:
+            return None
+        self._seen = {}
+        amounts = {name: room.standings[name].amount - before.standings[name].amount for name in (bidder, other)}
+        return _Turn(amounts, room.order - before.order)
+
+
+def _skip(room: Room, turn: _Turn, limits: Mapping[str, Limit]) -> Room:
+    """As many turns at once as both limits bear."""
+    if not all(name in limits and change for name, change in turn.amounts.items()):
+        return room
+    times = min(
+        int((limits[name].amount - room.standings[name].amount) // change) for name, change in turn.amounts.items()
+    )
+    if times <= 0:
+        return room
+    standings = dict(room.standings)
+    for name, change in turn.amounts.items():
+        bid = standings[name]
+        amount = bid.amount + times * change
+        of = room.terms.formula(name).of(amount)
+        standings[name] = replace(bid, amount=amount, effective=of, order=bid.order + times * turn.bids)
+    return replace(room, standings=standings, order=room.order + times * turn.bids)
+
+
+def _play(room: Room) -> Proxies:
+    return room.play if isinstance(room.play, Proxies) else Proxies()
+
+
+def _challenger(room: Room, limits: tuple[Limit, ...]) -> Limit | None:
+    """The first proxy that does not lead and can still bid."""
+    leader = room.leader.bidder if room.leader else None
+    for limit in limits:
+        if limit.bidder == leader or limit.bidder not in room.bidders:
+            continue
+        amount = allowed_amount(room, limit.bidder)
+        if amount is not None and limit.bears(amount, room.terms.direction):
+            return limit
+    return None
+
+
+def _bid(room: Room, limit: Limit, at: datetime) -> Room:
+    """The proxy's next bids until it leads: one where the leader is the reference, as many steps of its own as it takes
+    and its limit bears where its own price is."""
+    amount, formula = allowed_amount(room, limit.bidder), room.terms.formula(limit.bidder)
+    if amount is None:
+        return room
+    standing = Standing(limit.bidder, amount, formula.of(amount), at, room.order + 1)
+    after = room.with_standing(standing, room.ends_at, room.extensions)
+    leader = room.leader
+    if (
+        room.terms.reference is Reference.LEADER
+        or leader is None
+        or room.terms.direction.better(standing.effective, leader.effective)
+    ):
+        return after
+    step = (allowed_amount(after, limit.bidder) or amount) - amount
+    if not step:
+        return after
+    needed = (leader.effective - standing.effective) // (Fraction(step) * formula.factor) + 1
+    borne = int((limit.amount - amount) // step)
+    more = min(needed, borne)
+    amount += more * step
+    standing = replace(standing, amount=amount, effective=formula.of(amount), order=standing.order + more)
+    return room.with_standing(standing, room.ends_at, room.extensions)
+
+
+def _refused_limit(room: Room, move: Move, amount: Decimal) -> Refused | None:
+    """A limit is a price, and one that could be bid; the leader's need not beat its own bid."""
+    if code := refused_for_shape(amount, room.terms.minor_unit):
+        return code
+    of = room.terms.formula(move.bidder).of(amount)
+    if leads_against_itself(room, move.bidder):
+        limit = room.terms.exact_limit
+        return Refused.LIMIT_NOT_MET if limit is not None and room.terms.direction.better(limit, of) else None
+    return refused_for_price(room, move.bidder, of, allowed_amount(room, move.bidder))

@@ -1,0 +1,56 @@
+"""The price that moves by itself, in a room: which tick it is, what it asks of a bidder, when the next one begins."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from procurement.rules.auction.base import Happening, HappeningKind, Room, Terms
+from procurement.rules.auction.timetable import PriceClock
+
+
+def clock_of(room: Room) -> PriceClock:
+    """The lot's clock. Raises ValueError for a lot without one."""
+    if room.terms.clock is None:
+        raise ValueError(f"a {room.terms.kind} auction has a clock")
+    return room.terms.clock
+
+
+def length(terms: Terms, _bidders: int) -> timedelta:
+    """As long as the ticks take."""
+    if terms.clock is None:
+        raise ValueError(f"a {terms.kind} auction has a clock")
+    return terms.clock.length
+
+
+def tick_at(room: Room, at: datetime) -> int:
+    """The tick that runs at that moment, by the time that the auction did not stand still."""
+    return clock_of(room).tick_at(at - room.starts_at - room.delay)
+
+
+def begins(room: Room, tick: int) -> datetime:
+    return room.starts_at + room.delay + tick * clock_of(room).interval
+
+
+def amount_at(room: Room, bidder: str, tick: int) -> Decimal | None:
+    """The tick's effective price as the bidder's amount, rounded so that it is admitted; None where that is not above
+    zero."""
+    amount = room.terms.admissible_amount(bidder, price_at(room, tick))
+    return amount if amount > 0 else None
+
+
+def price_at(room: Room, tick: int) -> Fraction:
+    return clock_of(room).price(tick)
+
+
+def ticked(room: Room, tick: int, out: tuple[str, ...] = ()) -> Happening:
+    """The price moves to that tick."""
+    return Happening(
+        HappeningKind.TICK,
+        begins(room, tick),
+        until=begins(room, tick + 1),
+        number=tick,
+        price=price_at(room, tick),
+        out=out,
+    )
