@@ -38,6 +38,7 @@ ACTIONS: Final[dict[str, Sentence]] = {
     "contract": _("Sign the contract"),
     "amendment": _("Publish the amendment"),
     "cancellation": _("Cancel the procedure"),
+    "keys.lost": _("Declare that the bids can never be opened"),
 }
 
 LABELS: Final[dict[str, Sentence]] = {
@@ -97,6 +98,8 @@ LABELS: Final[dict[str, Sentence]] = {
     "standstill_minutes": _("Standstill, minutes"),
     "supplier": _("Supplier"),
     "supplier_identifiers": _("Supplier’s registration numbers"),
+    "shares_needed": _("Shares that are needed"),
+    "shares_released": _("Shares that are released"),
     "supplies": _("Supplies"),
     "tender": _("Procedure"),
     "tender_title": _("Title of the procedure"),

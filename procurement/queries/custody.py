@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from marketplace.models import CommitteeKey, Membership, Organisation, Person
 from procurement.models import KeyCeremony, KeyShare, ReleasedShare, Tender
 
@@ -23,6 +25,8 @@ class Holding:
 
     share: KeyShare
     can_release: bool
+    found_wrong: bool = False
+    """A member reported that what was released is not the announced share."""
 
     @property
     def is_escrow(self) -> bool:
@@ -38,7 +42,8 @@ def holdings(ceremony: KeyCeremony, buyer_id: int) -> list[Holding]:
     """Every share in its order, the platform's last."""
     shares = list(KeyShare.objects.filter(ceremony=ceremony).select_related("member", "key").order_by("index"))
     still = _still_there(buyer_id, [share.member_id for share in shares if share.member_id])
-    return [Holding(share, share.member_id is None or share.member_id in still) for share in shares]
+    wrong = set(_wrong_deliveries(ceremony).values_list("share", flat=True))
+    return [Holding(share, share.member_id is None or share.member_id in still, share.pk in wrong) for share in shares]
 
 
 def own_share(ceremony: KeyCeremony, person: Person | None) -> KeyShare | None:
@@ -68,6 +73,21 @@ def released_to(share: KeyShare) -> dict[int, bytes]:
 
 def released_count(ceremony: KeyCeremony) -> int:
     return KeyShare.objects.filter(ceremony=ceremony, released_at__isnull=False).count()
+
+
+def sound_count(ceremony: KeyCeremony) -> int:
+    """Released shares that nobody reported wrong."""
+    released = KeyShare.objects.filter(ceremony=ceremony, released_at__isnull=False)
+    return released.exclude(pk__in=_wrong_deliveries(ceremony).values("share")).count()
+
+
+def escrow_unused(ceremony: KeyCeremony) -> bool:
+    """Whether the platform holds a share that was not asked for."""
+    return KeyShare.objects.filter(ceremony=ceremony, member=None, released_at=None).exists()
+
+
+def _wrong_deliveries(ceremony: KeyCeremony) -> QuerySet[ReleasedShare]:
+    return ReleasedShare.objects.filter(share__ceremony=ceremony, wrong_at__isnull=False)
 
 
 def _still_there(buyer_id: int, people: Iterable[int]) -> set[int]:

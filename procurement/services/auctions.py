@@ -3,6 +3,7 @@ cancelled."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -225,7 +226,7 @@ def _rules(tender: Tender, lot: Lot, bids: list[Bid], settings: AuctionSettings)
 def _seat(auction: Auction, bids: list[Bid]) -> list[AuctionParticipant]:
     """Seats under labels whose order tells nothing about who came when."""
     by_name = {str(bid.pk): bid for bid in bids}
-    order = anonymous_order(by_name, salt=bytes(auction.lot.wrapped_private_key or b"").hex())
+    order = anonymous_order(by_name, salt=secrets.token_hex())
     labels = {name: str(number) for number, name in enumerate(order, start=1)}
     seats = []
     for name, bid in by_name.items():

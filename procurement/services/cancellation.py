@@ -27,7 +27,7 @@ from procurement.rules.lifecycle import (
     is_final,
     tender_outcome,
 )
-from procurement.services import auctions, contracts, evaluation, moments, outcomes
+from procurement.services import auctions, contracts, evaluation, lot_keys, moments, outcomes, shares
 from procurement.services.drafts import lock_tender, stream_of
 from procurement.services.transitions import move
 
@@ -161,7 +161,9 @@ def _cancel_lot(tender: Tender, lot: Lot, reason: str, by: Actor, at: datetime) 
     moments.cancel(tender, lot)
     move(lot, LotStatus.CANCELLED)
     lot.closing_reason = reason
-    lot.save(update_fields=["status", "closing_reason"])
+    if tender.opened_at is None:
+        lot_keys.destroy(lot, at, by=by)
+    lot.save(update_fields=["status", "closing_reason", "wrapped_private_key"])
 
 
 def _conclude(tender: Tender, reason: str, by: Actor, at: datetime, *, whole: bool) -> None:
@@ -174,6 +176,7 @@ def _conclude(tender: Tender, reason: str, by: Actor, at: datetime, *, whole: bo
         evaluation.settle(tender, at, by=by)
         return
     moments.cancel(tender)
+    shares.forget(tender, at, by=by)
     if whole:
         tender.closing_reason = reason
         tender.save(update_fields=["closing_reason", "updated_at"])

@@ -6,6 +6,10 @@ put together after the deadline, and none again once the bids are open.
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from marketplace import audit
+from marketplace.permissions import Actor
 from marketplace.shared import keys
 from marketplace.signatures.sealing import new_key_pair
 from procurement.models import Lot
@@ -26,6 +30,14 @@ def keep(lot: Lot, private: bytes) -> None:
 def forget(lot: Lot) -> None:
     """Keep the private key no longer; the caller saves the field."""
     lot.wrapped_private_key = None
+
+
+def destroy(lot: Lot, at: datetime, *, by: Actor | None = None) -> None:
+    """The lot ends unopened: its bids stay sealed for good, whoever gets hold of the key file. The lot's tender is
+    loaded, and its `opened_at` is None; the caller saves the field."""
+    if lot.wrapped_private_key is not None:
+        forget(lot)
+        audit.record("lot.key_destroyed", lot, by=by, at=at, stream=f"tender:{lot.tender_id}", number=lot.number)
 
 
 def unwrap_private(lot: Lot) -> bytes:

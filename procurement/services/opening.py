@@ -47,7 +47,11 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
     if tender.tender_ends_at is None or at < tender.tender_ends_at:
         raise TenderPeriodRunning(until=f"{tender.tender_ends_at:%Y-%m-%d %H:%M:%S}" if tender.tender_ends_at else "")
     lots = _close(tender, at)
-    if tender.key_custody == KeyCustody.PLATFORM or not lots:
+    if not lots:
+        # Nothing is opened, so nothing says that it was: who bid is not told.
+        shares.forget(tender, at)
+        outcomes.conclude(tender, at)
+    elif tender.key_custody == KeyCustody.PLATFORM:
         _open(tender, lots, at)
     else:
         shares.ask_for(tender, at)
@@ -66,7 +70,7 @@ def open_with_keys(tender_id: int, at: datetime) -> Tender:
         for lot in lots:
             lot.tender = tender
         _open(tender, lots, at)
-        shares.forget_releases(tender)
+        shares.forget(tender, at)
     return tender
 
 
@@ -107,6 +111,8 @@ def _fail_where_too_few(lot: Lot, at: datetime) -> None:
         "needed": needed,
     }
     outcomes.fail_lot(lot, reason if bids else str(_("No bid was sent.")), at)
+    lot_keys.destroy(lot, at)
+    lot.save(update_fields=["wrapped_private_key"])
     for bid in bids:
         _tell_supplier(bid, lot, _("Lot %(lot)s of %(tender)s failed: too few bids. Yours was not opened."), at)
 

@@ -31,12 +31,14 @@ from procurement.permissions import require_tender_run
 from procurement.queries import custody as queries
 from procurement.rules.lifecycle import LotStatus, TenderStatus
 from procurement.rules.periods import PeriodUnit
-from procurement.services import custody, lot_keys, moments, outcomes
+from procurement.services import custody, lot_keys, moments
 from procurement.services.drafts import lock_tender, stream_of
 
 WANTED: Final = "key_share_wanted"
 ENOUGH: Final = "key_shares_enough"
 REASON_MIN_LENGTH: Final = 10
+#: How often a release is replaced after a report: a mistake is mended once or twice.
+REPLACED_AT_MOST: Final = 3
 REMIND_AGAIN: Final = timedelta(minutes=10)
 
 
@@ -85,9 +87,12 @@ class EscrowUnusable(DomainError):
     sentence = gettext_lazy("The platform’s share does not open, or is not the one that was announced.")
 
 
-class TooSoonToGiveUp(DomainError):
-    code = "too_soon_to_give_up"
-    sentence = gettext_lazy("Give the members at least a day: this is possible from %(after)s UTC.")
+class ReplacedTooOften(DomainError):
+    code = "share_replaced_too_often"
+    sentence = gettext_lazy(
+        "Your share was found to be another than the announced one again and again: it is not taken once more. Tell "
+        "the buyer’s officer."
+    )
 
 
 def release_info(tender: Tender, share: KeyShare, to: KeyShare, key: Recipient) -> str:
@@ -101,7 +106,7 @@ def confirm(tender_id: int, token: str, answer: bytes, *, by: Actor, at: datetim
 
     Raises NotFound, NoShare, NotWaiting, committee_keys.NotProved.
     """
-    tender, ceremony = _locked(tender_id, by)
+    tender, ceremony = locked(tender_id, by)
     share = _own(ceremony, by)
     if tender.status not in (TenderStatus.DRAFT, TenderStatus.APPROVAL, TenderStatus.PUBLISHED, TenderStatus.OPENING):
         raise NotWaiting(state=tender.get_status_display())
@@ -116,15 +121,16 @@ def confirm(tender_id: int, token: str, answer: bytes, *, by: Actor, at: datetim
 
 @transaction.atomic
 def release(tender_id: int, releases: Mapping[int, bytes], *, by: Actor, at: datetime) -> KeyShare:
-    """Keep a member's share, sealed to each of the other members by their places. Released again, it is replaced.
+    """Keep a member's share, sealed to each of the other members by their places.
 
-    Raises NotFound, NoShare, BiddingRuns, RollNotClosed, NotWaiting, ReleaseRefused.
+    Released again, it is replaced for those members who reported it wrong, and for no others: what one may rely on
+    stays. Raises NotFound, NoShare, BiddingRuns, RollNotClosed, NotWaiting, ReleaseRefused, ReplacedTooOften.
     """
-    tender, ceremony = _locked(tender_id, by)
+    tender, ceremony = locked(tender_id, by)
     share = _own(ceremony, by)
     if ceremony.seed_received_at is not None:
         return share
-    _require_waiting(tender, at)
+    require_waiting(tender, at)
     others = {
         other.index: other
         for other in ceremony.shares.select_related("key").exclude(pk=share.pk).filter(member__isnull=False)
@@ -134,7 +140,12 @@ def release(tender_id: int, releases: Mapping[int, bytes], *, by: Actor, at: dat
     for index, sealed in releases.items():
         if len(sealed) != committee.sealed_size(custody.recipient_of(others[index])):
             raise ReleaseRefused
-        ReleasedShare.objects.update_or_create(share=share, to=others[index], defaults={"sealed": sealed})
+    if share.released_at is None:
+        ReleasedShare.objects.bulk_create(
+            ReleasedShare(share=share, to=others[index], sealed=sealed) for index, sealed in releases.items()
+        )
+    else:
+        _replace_wrong(tender, share, releases, by, at)
     _released(tender, ceremony, share, by, at)
     return share
 
@@ -145,15 +156,15 @@ def release_escrow(tender_id: int, reason: str, *, by: Actor, at: datetime) -> K
 
     Raises NotFound, NotAllowed, BiddingRuns, RollNotClosed, NotWaiting, NoEscrow, Invalid, EscrowUnusable.
     """
-    tender, ceremony = _locked(tender_id, by)
+    tender, ceremony = locked(tender_id, by)
     require_tender_run(by, tender)
     share = KeyShare.objects.select_for_update().filter(ceremony=ceremony, member=None).first()
     if share is None:
         raise NoEscrow
     if share.released_at is not None or ceremony.seed_received_at is not None:
         return share
-    _require_waiting(tender, at)
-    _require_reason(reason)
+    require_waiting(tender, at)
+    require_reason(reason)
     share.ceremony = ceremony
     plain = _escrow_plain(tender, ceremony, share)
     for other in ceremony.shares.select_related("key").filter(member__isnull=False):
@@ -169,15 +180,22 @@ def release_escrow(tender_id: int, reason: str, *, by: Actor, at: datetime) -> K
 
 @transaction.atomic
 def report_wrong(tender_id: int, places: Sequence[int], *, by: Actor, at: datetime) -> None:
-    """Record which released shares are not the announced ones, as a member's browser found, and tell the officers.
+    """Record which released shares are not the announced ones, as a member's browser found, and tell the officers: once
+    for each release. Whether the member is right, the platform cannot see.
 
     Raises NotFound, NoShare, BiddingRuns, RollNotClosed, NotWaiting.
     """
-    tender, ceremony = _locked(tender_id, by)
+    tender, ceremony = locked(tender_id, by)
     own = _own(ceremony, by)
-    _require_waiting(tender, at)
-    for wrong in ceremony.shares.filter(index__in=list(places), released_at__isnull=False).exclude(pk=own.pk):
-        _record("share.wrong", tender, wrong, by, at, found_by=own.index)
+    require_waiting(tender, at)
+    received = ReleasedShare.objects.filter(to=own, wrong_at=None, share__ceremony=ceremony)
+    for delivery in received.select_related("share__member").order_by("share__index"):
+        wrong = delivery.share
+        if wrong.index not in places:
+            continue
+        delivery.wrong_at = at
+        delivery.save(update_fields=["wrong_at"])
+        _record("share.wrong", tender, wrong, by, at, found_by=own.index, release=delivery.replaced + 1)
         words = _("A released share of the key of %(tender)s is not the one that was announced: %(name)s.")
         says = words % {"tender": tender.number, "name": wrong.member or _("the platform’s")}
         notify(tender.buyer, WANTED, says, _url(tender), at=at, roles=[Role.OFFICER])
@@ -190,11 +208,11 @@ def receive_seed(tender_id: int, seed: bytes, *, by: Actor, at: datetime) -> Key
     Sent again, nothing happens. Raises NotFound, NoShare, BiddingRuns, RollNotClosed, NotWaiting, TooFewShares,
     WrongKey.
     """
-    tender, ceremony = _locked(tender_id, by)
+    tender, ceremony = locked(tender_id, by)
     _own(ceremony, by)
     if ceremony.seed_received_at is not None:
         return ceremony
-    _require_waiting(tender, at)
+    require_waiting(tender, at)
     have = queries.released_count(ceremony)
     if have < ceremony.threshold:
         raise TooFewShares(have=have, needed=ceremony.threshold)
@@ -233,7 +251,7 @@ def remind(tender_id: int, *, by: Actor | None, at: datetime) -> int:
 
     `by` None: the clock. Raises NotFound, NotAllowed.
     """
-    tender, ceremony = _locked(tender_id, by)
+    tender, ceremony = locked(tender_id, by)
     if by is not None:
         require_tender_run(by, tender)
     if tender.status != TenderStatus.OPENING or ceremony.seed_received_at is not None:
@@ -242,47 +260,17 @@ def remind(tender_id: int, *, by: Actor | None, at: datetime) -> int:
     return _tell_all(tender, ceremony, WANTED, words, at, missing_only=True)
 
 
-@transaction.atomic
-def give_up(tender_id: int, reason: str, *, by: Actor, at: datetime) -> Tender:
-    """Too many shares are lost: the procedure is unsuccessful, and its bids stay sealed for good.
-
-    Raises NotFound, NotAllowed, BiddingRuns, RollNotClosed, NotWaiting, TooSoonToGiveUp, Invalid.
-    """
-    tender, ceremony = _locked(tender_id, by)
-    require_tender_run(by, tender)
-    _require_waiting(tender, at)
-    if ceremony.seed_received_at is not None:
-        raise NotWaiting(state=tender.get_status_display())
-    assert tender.tender_ends_at is not None  # it waits
-    if at < (after := tender.tender_ends_at + a_day()):
-        raise TooSoonToGiveUp(after=f"{after:%Y-%m-%d %H:%M}")
-    _require_reason(reason)
-    words = _("The bids could not be opened: too many shares of the key are lost. %(reason)s") % {
-        "reason": reason.strip()
-    }
-    audit.record(
-        "keys.lost", tender, by=by, at=at, stream=stream_of(tender), reason=reason.strip(),
-        released=queries.released_count(ceremony), needed=ceremony.threshold,
-    )  # fmt: skip
-    lots = list(Lot.objects.select_for_update().filter(tender=tender, status=LotStatus.ACTIVE.value))
-    for lot in lots:
-        lot.tender = tender
-        outcomes.fail_lot(lot, words, at, by=by)
-    moments.cancel(tender)
-    forget_releases(tender)
-    outcomes.conclude(tender, at, by=by)
-    for bid in outcomes.sealed_bids(tender):
-        says = _("The bids of %(tender)s could not be opened: the buyer has lost the key. Nobody has read yours.")
-        notify(
-            bid.supplier, "bids_unopened", says % {"tender": tender.number}, reverse("bid", args=[bid.pk]), at=at,
-            roles=[Role.BID_MANAGER],
+def forget(tender: Tender, at: datetime, *, by: Actor | None = None) -> None:
+    """What was released has done its work, or never will: it is kept no longer, and neither is the key of the share in
+    escrow. Who released when stays."""
+    releases, _each = ReleasedShare.objects.filter(share__ceremony__tender=tender).delete()
+    escrow = KeyCeremony.objects.filter(tender=tender, escrow_wrapped_key__isnull=False)
+    escrow_keys = escrow.update(escrow_wrapped_key=None)
+    if releases or escrow_keys:
+        audit.record(
+            "shares.destroyed", tender, by=by, at=at, stream=stream_of(tender),
+            releases=releases, escrow_keys=escrow_keys,
         )  # fmt: skip
-    return tender
-
-
-def forget_releases(tender: Tender) -> None:
-    """What was released has done its work, or never will: it is kept no longer. Who released when stays."""
-    ReleasedShare.objects.filter(share__ceremony__tender=tender).delete()
 
 
 def a_day() -> timedelta:
@@ -290,7 +278,7 @@ def a_day() -> timedelta:
     return timedelta(minutes=1) if settings.PERIOD_UNIT == PeriodUnit.MINUTE else timedelta(days=1)
 
 
-def _locked(tender_id: int, by: Actor | None) -> tuple[Tender, KeyCeremony]:
+def locked(tender_id: int, by: Actor | None) -> tuple[Tender, KeyCeremony]:
     """The tender, then its committee, both locked: releases that meet are counted one after the other."""
     tender = lock_tender(tender_id)
     if by is not None:
@@ -308,7 +296,7 @@ def _own(ceremony: KeyCeremony, by: Actor) -> KeyShare:
     return share
 
 
-def _require_waiting(tender: Tender, at: datetime) -> None:
+def require_waiting(tender: Tender, at: datetime) -> None:
     if tender.status == TenderStatus.OPENING:
         return
     if tender.status == TenderStatus.PUBLISHED and tender.tender_ends_at is not None:
@@ -318,9 +306,21 @@ def _require_waiting(tender: Tender, at: datetime) -> None:
     raise NotWaiting(state=tender.get_status_display())
 
 
-def _require_reason(reason: str) -> None:
+def require_reason(reason: str) -> None:
     if len(reason.strip()) < REASON_MIN_LENGTH:
         raise Invalid({"reason": [_("Say why, in a sentence: it stays in the audit trail.")]})
+
+
+def _replace_wrong(tender: Tender, share: KeyShare, releases: Mapping[int, bytes], by: Actor, at: datetime) -> None:
+    wrong = list(ReleasedShare.objects.filter(share=share, wrong_at__isnull=False).select_related("to"))
+    if any(delivery.replaced >= REPLACED_AT_MOST for delivery in wrong):
+        raise ReplacedTooOften
+    for delivery in wrong:
+        delivery.sealed, delivery.wrong_at = releases[delivery.to.index], None
+        delivery.replaced += 1
+        delivery.save(update_fields=["sealed", "wrong_at", "replaced"])
+    if wrong:
+        _record("share.replaced", tender, share, by, at, to=sorted(delivery.to.index for delivery in wrong))
 
 
 def _released(

@@ -14,5 +14,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("procedures/<str:number>/shares/key/", shares.key, name="shares_key"),
     path("procedures/<str:number>/shares/escrow/", shares.escrow, name="shares_escrow"),
     path("procedures/<str:number>/shares/give-up/", shares.give_up, name="shares_give_up"),
+    path("procedures/<str:number>/shares/give-up/<str:nonce>/", shares.sign_giving_up, name="shares_give_up_sign"),
     path("procedures/<str:number>/shares/remind/", shares.remind, name="shares_remind"),
 ]

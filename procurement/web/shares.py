@@ -21,13 +21,21 @@ from marketplace.services import committee_keys
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures.committee import CommitteeKeyError, from_base64
+from marketplace.signatures.payload import parse
 from marketplace.web import refusals
 from marketplace.web.forms import posted
+from marketplace.web.parts import Fact
+from marketplace.web.signing_page import own_request, signing_page
 from procurement.models import KeyCeremony, KeyCustody, KeyShare, Tender
-from procurement.permissions import can_run_tender, require_tender_run
+from procurement.permissions import (
+    can_run_tender,
+    can_sign_for_tender,
+    require_tender_run,
+    require_tender_signed,
+)
 from procurement.queries import custody as queries
 from procurement.rules.lifecycle import TenderStatus
-from procurement.services import custody, shares
+from procurement.services import custody, shares, unopenable
 from procurement.web import tender_page
 
 # A release of nine shares sealed to RSA keys of 8192 bits is a tenth of it.
@@ -117,36 +125,77 @@ def escrow(request: HttpRequest, number: str) -> HttpResponse:
     tender, ceremony = _own(request, number)
     if not ceremony.with_escrow:
         raise NotFound
+    require_tender_run(actor_of(request), tender)
+
+    def release_it(reason: str, actor: Actor) -> str:
+        shares.release_escrow(tender.pk, reason, by=actor, at=clock.now())
+        messages.success(request, _("The platform’s share is released."))
+        return reverse("tender_shares", args=[number])
+
     return _with_reason(
         request,
         tender,
-        lambda reason, actor: shares.release_escrow(tender.pk, reason, by=actor, at=clock.now()),
+        release_it,
         title=_("Use the platform’s share?"),
         text=_(
             "Do this when a member’s share is lost. The platform releases its share to the members at once; at least "
             "one of them is still needed to open the bids. Everybody on the committee is told, and why."
         ),
         submit_label=_("Use the platform’s share"),
-        told=_("The platform’s share is released."),
     )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def give_up(request: HttpRequest, number: str) -> HttpResponse:
-    """Declare that the bids can never be opened."""
+    """Declare that the bids can never be opened: first why, then the signature."""
     tender, _ceremony = _own(request, number)
+    require_tender_signed(actor_of(request), tender)
+
+    def prepared(reason: str, actor: Actor) -> str:
+        nonce = unopenable.prepare(tender.pk, reason, by=actor, at=clock.now()).nonce
+        return reverse("shares_give_up_sign", args=[number, nonce])
+
     return _with_reason(
         request,
         tender,
-        lambda reason, actor: shares.give_up(tender.pk, reason, by=actor, at=clock.now()),
+        prepared,
         title=_("Declare the procedure unsuccessful?"),
         text=_(
             "Only when too many shares are lost for good. The bids stay sealed for ever, every bidder is told that the "
-            "key was lost, and the procedure has to be repeated. This cannot be undone."
+            "key was lost, and the procedure has to be repeated. This cannot be undone, and is signed."
         ),
-        submit_label=_("Declare it unsuccessful"),
-        told=_("The procedure has ended; every bidder is told why."),
+        submit_label=_("Continue to the signature"),
         danger=True,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_giving_up(request: HttpRequest, number: str, nonce: str) -> HttpResponse:
+    tender, _ceremony = _own(request, number)
+    prepared = own_request(request, nonce, unopenable.ACTION, "tender", tender.pk)
+    content = parse(bytes(prepared.payload))["content"]
+    shares_words = _("%(released)s of the %(needed)s that are needed are released")
+    facts = [
+        Fact(_("You sign"), _("that the bids can never be opened")),
+        Fact(_("Procedure"), f"{content['tender']} · {content['tender_title']}"),
+        Fact(
+            _("Shares"),
+            shares_words % {"released": content["shares_released"], "needed": content["shares_needed"]},
+        ),
+        Fact(_("Why"), content["reason"]),
+    ]
+    return signing_page(
+        request,
+        prepared,
+        complete=lambda cms: unopenable.declare(prepared.pk, cms, by=actor_of(request), at=clock.now()),
+        done_url=lambda _tender: tender.get_absolute_url(),
+        done_words=lambda _tender: _("The procedure has ended; every bidder is told why."),
+        back_url=reverse("tender_shares", args=[number]),
+        title=_("Sign that the bids can never be opened"),
+        facts=facts,
+        submit_label=_("Sign and declare it unsuccessful"),
+        template="procurement/tender_sign.html",
+        context={"tender": tender},
     )
 
 
@@ -188,8 +237,14 @@ def _shown(
         "state": _state_for(tender, ceremony, own) if own else None,
         "can_try": own is not None and tender.opened_at is None and not (waits or progress["is_opening"]),
         "runs": can_run_tender(actor, tender),
+        "signs": can_sign_for_tender(actor, tender),
+        "own_wrong": own is not None
+        and any(one.found_wrong and one.share.pk == own.pk for one in progress["holdings"]),
         "escrow_offered": waits and escrow_holding is not None and escrow_holding.share.released_at is None,
-        "may_give_up": waits and tender.tender_ends_at is not None and at >= tender.tender_ends_at + shares.a_day(),
+        "may_give_up": waits
+        and not progress["suffices"]
+        and tender.tender_ends_at is not None
+        and at >= tender.tender_ends_at + shares.a_day(),
         "refusal": refusal,
         "action": None,
     }
@@ -211,6 +266,8 @@ def _progress(tender: Tender, ceremony: KeyCeremony) -> dict[str, Any]:
         "is_opening": tender.status == TenderStatus.OPENING and ceremony.seed_received_at is not None,
         "impossible": waits and possible < ceremony.threshold,
         "enough": released >= ceremony.threshold,
+        "suffices": sum(one.share.released_at is not None and not one.found_wrong for one in holdings)
+        >= ceremony.threshold,
         "loss": custody.loss_in_words(ceremony.threshold, members, escrow=ceremony.with_escrow),
     }
 
@@ -272,22 +329,16 @@ def _answered(
         return JsonResponse({"error": str(refusal), "code": refusal.code}, status=refusal.status)
 
 
-def _with_reason(
-    request: HttpRequest, tender: Tender, act: Callable[[str, Actor], object], *, told: str, **words: Any
-) -> HttpResponse:
-    """A confirmation that takes a reason."""
-    require_tender_run(actor_of(request), tender)
+def _with_reason(request: HttpRequest, tender: Tender, act: Callable[[str, Actor], str], **words: Any) -> HttpResponse:
+    """A confirmation that takes a reason; `act` answers where to go on."""
     back = reverse("tender_shares", args=[tender.number])
     form = ReasonForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
-            act(form.cleaned_data["reason"], actor_of(request))
+            return redirect(act(form.cleaned_data["reason"], actor_of(request)))
         except DomainError as error:
             if error.status in (403, 404):
                 raise
             refusals.show_on(form, error)
-        else:
-            messages.success(request, told)
-            return redirect(tender if words.get("danger") else back)
     context = {"form": form, "back_url": back, "danger": False, **words}
     return render(request, "confirm.html", context, status=422 if form.errors else 200)

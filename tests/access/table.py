@@ -227,6 +227,7 @@ DRAFTS = [
     *post("shares_key", BUYER, number="held"),
     *both("shares_escrow", BUYER, number="held"),
     *both("shares_give_up", BUYER, number="held"),
+    *both("shares_give_up_sign", BUYER, number="held", nonce="giving_up"),
     *post("shares_remind", BUYER, number="held"),
     *both("tender_publish", BUYER, number="draft"),
     *both("tender_delete", BUYER, number="draft"),

@@ -51,6 +51,7 @@ from procurement.services import (
     export_jobs,
     opening,
     protocols,
+    unopenable,
 )
 from tests.factories import bidder_program as program
 from tests.factories import signatures
@@ -154,7 +155,8 @@ def _committee(world: World, buyer: Organisation) -> None:
     opening.open_tender(held.tender.pk, LATER)
     observer = world.people["buyer_observer"].person
     assert observer is not None
-    world.names |= {"held": held.tender.number, "buyer_observer_id": observer.pk}
+    lost = unopenable.prepare(held.tender.pk, "Two members have left us.", by=officer, at=LATER + timedelta(days=1))
+    world.names |= {"held": held.tender.number, "buyer_observer_id": observer.pk, "giving_up": lost.nonce}
 
 
 def _document(tender: Tender, by: Actor) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import io
+import zipfile
 from datetime import timedelta
 from decimal import Decimal
 
@@ -14,9 +16,11 @@ from marketplace.services.files import open_file
 from marketplace.shared.keys import UnwrapError
 from procurement.models import Auction, Bid, BidEnvelope, BidFile, BidPrice, Lot, Tender
 from procurement.queries import bids as bid_queries
+from procurement.queries.audit import of_tender as audit_of_tender
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import opening
+from procurement.services import exports, opening
 from procurement.services.opening import TenderPeriodRunning
+from procurement.web.audit_words import rows_of
 from tests.factories.bids import CLOSES, LATER, bidder, drafted_bid, sent_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, member
 from tests.factories.signatures import trust
@@ -207,7 +211,27 @@ def test_too_few_bids_are_not_opened() -> None:
 
     bid.refresh_from_db()
     assert (bid.status, bid.amount, tender.status) == (BidStatus.SUBMITTED, None, TenderStatus.UNSUCCESSFUL)
-    assert not AuditRecord.objects.filter(action="lot.key_used").exists()
+    assert not AuditRecord.objects.filter(action__in=["lot.key_used", "tender.opened"]).exists()
+    assert AuditRecord.objects.filter(action="lot.key_destroyed").count() == 1
+    lot.refresh_from_db()
+    assert (tender.opened_at, lot.wrapped_private_key) == (None, None)
+
+
+def test_where_nothing_was_opened_the_buyer_is_not_told_who_bid() -> None:
+    lot = _lot(settings={"minimum_bids": 2})
+    bid = sent_bid(lot, ["20", "30"])
+    tender = opening.open_tender(lot.tender_id, LATER)
+    by = member(tender.buyer)
+
+    archive = io.BytesIO()
+    exports.build(tender, exports.reader_of(by, tender), archive)
+    with zipfile.ZipFile(archive) as opened:
+        exported = b"".join(opened.read(name) for name in opened.namelist()).decode(errors="replace")
+    trail = rows_of(audit_of_tender(tender), tender)
+
+    assert bid.supplier.short_name not in exported
+    assert bid.supplier.full_name not in exported
+    assert not [row for row in trail if bid.supplier.short_name in f"{row.actor}{row.detail}"]
 
 
 def test_one_lot_may_fail_while_another_goes_on() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from marketplace.models import AuditRecord, Membership, Notification, Role
+from marketplace.models import AuditRecord, Membership, Notification, Role, Signature
 from marketplace.shared import keys
 from marketplace.shared.errors import Invalid, NotAllowed, NotFound
 from marketplace.signatures import committee, sealing
@@ -25,7 +25,7 @@ from procurement.models import (
     Tender,
 )
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_content, bid_drafts, cancellation, lot_keys, opening, shares
+from procurement.services import bid_content, bid_drafts, cancellation, lot_keys, opening, shares, unopenable
 from tests.factories import bidder_program as program
 from tests.factories.at_once import at_the_same_time
 from tests.factories.bids import CLOSES, LATER, bidder
@@ -36,6 +36,7 @@ from tests.factories.signatures import signed, trust
 pytestmark = pytest.mark.django_db
 
 DAY_AFTER = LATER + timedelta(days=1)
+LEFT = "Two members have left."
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,11 @@ def sealed_bid(lot: Lot, prices: list[str], amounts: list[str], total: str) -> B
     bid = Bid.objects.select_related("lot__tender").get(pk=bid_drafts.start(lot.pk, by=by, at=NOON).pk)
     content = program.content_of(bid, prices, amounts, total)
     return program.send(bid, program.sealed_content(bid, content), by=by)
+
+
+def given_up(held: Committee, *, at: datetime = DAY_AFTER) -> Tender:
+    request = unopenable.prepare(held.tender.pk, LEFT, by=held.officer, at=at)
+    return unopenable.declare(request.pk, signed(request), by=held.officer, at=at)
 
 
 def status(held: Committee) -> str:
@@ -129,7 +135,7 @@ def test_no_share_is_released_and_no_key_taken_before_the_deadline(early: timede
     with pytest.raises(shares.BiddingRuns):
         shares.release_escrow(held.tender.pk, "A member lost it.", by=held.officer, at=at)
     with pytest.raises(shares.BiddingRuns):
-        shares.give_up(held.tender.pk, "Nobody remembers.", by=held.officer, at=at)
+        unopenable.prepare(held.tender.pk, "Nobody remembers.", by=held.officer, at=at)
     with pytest.raises(shares.RollNotClosed):
         browser.release(held.tender, held.holders[0], LATER)
     assert not KeyShare.objects.filter(released_at__isnull=False).exists()
@@ -244,13 +250,21 @@ def test_members_are_reminded_while_shares_are_missing_but_not_at_once_again() -
 
 def test_shares_that_are_lost_for_good_end_the_procedure_and_every_bidder_is_told() -> None:
     held = closed()
-    with pytest.raises(shares.TooSoonToGiveUp):
-        shares.give_up(held.tender.pk, "Two members have left.", by=held.officer, at=LATER)
+    browser.release(held.tender, held.holders[0], LATER)
+    with pytest.raises(unopenable.TooSoonToGiveUp):
+        given_up(held, at=LATER)
+    with pytest.raises(NotAllowed):
+        unopenable.prepare(held.tender.pk, LEFT, by=member(held.tender.buyer, Role.OFFICER), at=DAY_AFTER)
+    with pytest.raises(Invalid):
+        unopenable.prepare(held.tender.pk, "lost", by=held.officer, at=DAY_AFTER)
 
-    tender = shares.give_up(held.tender.pk, "Two members have left.", by=held.officer, at=DAY_AFTER)
+    tender = given_up(held)
 
     assert tender.status == TenderStatus.UNSUCCESSFUL
-    assert "Two members have left." in Lot.objects.get().closing_reason
+    assert LEFT in Lot.objects.get().closing_reason
+    entry = AuditRecord.objects.get(action="keys.lost").details
+    assert (entry["reason"], entry["released"], entry["needed"]) == (LEFT, 1, 2)
+    assert Signature.objects.get(pk=entry["signature"]).request.action == "keys.lost"
     assert Lot.objects.get().status == LotStatus.UNSUCCESSFUL
     assert set(Bid.objects.values_list("status", "amount")) == {(BidStatus.SUBMITTED.value, None)}
     suppliers = set(Bid.objects.values_list("supplier", flat=True))
@@ -260,6 +274,89 @@ def test_shares_that_are_lost_for_good_end_the_procedure_and_every_bidder_is_tol
     assert not ReleasedShare.objects.exists()
     with pytest.raises(shares.NotWaiting):
         browser.release(tender, held.holders[0], DAY_AFTER)
+
+
+def test_nobody_gives_up_while_the_shares_that_are_here_suffice() -> None:
+    held = closed()
+    first, second, _third = held.holders
+    request = unopenable.prepare(held.tender.pk, LEFT, by=held.officer, at=DAY_AFTER)
+    browser.release(held.tender, first, DAY_AFTER)
+    browser.release(held.tender, second, DAY_AFTER)
+
+    with pytest.raises(unopenable.StillOpenable):
+        given_up(held)
+    with pytest.raises(unopenable.StillOpenable):
+        # Prepared before they were released.
+        unopenable.declare(request.pk, signed(request), by=held.officer, at=DAY_AFTER)
+    shares.report_wrong(held.tender.pk, [1], by=second.actor, at=DAY_AFTER)
+    assert given_up(held).status == TenderStatus.UNSUCCESSFUL
+
+
+def test_nobody_gives_up_while_the_platforms_share_would_do() -> None:
+    held = closed(escrow=True)
+    assert unopenable.prepare(held.tender.pk, LEFT, by=held.officer, at=DAY_AFTER)  # it would not yet
+    browser.release(held.tender, held.holders[0], DAY_AFTER)
+
+    with pytest.raises(unopenable.EscrowWouldDo):
+        given_up(held)
+
+
+def test_a_share_is_released_anew_for_who_found_it_wrong_and_for_nobody_else() -> None:
+    held = closed()
+    first, second, _third = held.holders
+    wrong = bytes([1]) + bytes(32)
+    shares.release(held.tender.pk, browser.releases(held.tender, first, wrong), by=first.actor, at=LATER)
+    kept = {one.to_id: bytes(one.sealed) for one in ReleasedShare.objects.all()}
+    browser.release(held.tender, first, LATER)
+    assert {one.to_id: bytes(one.sealed) for one in ReleasedShare.objects.all()} == kept
+
+    shares.report_wrong(held.tender.pk, [1], by=second.actor, at=LATER)
+    shares.report_wrong(held.tender.pk, [1, 1, 1], by=second.actor, at=LATER)
+    assert AuditRecord.objects.filter(action="share.wrong").count() == 1
+    browser.release(held.tender, first, LATER)
+
+    replaced = AuditRecord.objects.get(action="share.replaced")
+    assert (replaced.details["index"], replaced.details["to"], replaced.person) == (1, [2], first.actor.person)
+    changed = {one.to.index for one in ReleasedShare.objects.all() if bytes(one.sealed) != kept[one.to_id]}
+    assert changed == {2}
+    browser.release(held.tender, second, LATER)
+    assert browser.put_together(held.tender, second) == held.seed
+
+
+def test_reports_and_replacements_of_a_share_come_to_an_end() -> None:
+    held = closed()
+    first, second, _third = held.holders
+    browser.release(held.tender, first, LATER)
+    for _time in range(shares.REPLACED_AT_MOST):
+        shares.report_wrong(held.tender.pk, [1], by=second.actor, at=LATER)
+        browser.release(held.tender, first, LATER)
+    shares.report_wrong(held.tender.pk, [1], by=second.actor, at=LATER)
+
+    with pytest.raises(shares.ReplacedTooOften):
+        browser.release(held.tender, first, LATER)
+    shares.report_wrong(held.tender.pk, [1], by=second.actor, at=LATER)
+
+    told = AuditRecord.objects.filter(action="share.wrong")
+    assert [entry.details["release"] for entry in told.order_by("number")] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("seed_sent", [False, True])
+def test_cancelled_before_the_opening_nothing_is_kept_that_opens_a_bid(seed_sent: bool) -> None:
+    held = closed(escrow=True)
+    for one in held.holders[:2]:
+        browser.release(held.tender, one, LATER)
+    if seed_sent:
+        shares.receive_seed(held.tender.pk, held.seed, by=held.holders[0].actor, at=LATER)
+
+    request = cancellation.prepare(held.tender.pk, None, "The chairs are no longer needed", by=held.officer, at=LATER)
+    cancellation.sign(request.pk, signed(request), by=held.officer, at=LATER)
+
+    assert Lot.objects.get().wrapped_private_key is None
+    assert KeyCeremony.objects.get().escrow_wrapped_key is None
+    assert not ReleasedShare.objects.exists()
+    entry = AuditRecord.objects.get(action="shares.destroyed")
+    assert (entry.details["releases"], entry.details["escrow_keys"]) == (4, 1)
+    assert AuditRecord.objects.filter(action="lot.key_destroyed").count() == int(seed_sent)
 
 
 def test_a_cancelled_procedure_takes_no_shares_and_no_key() -> None:
@@ -303,7 +400,7 @@ def test_lots_with_too_few_bids_fail_at_the_deadline_without_the_key() -> None:
 
     tender = opening.open_tender(held.tender.pk, LATER)
 
-    assert tender.status == TenderStatus.UNSUCCESSFUL
+    assert (tender.status, tender.opened_at) == (TenderStatus.UNSUCCESSFUL, None)
     assert not Notification.objects.filter(kind=shares.WANTED).exists()
 
 

@@ -24,9 +24,22 @@ from marketplace.signatures import Sub
 from marketplace.signatures import payload as payloads
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Award, Bid, Contract, Lot, ProtocolKind, ProtocolSignature, Tender
-from procurement.services import amendments, awards, bid_documents, bid_drafts, bids, cancellation, contracts, protocols
+from procurement.services import (
+    amendments,
+    awards,
+    bid_documents,
+    bid_drafts,
+    bids,
+    cancellation,
+    contracts,
+    opening,
+    protocols,
+    unopenable,
+)
 from procurement.services.amendments import NewDocument, Proposal
+from tests.factories import bidder_program as program
 from tests.factories.bids import LATER, bidder, contracted, drafted_bid, opened_lot, send, sent_bid, tender_taking_bids
+from tests.factories.committee import Committee, held_tender
 from tests.factories.marketplace import (
     NOON,
     HeadingFactory,
@@ -301,6 +314,38 @@ def cancelling() -> Errand:
     )
 
 
+def giving_up() -> Errand:
+    def waiting(**fields: Any) -> Committee:
+        held = held_tender(**fields)
+        for supplier in (bidder(), bidder()):
+            bid = Bid.objects.select_related("lot__tender").get(
+                pk=bid_drafts.start(held.tender.lots.get().pk, by=supplier, at=NOON).pk
+            )
+            content = program.content_of(bid, ["20", "30"], ["200.00", "300.00"], "500.00")
+            program.send(bid, program.sealed_content(bid, content), by=supplier)
+        opening.open_tender(held.tender.pk, LATER)
+        return held
+
+    held = waiting()
+    own, by, later = held.tender, held.officer, LATER + timedelta(days=1)
+    other = waiting(buyer=own.buyer).tender
+
+    def outdate() -> None:
+        Tender.objects.filter(pk=own.pk).update(version=own.version + 1)
+
+    return Errand(
+        by=by,
+        object=("tender", own.pk),
+        prepare=lambda: unopenable.prepare(own.pk, REASON, by=by, at=later),
+        complete=lambda request, cms, actor, at: unopenable.declare(request.pk, cms, by=actor, at=at),
+        state=lambda: Tender.objects.get(pk=own.pk).status,
+        outdate=outdate,
+        elsewhere=lambda: unopenable.prepare(other.pk, REASON, by=by, at=later),
+        at=later,
+        content={"reason": REASON, "tender": own.number, "shares_needed": 2, "shares_released": 0},
+    )
+
+
 def protocol_of(kind: ProtocolKind) -> Errand:
     lot = opened_lot(["10.00", "20.00"], ["11.00", "21.00"])
     other = opened_lot(["12.00", "20.00"], buyer=lot.tender.buyer)
@@ -344,6 +389,7 @@ ERRANDS: dict[str, Callable[[], Errand]] = {
     "contract": contracting,
     "amendment": amending,
     "cancellation": cancelling,
+    "keys.lost": giving_up,
 }
 
 
