@@ -80,6 +80,11 @@ def of(stream: str) -> Iterator[Anchor]:
         )
 
 
+def waits() -> bool:
+    """Whether a round waits for its stamp: no authority answered."""
+    return _waiting() is not None
+
+
 def is_anchored(stream: str) -> bool:
     """Whether nothing was recorded in the trail since its head was anchored."""
     newest = AuditRecord.objects.filter(stream=stream).order_by("-number").values_list("pk", flat=True).first()

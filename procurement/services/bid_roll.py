@@ -33,7 +33,7 @@ from procurement import permissions
 from procurement.models import Bid, BidEnvelope, BidRoll, RollLeaf, Tender
 from procurement.rules import roll as rules
 from procurement.rules.lifecycle import BidStatus, LotStatus
-from procurement.services import receipts
+from procurement.services import export_custody, receipts
 
 #: Rolls that one run stamps; the next comes a minute later.
 _STAMPED_AT_ONCE: Final = 100
@@ -306,11 +306,13 @@ def keep_stamp(roll_id: int, token: bytes, stamped_at: datetime, at: datetime) -
 
 def _statement(tender: Tender, hashes: Sequence[str], at: datetime) -> dict[str, Any]:
     """The roll under the platform's signature. It names the head of the audit trail too: stamped with the rest, that
-    fixes everything that was recorded of the procedure until then."""
+    fixes everything that was recorded of the procedure until then; and what a committee announced of its keys."""
     assert tender.tender_ends_at is not None  # a published tender has one: a constraint of the table
     head = AuditRecord.objects.filter(stream=_stream(tender)).order_by("-number").values_list("hash", flat=True)
+    ceremony = export_custody.fingerprint(tender)
     return keys.sign_receipt(
         {
+            **({"custody_sha256": ceremony} if ceremony is not None else {}),
             "kind": rules.STATEMENT_KIND,
             "platform": settings.SITE_URL,
             "tender": tender.number,

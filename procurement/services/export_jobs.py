@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
-from marketplace.services import notifications
+from marketplace.services import audit_anchors, notifications
 from marketplace.shared import jobs
 from marketplace.shared.errors import NotFound
 from procurement.models import ExportScope, ExportStatus, ProcedureExport, Tender
@@ -38,6 +38,15 @@ _TOLD_EVERY: Final = 50
 
 def is_small(tender: Tender, reader: exports.Reader) -> bool:
     return exports.weight(tender, reader) <= SMALL and exports.document_bytes(tender, reader) <= SMALL_BYTES
+
+
+def anchor(tender: Tender, reader: exports.Reader, *, at: datetime, quickly: bool = False) -> None:
+    """Have an authority stamp what was recorded of the tender until now, for an export that shows it. `quickly`: not
+    where an authority keeps others waiting already."""
+    if reader.scope == ExportScope.SUPPLIER or audit_anchors.is_anchored(f"tender:{tender.pk}"):
+        return
+    if not (quickly and audit_anchors.waits()):
+        audit_anchors.anchor(at=at)
 
 
 @transaction.atomic
@@ -96,7 +105,7 @@ def run(export_id: int, now: Callable[[], datetime]) -> None:
         return
     export = ProcedureExport.objects.select_related("tender", "organisation", "requested_by").get(pk=export_id)
     try:
-        export.path, export.size, export.done = _built(export)
+        export.path, export.size, export.done = _built(export, now())
         export.status = ExportStatus.READY
     except Exception:  # noqa: BLE001 – whatever broke, its reader is told that it did
         _log.exception("The export %s could not be built", export.pk)
@@ -117,7 +126,7 @@ def remove_old(*, at: datetime) -> int:
     return len(old)
 
 
-def _built(export: ProcedureExport) -> tuple[str, int, int]:
+def _built(export: ProcedureExport, at: datetime) -> tuple[str, int, int]:
     """Path, size in bytes and number of entries of the archive."""
     done = 0
 
@@ -128,6 +137,7 @@ def _built(export: ProcedureExport) -> tuple[str, int, int]:
             cache.set(_progress_key(export.pk), entries, _PROGRESS_KEPT)
 
     reader = exports.Reader(ExportScope(export.scope), export.organisation, export.documents)
+    anchor(export.tender, reader, at=at)
     with TemporaryFile() as out:
         exports.build(export.tender, reader, cast(BinaryIO, out), progress)
         size = out.tell()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,8 +20,10 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet, Sum
 
 from marketplace import audit
-from marketplace.models import AuditRecord, Organisation, Signature
+from marketplace.models import AuditRecord, Organisation, Signature, StampedStatement
 from marketplace.permissions import Actor
+from marketplace.services import audit_anchors
+from marketplace.services.audit_anchors import Anchor
 from marketplace.shared import keys
 from marketplace.signatures.payload import canonical, sha256_hex
 from procurement import permissions
@@ -39,9 +42,9 @@ from procurement.models import (
 from procurement.queries import auctions as auction_queries
 from procurement.queries import audit as audit_queries
 from procurement.queries.bids import OPENED
-from procurement.services import bid_files, bid_roll, export_facts, protocols, receipts
+from procurement.services import bid_files, bid_roll, export_custody, export_facts, protocols, receipts
 from procurement.services.export_archive import CHUNK, Archive, Content, Stored
-from procurement.services.export_evidence import Evidence
+from procurement.services.export_evidence import Evidence, Stamps
 
 FORMAT: Final = "openlot-export-1"
 KIND: Final = "procedure_export"
@@ -112,8 +115,10 @@ def _parts(tender: Tender, gathered: _Gathered) -> Iterator[tuple[str, Content]]
     yield from _signature_parts(tender, reader, evidence)
     yield from _bid_parts(tender, gathered)
     yield from _roll_parts(tender, reader, evidence)
+    yield from _custody_parts(tender)
     if reader.scope != ExportScope.SUPPLIER:
         yield "audit/chain.jsonl", _audit_lines(tender, reader)
+        yield from _anchor_parts(tender, evidence)
         yield from _auction_parts(tender)
     yield from evidence.parts()
     yield "trust/policy.json", export_facts.pretty({"eku": settings.SIGNING_EKU_OID or None})
@@ -130,7 +135,7 @@ def _signature_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iter
             yield f"{folder}/signature.p7s", bytes(signature.cms)
             yield f"{folder}/about.json", export_facts.pretty(_about(signature))
             if signature.pk in stamps:
-                yield f"{folder}/timestamp.tsr", stamps[signature.pk]
+                yield from stamps[signature.pk].parts(folder)
 
 
 def _bid_parts(tender: Tender, gathered: _Gathered) -> Iterator[tuple[str, Content]]:
@@ -178,8 +183,7 @@ def _roll_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iterator[
         return
     yield "roll/roll.json", export_facts.pretty(bid_roll.published(roll))
     if roll.timestamp is not None:
-        evidence.of_token(bytes(roll.timestamp))
-        yield "roll/timestamp.tsr", bytes(roll.timestamp)
+        yield from _roll_stamps(roll, evidence)
     proofs = bid_roll.proofs_of(roll)
     leaves = RollLeaf.objects.filter(roll=roll, envelope__bid__in=_bids(tender, reader))
     leaves = leaves.select_related("roll__tender", "envelope__signature", "envelope__bid__lot")
@@ -189,6 +193,42 @@ def _roll_parts(tender: Tender, reader: Reader, evidence: Evidence) -> Iterator[
         .iterator(chunk_size=_AT_ONCE)
     ):
         yield f"roll/proofs/{leaf.envelope.bid_id}.json", export_facts.pretty(bid_roll.proof(leaf, proofs))
+
+
+def _roll_stamps(roll: BidRoll, evidence: Evidence) -> Iterator[tuple[str, Content]]:
+    kept = StampedStatement.objects.filter(sha256=roll.statement_sha256)
+    stamps = next(iter(evidence.of_statements(kept).values()), None)
+    if stamps is None:  # stamped before what stamps rest on was kept
+        stamps = Stamps(bytes(roll.timestamp or b""))
+        evidence.of_token(stamps.own)
+    yield from stamps.parts("roll")
+
+
+def _custody_parts(tender: Tender) -> Iterator[tuple[str, Content]]:
+    ceremony = export_custody.ceremony(tender)
+    if ceremony is not None:
+        yield "custody/ceremony.json", export_facts.pretty(ceremony)
+        yield "custody/releases.json", export_facts.pretty(export_custody.releases(tender))
+
+
+def _anchor_parts(tender: Tender, evidence: Evidence) -> Iterator[tuple[str, Content]]:
+    """The time stamps over the audit trail. While it is not told who bids, the newest alone: when records were added
+    would tell when bids came."""
+    anchors: Iterable[Anchor] = audit_anchors.of(f"tender:{tender.pk}")
+    if audit_queries.hides_bidders(tender):
+        anchors = deque(anchors, maxlen=1)
+    anchors = iter(anchors)
+    while some := list(islice(anchors, _AT_ONCE)):
+        stamps = evidence.of_statements([anchor.statement for anchor in some])
+        for anchor in some:
+            folder = f"audit/anchors/{anchor.number}"
+            yield f"{folder}/anchor.json", export_facts.pretty(
+                {
+                    "number": anchor.number, "hash": anchor.hash, "index": anchor.index, "size": anchor.size,
+                    "path": list(anchor.path), "stream": f"tender:{tender.pk}", "statement": anchor.statement.statement,
+                }
+            )  # fmt: skip
+            yield from stamps[anchor.statement.pk].parts(folder)
 
 
 def _audit_lines(tender: Tender, reader: Reader) -> Iterator[bytes]:

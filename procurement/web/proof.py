@@ -125,6 +125,7 @@ def export(request: HttpRequest, number: str) -> HttpResponseBase:
         asked = export_jobs.ask(tender, by=actor, at=at, documents=reader.documents)
         return redirect("procedure_export_state", number, asked.pk)
     out = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 – the response closes it
+    export_jobs.anchor(tender, reader, at=at, quickly=True)
     exports.build(tender, reader, out)  # type: ignore[arg-type]
     export_jobs.record(tender, by=actor, at=at)
     size = out.tell()
