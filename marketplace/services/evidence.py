@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from asn1crypto import cms as asn1_cms
 
@@ -23,9 +25,16 @@ from marketplace.models import (
 )
 from marketplace.signatures import certificate_id, certificates_in
 from marketplace.signatures.longterm import Archive, Dossier, Kept
-from marketplace.signatures.timestamps import Token, Trusted, attach
+from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, attach, read, tokens_in
 
 _log = logging.getLogger(__name__)
+#: What a signature's verdict rests on (Report.evidence), by the role it is kept in.
+_ROLES: Final = {
+    "chain": EvidenceRole.CHAIN,
+    "revocation": EvidenceRole.REVOCATION,
+    "stamp_chain": EvidenceRole.STAMP_CHAIN,
+    "stamp_revocation": EvidenceRole.STAMP_REVOCATION,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +52,13 @@ class Piece:
 
 
 def keep_verdict(signature: Signature, *, at: datetime) -> None:
-    """Keep the chain and the revocation data that the verdict rests on, in the signature's own transaction.
+    """Keep the chains and the revocation data that the verdict rests on, in the signature's own transaction.
 
     A revocation list is kept once per version, however many signatures rest on it, and read only the first time.
     """
-    chain, revocation = (list(dict.fromkeys(signature.evidence.get(part, ()))) for part in ("chain", "revocation"))
+    prints = {role: list(dict.fromkeys(signature.evidence.get(name, ()))) for name, role in _ROLES.items()}
+    chain = [*prints[EvidenceRole.CHAIN], *prints[EvidenceRole.STAMP_CHAIN]]
+    revocation = [*prints[EvidenceRole.REVOCATION], *prints[EvidenceRole.STAMP_REVOCATION]]
     wanted = {*chain, *revocation}
     kept = dict(EvidenceObject.objects.filter(sha256__in=wanted).values_list("sha256", "pk"))
     missing = wanted - kept.keys()
@@ -60,8 +71,8 @@ def keep_verdict(signature: Signature, *, at: datetime) -> None:
         _log.error("Evidence of signature %s is not there any more: %s", signature.pk, ", ".join(sorted(lost)))
     SignatureEvidence.objects.bulk_create(
         SignatureEvidence(signature=signature, object_id=kept[sha256], role=role, number=number, added_at=at)
-        for role, prints in ((EvidenceRole.CHAIN, chain), (EvidenceRole.REVOCATION, revocation))
-        for number, sha256 in enumerate(prints)
+        for role, them in prints.items()
+        for number, sha256 in enumerate(them)
         if sha256 in kept
     )
 
@@ -182,14 +193,30 @@ def keep_objects(found: Mapping[str, tuple[EvidenceKind, bytes]], at: datetime) 
 
 
 def _certificates(signer: bytes, cms: bytes, wanted: set[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
-    """Those of the chain: the signer's, the trust store's, or come with the signature."""
+    """Those of the chains: the signer's, the trust store's, or come with the signature and its time stamps."""
     if not wanted:
         return {}
     known = [bytes(der) for der in TrustedCertificate.objects.filter(sha256__in=wanted).values_list("der", flat=True)]
     carried = asn1_cms.ContentInfo.load(cms)["content"]["certificates"] or ()
     known += [signer, *(choice.chosen.dump() for choice in carried if choice.name == "certificate")]
+    for encoded in tokens_in(cms):
+        with contextlib.suppress(TimeStampError):  # one that did not count
+            known += [one.dump() for one in read(encoded).certificates]
     by_print = {hashlib.sha256(der).hexdigest(): der for der in known}
     return {one: (EvidenceKind.CERTIFICATE, by_print[one]) for one in wanted if one in by_print}
+
+
+def answers_about(cms: bytes, chain: Iterable[str], at: datetime | None = None) -> list[bytes]:
+    """The OCSP answers kept about certificates that come with a signature or, by their SHA-256, from the trust store.
+
+    With `at`, those that hold then.
+    """
+    store = TrustedCertificate.objects.filter(sha256__in=list(chain)).values_list("der", flat=True)
+    asked = [*certificates_in(cms), *(certificate_id(bytes(der)) for der in store)]
+    answers = OcspAnswer.objects.filter(serial__in={f"{one.serial:X}" for one in asked}).exclude(der=b"")
+    if at is not None:
+        answers = answers.filter(this_update__lte=at, next_update__gt=at)
+    return [bytes(der) for der in answers.order_by("pk").values_list("der", flat=True)]
 
 
 def _lists_and_answers(wanted: set[str], cms: bytes, chain: Iterable[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
@@ -199,10 +226,7 @@ def _lists_and_answers(wanted: set[str], cms: bytes, chain: Iterable[str]) -> di
     lists = RevocationList.objects.filter(sha256__in=wanted, size__gt=0).values_list("sha256", "der")
     found = {sha256: (EvidenceKind.CRL, bytes(der)) for sha256, der in lists if der}
     if wanted - found.keys():
-        store = TrustedCertificate.objects.filter(sha256__in=list(chain)).values_list("der", flat=True)
-        asked = [*certificates_in(cms), *(certificate_id(bytes(der)) for der in store)]
-        answers = OcspAnswer.objects.filter(serial__in={f"{one.serial:X}" for one in asked}).exclude(der=b"")
-        for der in map(bytes, answers.values_list("der", flat=True)):
+        for der in answers_about(cms, chain):
             sha256 = hashlib.sha256(der).hexdigest()
             if sha256 in wanted:
                 found[sha256] = (EvidenceKind.OCSP, der)

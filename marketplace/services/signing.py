@@ -185,8 +185,7 @@ def complete(
         cms=cms,
         report=report.as_dict(),
         evidence={
-            "chain": list(report.chain),
-            "revocation": list(report.revocation),
+            **report.evidence,
             # What it had to satisfy then, for whoever judges it again.
             "policy": {"eku": settings.SIGNING_EKU_OID, "min_rsa": settings.SIGNING_MIN_RSA_BITS},
         },

@@ -169,7 +169,7 @@ def _record(signature: Signature, made: Stamped, *, at: datetime) -> None:
     pieces = [
         Piece(EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP, token.encoded),
         *evidence.pieces_of_trust(token, made.trust),
-        *_fresh_lists(signature, token.generated_at),
+        *_fresh(signature, token.latest),
     ]
     evidence.keep(signature.pk, pieces, at=at)
     row.stamped_at, row.ends_at = token.generated_at, token.ends_at
@@ -182,14 +182,21 @@ def _record(signature: Signature, made: Stamped, *, at: datetime) -> None:
     )  # fmt: skip
 
 
-def _fresh_lists(signature: Signature, stamped_at: datetime) -> list[Piece]:
-    """Where a list it was taken by was overdue when the stamp came at last, the one that was current then as well."""
-    kept = signature.evidence.get("revocation", [])
-    old = RevocationList.objects.filter(sha256__in=kept, next_update__lte=stamped_at)
-    current = RevocationList.objects.filter(
-        is_current=True, issuer_sha256__in=old.values("issuer_sha256"), next_update__gt=stamped_at
-    ).exclude(sha256__in=kept)
-    return [Piece(EvidenceRole.REVOCATION, EvidenceKind.CRL, bytes(one.der)) for one in current]
+def _fresh(signature: Signature, stamped_at: datetime) -> list[Piece]:
+    """Where a list or an answer it was taken by was overdue when the stamp came at last, the one of then as well."""
+    pieces = []
+    for name, role in (("revocation", EvidenceRole.REVOCATION), ("stamp_revocation", EvidenceRole.STAMP_REVOCATION)):
+        kept = signature.evidence.get(name, [])
+        old = RevocationList.objects.filter(sha256__in=kept, next_update__lte=stamped_at)
+        current = RevocationList.objects.filter(
+            is_current=True, issuer_sha256__in=old.values("issuer_sha256"), next_update__gt=stamped_at
+        ).exclude(sha256__in=kept)
+        pieces += [Piece(role, EvidenceKind.CRL, bytes(one.der)) for one in current]
+        if EvidenceObject.objects.filter(sha256__in=kept, kind=EvidenceKind.OCSP).exists():
+            chain = signature.evidence.get("chain" if name == "revocation" else "stamp_chain", [])
+            answers = evidence.answers_about(bytes(signature.cms), chain, stamped_at)
+            pieces += [Piece(role, EvidenceKind.OCSP, der) for der in answers]
+    return pieces
 
 
 def _pause_after(signature_id: int) -> timedelta:

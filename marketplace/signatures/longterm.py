@@ -10,7 +10,7 @@ revoked since, or an algorithm that was broken since, changes nothing as long as
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,7 +23,7 @@ from .gate import STRONG_HASHES
 from .payload import canonical
 from .report import Evidence, Finding, Policy, Report, Sub, refused
 from .strengths import Sunsets
-from .timestamps import TOLERANCE, TimeStampError, Token, Trusted, judge, read, stamped_value
+from .timestamps import TOLERANCE, TimeStampError, Token, Trusted, judge, read, stamped_value, tokens_in
 from .verification import verify
 
 FORMAT: Final = "openlot-archive-1"
@@ -191,8 +191,7 @@ class _Judgement:
         for number in range(len(self.dossier.archives), 0, -1):
             self._archive(number)
         self._check_own_sunsets()
-        stamped_at = self._own_stamp()
-        return self._signature(stamped_at)
+        return self._signature(self._own_stamp())
 
     def refused(self, finding: Finding) -> LongTermReport:
         return LongTermReport(refused([finding]), tuple(self.rests_on))
@@ -228,7 +227,7 @@ class _Judgement:
         )
         self.proven, self.algorithm = frozenset(archive.covers), archive.hash_algorithm
 
-    def _own_stamp(self) -> datetime | None:
+    def _own_stamp(self) -> Token | None:
         kept = self.dossier.stamp
         if kept is None:
             return None
@@ -241,11 +240,11 @@ class _Judgement:
             f"The signature existed on {_moment(token.generated_at)}: time stamp by {token.authority_name} "
             f"({token.hash_algorithm.upper()})."
         )
-        return token.generated_at
+        return token
 
     def _stamp(self, token: Token, *, newest: bool, extra: Iterable[str] = ()) -> None:
         """A stamp must count when it was made and still when the next one covered it; then its time is the limit."""
-        if token.generated_at > self.until + TOLERANCE:
+        if token.earliest > self.until + TOLERANCE:
             raise Finding(Sub.TIMESTAMP_ORDER_FAILURE, "The time stamps are not in the order of their times.")
         if token.ends_at < self.until:
             raise Finding(
@@ -264,7 +263,7 @@ class _Judgement:
         lists = [one.der for one in dossier.stamp_crls if one.sha256 in trust.revocation]
         self._check_sunsets(strengths.of_token(token) | _of_trust(trust, lists) | set(extra), "A time stamp")
         self._check_later_revocation(token, policy, kept, newest)
-        self.until = min(self.until, token.generated_at)
+        self.until = min(self.until, token.latest)
 
     def _check_later_revocation(self, token: Token, policy: Policy, kept: Evidence, newest: bool) -> None:
         """A stamp whose authority was revoked before the next stamp proves nothing more than that authority's word."""
@@ -302,20 +301,31 @@ class _Judgement:
                 "again before.",
             )
 
-    def _signature(self, stamped_at: datetime | None) -> LongTermReport:
+    def _signature(self, stamp: Token | None) -> LongTermReport:
         dossier, own = self.dossier, self.policy.signing
         # Without a stamp of its own an archive's serves; without any, today is all that is proven.
-        moment = stamped_at or self.until
+        moment = min(stamp.latest, self.at) if stamp else self.until
         chain = self._usable(dossier.chain)
         anchors = tuple(one for one in own.anchors if one in chain)
         if not anchors:
             raise Finding(
                 Sub.NO_CERTIFICATE_CHAIN_FOUND, "The authority at the end of the kept chain was never trusted here."
             )
-        policy = replace(own, anchors=anchors, intermediates=chain, rsa_3072_from=None, tsa_anchors=())
-        evidence = Evidence(crls=self._usable(dossier.crls), ocsps=self._usable(dossier.ocsps))
+        stamps = self._usable(dossier.stamp_certificates)
+        policy = replace(
+            own,
+            anchors=anchors,
+            intermediates=(*chain, *stamps),
+            rsa_3072_from=None,
+            # For time stamps that came with the signature: a revocation before ours may not matter thanks to them.
+            tsa_anchors=tuple(one for one in self.policy.stamping.anchors if one in stamps),
+        )
+        evidence = Evidence(
+            crls=self._usable((*dossier.crls, *dossier.stamp_crls)),
+            ocsps=self._usable((*dossier.ocsps, *dossier.stamp_ocsps)),
+        )
         report = verify(dossier.cms, dossier.payload, policy, moment, evidence)
-        proven = moment if stamped_at or dossier.archives else None
+        proven = moment if stamp or dossier.archives else None
         if report.passed and not set(report.chain) <= {one.sha256 for one in dossier.chain}:
             # Its algorithms were not looked at.
             raise Finding(Sub.NO_CERTIFICATE_CHAIN_FOUND, "The kept chain of certificates is not the whole one.")
@@ -329,7 +339,8 @@ class _Judgement:
             report = replace(
                 report, reasons=(*report.reasons, *(() if proven else ("The signature has no time stamp.",)))
             )
-        return LongTermReport(replace(report, timestamp=proven), tuple(self.rests_on), proven)
+        stated = stamp.generated_at if stamp else proven
+        return LongTermReport(replace(report, timestamp=stated), tuple(self.rests_on), proven)
 
     def _usable(self, kept: Sequence[Kept]) -> tuple[bytes, ...]:
         """The pieces that are proven to have existed by `until`."""
@@ -398,7 +409,21 @@ def algorithms_of(dossier: Dossier, trust: Trusted) -> frozenset[str]:
 def _of_signature(dossier: Dossier) -> set[str]:
     names = strengths.of_chain(one.der for one in dossier.chain)
     names |= strengths.of_signature(dossier.cms, x509.Certificate.load(dossier.chain[0].der))
+    for token in _tokens_within(dossier):
+        names |= strengths.of_token(token) | strengths.of_certificates(one.der for one in dossier.stamp_certificates)
     return names.union(*(strengths.of_list(one.der) for one in dossier.crls))
+
+
+def _tokens_within(dossier: Dossier) -> Iterator[Token]:
+    """The time stamps that came with the signature and whose authority's certificate was kept, as they counted."""
+    kept = {one.sha256 for one in dossier.stamp_certificates}
+    for encoded in tokens_in(dossier.cms):
+        try:
+            token = read(encoded)
+        except TimeStampError:
+            continue
+        if token.authority.sha256.hex() in kept:
+            yield token
 
 
 def _moment(moment: datetime) -> str:

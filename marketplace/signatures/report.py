@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Indication(StrEnum):
@@ -124,12 +124,15 @@ class Signer:
     certificate: bytes = field(repr=False)
 
 
+_EVIDENCE: Final = ("chain", "revocation", "stamp_chain", "stamp_revocation")
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The verdict. `reasons` are sentences; `signed_at` is the signer's claim, `timestamp` an authority's word.
 
     `chain` (from the signer's certificate to the anchor's) and `revocation` are SHA-256 fingerprints of what was
-    relied on.
+    relied on; `stamp_chain` and `stamp_revocation` those of what the time stamps that came with it rest on.
     """
 
     indication: Indication
@@ -140,6 +143,13 @@ class Report:
     timestamp: datetime | None = None
     chain: tuple[str, ...] = ()
     revocation: tuple[str, ...] = ()
+    stamp_chain: tuple[str, ...] = ()
+    stamp_revocation: tuple[str, ...] = ()
+
+    @property
+    def evidence(self) -> dict[str, list[str]]:
+        """The fingerprints of everything relied on, to be kept with the signature, by what it served for."""
+        return {name: list(getattr(self, name)) for name in _EVIDENCE}
 
     @property
     def passed(self) -> bool:
@@ -163,7 +173,7 @@ class Report:
 
     def to_json(self) -> bytes:
         """Everything, for another process of ours; read again by `from_json`."""
-        more: dict[str, Any] = {"chain": self.chain, "revocation": self.revocation}
+        more: dict[str, Any] = {**self.evidence}
         if self.signer:
             more["certificate"] = base64.b64encode(self.signer.certificate).decode()
             more["fingerprint"] = self.signer.fingerprint
@@ -188,8 +198,7 @@ class Report:
             ),
             signed_at=_moment(said["signed_at"]),
             timestamp=_moment(said["timestamp"]),
-            chain=tuple(map(str, more["chain"])),
-            revocation=tuple(map(str, more["revocation"])),
+            **{name: tuple(map(str, more[name])) for name in _EVIDENCE},
         )
 
 

@@ -105,6 +105,16 @@ class Token:
         ends: datetime = self.authority.not_valid_after
         return ends
 
+    @property
+    def earliest(self) -> datetime:
+        """What was stamped was there at some moment from here on (RFC 3161, 2.4.2) …"""
+        return self.generated_at - self.accuracy
+
+    @property
+    def latest(self) -> datetime:
+        """… and until here: what a stamp proves to have existed, existed by then."""
+        return self.generated_at + self.accuracy
+
     def stamps(self, message: bytes) -> bool:
         """Whether this is the time stamp of `message`."""
         return hashlib.new(self.hash_algorithm, message).digest() == self.imprint

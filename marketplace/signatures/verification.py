@@ -117,12 +117,14 @@ class _Judgement:
             timestamp=self.timestamp,
             chain=trusted.certificates,
             revocation=trusted.revocation,
+            stamp_chain=self.proofs.chain,
+            stamp_revocation=self.proofs.revocation,
         )
 
     @property
     def timestamp(self) -> datetime | None:
         """The authority's word, to the second."""
-        return self.proofs.before and self.proofs.before.replace(microsecond=0)
+        return self.proofs.stated and self.proofs.stated.replace(microsecond=0)
 
     def _weaknesses(self, weakness: Finding | None) -> list[Finding]:
         """A key that was strong enough when the signature is known to have existed is strong enough."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -10,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from marketplace.models import Certificate, Organisation, Signature, SigningRequest, TrustKind
+from marketplace.models import Certificate, Organisation, RevocationList, Signature, SigningRequest, TrustKind
 from marketplace.permissions import Actor
 from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures import der
@@ -31,6 +32,18 @@ def trust() -> None:
     trust_store.add(TrustKind.INTERMEDIATE, authority().issuing.der, by=None, at=NOON)
     for crl in authority().crls(NOON - timedelta(days=1), timedelta(days=400)):
         revocation.load_list(crl, by=None, at=NOON)
+
+
+def lose_lists() -> None:
+    """From now on nobody knows what is revoked: signatures have to wait."""
+    RevocationList.objects.filter(is_current=True).update(is_current=False, superseded_at=NOON)
+
+
+def bring_lists(at: datetime, revoked: Mapping[int, datetime] | None = None) -> None:
+    """The authority's lists of `at` arrive, with these certificates (by serial number) revoked."""
+    said = Authority(authority().root, authority().issuing, dict(revoked or {}))
+    for crl in said.crls(at, timedelta(days=400)):
+        revocation.load_list(crl, by=None, at=at)
 
 
 def certificate_of(organisation: Organisation) -> Credential:
@@ -91,8 +104,13 @@ def _sequence(content: bytes) -> bytes:
 def taken(actor: Actor | None = None, at: datetime = NOON) -> Signature:
     """A signature of a bid by an organisation of its own or `actor`'s, just taken."""
     actor = actor or member(OrganisationFactory.create())
-    request = signing.prepare(
+    request = prepared(actor, at)
+    return signing.complete(request, signed(request), by=actor, at=at)
+
+
+def prepared(actor: Actor, at: datetime = NOON) -> SigningRequest:
+    """A bid to be signed."""
+    return signing.prepare(
         action="bid.submit", actor=actor, object_type="bid", object_id=7, object_version=1, content={"lot": 1},
         at=at, expires_at=at + timedelta(days=1),
     )  # fmt: skip
-    return signing.complete(request, signed(request), by=actor, at=at)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from django.db import connection
 
 from marketplace.models import (
     AuditRecord,
+    EvidenceRole,
     Notification,
     Reverification,
     Signature,
@@ -16,16 +18,16 @@ from marketplace.models import (
     TrustedCertificate,
 )
 from marketplace.permissions import Actor
-from marketplace.services import evidence, reverification, revocation, stamping
+from marketplace.services import evidence, reverification, revocation, signing, stamping
 from marketplace.shared.errors import NotFound
-from marketplace.signatures import Sub
+from marketplace.signatures import Sub, timestamps
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from tests.conftest import FrozenClock
 from tests.factories import signatures
 from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, OrganisationFactory, member, staff
 
-YEAR = timedelta(days=365)
+HOUR, YEAR = timedelta(hours=1), timedelta(days=365)
 LATER = NOON + 3 * YEAR  # the signers' certificates lasted one
 
 
@@ -75,6 +77,33 @@ def test_a_signature_passes_after_its_certificate_was_revoked_and_its_authority_
     TrustedCertificate.objects.update(enabled=False)
 
     assert reverification.check_again(signature.pk, by=auditor, at=LATER).passed
+
+
+def test_a_signature_that_its_own_time_stamp_saved_passes_later(tsa: DemoTimeStamps, auditor: Actor) -> None:
+    """Its certificate was revoked before it came; the stamp it came with is older than that."""
+    signatures.trust()
+    actor = member(OrganisationFactory.create())
+    assert actor.organisation is not None
+    signer, authority = signatures.certificate_of(actor.organisation), signatures.authority()
+    request = signatures.prepared(actor)
+    bare = signatures.signed(request, signer)
+    asked = timestamps.request(hashlib.sha256(timestamps.stamped_value(bare)).digest())
+    token = timestamps.read_answer(tsa.server.answer(asked.encoded, NOON - 2 * HOUR), asked).encoded
+    authority.revoke(signer.serial, NOON - HOUR)
+    try:
+        for crl in authority.crls(NOON, YEAR):
+            revocation.load_list(crl, by=None, at=NOON)
+    finally:
+        authority.revoked.clear()
+    with pytest.raises(signing.SignatureRefused):
+        signing.complete(request, bare, by=actor, at=NOON)
+
+    taken = signing.complete(request, timestamps.attach(bare, token), by=actor, at=NOON)
+
+    assert stamping.stamp(taken.pk, at=NOON)
+    found = reverification.check_again(taken.pk, by=auditor, at=LATER)
+    assert found.passed, found.report.reasons
+    assert taken.evidence_links.filter(role=EvidenceRole.STAMP_CHAIN).count() == 3
 
 
 def test_an_authority_that_never_counted_does_not_count_later(signature: Signature, auditor: Actor) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.signatures import Evidence, Indication, Policy, Sub, longterm, timestamps
+from marketplace.signatures import Evidence, Indication, Policy, Sub, longterm, timestamps, verification
 from marketplace.signatures.authority import DEFAULT_EKU, Authority, KeyType
 from marketplace.signatures.longterm import Archive, Batch, Dossier, Kept, LongTermPolicy, LongTermReport
 from marketplace.signatures.sign import sign
@@ -19,6 +19,8 @@ from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
 
 DAY, YEAR = timedelta(days=1), timedelta(days=365)
 STAMPED = AT + timedelta(seconds=3)
+#: What the demonstration's authority says of its clock.
+ACCURACY = timedelta(seconds=1)
 
 
 def year(number: int) -> datetime:
@@ -56,6 +58,9 @@ class Archivist:
 
     def chain(self) -> tuple[bytes, ...]:
         return self.demo.server.credential.der, self.demo.above.issuing.der, self.demo.above.root.der
+
+    def lists(self) -> tuple[bytes, ...]:
+        return self.demo.above.crls(STAMPED)
 
     def restamp(
         self, dossiers: list[Dossier], at: datetime, algorithm: str = "sha512", by: DemoTimeStamps | None = None
@@ -122,11 +127,83 @@ def refused(found: LongTermReport, sub: Sub) -> None:
 # What passes
 
 
+@pytest.fixture
+def revoked_before(archivist: Archivist) -> Dossier:
+    """Taken at AT though its certificate was revoked the day before: it came with a time stamp from before that."""
+    authority = replace(archivist.authority, revoked={})
+    other = DemoTimeStamps.create(AT, key_type="p256")
+    signer = issue(authority)
+    authority.revoke(signer.serial, AT - DAY)
+    bare = sign(PAYLOAD, signer, AT)
+    digest = hashlib.sha256(timestamps.stamped_value(bare)).digest()
+    cms = timestamps.attach(bare, archivist.token(digest, AT - 2 * DAY, other.server))
+    lists = {hashlib.sha256(one).hexdigest(): one for one in (*authority.crls(AT), *other.above.crls(AT))}
+    policy = replace(archivist.policy().signing, tsa_anchors=(other.above.root.der,))
+    report = verification.verify(cms, PAYLOAD, policy, AT, Evidence(crls=tuple(lists.values())))
+    assert report.passed
+    stamps = (other.server.credential.der, other.above.issuing.der, other.above.root.der)
+    assert report.stamp_chain == tuple(Kept.of(one).sha256 for one in stamps)
+    return Dossier(
+        cms=cms,
+        payload=PAYLOAD,
+        chain=tuple(map(Kept.of, (signer.der, authority.issuing.der, authority.root.der))),
+        crls=tuple(Kept.of(lists[one]) for one in report.revocation),
+        stamp=Kept.of(archivist.token(digest, STAMPED)),
+        stamp_certificates=tuple(map(Kept.of, (*stamps, *archivist.chain()))),
+        stamp_crls=(*(Kept.of(lists[one]) for one in report.stamp_revocation), *map(Kept.of, archivist.lists())),
+    )
+
+
+def test_a_time_stamp_that_came_with_the_signature_still_proves_it_later(
+    archivist: Archivist, revoked_before: Dossier, judge: Judge
+) -> None:
+    own = archivist.demo.above.root.der
+    trusted = (*(one.der for one in revoked_before.stamp_certificates), own)
+
+    found = judge(revoked_before, stamping_anchors=trusted)
+
+    assert found.passed, found.report.reasons
+    assert (found.report.timestamp, found.proven_at) == (STAMPED, STAMPED + ACCURACY)
+    refused(judge(revoked_before, stamping_anchors=(own,)), Sub.REVOKED_NO_POE)
+    unkept = replace(revoked_before, stamp_certificates=tuple(map(Kept.of, archivist.chain())))
+    refused(judge(unkept, stamping_anchors=trusted), Sub.REVOKED_NO_POE)
+    refused(judge(replace(revoked_before, stamp_crls=revoked_before.stamp_crls[2:])), Sub.REVOKED_NO_POE)
+
+
+def test_the_algorithms_of_a_time_stamp_that_came_with_the_signature_end_the_proof(
+    archivist: Archivist, revoked_before: Dossier, judge: Judge
+) -> None:
+    trusted = tuple(one.der for one in revoked_before.stamp_certificates)
+    trust = timestamps.Trusted(archivist.chain(), ())
+
+    assert {"p256", "p384"} <= longterm.algorithms_of(revoked_before, trust)
+    refused(
+        judge(revoked_before, stamping_anchors=trusted, sunsets={"p256": year(2028)}),
+        Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+    )
+
+
+def test_a_stamp_proves_the_latest_moment_its_clock_may_mean(archivist: Archivist, judge: Judge) -> None:
+    """Revoked between the time stated and the end of its accuracy: nobody knows which was first."""
+    dossier = archivist.dossier()
+    serial = int(longterm.x509.Certificate.load(dossier.chain[0].der).serial_number)
+    digest = hashlib.sha256(timestamps.stamped_value(dossier.cms)).digest()
+
+    def judged(accuracy: int) -> LongTermReport:
+        revoked = replace(archivist.authority, revoked={serial: STAMPED + timedelta(seconds=30)})
+        token = archivist.token(digest, STAMPED, replace(archivist.demo.server, accuracy_seconds=accuracy))
+        crls = tuple(map(Kept.of, revoked.crls(STAMPED + timedelta(hours=1, seconds=30))))  # of thirty seconds later
+        return judge(replace(dossier, stamp=Kept.of(token), crls=(*dossier.crls, *crls)))
+
+    assert judged(29).passed
+    refused(judged(30), Sub.REVOKED_NO_POE)
+
+
 def test_a_signature_passes_after_its_certificate_expired(dossier: Dossier, judge: Judge) -> None:
     found = judge(dossier, at=year(2029))  # the signer's certificate ended in October 2027
 
     assert found.report.indication is Indication.PASSED
-    assert found.report.timestamp == found.proven_at == STAMPED
+    assert (found.report.timestamp, found.proven_at) == (STAMPED, STAMPED + ACCURACY)
     assert found.rests_on == (
         (
             "Whether the certificate of Openlot Demo Time Stamps TSA was revoked between 2026-11-22 10:00:03 UTC and "
@@ -134,7 +211,7 @@ def test_a_signature_passes_after_its_certificate_expired(dossier: Dossier, judg
         ),
         "The signature existed on 2026-11-22 10:00:03 UTC: time stamp by Openlot Demo Time Stamps TSA (SHA256).",
         (
-            "The signer’s certificate was valid on 2026-11-22 10:00:03 UTC and led to a trusted authority by a chain "
+            "The signer’s certificate was valid on 2026-11-22 10:00:04 UTC and led to a trusted authority by a chain "
             "of 3 kept certificates; 2 kept pieces of revocation data did not name it."
         ),
     )

@@ -17,7 +17,7 @@ from marketplace.signatures.sign import Credential, assemble, attribute, oid, si
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 CONTENT_STAMP, SIGNATURE_STAMP = oid("1.2.840.113549.1.9.16.2.20"), "signature_time_stamp_token"
 PASSED = (Indication.PASSED, None)
 Judge = Callable[..., Report]
@@ -166,6 +166,49 @@ def test_stamps_in_the_wrong_order(judge: Judge, signer: Credential, demo: DemoT
 
     assert said(judge(signature)) == (Indication.INDETERMINATE, Sub.TIMESTAMP_ORDER_FAILURE)
     assert said(judge(stamped(stamped_before(signer, demo, AT - 2 * DAY), demo, AT - DAY))) == PASSED
+
+
+@pytest.fixture(scope="module")
+def vague(demo: DemoTimeStamps) -> DemoTimeStamps:
+    """An authority whose clock is good to an hour."""
+    return replace(demo, server=replace(demo.server, accuracy_seconds=3600))
+
+
+def test_a_stamp_proves_no_more_than_its_authoritys_clock_is_good_for(
+    authority: Authority, judge: Judge, vague: DemoTimeStamps
+) -> None:
+    signer = issue(authority)
+    authority.revoke(signer.serial, AT - DAY)
+    signature = sign(PAYLOAD, signer, AT)
+
+    near, sure = judge(stamped(signature, vague, AT - DAY - HOUR / 2)), judge(stamped(signature, vague, AT - 26 * HOUR))
+
+    assert said(near) == (Indication.INDETERMINATE, Sub.REVOKED_NO_POE)
+    assert (said(sure), sure.timestamp) == (PASSED, AT - 26 * HOUR)
+    made = judge(stamped_before(signer, vague, AT - DAY + HOUR / 2))
+    assert said(made) == (Indication.INDETERMINATE, Sub.REVOKED_NO_POE)
+    assert said(judge(stamped_before(signer, vague, AT - DAY + HOUR))) == (Indication.FAILED, Sub.REVOKED)
+
+
+def test_stamps_are_out_of_order_only_where_no_clock_can_have_erred(
+    judge: Judge, signer: Credential, vague: DemoTimeStamps
+) -> None:
+    def stamped_twice(apart: timedelta) -> Report:
+        return judge(stamped(stamped_before(signer, vague, AT - DAY), vague, AT - DAY - apart))
+
+    assert said(stamped_twice(2 * HOUR)) == PASSED
+    assert said(stamped_twice(2 * HOUR + timedelta(seconds=2))) == (
+        Indication.INDETERMINATE, Sub.TIMESTAMP_ORDER_FAILURE,
+    )  # fmt: skip
+
+
+def test_the_earliest_proof_counts_and_not_the_earliest_word(
+    judge: Judge, signer: Credential, demo: DemoTimeStamps, vague: DemoTimeStamps
+) -> None:
+    report = judge(stamped(stamped(sign(PAYLOAD, signer, AT), demo, AT - DAY), vague, AT - DAY - HOUR / 2))
+
+    assert report.timestamp == AT - DAY
+    assert len(report.stamp_chain) == 3
 
 
 def test_key_that_was_strong_enough_then(authority: Authority, judge: Judge, demo: DemoTimeStamps) -> None:
