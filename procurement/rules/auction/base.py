@@ -304,6 +304,13 @@ def postponed(room: Room, by: timedelta) -> Room:
     return replace(room, terms=terms, ends_at=room.ends_at + by, delay=room.delay + by)
 
 
+def effective_of(room: Room, move: Move) -> Fraction | None:
+    """The effective price of the amount the move names; None where it names none."""
+    if move.amount is None or not move.amount.is_finite():
+        return None
+    return room.terms.formula(move.bidder).of(move.amount)
+
+
 def step_amount(kind: StepKind, value: Decimal, start_price: Decimal | None, minor_unit: Decimal) -> Decimal:
     """The step in money. A percentage is of the start price, rounded half up to the minor unit, and at least one
     minor unit.

@@ -18,9 +18,10 @@ from procurement.rules.auction.base import (
     Play,
     Refused,
     Room,
+    effective_of,
     refused_in_room,
 )
-from procurement.rules.auction.ticking import amount_at, begins, clock_of, price_at, tick_at, ticked
+from procurement.rules.auction.ticking import amount_at, begins, clock_of, tick_at, ticked
 from procurement.rules.ranking import Standing
 
 
@@ -36,11 +37,11 @@ def decide(room: Room, move: Move) -> tuple[Decision, Room]:
     may = allowed(room, move.bidder, move.received_at)
     code = _refused(may, move)
     if code is not None or may.amount is None:
-        return Decision(move, code, may.amount, None, room.ends_at), room
-    price = price_at(room, tick_at(room, move.received_at))
-    standing = Standing(move.bidder, may.amount, price, move.received_at, room.order + 1)
+        return Decision(move, code, may.amount, effective_of(room, move), room.ends_at), room
+    effective = room.terms.formula(move.bidder).of(may.amount)
+    standing = Standing(move.bidder, may.amount, effective, move.received_at, room.order + 1)
     after = room.with_standing(standing, move.received_at, room.extensions)
-    return Decision(move, None, may.amount, price, after.ends_at), after
+    return Decision(move, None, may.amount, effective, after.ends_at), after
 
 
 def allowed(room: Room, bidder: str, at: datetime) -> Allowance:

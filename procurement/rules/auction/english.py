@@ -17,6 +17,7 @@ from procurement.rules.auction.base import (
     Move,
     Refused,
     Room,
+    effective_of,
     end_after,
     refused_for_shape,
     refused_in_room,
@@ -105,5 +106,5 @@ def _not_a_bid(room: Room, move: Move) -> tuple[Decision, Room]:
     admitted = allowed_amount(room, move.bidder) if closed is None else None
     if closed is None and move.action is Action.LIMIT:
         code, after = proxies.limited(room, move)
-        return Decision(move, code, admitted, proxies.effective(room, move), room.ends_at), after
-    return Decision(move, closed or Refused.WRONG_ACTION, admitted, None, room.ends_at), room
+        return Decision(move, code, admitted, effective_of(room, move), room.ends_at), after
+    return Decision(move, closed or Refused.WRONG_ACTION, admitted, effective_of(room, move), room.ends_at), room

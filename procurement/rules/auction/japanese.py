@@ -19,6 +19,7 @@ from procurement.rules.auction.base import (
     Play,
     Refused,
     Room,
+    effective_of,
     refused_in_room,
 )
 from procurement.rules.auction.ticking import amount_at, begins, clock_of, price_at, ticked
@@ -41,13 +42,15 @@ def decide(room: Room, move: Move) -> tuple[Decision, Room]:
     may = allowed(room, move.bidder, move.received_at)
     code = _refused(may, move)
     if code is not None or may.amount is None:
-        return Decision(move, code, may.amount, None, room.ends_at), room
+        return Decision(move, code, may.amount, effective_of(room, move), room.ends_at), room
     play = _play(room)
-    price = price_at(room, play.tick)
-    standing = Standing(move.bidder, may.amount, price, move.received_at, room.order + 1)
+    # All who confirm a tick stand at its price: what rounding to the minor unit left over decides nothing.
+    standing = Standing(move.bidder, may.amount, price_at(room, play.tick), move.received_at, room.order + 1)
     after = room.with_standing(standing, room.ends_at, room.extensions)
     play = replace(play, confirmed=play.confirmed | {move.bidder})
-    return Decision(move, None, may.amount, price, room.ends_at), replace(after, play=play)
+    return Decision(move, None, may.amount, room.terms.formula(move.bidder).of(may.amount), room.ends_at), replace(
+        after, play=play
+    )
 
 
 def allowed(room: Room, bidder: str, at: datetime) -> Allowance:

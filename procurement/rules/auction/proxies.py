@@ -101,13 +101,6 @@ def limited(room: Room, move: Move) -> tuple[Refused | None, Room]:
     return None, called(replace(room, play=Proxies(limits)), move.received_at, by_limit=True)
 
 
-def effective(room: Room, move: Move) -> Fraction | None:
-    """The effective price of the limit; None where it is no amount."""
-    if move.amount is None or not move.amount.is_finite():
-        return None
-    return room.terms.formula(move.bidder).of(move.amount)
-
-
 def fought_out(room: Room, limits: tuple[Limit, ...], at: datetime) -> Room:
     """The room when no proxy can answer any more."""
     course = _Course()

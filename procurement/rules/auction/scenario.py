@@ -13,7 +13,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from procurement.rules.auction import kinds, proxies, sealed, turns
+from procurement.rules.auction import kinds, proxies, sealed
 from procurement.rules.auction.base import (
     Action,
     AuctionKind,
@@ -115,16 +115,17 @@ def _terms(root: Node, kind: AuctionKind, unit: Decimal, bidders: Mapping[str, N
 
 
 def _room(root: Node, terms: Terms, bidders: Mapping[str, Node]) -> Room:
+    standings = _standings(bidders, terms)
     room = Room(
         terms=terms,
         status=AuctionStatus.RUNNING,
         starts_at=START,
-        ends_at=START + (kinds.length(terms, len(bidders)) or _duration(root, terms.kind) or timedelta()),
+        ends_at=START + (kinds.length(terms, len(standings)) or _duration(root, terms.kind) or timedelta()),
         bidders=frozenset(bidders),
-        standings=_standings(bidders, terms),
+        standings=standings,
         order=len(bidders),
     )
-    return _PREPARED.get(terms.kind, _as_it_is)(room, bidders)
+    return _PREPARED[terms.kind](room, bidders)
 
 
 def _duration(root: Node, kind: AuctionKind) -> timedelta | None:
@@ -177,6 +178,8 @@ def _clock(root: Node, kind: AuctionKind, direction: Direction, unit: Decimal) -
         return None
     start = root.at("start_price").needed("the clock starts from it").price(unit)
     clock = PriceClock(start, tick, interval, last)
+    if start == last:
+        raise node.at("last_price").refuse("is the start price: the clock would stand still")
     if kind is AuctionKind.JAPANESE and direction.better(Fraction(start), Fraction(last)):
         raise node.at("last_price").refuse(f"is beyond the start price: this auction goes {direction}")
     if clock.last_tick * interval.total_seconds() > LONGEST_SECONDS:
@@ -245,10 +248,6 @@ def _admitted(room: Room, bidders: Mapping[str, Node]) -> Room:
     return replace(room, standings=sealed.admitted(room.standings.values(), room.terms))
 
 
-def _seated(room: Room, bidders: Mapping[str, Node]) -> Room:
-    return replace(room, play=turns.Turns(tuple(bidders)[::-1]))
-
-
 def _as_it_is(room: Room, bidders: Mapping[str, Node]) -> Room:
     return room
 
@@ -260,7 +259,7 @@ _PREPARED: Final[Mapping[AuctionKind, Callable[[Room, Mapping[str, Node]], Room]
         AuctionKind.JAPANESE: _nothing_standing,
         AuctionKind.SEALED_FIRST_PRICE: _admitted,
         AuctionKind.SEALED_SECOND_PRICE: _admitted,
-        AuctionKind.TURN_BASED: _seated,
+        AuctionKind.TURN_BASED: _as_it_is,
     }
 )
 

@@ -18,6 +18,7 @@ from procurement.rules.auction.base import (
     Room,
     SingleBidPrice,
     Terms,
+    effective_of,
     refused_in_room,
 )
 from procurement.rules.ranking import Standing
@@ -31,7 +32,8 @@ def admitted(standings: Iterable[Standing], terms: Terms) -> dict[str, Standing]
 
 def decide(room: Room, move: Move) -> tuple[Decision, Room]:
     """Nothing can be done any more."""
-    return Decision(move, allowed(room, move.bidder, move.received_at).code, None, None, room.ends_at), room
+    code = allowed(room, move.bidder, move.received_at).code
+    return Decision(move, code, None, effective_of(room, move), room.ends_at), room
 
 
 def allowed(room: Room, bidder: str, at: datetime) -> Allowance:

@@ -41,11 +41,12 @@ def _result(room: Room) -> dict[str, object]:
         "ranking": [
             {
                 "rank": line.rank,
-                "bidder": line.standing.bidder,
-                "amount": _shown(line.standing.amount, unit),
-                "effective": _shown(line.standing.effective, unit),
+                "bidder": bid.bidder,
+                "amount": _shown(bid.amount, unit),
+                "effective": _shown(room.terms.formula(bid.bidder).of(bid.amount), unit),
             }
             for line in room.ranking
+            for bid in [line.standing]
         ],
         "winner": outcome.winner,
         "price": None if outcome.price is None else _shown(outcome.price, unit),

@@ -21,6 +21,7 @@ from procurement.rules.auction.base import (
     Refused,
     Room,
     Terms,
+    effective_of,
     refused_for_shape,
     refused_in_room,
 )
@@ -33,12 +34,8 @@ _IN_PAUSE = -1
 @dataclass(frozen=True, slots=True)
 class Turns(Play):
     """Where the auction is: the round (0 before the first), its order, the place in it (-1 in the pause before), the
-    bid of the turn that runs, whether that turn has ended, whether the result is announced.
+    bid of the turn that runs, whether that turn has ended, whether the result is announced."""
 
-    `seats`: the bidders in the order in which those without a standing bid speak.
-    """
-
-    seats: tuple[str, ...]
     number: int = 0
     order: tuple[str, ...] = ()
     place: int = _IN_PAUSE
@@ -54,16 +51,16 @@ class Turns(Play):
 
 def decide(room: Room, move: Move) -> tuple[Decision, Room]:
     """What becomes of a bid in its bidder's turn, or of its withdrawal. The room is up to date."""
-    play, may = _play(room), allowed(room, move.bidder, move.received_at)
-    if move.action is Action.BID and move.amount is not None:
-        effective = room.terms.formula(move.bidder).of(move.amount) if move.amount.is_finite() else Fraction(0)
-        code = may.code if may.code not in (None, Refused.NO_ROOM_LEFT) else _refused_for_amount(room, move, effective)
-        standing = Standing(move.bidder, move.amount, effective, move.received_at, room.order + 1)
-        after = room if code else replace(room, play=replace(play, made=standing))
-        return Decision(move, code, may.amount, effective, room.ends_at), after
-    code = _refused_withdrawal(may, move)
-    after = room if code else replace(room, play=replace(play, made=None))
-    return Decision(move, code, may.amount, None, room.ends_at), after
+    may, effective = allowed(room, move.bidder, move.received_at), effective_of(room, move)
+    code = _refused(room, move, may, effective)
+    if code is not None:
+        return Decision(move, code, may.amount, effective, room.ends_at), room
+    made = None
+    if move.amount is not None and effective is not None:
+        made = Standing(move.bidder, move.amount, effective, move.received_at, room.order + 1)
+    return Decision(move, None, may.amount, effective, room.ends_at), replace(
+        room, play=replace(_play(room), made=made)
+    )
 
 
 def allowed(room: Room, bidder: str, at: datetime) -> Allowance:
@@ -83,7 +80,7 @@ def allowed(room: Room, bidder: str, at: datetime) -> Allowance:
 
 
 def length(terms: Terms, bidders: int) -> timedelta:
-    """From the start until the announcement."""
+    """From the start until the announcement; `bidders` are those with a standing bid."""
     return terms.timetable.length(bidders)
 
 
@@ -103,8 +100,8 @@ def coming(room: Room) -> tuple[Happening, Room] | None:
 
 def _pause(room: Room, play: Turns) -> tuple[Happening, Room]:
     number, timetable = play.number + 1, room.terms.timetable
-    begins = _at(room, timetable.round_begins(number, len(room.bidders)))
-    after = replace(play, number=number, order=_order(room, play), place=_IN_PAUSE, made=None, ended=False)
+    begins = _at(room, timetable.round_begins(number, len(room.standings)))
+    after = replace(play, number=number, order=_order(room), place=_IN_PAUSE, made=None, ended=False)
     until = begins + timetable.pauses[number - 1]
     return Happening(HappeningKind.PAUSE, begins, until=until, number=number), replace(room, play=after)
 
@@ -131,37 +128,36 @@ def _published(room: Room, play: Turns) -> tuple[Happening, Room]:
     return happening, replace(after, play=replace(play, made=None, ended=True))
 
 
-def _order(room: Room, play: Turns) -> tuple[str, ...]:
-    """Worst first. A bidder without a standing bid stands behind all others."""
-    ranked = tuple(line.standing.bidder for line in reversed(room.ranking))
-    return tuple(bidder for bidder in play.seats if bidder not in room.standings) + ranked
+def _order(room: Room) -> tuple[str, ...]:
+    """Worst first. Who came without a bid has nothing to improve, and no turn."""
+    return tuple(line.standing.bidder for line in reversed(room.ranking))
 
 
 def _play(room: Room) -> Turns:
-    return room.play if isinstance(room.play, Turns) else Turns(tuple(sorted(room.bidders)))
+    return room.play if isinstance(room.play, Turns) else Turns()
 
 
 def _begins(room: Room, place: int) -> datetime:
     """When the turn at that place of the round begins; one place more than there are is the end of the last turn."""
-    return _at(room, room.terms.timetable.turn_begins(_play(room).number, place, len(room.bidders)))
+    return _at(room, room.terms.timetable.turn_begins(_play(room).number, place, len(room.standings)))
 
 
 def _at(room: Room, since_start: timedelta) -> datetime:
     return room.starts_at + room.delay + since_start
 
 
-def _refused_for_amount(room: Room, move: Move, effective: Fraction) -> Refused | None:
-    if move.amount is None:
-        return Refused.WRONG_ACTION
-    admitted = allowed_amount(room, move.bidder)
-    return refused_for_shape(move.amount, room.terms.minor_unit) or refused_for_price(
-        room, move.bidder, effective, admitted
-    )
-
-
-def _refused_withdrawal(may: Allowance, move: Move) -> Refused | None:
-    if may.code not in (None, Refused.NO_ROOM_LEFT):
+def _refused(room: Room, move: Move, may: Allowance, effective: Fraction | None) -> Refused | None:
+    outside = may.code not in (None, Refused.NO_ROOM_LEFT, Refused.NOT_YOUR_TURN)
+    if outside:
         return may.code
-    if move.action is not Action.WITHDRAW:
+    if move.action not in (Action.BID, Action.WITHDRAW):
         return Refused.WRONG_ACTION
-    return None if Action.WITHDRAW in may.actions else Refused.NOTHING_TO_WITHDRAW
+    if may.code is Refused.NOT_YOUR_TURN:
+        return may.code
+    if move.action is Action.WITHDRAW:
+        return None if Action.WITHDRAW in may.actions else Refused.NOTHING_TO_WITHDRAW
+    if move.amount is None or effective is None:
+        return Refused.NOT_POSITIVE
+    return refused_for_shape(move.amount, room.terms.minor_unit) or refused_for_price(
+        room, move.bidder, effective, may.amount
+    )
