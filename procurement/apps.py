@@ -9,14 +9,15 @@ class ProcurementConfig(AppConfig):
     def ready(self) -> None:
         # Models are loaded only now.
         from marketplace import rotation, waiting
+        from procurement.queries import operations, waiting_bids, waiting_custody
         from procurement.queries import waiting as own
-        from procurement.queries import waiting_bids, waiting_custody
         from procurement.services import wrapped_secrets
 
         for source in wrapped_secrets.sources():
             rotation.register(source)
         waiting.register_tasks(waiting_custody.tasks)
         waiting.register_tasks(own.tasks)
+        waiting.register_tasks(operations.tasks)
         waiting.register_figures(own.figures)
         waiting.register_panels(own.panels)
         waiting.register_tasks(waiting_bids.tasks)

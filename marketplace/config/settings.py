@@ -304,6 +304,10 @@ PERIOD_UNIT = env.str("PERIOD_UNIT", "day")
 # Where the live auction's gateway answers: "" the same origin (behind a proxy), ":8001" the same host on another port.
 GATEWAY_ORIGIN = env.str("GATEWAY_ORIGIN", "")
 GATEWAY_TOKEN_SECONDS = env.int("GATEWAY_TOKEN_SECONDS", 6 * 3600)
+# Live auctions get the time back in which no bid could be taken, where that was longer than this.
+OUTAGE_TOLERANCE_SECONDS = env.int("OUTAGE_TOLERANCE_SECONDS", 10)
+# An auction that should have started in an outage starts so long after it.
+AUCTION_RESTART_NOTICE_SECONDS = env.int("AUCTION_RESTART_NOTICE_SECONDS", 60)
 
 # Security
 SECURE_CONTENT_TYPE_NOSNIFF = True

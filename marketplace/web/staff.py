@@ -25,6 +25,7 @@ from marketplace.services import staff as service
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.web import formats, parts, refusals
+from marketplace.web.forms import whole_number
 from marketplace.web.lists import chips, listed
 
 _OFFICE = (StaffRole.OPERATOR, StaffRole.TARIFF_MANAGER, StaffRole.AUDITOR)
@@ -141,6 +142,7 @@ def _links(actor: Actor) -> list[tuple[Sentence, Sentence, str, str]]:
             "audit_browser",
             "list-search",
         ),
+        (both, _("Live auctions"), _("What runs, what is late, outages"), "outages", "broadcast"),
         (both, _("Health"), _("Processes and their heartbeats"), "system_health", "activity"),
     ]
     return [(title, text, reverse(route), icon) for roles, title, text, route, icon in pages if actor.is_a(*roles)]
@@ -240,9 +242,8 @@ def roles(request: HttpRequest) -> HttpResponse:
 def _decided(request: HttpRequest, actor: Actor) -> HttpResponse:
     confirms = request.POST["do"] == "confirm"
     act = service.confirm if confirms else service.turn_down
-    proposal = request.POST.get("proposal", "")
     try:
-        person = act(int(proposal) if proposal.isdecimal() else 0, by=actor, at=clock.now())
+        person = act(whole_number(request.POST.get("proposal")) or 0, by=actor, at=clock.now())
     except DomainError as error:
         messages.error(request, str(error))
     else:

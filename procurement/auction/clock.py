@@ -19,24 +19,26 @@ from typing import Final
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 
-from marketplace.models import Heartbeat
 from marketplace.shared import clock
 from procurement.models import Auction, DueMoment, MomentKind, Tender
+from procurement.queries import operations
 from procurement.rules.lifecycle import AuctionStatus, TenderStatus
-from procurement.services import auctions, awards, evaluation, opening, shares
+from procurement.services import auctions, awards, evaluation, opening, outages, pulse, shares
+from procurement.services.bid_verdicts import SignaturesBeingJudged
 
 log = logging.getLogger(__name__)
 
 # What carries out a moment. It returns None when it is done, or the time at which to come again.
 Handler = Callable[[DueMoment, datetime], datetime | None]
 
-# What waits for longer than this is counted as overdue.
-_OVERDUE = timedelta(seconds=120)
 _LONGEST_BACKOFF = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(seconds=1)
-_HEARTBEAT_EVERY = timedelta(seconds=5)
+_HEARTBEAT_EVERY_S = 5.0
 _WITHOUT_DATABASE_SECONDS = 1.0
 _PAUSED_AGAIN = timedelta(seconds=5)
+_LOOK_AGAIN = timedelta(milliseconds=250)
+# Bids are opened so soon after the last signature that was waited for.
+_JUDGED_AGAIN = timedelta(seconds=2)
 # As many of the soonest are looked at for one that nobody holds: more than there are clocks.
 _LOOKED_AT = 64
 
@@ -60,14 +62,24 @@ class Tick:
 
 
 def run(stopping: threading.Event) -> None:
-    """Carry out what is due until told to stop. A database that is away is waited for."""
-    beat_at = clock.now()
+    """Carry out what is due until told to stop, by the database's time. A database that is away is waited for."""
+    carried = clock.Carried()
+    clock.follow(carried)
+    try:
+        _run(stopping, carried)
+        pulse.farewell(_process())
+    finally:
+        clock.follow(None)
+
+
+def _run(stopping: threading.Event, carried: clock.Carried) -> None:
+    beat_at = clock.counted()
     while not stopping.is_set():
         try:
+            if clock.counted() >= beat_at:
+                beat_at = clock.counted() + _HEARTBEAT_EVERY_S
+                heartbeat(carried)
             tick(clock.now())
-            if clock.now() >= beat_at:
-                beat_at = clock.now() + _HEARTBEAT_EVERY
-                heartbeat(clock.now())
             pause = _until_next(clock.now())
         except (OperationalError, InterfaceError) as error:
             log.warning("The database is away: %s", error)
@@ -81,6 +93,7 @@ def tick(at: datetime) -> Tick:
 
     Raises OperationalError or InterfaceError where the database is away.
     """
+    _attend_to_outages(at)
     done = failed = 0
     while (succeeded := _carry_out_next(at)) is not None:
         done += succeeded
@@ -88,10 +101,27 @@ def tick(at: datetime) -> Tick:
     return Tick(done, failed)
 
 
-def heartbeat(at: datetime) -> None:
-    """Say that this clock lives, and how much of its work is overdue."""
-    overdue = DueMoment.objects.filter(done_at=None, due_at__lt=at - _OVERDUE).count()
-    Heartbeat.objects.update_or_create(process="clock", defaults={"at": at, "detail": {"overdue": overdue}})
+def heartbeat(carried: clock.Carried) -> None:
+    """Say that this clock lives, and how much of its work is overdue; see what time it is for the database."""
+    overdue = operations.overdue(clock.now()).count()
+    before = clock.counted()
+    at = pulse.clock_beat(_process(), overdue=overdue)
+    stepped = carried.observe(at, before, clock.counted())
+    if abs(stepped) > clock.Carried.STEP:
+        log.warning("The database's time moved by %s against this machine's count", stepped)
+
+
+def _process() -> str:
+    return pulse.process_name(pulse.CLOCK)
+
+
+def _attend_to_outages(at: datetime) -> None:
+    try:
+        outages.attend(_process(), at)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("Outages could not be seen to")
 
 
 def _carry_out_next(at: datetime) -> bool | None:
@@ -156,7 +186,10 @@ def _until_next(at: datetime) -> float:
 
 
 def _open_bids(moment: DueMoment, at: datetime) -> datetime | None:
-    opening.open_tender(moment.tender_id, at)
+    try:
+        opening.open_tender(moment.tender_id, at)
+    except SignaturesBeingJudged as waits:
+        return min(at + _JUDGED_AGAIN, waits.until)
     return None
 
 
@@ -176,8 +209,12 @@ def _ask_for_shares(moment: DueMoment, at: datetime) -> datetime | None:
 
 def _start_auction(moment: DueMoment, at: datetime) -> datetime | None:
     auction = _auction(moment)
-    if auction.status == AuctionStatus.SCHEDULED:
+    if auction.status != AuctionStatus.SCHEDULED:
+        return None
+    try:
         auctions.start(auction.pk, at=at)
+    except auctions.PlatformNotTakingBids:
+        return at + _LOOK_AGAIN
     return None
 
 
@@ -199,8 +236,8 @@ def _end_auction(moment: DueMoment, at: datetime) -> datetime | None:
     try:
         ended = auctions.end(auction.pk, at=at)
     except auctions.AuctionStillRunning:
-        # Extended between the reading and the lock.
-        return at
+        # A bid may still be on its way, or nobody can say: then an outage has begun, and moves the end.
+        return at + _LOOK_AGAIN
     evaluation.rank(ended.lot, at)
     evaluation.settle(ended.lot.tender, at)
     return None

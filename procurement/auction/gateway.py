@@ -35,6 +35,7 @@ from procurement.auction.asgi import (  # noqa: E402
 )
 from procurement.auction.feeds import Feeds, heartbeat  # noqa: E402
 from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
+from procurement.auction.liveness import Liveness  # noqa: E402
 from procurement.auction.room import Answer, WaitingBid, answer_of, live_members  # noqa: E402
 from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
 from procurement.queries import auctions as rooms  # noqa: E402
@@ -75,6 +76,7 @@ class Gateway:
         self._tasks = []
         await self.feeds.aclose()
         await self.intake.aclose()
+        await self.liveness.aclose()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -91,8 +93,10 @@ class Gateway:
         if self._tasks:
             return
         self.intake, self.feeds = Intake(), Feeds()
+        self.liveness = Liveness(self.intake.decided_until)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(run) for run in (self.intake.run(), self.feeds.listen(), self.feeds.beat())]
+        runs = (self.intake.run(), self.feeds.listen(), self.feeds.beat(), self.liveness.run())
+        self._tasks = [loop.create_task(run) for run in runs]
 
     async def _answer(self, request: Request) -> None:
         allowed: Headers = []
@@ -110,7 +114,7 @@ class Gateway:
         elif request.path == "/live/time":
             await request.answer(200, {"now": iso(clock.now())}, extra=allowed)
         elif request.path in ("/live/healthz", "/healthz"):
-            ready = self.feeds.listening.is_set()
+            ready = self.feeds.listening.is_set() and await self.liveness.ready()
             content = {"status": "ready"} if ready else {"status": "unavailable", "reason": "the database is away"}
             await request.answer(200 if ready else 503, content, extra=allowed)
         elif found := _LOT_PATH.fullmatch(request.path):
@@ -134,6 +138,8 @@ class Gateway:
     async def _bid(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
         if ticket.participant is None or not ticket.may_bid:
             raise refuse("bidding_role_missing")
+        if not await self.liveness.ready():
+            raise refuse("not_recorded")
         body = await request.body(_MOST_BODY)
         # The stamp: when the whole bid was here, before anything else takes time.
         bid = _parsed(body, ticket, ticket.participant, clock.now())

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -47,6 +47,7 @@ class Intake:
     def __init__(self) -> None:
         self._desk = Desk()
         self._waiting: list[_Waiting] = []
+        self._deciding: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -66,13 +67,19 @@ class Intake:
         while True:
             await self._arrived.wait()
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            self._deciding = batch
             if not self._waiting:
                 self._arrived.clear()
             answers = await loop.run_in_executor(self._thread, self._decided, [entry.bid for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
                 self._tell(entry, answer)
+            self._deciding = []
             if not self._waiting:
                 self._idle.set()
+
+    def decided_until(self, now: datetime) -> datetime:
+        """Up to when all that came in is decided; asked in the event loop, where bids are stamped."""
+        return min((entry.bid.received_at for entry in (*self._deciding, *self._waiting)), default=now)
 
     async def drain(self) -> None:
         """Wait until all that came in is decided and told, while `run` still runs."""

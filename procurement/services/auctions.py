@@ -20,6 +20,7 @@ from marketplace.shared.money import minor_unit
 from procurement.models import Auction, AuctionParticipant, Bid, Lot, MomentKind, Tender
 from procurement.procedures import AuctionSettings
 from procurement.queries import auctions as rooms
+from procurement.queries import outages
 from procurement.rules.auction.base import StepKind, anonymous_order, step_amount
 from procurement.rules.auction.log import (
     Event,
@@ -31,7 +32,7 @@ from procurement.rules.auction.log import (
     times_detail,
 )
 from procurement.rules.lifecycle import AuctionStatus, BidStatus, LotStatus, TenderStatus
-from procurement.services import auction_log, moments
+from procurement.services import auction_log, moments, pulse
 from procurement.services.transitions import move
 
 # The clock may come this late without the bidders losing time that was promised to them.
@@ -43,6 +44,11 @@ DRAIN = timedelta(seconds=2)
 class AuctionStillRunning(DomainError):
     code = "auction_still_running"
     sentence = _("The auction has not ended yet.")
+
+
+class PlatformNotTakingBids(DomainError):
+    code = "platform_not_taking_bids"
+    sentence = _("The platform cannot take bids at the moment. The auction goes on by itself as soon as it can.")
 
 
 @transaction.atomic
@@ -69,22 +75,28 @@ def schedule(tender_id: int, *, at: datetime, by: Actor | None = None) -> list[A
         tender.auction_starts_at = starts_at
         tender.save(update_fields=["status", "auction_starts_at", "updated_at"])
         for auction in made:
-            _record("auction.scheduled", auction, tender, by, at, starts_at=starts_at.isoformat())
+            record("auction.scheduled", auction, tender, by, at, starts_at=starts_at.isoformat())
     return made
 
 
 @transaction.atomic
 def start(auction_id: int, *, at: datetime) -> Auction:
-    """Open the room. Where the clock comes late, the times move so that the auction has its full length."""
-    auction, tender, hall = _locked(auction_id)
+    """Open the room. Where the clock comes late, the times move so that the auction has its full length.
+
+    Raises PlatformNotTakingBids where no gateway has said lately that it can take them, or where time lost in an outage
+    is still to be given back.
+    """
+    auction, tender, hall = locked(auction_id)
+    if not pulse.can_take_bids(at) or outages.owes(auction):
+        raise PlatformNotTakingBids
     move(auction, AuctionStatus.RUNNING)
     late = at - auction.starts_at
     if late > PUNCTUAL:
-        _shift(auction, late)
+        shift(auction, late)
         auction.starts_at += late
-    _append(auction, hall, EventKind.STARTED, at, detail=_times(auction))
+    append(auction, hall, EventKind.STARTED, at, detail=times(auction))
     moments.schedule(MomentKind.AUCTION_ENDS, tender, auction.ends_at, auction.lot)
-    _record("auction.started", auction, tender, None, at)
+    record("auction.started", auction, tender, None, at)
     return auction
 
 
@@ -93,17 +105,19 @@ def end(auction_id: int, *, at: datetime) -> Auction:
     """Close the room and write the final amounts and ranks to the bids; with its last auction the tender goes to
     awarding.
 
-    Raises AuctionStillRunning before the end, wherever a soft close has moved it.
+    Raises AuctionStillRunning before the end, wherever a soft close has moved it; while a gateway may still hold a bid
+    that was in time; and while nobody knows that bids could be taken up to the end.
     """
-    auction, tender, hall = _locked(auction_id)
-    if at < auction.ends_at:
+    auction, tender, hall = locked(auction_id)
+    # In this order: the sign of a gateway that ended an outage was committed together with the outage.
+    if at < auction.ends_at or not pulse.drained(auction.ends_at, at) or outages.owes(auction):
         raise AuctionStillRunning
     move(auction, AuctionStatus.ENDED)
     auction.ended_at = auction.ends_at
     ranking = ranking_detail(hall.room)
-    _append(auction, hall, EventKind.ENDED, at, detail={"ranking": ranking}, saves=["ended_at"])
+    append(auction, hall, EventKind.ENDED, at, detail={"ranking": ranking}, saves=["ended_at"])
     _settle(auction, hall)
-    _record("auction.ended", auction, tender, None, at, ranking=ranking, head=auction.head_hash)
+    record("auction.ended", auction, tender, None, at, ranking=ranking, head=auction.head_hash)
     go_on(tender)
     return auction
 
@@ -112,11 +126,11 @@ def end(auction_id: int, *, at: datetime) -> Auction:
 def pause(auction_id: int, reason: str, *, by: Actor, at: datetime) -> Auction:
     """Stop taking bids while the platform is not able to. An operator's; who did it and why is in the log."""
     require_staff(by, StaffRole.OPERATOR)
-    auction, tender, hall = _locked(auction_id)
+    auction, tender, hall = locked(auction_id)
     move(auction, AuctionStatus.PAUSED)
     auction.paused_at = at
-    _append(auction, hall, EventKind.PAUSED, at, by=by, detail={"reason": reason}, saves=["paused_at"])
-    _record("auction.paused", auction, tender, by, at, reason=reason)
+    append(auction, hall, EventKind.PAUSED, at, by=by, detail={"reason": reason}, saves=["paused_at"])
+    record("auction.paused", auction, tender, by, at, reason=reason)
     return auction
 
 
@@ -125,30 +139,47 @@ def resume(auction_id: int, *, by: Actor, at: datetime, outage_began_at: datetim
     """Take bids again; the end and the hard stop move by as long as no bids were taken.
 
     That is the length of the pause, or from `outage_began_at` where the platform had failed before it was paused.
+    Raises PlatformNotTakingBids while it still cannot.
     """
     require_staff(by, StaffRole.OPERATOR)
-    auction, tender, hall = _locked(auction_id)
+    auction, tender, hall = locked(auction_id)
+    if not pulse.can_take_bids(at):
+        raise PlatformNotTakingBids
     move(auction, AuctionStatus.RUNNING)
     began = min(filter(None, (auction.paused_at, outage_began_at)), default=at)
     # No bidder lost time before the auction began, nor after now.
     began = min(max(began, auction.starts_at), at)
-    _shift(auction, at - began)
-    auction.paused_at = None
-    detail = {**_times(auction), "outage_s": (at - began) // timedelta(seconds=1)}
-    _append(auction, hall, EventKind.RESUMED, at, by=by, detail=detail, saves=["paused_at"])
-    moments.schedule(MomentKind.AUCTION_ENDS, tender, auction.ends_at, auction.lot)
-    _record("auction.resumed", auction, tender, by, at, lost_seconds=detail["outage_s"])
+    go_on_later(auction, tender, hall, at - began, by=by, at=at)
     return auction
+
+
+def go_on_later(
+    auction: Auction,
+    tender: Tender,
+    hall: Hall,
+    lost: timedelta,
+    *,
+    by: Actor | None,
+    at: datetime,
+    **detail: Any,
+) -> None:
+    """Give back the time lost to an auction that was just moved from paused to running. The caller holds the locks."""
+    shift(auction, lost)
+    auction.paused_at = None
+    told = {**times(auction), "outage_s": lost // timedelta(seconds=1), **detail}
+    append(auction, hall, EventKind.RESUMED, at, by=by, detail=told, saves=["paused_at"])
+    moments.schedule(MomentKind.AUCTION_ENDS, tender, auction.ends_at, auction.lot)
+    record("auction.resumed", auction, tender, by, at, lost_seconds=told["outage_s"], **detail)
 
 
 @transaction.atomic
 def cancel(auction_id: int, reason: str, *, at: datetime, by: Actor | None = None) -> Auction:
     """Close the room of a lot that was cancelled. The lot and its tender are the caller's business: see `go_on`."""
-    auction, tender, hall = _locked(auction_id)
+    auction, tender, hall = locked(auction_id)
     move(auction, AuctionStatus.CANCELLED)
-    _append(auction, hall, EventKind.CANCELLED, at, by=by, detail={"reason": reason})
+    append(auction, hall, EventKind.CANCELLED, at, by=by, detail={"reason": reason})
     moments.cancel(tender, auction.lot, (MomentKind.AUCTION_STARTS, MomentKind.AUCTION_ENDS))
-    _record("auction.cancelled", auction, tender, by, at, reason=reason)
+    record("auction.cancelled", auction, tender, by, at, reason=reason)
     return auction
 
 
@@ -161,8 +192,9 @@ def go_on(tender: Tender) -> None:
         tender.save(update_fields=["status", "updated_at"])
 
 
-def _locked(auction_id: int) -> tuple[Auction, Tender, Hall]:
-    """Tender, lot, room, auction: always in this order. The room's lock keeps bids out while the service writes."""
+def locked(auction_id: int) -> tuple[Auction, Tender, Hall]:
+    """For whoever changes the room. Tender, lot, room, auction: always in this order. The room's lock keeps bids out
+    while the service writes."""
     known = Auction.objects.select_related("lot").get(pk=auction_id)
     tender = Tender.objects.select_for_update().get(pk=known.lot.tender_id)
     Lot.objects.select_for_update().get(pk=known.lot_id)
@@ -178,7 +210,7 @@ def _make(
     tender: Tender, lot: Lot, bids: list[Bid], settings: AuctionSettings, starts_at: datetime, at: datetime
 ) -> Auction:
     rules = _rules(tender, lot, bids, settings)
-    ends_at = starts_at + timedelta(minutes=settings.duration_minutes)
+    ends_at = starts_at + timedelta(minutes=settings.duration_minutes or 0)
     stop = settings.hard_stop_minutes
     auction = Auction.objects.create(
         lot=lot,
@@ -200,7 +232,7 @@ def _make(
         auction.hard_stop_at,
         [(rooms.bidder(seat.pk), seat.label, seat.initial_amount, seat.standing_at) for seat in seats],
     )
-    _append(auction, None, EventKind.SCHEDULED, at, detail=detail)
+    append(auction, None, EventKind.SCHEDULED, at, detail=detail)
     moments.schedule(MomentKind.AUCTION_STARTS, tender, starts_at, lot)
     return auction
 
@@ -257,7 +289,7 @@ def _received_at(bid: Bid) -> datetime:
     return received
 
 
-def _append(
+def append(
     auction: Auction,
     hall: Hall | None,
     kind: EventKind,
@@ -266,7 +298,8 @@ def _append(
     by: Actor | None = None,
     detail: Mapping[str, Any] | None = None,
     saves: list[str] | None = None,
-) -> None:
+) -> Hall:
+    """Write the event, and the auction as it stands then. Returns the hall after it. The caller holds the locks."""
     person = by.person.pk if by and by.person else None
     event = Event(hall.number + 1 if hall else 1, kind, at, person=person, detail=detail or {})
     after = auction_log.append(hall, auction.pk, event)
@@ -274,13 +307,16 @@ def _append(
     fields = ["status", "starts_at", "ends_at", "hard_stop_at", "extensions", "last_event", "head_hash"]
     auction.save(update_fields=[*fields, *(saves or [])])
     auction_log.notify({auction.lot_id: after.number})
+    return after
 
 
-def _times(auction: Auction) -> dict[str, Any]:
+def times(auction: Auction) -> dict[str, Any]:
+    """The auction's times, as an event that sets them carries them."""
     return times_detail(auction.starts_at, auction.ends_at, auction.hard_stop_at)
 
 
-def _shift(auction: Auction, by: timedelta) -> None:
+def shift(auction: Auction, by: timedelta) -> None:
+    """Move the end, and the hard stop with it."""
     auction.ends_at += by
     if auction.hard_stop_at is not None:
         auction.hard_stop_at += by
@@ -298,5 +334,6 @@ def _settle(auction: Auction, hall: Hall) -> None:
     Bid.objects.bulk_update(bids, ["amount", "amount_received_at", "rank"])
 
 
-def _record(action: str, auction: Auction, tender: Tender, by: Actor | None, at: datetime, **details: Any) -> None:
+def record(action: str, auction: Auction, tender: Tender, by: Actor | None, at: datetime, **details: Any) -> None:
+    """In the audit trail of the tender."""
     audit.record(action, auction, by=by, at=at, stream=f"tender:{tender.pk}", lot=auction.lot_id, **details)

@@ -1,9 +1,10 @@
 from django.urls import URLPattern, URLResolver, path
 
-from procurement.web import auctions
+from procurement.web import auctions, outages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("auctions/", auctions.auctions, name="auctions"),
+    path("staff/outages/", outages.outages, name="outages"),
     path("procedures/<str:number>/lots/<int:lot>/auction/", auctions.live, name="auction"),
     path("procedures/<str:number>/lots/<int:lot>/auction/pause/", auctions.pause, name="auction_pause"),
     path("procedures/<str:number>/lots/<int:lot>/auction/log/", auctions.replay, name="auction_log"),

@@ -137,6 +137,7 @@ STAFF_DESKS = [
     *both("staff_roles", OPERATOR),
     *get("audit_browser", OPERATOR | AUDITOR),
     *get("system_health", OPERATOR | AUDITOR),
+    *get("outages", OPERATOR | AUDITOR),
     *get("trust_store", OPERATOR),
     *both("trust_add", OPERATOR),
     *both("trusted", OPERATOR, trusted_id="trusted"),

@@ -1,0 +1,93 @@
+"""The gateway's sign of life: every second, that it could write a bid, and how far it has got with its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import Error, connection
+
+from marketplace.shared import clock
+from procurement.services import outages, pulse
+
+log = logging.getLogger(__name__)
+
+# A bid that comes before the first sign waits for it so long.
+_FIRST_SIGN_S: Final = 3.0
+
+
+class Liveness:
+    """Writes the sign from a thread and on a connection of its own, and has the process follow the database's time.
+
+    The first sign after an outage gives the auctions their time back before this gateway takes a bid: what would have
+    been refused as late is then in time.
+    """
+
+    def __init__(self, decided_until: Callable[[datetime], datetime]) -> None:
+        self._decided_until = decided_until
+        self._process = pulse.process_name(pulse.GATEWAY)
+        self._carried = clock.Carried()
+        self._last: float | None = None
+        self._first = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="liveness")
+
+    @property
+    def able(self) -> bool:
+        """Whether the database has lately taken the sign, so that it would take a bid."""
+        return self._last is not None and clock.counted() - self._last <= pulse.tolerance().total_seconds()
+
+    async def ready(self) -> bool:
+        """`able`, but a gateway that has just begun is given the time for its first sign."""
+        if self._last is None:
+            try:
+                await asyncio.wait_for(self._first.wait(), _FIRST_SIGN_S)
+            except TimeoutError:
+                return False
+        return self.able
+
+    async def run(self) -> None:
+        """Give sign after sign, until cancelled."""
+        loop = asyncio.get_running_loop()
+        clock.follow(self._carried)
+        while True:
+            # In the event loop: a bid is stamped and queued there in one step, so none falls between.
+            decided_until = self._decided_until(clock.now())
+            await loop.run_in_executor(self._thread, self._give, decided_until)
+            if self._last is not None:
+                self._first.set()
+            await asyncio.sleep(pulse.EVERY.total_seconds())
+
+    async def aclose(self) -> None:
+        """Nobody need wait for this gateway. `run` has ended."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._farewell)
+        self._thread.shutdown()
+        clock.follow(None)
+
+    def _give(self, decided_until: datetime) -> None:
+        before = clock.counted()
+        since_last = None if self._last is None else timedelta(seconds=before - self._last)
+        try:
+            at = pulse.gateway_beat(self._process, decided_until, since_last=since_last)
+            counted = clock.counted()
+            stepped = self._carried.observe(at, before, counted)
+            if abs(stepped) > clock.Carried.STEP:
+                log.warning("The database's time moved by %s against this machine's count", stepped)
+            outages.make_up(at)
+            self._last = counted
+        except Error as error:
+            log.warning("No sign of this gateway could be written: %s", error)
+            connection.close()
+        except Exception:
+            log.exception("No sign of this gateway could be written")
+
+    def _farewell(self) -> None:
+        try:
+            pulse.farewell(self._process)
+        except Error as error:
+            log.warning("The gateway stops without a word: %s", error)
+        finally:
+            connection.close()

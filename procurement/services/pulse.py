@@ -1,0 +1,154 @@
+"""Signs of life of gateways and clocks, in the database's time, and what they prove.
+
+A gateway that has written its sign could have written a bid. So the time between two signs, where no gateway gave one,
+is time in which nobody could bid; and what a gateway says of its queue tells when an auction may be closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from marketplace.models import Heartbeat, StaffRole
+from marketplace.services import notifications
+from procurement.models import Outage
+
+log = logging.getLogger(__name__)
+
+GATEWAY: Final = "gateway"
+CLOCK: Final = "clock"
+EVERY: Final = timedelta(seconds=1)
+# A gateway that lives, but does not get through its queue, keeps an auction open for no longer than this.
+LONGEST_DRAIN: Final = timedelta(seconds=30)
+# The sign of a process that has gone is kept for so long, to be seen.
+_KEPT: Final = timedelta(minutes=5)
+# A database whose clock went back by more than this was set; below it is a correction.
+_SET_BACK: Final = timedelta(seconds=2)
+
+
+def tolerance() -> timedelta:
+    """For so long it is no outage that no gateway gives a sign."""
+    return timedelta(seconds=settings.OUTAGE_TOLERANCE_SECONDS)
+
+
+def process_name(kind: str) -> str:
+    """This process among its like: kind, machine, number; at most 40 characters."""
+    return f"{kind}:{socket.gethostname()[:20]}:{os.getpid()}"
+
+
+@transaction.atomic
+def gateway_beat(process: str, decided_until: datetime, *, since_last: timedelta | None, **detail: Any) -> datetime:
+    """Say that this gateway can take bids, and that it has decided all that it received before `decided_until`.
+
+    The first sign after an outage ends it, or records it where nobody had noticed. `since_last` is how long ago this
+    process gave its last sign by the machine's own count, None for its first. Returns the database's time.
+    """
+    known = Heartbeat.objects.select_for_update().filter(process=GATEWAY).first()
+    now = database_now()
+    if known is not None:
+        _look_back(known.at, now, process, since_last)
+    Heartbeat.objects.update_or_create(process=GATEWAY, defaults={"at": now, "detail": {"last": process}})
+    told = {"decided_until": decided_until.isoformat(), **detail}
+    Heartbeat.objects.update_or_create(process=process, defaults={"at": now, "detail": told})
+    return now
+
+
+@transaction.atomic
+def clock_beat(process: str, **detail: Any) -> datetime:
+    """Say that this clock lives. Returns the database's time."""
+    now = database_now()
+    for name in (CLOCK, process):
+        Heartbeat.objects.update_or_create(process=name, defaults={"at": now, "detail": detail})
+    gone = Heartbeat.objects.filter(process__contains=":", at__lt=now - _KEPT)
+    gone.delete()
+    return now
+
+
+def farewell(process: str) -> None:
+    """The process stops as it should: nobody need wait for it."""
+    Heartbeat.objects.filter(process=process).delete()
+
+
+@transaction.atomic
+def notice(process: str) -> Outage | None:
+    """The outage that began where no gateway has given a sign for longer than is tolerated; None where one has, where
+    it is known already, and where there never was a gateway."""
+    known = Heartbeat.objects.select_for_update().filter(process=GATEWAY).first()
+    if known is None or Outage.objects.filter(ended_at=None).exists():
+        return None
+    now = database_now()
+    if now - known.at <= tolerance():
+        return None
+    return Outage.objects.create(began_at=known.at, noticed_at=now, noticed_by=process)
+
+
+def can_take_bids(at: datetime) -> bool:
+    """Whether a gateway has said lately that it can. Where none was ever seen nothing is known, and nothing held up."""
+    sign = last_sign()
+    return sign is None or at - sign <= tolerance()
+
+
+def drained(until: datetime, at: datetime) -> bool:
+    """Whether every bid received before `until` has been decided, as far as anybody can still say.
+
+    Asks for a sign that bids could be taken up to then: without one an outage may have begun. A gateway that gives no
+    sign any more has answered nobody; one that does not get on is waited for, but not for ever.
+    """
+    sign = last_sign()
+    if sign is None:
+        return True
+    if sign < until:
+        return False
+    if at >= until + LONGEST_DRAIN:
+        return True
+    alive = Heartbeat.objects.filter(process__startswith=f"{GATEWAY}:", at__gte=at - tolerance())
+    return all(_decided_until(beat.detail) >= until for beat in alive)
+
+
+def last_sign() -> datetime | None:
+    """When a gateway last said that it can take bids; None where none ever has."""
+    return Heartbeat.objects.filter(process=GATEWAY).values_list("at", flat=True).first()
+
+
+def database_now() -> datetime:
+    """The one time that all processes share: of the database's machine, now, whenever the transaction began."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        found: datetime = cursor.fetchone()[0]
+    return found
+
+
+def _look_back(before: datetime, now: datetime, process: str, since_last: timedelta | None) -> None:
+    gap = now - before
+    if gap < -_SET_BACK:
+        log.warning("The database's clock went back by %s", -gap)
+        words = _("The database’s clock was set back by %(seconds)s seconds. Auctions end that much later.")
+        text = words % {"seconds": round(-gap.total_seconds())}
+        notifications.notify_staff([StaffRole.OPERATOR], "clock_set_back", text, at=now)
+        return
+    known = Outage.objects.filter(ended_at=None).first()
+    if known is None and gap <= tolerance():
+        return
+    detail: dict[str, Any] = {"ended_by": process}
+    if since_last is not None and gap - since_last > tolerance():
+        # The process lived all the time, and the machine counted less: it was the time that jumped.
+        detail["clock_forward_s"] = round((gap - since_last).total_seconds())
+    if known is None:
+        Outage.objects.create(
+            began_at=before, ended_at=now, noticed_at=now, noticed_by=process, detail=detail
+        )  # fmt: skip
+    else:
+        known.ended_at, known.detail = now, detail
+        known.save(update_fields=["ended_at", "detail"])
+
+
+def _decided_until(detail: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(detail["decided_until"])
