@@ -1,4 +1,4 @@
-"""The clock as a process of its own, killed while it carries out a moment."""
+"""The clock as a process of its own, killed while it carries out a moment, and together with the gateway."""
 
 import os
 import subprocess
@@ -12,12 +12,13 @@ import pytest
 from django.db import connection, transaction
 
 from marketplace.models import AuditRecord
-from procurement.models import Auction, AuctionEvent, DueMoment
+from procurement.models import Auction, AuctionEvent, DueMoment, Outage
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from procurement.services import auction_log
-from tests.factories.auctions import running_auction
-from tests.procurement.auction.test_process import ROOT, database_url, kill
+from tests.factories.auctions import running_auction, seats
+from tests.procurement.auction.asgi_client import token_of
+from tests.procurement.auction.test_process import ROOT, database_url, gateway_process, kill, post
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -96,3 +97,29 @@ def test_a_clock_killed_between_taking_a_moment_and_doing_it_leaves_it_to_the_ne
     assert AuditRecord.objects.filter(action="auction.ended").count() == 1
     assert not DueMoment.objects.filter(done_at=None).exists()
     assert replay(auction.pk, rooms.events(auction.pk)).room.status == "ended"
+
+
+def test_an_auction_whose_end_came_while_everything_was_killed_goes_on_by_as_long(tmp_path, monkeypatch):
+    monkeypatch.setenv("OUTAGE_TOLERANCE_SECONDS", "2")
+    auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=10) + timedelta(seconds=8))
+    a, *_ = seats(auction)
+    old_end, log = auction.ends_at, tmp_path / "log"
+    with gateway_process(log) as (_, gateway), clock_process(log) as clock:
+        wait_until(lambda: backends("clock"))
+        assert datetime.now(UTC) < old_end
+        kill(gateway)
+        kill(clock)
+    wait_until(lambda: datetime.now(UTC) > old_end + timedelta(seconds=2.5))
+    assert not Outage.objects.exists()
+    with clock_process(log), clock_process(log):
+        wait_until(lambda: AuctionEvent.objects.filter(kind="paused").exists())
+        assert Auction.objects.get().status == "paused"
+        with gateway_process(log) as (address, _):
+            wait_until(lambda: Outage.objects.filter(settled_at__isnull=False).exists())
+            status, answer = post(address, auction.lot_id, token_of(a), "95.00", "after-the-outage")
+    assert (status, answer["accepted"]) == (201, True)
+    outage, (resumed,) = Outage.objects.get(), AuctionEvent.objects.filter(kind="resumed")
+    assert outage.began_at < old_end < outage.ended_at <= resumed.at
+    assert datetime.fromisoformat(resumed.detail["ends_at"]) == old_end + (resumed.at - outage.began_at)
+    hall = replay(auction.pk, rooms.events(auction.pk))
+    assert (hall.room.status, hall.number) == ("running", 5)
