@@ -9,10 +9,9 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Final
 
+from asn1crypto import pem
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.exceptions import UnsupportedAlgorithm
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, FilteredRelation, Q, QuerySet
@@ -115,10 +114,11 @@ def load_list(
     """
     if by is not None:
         require_staff(by, StaffRole.OPERATOR)
+    encoded = _der(encoded)
+    issuer = _issuer(encoded)
     read = _read(encoded)
     if read.crl.last_update_utc > at + _AHEAD:
         raise ListFromTheFuture(field="list", moment=f"{read.crl.last_update_utc:%Y-%m-%d %H:%M} UTC")
-    issuer = _issuer(read)
     if source is not None and source.authority.name_sha256 != issuer.name_sha256:
         raise OtherAuthority(field="list", issuer=read.crl.issuer.rfc4514_string())
     return _take(read, issuer, by=by, at=at, source=source)
@@ -258,18 +258,23 @@ def _before(one: IndexedList, at: datetime) -> Iterator[bytes]:
 # Reading a list
 
 
-def _read(encoded: bytes) -> _Read:
+def _der(encoded: bytes) -> bytes:
+    """Within bounds, out of its PEM form."""
     try:
         if len(encoded) > settings.REVOCATION_MAX_BYTES:
             raise ValueError
-        if b"-----BEGIN" in encoded[:1024]:
-            crl = x509.load_pem_x509_crl(encoded)
-        else:
-            crl = x509.load_der_x509_crl(encoded)
+        return bytes(pem.unarmor(encoded)[2]) if b"-----BEGIN" in encoded[:1024] else encoded
+    except ValueError:
+        raise NoRevocationList(field="list") from None
+
+
+def _read(der: bytes) -> _Read:
+    """A list whose signature was verified: only then is it worth reading millions of entries."""
+    try:
+        crl = x509.load_der_x509_crl(der)
         next_update = crl.next_update_utc
         if next_update is None:
             raise ValueError
-        der = crl.public_bytes(serialization.Encoding.DER)
         return _Read(crl, der, next_update, _scope(crl), _entries(der))
     except (ValueError, UnsupportedAlgorithm):
         raise NoRevocationList(field="list") from None
@@ -292,26 +297,19 @@ def _scope(crl: x509.CertificateRevocationList) -> str:
     return sha256_hex(b"\0".join(sorted(parts))) if parts else ""
 
 
-def _issuer(read: _Read) -> TrustedCertificate:
-    """The trusted certificate whose key signed the list."""
-    named = TrustedCertificate.objects.filter(enabled=True, name_sha256=sha256_hex(read.issuer))
-    for trusted in named.order_by("pk"):
-        certificate = x509.load_der_x509_certificate(bytes(trusted.der))
-        if _signed_by(read.crl, certificate):
-            if not _may_sign_lists(certificate):
-                raise MayNotIssueLists(field="list")
-            return trusted
-    raise UnknownIssuer(field="list")
-
-
-def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+def _issuer(der: bytes) -> TrustedCertificate:
+    """The trusted certificate whose key signed the list; nothing but its outline is read."""
     try:
-        key = issuer.public_key()
-        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
-            return False
-        return crl.is_signature_valid(key)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return False
+        name = sha256_hex(names.issuer_of_list(der))
+        named = TrustedCertificate.objects.filter(enabled=True, name_sha256=name).order_by("pk")
+        trusted = next((one for one in named if lists.signed_by(der, bytes(one.der))), None)
+    except ValueError:
+        raise NoRevocationList(field="list") from None
+    if trusted is None:
+        raise UnknownIssuer(field="list")
+    if not _may_sign_lists(x509.load_der_x509_certificate(bytes(trusted.der))):
+        raise MayNotIssueLists(field="list")
+    return trusted
 
 
 def _may_sign_lists(issuer: x509.Certificate) -> bool:

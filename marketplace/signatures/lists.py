@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from asn1crypto import core, crl
+from asn1crypto import algos, core, crl
 from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
-from . import der
+from . import der, values
 from .report import IndexedList, Revocation
 
 #: What the cache keeps at most: so many lists, and so many entries in all of them.
@@ -138,6 +138,29 @@ def read(encoded: bytes) -> SimpleList:
     )
 
 
+def signed_by(encoded: bytes, authority: bytes) -> bool:
+    """Whether a certificate's key made a list's signature (both DER), found out before any of its entries is read.
+
+    Names and purposes are not asked: `SimpleList.verified_by` does that. Raises `Unreadable`.
+    """
+    try:
+        (_, signed, tbs), (_, _, stated), (_, (start, end), _) = der.members(encoded, *der.content(encoded))
+        within = next(whole for tag, _, whole in der.members(encoded, *signed) if tag == _SEQUENCE)
+        scheme = algos.SignedDigestAlgorithm.load(encoded[slice(*stated)], strict=True)
+        if encoded[slice(*within)] != encoded[slice(*stated)] or encoded[start : start + 1] != b"\0":
+            raise Unreadable("the list does not agree with itself about its signature")
+        if not _names_strong_hash(scheme):
+            raise Unreadable("the list is signed with too weak a hash function")
+        key = asn1.Certificate.load(authority).public_key
+        return values.verifies(encoded[start + 1 : end], encoded[slice(*tbs)], key, scheme, "")
+    except values.Unverifiable:
+        return False
+    except Unreadable:
+        raise
+    except Exception as error:  # asn1crypto raises ValueError, TypeError, KeyError and more
+        raise Unreadable("this is no revocation list that can be read") from error
+
+
 def same_name(encoded: bytes, name: asn1.Name) -> bool:
     """Whether two names are one by the rules of RFC 5280: case, spaces and string types do not count."""
     other: bytes = name.dump()
@@ -193,6 +216,13 @@ def _weight(found: SimpleList | None) -> int:
 def _is_strong(parsed: x509.CertificateRevocationList) -> bool:
     function = parsed.signature_hash_algorithm
     return function is None or function.name in _STRONG  # Ed25519 names none
+
+
+def _names_strong_hash(scheme: algos.SignedDigestAlgorithm) -> bool:
+    try:
+        return scheme.hash_algo in _STRONG
+    except ValueError:
+        return bool(scheme.signature_algo == "ed25519")
 
 
 def _entries(parsed: x509.CertificateRevocationList) -> dict[int, Revocation]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from . import der
 
-_INTEGER, _VERSION = 0x02, 0xA0
+_INTEGER, _SEQUENCE, _VERSION = 0x02, 0x30, 0xA0
+_TIMES = (0x17, 0x18)
 
 
 def name_and_key(certificate: bytes) -> tuple[bytes, bytes]:
@@ -18,15 +19,17 @@ def name_and_key(certificate: bytes) -> tuple[bytes, bytes]:
 
 def issuer_of_list(crl: bytes) -> bytes:
     """The issuer name of a revocation list, both DER. Raises `ValueError` when it is none."""
-    parts = [whole for tag, whole in _to_be_signed(crl) if tag != _INTEGER]
-    try:
-        return _cut(crl, parts[1])
-    except IndexError:
-        raise ValueError("this is no revocation list") from None
+    parts = [(tag, whole) for tag, whole in _to_be_signed(crl) if tag != _INTEGER][:3]
+    if len(parts) < 3 or (parts[0][0], parts[1][0]) != (_SEQUENCE, _SEQUENCE) or parts[2][0] not in _TIMES:
+        raise ValueError("this is no revocation list")
+    return _cut(crl, parts[1][1])
 
 
 def _to_be_signed(encoded: bytes) -> list[tuple[int, der.Span]]:
-    inside = next(der.members(encoded, *der.content(encoded)))[1]
+    first = next(der.members(encoded, *der.content(encoded)), None)
+    if first is None:
+        raise ValueError("there is nothing inside")
+    _, inside, _ = first
     return [(tag, whole) for tag, _, whole in der.members(encoded, *inside)]
 
 

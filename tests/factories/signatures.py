@@ -80,13 +80,18 @@ def recorded_certificate(actor: Actor, ends: datetime, serial: str = "1") -> Cer
 
 def large_list(authority: Authority, at: datetime, count: int) -> bytes:
     """A revocation list of the issuing authority with `count` entries, put together by hand: a builder takes long."""
+    moment = core.UTCTime(at).dump()
+    entries = (_sequence(core.Integer((number << 64) + 7).dump() + moment) for number in range(1, count + 1))
+    return list_of(authority, at, b"".join(entries))
+
+
+def list_of(authority: Authority, at: datetime, entries: bytes) -> bytes:
+    """A revocation list of the issuing authority with these entries, whatever they are."""
     key = authority.issuing.key
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     empty = x509.load_der_x509_crl(Authority(authority.root, authority.issuing).crls(at)[1])
     tbs = empty.tbs_certlist_bytes
     parts = [tbs[slice(*whole)] for _tag, _inside, whole in der.members(tbs, *der.content(tbs))]
-    moment = core.UTCTime(at).dump()
-    entries = b"".join(_sequence(core.Integer((number << 64) + 7).dump() + moment) for number in range(1, count + 1))
     # version, algorithm, issuer, both times; then the entries; then the extensions
     signed = _sequence(b"".join(parts[:5]) + _sequence(entries) + b"".join(parts[5:]))
     signature = core.OctetBitString(key.sign(signed, ec.ECDSA(hashes.SHA256()))).dump()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,10 +24,10 @@ from marketplace.models import (
 )
 from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures import Indication, Revocation, bounded
-from marketplace.signatures.authority import Authority
+from marketplace.signatures.authority import Authority, new_key
 from marketplace.signatures.sign import sign
 from tests.factories.marketplace import NOON, staff
-from tests.factories.signatures import large_list
+from tests.factories.signatures import large_list, list_of
 from tests.marketplace.signatures.test_answers import answer, fingerprint, responder_of
 
 pytestmark = pytest.mark.django_db
@@ -88,10 +89,41 @@ class TestLoading:
         for crl in (authority.crls(NOON)[1], namesake.crls(NOON)[0]):
             with pytest.raises(revocation.UnknownIssuer):
                 revocation.load_list(crl, by=None, at=NOON)
-        for nothing in (b"", b"garbage", authority.root.certificate.public_bytes(Encoding.PEM)):
+        for nothing in (
+            b"",
+            b"garbage",
+            b"\x30\x00",
+            b"\x30\x02\x30\x00",
+            authority.root.certificate.public_bytes(Encoding.PEM),
+        ):
             with pytest.raises(revocation.NoRevocationList):
                 revocation.load_list(nothing, by=None, at=NOON)
         assert RevocationList.objects.count() == 0
+
+    def test_no_entry_is_read_before_somebody_trusted_has_signed(self, authority: Authority) -> None:
+        """Whoever stands between a source and us may send anything: what cannot be read is not even looked at."""
+        strangers = Authority(authority.root, replace(authority.issuing, key=new_key("p256")))
+
+        for signed_by, refused in ((strangers, revocation.UnknownIssuer), (authority, revocation.NoRevocationList)):
+            with pytest.raises(refused):
+                revocation.load_list(list_of(signed_by, NOON, b"\x30\x03\x02\x01\x07" * 1000), by=None, at=NOON)
+
+    def test_a_list_that_does_not_agree_with_itself_is_refused(self, authority: Authority) -> None:
+        crl = authority.crls(NOON)[1]
+        p256, p384 = bytes.fromhex("300a06082a8648ce3d040302"), bytes.fromhex("300a06082a8648ce3d040303")
+        assert crl.count(p256) == 2
+        outer = crl[: crl.rindex(p256)] + p384 + crl[crl.rindex(p256) + len(p256) :]
+
+        for hostile in (outer, crl + b"\0", crl[:-1]):
+            with pytest.raises(revocation.NoRevocationList):
+                revocation.load_list(hostile, by=None, at=NOON)
+
+    def test_a_list_in_text_form_is_taken_as_well(self, authority: Authority) -> None:
+        crl = authority.crls(NOON)[1]
+
+        loaded = revocation.load_list(x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM), by=None, at=NOON)
+
+        assert bytes(loaded.der) == crl
 
     def test_a_list_from_the_future_is_refused(self, authority: Authority) -> None:
         with pytest.raises(revocation.ListFromTheFuture):
