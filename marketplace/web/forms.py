@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django import forms
 from django.forms.renderers import TemplatesSetting
 from django.http import HttpRequest, QueryDict
+
+# What the database's largest whole numbers hold. Digits of other scripts are for people's fields, not for our own.
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 _CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
     (forms.CheckboxSelectMultiple, "form-check-input"),
@@ -48,6 +52,13 @@ class OpenlotRenderer(TemplatesSetting):
     form_template_name = "django/forms/form.html"
     field_template_name = "django/forms/field.html"
     bound_field_class = OpenlotBoundField
+
+
+def whole_number(sent: object) -> int | None:
+    """A number that a page of ours put into a form or an address, or its script into JSON; None for anything else."""
+    if isinstance(sent, int) and not isinstance(sent, bool):
+        return sent if 0 <= sent < 10**18 else None
+    return int(sent) if isinstance(sent, str) and _NUMBER.fullmatch(sent) else None
 
 
 def posted(request: HttpRequest) -> QueryDict | None:

@@ -29,7 +29,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.web import history, refusals
 from marketplace.web.csv_export import csv_response
-from marketplace.web.forms import posted
+from marketplace.web.forms import posted, whole_number
 from marketplace.web.headings import heading_choice, ids_in
 from marketplace.web.lists import listed
 from marketplace.web.middleware import ORGANISATION_KEY
@@ -154,8 +154,7 @@ def edit_places(request: HttpRequest) -> HttpResponse:
     searching = "search" in request.POST
     if request.method == "POST":
         parts = AddressesForms(request.POST)
-        sent = request.POST.get("revision", "")
-        revision = int(sent) if sent.isascii() and sent.isdigit() else 0
+        revision = whole_number(request.POST.get("revision")) or 0
         chosen = held | {name: ids_in(request.POST, name) for name in sides}
         if not searching and parts.is_valid():
             try:

@@ -26,7 +26,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.web import refusals
 from marketplace.web.account_forms import BACKEND, AccountForm, DetailsForm
-from marketplace.web.forms import posted
+from marketplace.web.forms import posted, whole_number
 from marketplace.web.headings import heading_choice, ids_in
 from marketplace.web.middleware import ORGANISATION_KEY
 from marketplace.web.organisation_forms import AddressesForms, AddressForm, CompanyForm
@@ -341,5 +341,5 @@ def _with_typed_addresses(initial: dict[str, dict[str, Any]], typed: QueryDict |
 
 
 def _revision(values: QueryDict, draft: Organisation | None) -> int:
-    text = values.get("revision", "")
-    return int(text) if text.isascii() and text.isdigit() else draft.version if draft else 0
+    sent = whole_number(values.get("revision"))
+    return sent if sent is not None else draft.version if draft else 0

@@ -101,7 +101,7 @@ class DraftIn(serializers.Serializer[Any]):
     remarks = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
     def validate_prices(self, value: dict[str, str]) -> dict[int, str]:
-        if not all(name.isascii() and name.isdigit() for name in value):
+        if not all(name.isascii() and name.isdigit() and len(name) <= 18 for name in value):
             raise serializers.ValidationError(_("Prices are named by the numbers of their items."))
         return {int(name): typed for name, typed in value.items()}
 

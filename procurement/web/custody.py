@@ -20,7 +20,7 @@ from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures.committee import CommitteeKeyError, from_base64
 from marketplace.web import refusals
 from marketplace.web.committee_key import grouped
-from marketplace.web.forms import posted
+from marketplace.web.forms import posted, whole_number
 from marketplace.web.parts import Crumb
 from procurement.models import KeyCeremony, KeyCustody, Tender
 from procurement.queries import custody as queries
@@ -71,7 +71,8 @@ class CustodyForm(forms.Form):
 
     def chosen_members(self) -> list[int]:
         """What is ticked, for the template that draws the table of members."""
-        return [int(pk) for pk in self["members"].value() or [] if str(pk).isdigit()]
+        ticked = (whole_number(pk) for pk in self["members"].value() or [])
+        return [pk for pk in ticked if pk is not None]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -115,8 +116,8 @@ def choose(request: HttpRequest, number: str) -> HttpResponse:
 def invite(request: HttpRequest, number: str) -> HttpResponse:
     """Ask a colleague to make a committee key."""
     tender = own_draft(request, number)
-    person = request.POST.get("person", "")
-    asked = custody.invite(tender.pk, int(person) if person.isdigit() else 0, by=actor_of(request), at=clock.now())
+    person = whole_number(request.POST.get("person")) or 0
+    asked = custody.invite(tender.pk, person, by=actor_of(request), at=clock.now())
     messages.success(request, _("%(name)s was asked to make a committee key.") % {"name": asked})
     return redirect("tender_custody", number)
 
@@ -192,10 +193,10 @@ def _plan_for_page(tender: Tender, planned: KeyCeremony, holdings: list[queries.
 
 def _ceremony_of(request: HttpRequest, tender: Tender) -> int:
     """The committee that the form was made for."""
-    posted_id = request.POST.get("ceremony", "")
-    if not posted_id.isdigit() or not KeyCeremony.objects.filter(pk=int(posted_id), tender=tender).exists():
+    sent = whole_number(request.POST.get("ceremony"))
+    if sent is None or not KeyCeremony.objects.filter(pk=sent, tender=tender).exists():
         raise NotFound
-    return int(posted_id)
+    return sent
 
 
 def _made(request: HttpRequest) -> Made:
@@ -203,7 +204,7 @@ def _made(request: HttpRequest) -> Made:
     try:
         given = json.loads(request.POST.get("made", "")[:_MAX_TEXT])
         return Made(
-            {int(lot): from_base64(key) for lot, key in given["lot_keys"].items()},
+            {_number(lot): from_base64(key) for lot, key in given["lot_keys"].items()},
             [_sealed_share(one) for one in given["shares"]],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, CommitteeKeyError) as error:
@@ -214,7 +215,14 @@ def _sealed_share(given: dict[str, Any]) -> SealedShare:
     commitment = str(given["commitment"])
     if len(bytes.fromhex(commitment)) != 32 or commitment != commitment.lower():
         raise ValueError("no SHA-256")
-    return SealedShare(int(given["index"]), from_base64(given["sealed"]), commitment)
+    return SealedShare(_number(given["index"]), from_base64(given["sealed"]), commitment)
+
+
+def _number(sent: object) -> int:
+    found = whole_number(sent)
+    if found is None:
+        raise ValueError("no number")
+    return found
 
 
 def _crumbs(tender: Tender) -> list[Crumb]:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, Invalid, StaleForm
+from marketplace.web.forms import whole_number
 from marketplace.web.parts import Action, Crumb
 from marketplace.web.refusals import show_on
 from procurement.models import Lot, Tender
@@ -227,7 +228,7 @@ def _save_table(request: HttpRequest, tender: Tender, lot: Lot, table: ItemTable
     section = prefix_of(lot)
 
     def write(actor: Actor) -> None:
-        revision = int(str(table.data.get("revision") or 0))
+        revision = whole_number(table.data.get("revision")) or 0
         try:
             lots.replace_items(tender.pk, lot.pk, table.rows(), revision=revision, by=actor, at=clock.now())
         except Invalid as error:

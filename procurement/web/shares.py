@@ -23,7 +23,7 @@ from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures.committee import CommitteeKeyError, from_base64
 from marketplace.signatures.payload import parse
 from marketplace.web import refusals
-from marketplace.web.forms import posted
+from marketplace.web.forms import posted, whole_number
 from marketplace.web.parts import Fact
 from marketplace.web.signing_page import own_request, signing_page
 from procurement.models import KeyCeremony, KeyCustody, KeyShare, Tender
@@ -88,7 +88,7 @@ def release(request: HttpRequest, number: str) -> HttpResponse:
     tender, ceremony = _own(request, number)
 
     def done(given: dict[str, Any], actor: Actor) -> dict[str, Any]:
-        releases = {int(index): from_base64(sealed) for index, sealed in given["releases"].items()}
+        releases = {whole_number(index) or 0: from_base64(sealed) for index, sealed in given["releases"].items()}
         share = shares.release(tender.pk, releases, by=actor, at=clock.now())
         return _state_for(tender, KeyCeremony.objects.get(pk=share.ceremony_id), share)
 
@@ -101,7 +101,8 @@ def wrong(request: HttpRequest, number: str) -> HttpResponse:
     tender, ceremony = _own(request, number)
 
     def done(given: dict[str, Any], actor: Actor) -> dict[str, Any]:
-        shares.report_wrong(tender.pk, [int(place) for place in given["wrong"]], by=actor, at=clock.now())
+        places = [place for place in map(whole_number, given["wrong"]) if place is not None]
+        shares.report_wrong(tender.pk, places, by=actor, at=clock.now())
         return {}
 
     return _answered(request, ceremony, done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ from django.urls import reverse
 
 from marketplace.models import ApiToken, Membership, Organisation, Person, Plan
 from marketplace.services import invitations, tokens
-from procurement.models import Bid, BidEnvelope, Tender
+from procurement.models import Bid, BidEnvelope, KeyCeremony, Tender
 from procurement.services import bid_drafts
 from tests.access.asking import clients_fixture, world_fixture  # noqa: F401  (fixtures)
 from tests.access.world import NOW, PDF, World
-from tests.factories.marketplace import PASSWORD
+from tests.factories.committee import holder_of
+from tests.factories.marketplace import PASSWORD, member
 
 HARD_AMOUNTS = [
     "-1",
@@ -121,6 +123,48 @@ def test_a_strange_amount_of_a_plan_is_said_beside_its_field(world: World, amoun
     response = world.client("tariff_manager").post(reverse("plan_new"), sent)
     assert response.status_code == 200
     assert not Plan.objects.filter(code="odd").exists()
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "-1", "1e3", "9" * 20, "9" * 5000, "Infinity"])
+def test_a_strange_number_in_a_field_of_ours_is_no_crash(world: World, number: str) -> None:
+    buyer, draft, held = world.client("buyer"), world.names["draft"], world.names["held"]
+    pages = {
+        reverse("tender_custody_invite", args=[draft]): {"person": number},
+        reverse("tender_custody", args=[draft]): {"custody": "committee", "members": [number], "threshold": number},
+        reverse("tender_save_items", args=[draft, world.names["draft_lot"]]): {"revision": number},
+        reverse("organisation_places"): {"revision": number},
+    }
+    said = [buyer.post(url, sent).status_code for url, sent in pages.items()]
+    operator = world.client("operator").post(reverse("staff_roles"), {"do": "confirm", "proposal": number})
+    assert [status for status in (*said, operator.status_code) if status >= 500] == []
+    program = world.client("supplier").patch(
+        reverse("api_bid", args=[world.names["bid_draft"]]),
+        json.dumps({"revision": 1, "prices": {number: "1"}}),
+        content_type="application/json",
+    )
+    assert 400 <= program.status_code < 500
+    for name in ("share_wrong", "share_release", "shares_key"):
+        for body in (
+            {"wrong": [float("inf"), 1e400, number, None, True, {}], "releases": {number: "AA=="}, "seed": number},
+            {"wrong": float("nan"), "releases": [number], "seed": [float("inf")]},
+        ):
+            answer = buyer.post(reverse(name, args=[held]), json.dumps(body), content_type="application/json")
+            assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("index", [float("inf"), float("nan"), 1.5, True, "²", "9" * 5000, None])
+def test_a_strange_place_of_a_share_is_no_crash(world: World, index: object) -> None:
+    buyer, draft = world.client("buyer"), world.names["draft"]
+    made = {"lot_keys": {str(index): "AA=="}, "shares": [{"index": index, "sealed": "AA==", "commitment": "0" * 64}]}
+    officers = [holder_of(world.people["buyer"]), holder_of(member(world.people["buyer"].organisation))]
+    people = [one.actor.person.pk for one in officers if one.actor.person]
+    buyer.post(reverse("tender_custody", args=[draft]), {"custody": "committee", "members": people, "threshold": "2"})
+    ceremony = KeyCeremony.objects.latest("pk")
+
+    answer = buyer.post(reverse("tender_ceremony", args=[draft]), {"ceremony": ceremony.pk, "made": json.dumps(made)})
+
+    assert answer.status_code == 422
+    assert not KeyCeremony.objects.filter(pk=ceremony.pk, made_at__isnull=False).exists()
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "2147483648", "9" * 30])
