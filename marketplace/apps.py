@@ -8,11 +8,12 @@ class MarketplaceConfig(AppConfig):
 
     def ready(self) -> None:
         # Models are loaded only now.
-        from marketplace import rotation, waiting
+        from marketplace import rotation, signed_actions, waiting
         from marketplace.queries import waiting as own
         from marketplace.queries import waiting_trust
-        from marketplace.services import key_rotation
+        from marketplace.services import accreditations, key_rotation
 
+        signed_actions.register(accreditations.SIGNED_ACTION)
         rotation.register(key_rotation.second_factors())
         waiting.register_tasks(own.tasks)
         waiting.register_tasks(waiting_trust.tasks)

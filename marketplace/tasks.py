@@ -20,6 +20,7 @@ from marketplace.services import (
     reverification,
     revocation,
     revocation_sources,
+    signature_queue,
     signing_requests,
     stamping,
     tariffs,
@@ -68,8 +69,22 @@ def refresh_revocation() -> None:
 
 @shared_task(name="marketplace.tasks.refresh_source")
 def refresh_source(source_id: int) -> None:
-    """Ask one source. Nothing is tried again here: the source knows when it is due."""
-    revocation_sources.refresh(source_id, at=clock.now())
+    """Ask one source. Nothing is tried again here: the source knows when it is due. Signatures that waited for what it
+    sent are judged at once."""
+    if revocation_sources.refresh(source_id, at=clock.now()):
+        signature_queue.judge_due(at=clock.now())
+
+
+@shared_task(name="marketplace.tasks.judge_signature")
+def judge_signature(queued_id: int) -> None:
+    """Judge a signature that began to wait. Not tried again here: `judge_signatures` takes those that still wait."""
+    signature_queue.judge(queued_id, at=clock.now())
+
+
+@shared_task(name="marketplace.tasks.judge_signatures")
+def judge_signatures() -> None:
+    """Every few seconds: judge the signatures that wait and are due, whatever became of the tasks that should have."""
+    signature_queue.judge_due(at=clock.now())
 
 
 @shared_task(name="marketplace.tasks.stamp_signature")

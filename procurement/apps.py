@@ -8,9 +8,10 @@ class ProcurementConfig(AppConfig):
 
     def ready(self) -> None:
         # Models are loaded only now.
-        from marketplace import rotation, waiting
+        from marketplace import rotation, signed_actions, waiting
         from procurement.queries import operations, waiting_bids, waiting_custody
         from procurement.queries import waiting as own
+        from procurement.services import signed_actions as own_signed_actions
         from procurement.services import wrapped_secrets
 
         for source in wrapped_secrets.sources():
@@ -23,3 +24,5 @@ class ProcurementConfig(AppConfig):
         waiting.register_tasks(waiting_bids.tasks)
         waiting.register_panels(waiting_bids.panels)
         waiting.register_public(own.public)
+        for action in own_signed_actions.ACTIONS:
+            signed_actions.register(action)

@@ -15,6 +15,7 @@ _SECONDS_BETWEEN_BEATS = 20
 _SWEEPS = {
     "marketplace.tasks.expire": 3600,
     "marketplace.tasks.refresh_revocation": 60,
+    "marketplace.tasks.judge_signatures": 10,
     "marketplace.tasks.stamp_waiting": 60,
     "marketplace.tasks.renew_stamps": 3600,
     "marketplace.tasks.anchor_audit": 600,

@@ -1,7 +1,7 @@
 """Settings, read from the environment (see .env.example). Without any, the embedded PostgreSQL and Valkey are used."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import environ
@@ -261,6 +261,8 @@ SIGNING_MIN_RSA_BITS = env.int("SIGNING_MIN_RSA_BITS", 2048)
 # The sunset of RSA keys below 3072 bits, e.g. 2028-01-01T00:00:00Z; empty: none yet.
 _sunset = env.str("SIGNING_RSA_3072_FROM", "")
 SIGNING_RSA_3072_FROM = datetime.fromisoformat(_sunset) if _sunset else None
+# A signature that cannot be judged for want of revocation data waits for so long.
+SIGNATURE_WAIT_HOURS = env.int("SIGNATURE_WAIT_HOURS", 24)
 
 # Revocation lists and OCSP answers, asked for at the addresses the operator entered and at no others.
 REVOCATION_MAX_BYTES = env.int("REVOCATION_MAX_BYTES", 32 * 1024 * 1024)
@@ -300,6 +302,10 @@ REVERIFY_NIGHTLY = env.int("REVERIFY_NIGHTLY", 200)
 
 # A preset's periods are counted in days. The demonstration counts a day as a minute.
 PERIOD_UNIT = env.str("PERIOD_UNIT", "day")
+# For so long after the deadline bids are not opened while signatures received before it wait to be judged.
+SIGNATURE_JUDGING_GRACE = timedelta(
+    seconds=env.int("SIGNATURE_JUDGING_GRACE_SECONDS", 1800 if PERIOD_UNIT == "day" else 60)
+)
 
 # Where the live auction's gateway answers: "" the same origin (behind a proxy), ":8001" the same host on another port.
 GATEWAY_ORIGIN = env.str("GATEWAY_ORIGIN", "")

@@ -29,7 +29,9 @@ from marketplace.models import (
 from marketplace.permissions import Actor, person_of, require_active, require_role, require_staff
 from marketplace.queries import accreditations
 from marketplace.services import files, notifications, signing
+from marketplace.services.signing import Judged
 from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotAllowed, NotFound
+from marketplace.signed_actions import Sent, SignedAction
 
 ACTION: Final = "accreditation"
 SIGN_WITHIN: Final = timedelta(hours=2)
@@ -169,8 +171,12 @@ def prepare(accreditation_id: int, *, by: Actor, at: datetime) -> SigningRequest
 
 
 @transaction.atomic
-def submit(accreditation_id: int, request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> Accreditation:
-    """Send the signed request to the operator. Sent twice, it is sent once.
+def submit(
+    accreditation_id: int, request: SigningRequest, cms: bytes, *, by: Actor, at: datetime,
+    verdict: Judged | None = None,
+) -> Accreditation:  # fmt: skip
+    """Send the signed request to the operator. Sent twice, it is sent once. A `verdict` may be given later than the
+    signature was received; it is sent at `at`.
 
     Raises RequestChanged where it is no longer what was prepared for signing, and signing.SignatureRefused.
     """
@@ -184,7 +190,7 @@ def submit(accreditation_id: int, request: SigningRequest, cms: bytes, *, by: Ac
     if named != (ACTION, "accreditation", str(accreditation.pk), accreditation.version):
         raise RequestChanged
     _require_complete(accreditation)
-    accreditation.signature = signing.complete(request, cms, by=by, at=at)
+    accreditation.signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     accreditation.submitted_at, accreditation.submitted_by, accreditation.reasons = at, person_of(by), ""
     changed = ("signature", "submitted_at", "submitted_by", "reasons")
     _move(accreditation, S.SUBMITTED, "accreditation_submitted", *changed, by=by, at=at, **_content(accreditation))
@@ -196,6 +202,19 @@ def submit(accreditation_id: int, request: SigningRequest, cms: bytes, *, by: Ac
         at=at,
     )
     return accreditation
+
+
+def _carry_out(sent: Sent, at: datetime) -> Accreditation:
+    request = sent.request
+    return submit(int(request.object_id), request, sent.cms, by=sent.by, at=at, verdict=sent.verdict)
+
+
+SIGNED_ACTION: Final = SignedAction(
+    ACTION,
+    _carry_out,
+    lambda _request: gettext("Ask for accreditation"),
+    lambda request: reverse("accreditation", args=[Accreditation.objects.get(pk=int(request.object_id)).side]),
+)
 
 
 # The operator's side

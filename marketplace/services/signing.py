@@ -29,7 +29,7 @@ from marketplace.models import (
     TrustKind,
 )
 from marketplace.permissions import Actor, OrganisationNotActive, organisation_of, person_of
-from marketplace.services import evidence, revocation, revocation_sources, stamping, throttle
+from marketplace.services import evidence, revocation, stamping, throttle
 from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import Policy, Report, Sub, verify_bounded
@@ -74,6 +74,11 @@ class SignatureRefused(DomainError):
 
     def __str__(self) -> str:
         return str(refusal_sentence(self.report.sub_indication))
+
+
+class SignatureWaits(SignatureRefused):
+    """Nothing speaks against the signature, nor against what it is for; but whether its certificate is revoked cannot
+    be said now. signature_queue.take keeps it; whoever calls a service directly has it refused."""
 
 
 @transaction.atomic
@@ -129,7 +134,10 @@ def prepare(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A signature that has passed: these bytes, over this payload, received at this time."""
+    """The verdict on a signature: these bytes, over this payload, received at this time.
+
+    It has passed, or it is to be tried later.
+    """
 
     cms: bytes
     payload: bytes
@@ -141,20 +149,16 @@ def judged(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> J
     """Judge a signature before the object it is about is locked, and hand the verdict to `complete`.
 
     Hostile input takes seconds to refuse: nobody else is to wait for that. Raises as `complete`, which asks everything
-    but the cryptography again. Writes nothing, but that an authority's responder is to be asked about a certificate of
-    which nothing is known: trying again later then helps. Who fails again and again is slowed down
+    but the cryptography again. Where only revocation data is missing the verdict says so, and `complete` raises
+    SignatureWaits once everything else is in order. Writes nothing. Who fails again and again is slowed down
     (throttle.TooManySignaturesFailed).
     """
     payload = _payload_to_sign(request, by, at)
     who = person_of(by).pk
     throttle.require_below(throttle.FAILED_SIGNATURES, who, at)
-    identifiers = payloads.parse(payload)["organisation"]["identifiers"]
-    report = judge(cms, payload, identifiers=identifiers, at=at)
-    if not report.passed:
-        if report.sub_indication is Sub.TRY_LATER and report.signer is not None:
-            revocation_sources.ask_about(report.signer.certificate, at)
-        if report.sub_indication is not Sub.TRY_LATER:
-            throttle.count(throttle.FAILED_SIGNATURES, who, at)
+    report = judge(cms, payload, identifiers=named_in(payload), at=at)
+    if not report.passed and report.sub_indication is not Sub.TRY_LATER:
+        throttle.count(throttle.FAILED_SIGNATURES, who, at)
         raise SignatureRefused(report)
     return Judged(cms, payload, at, report)
 
@@ -163,19 +167,22 @@ def judged(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> J
 def complete(
     request: SigningRequest, cms: bytes, *, by: Actor, at: datetime, verdict: Judged | None = None
 ) -> Signature:
-    """Take a person's signature of what was prepared for them, `at` being its receipt. Spends the request.
+    """Take a person's signature of what was prepared for them. Spends the request.
 
-    `verdict` is what `judged` said of this very signature; without it, it is judged here. Raises SignatureRefused,
-    AlreadySigned, SigningTimeOver, OrganisationChanged, OrganisationNotActive (suspended), and NotFound for a request
-    that was prepared for another person or organisation. The caller has checked that it is for its own object.
+    `verdict` is what was said of this very signature; without it, it is judged here, `at` being its receipt. With it,
+    `at` may be later than the receipt. Raises SignatureWaits, SignatureRefused, AlreadySigned, SigningTimeOver,
+    OrganisationChanged, OrganisationNotActive (suspended), and NotFound for a request that was prepared for another
+    person or organisation. The caller has checked that it is for its own object.
     """
     locked = SigningRequest.objects.select_for_update(of=("self",)).filter(pk=request.pk).first()
     if locked is None:
         raise NotFound
     if verdict is None:
         verdict = judged(locked, cms, by=by, at=at)
-    elif (verdict.cms, verdict.payload, verdict.at) != (cms, _payload_to_sign(locked, by, at), at):
+    elif (verdict.cms, verdict.payload) != (cms, _payload_to_sign(locked, by, verdict.at)) or verdict.at > at:
         raise ValueError("the verdict is on another signature")
+    if not verdict.report.passed:
+        raise SignatureWaits(verdict.report)
     report, person, organisation = verdict.report, person_of(by), organisation_of(by)
     signature = Signature.objects.create(
         request=locked,
@@ -189,7 +196,7 @@ def complete(
             # What it had to satisfy then, for whoever judges it again.
             "policy": {"eku": settings.SIGNING_EKU_OID, "min_rsa": settings.SIGNING_MIN_RSA_BITS},
         },
-        received_at=at,
+        received_at=verdict.at,
     )
     evidence.keep_verdict(signature, at=at)
     stamping.want(signature, at=at)
@@ -200,7 +207,7 @@ def complete(
         "signature_accepted", signature, by=by, at=at,
         signed_action=locked.action, signed_object=f"{locked.object_type}:{locked.object_id}",
         object_version=locked.object_version, payload_sha256=locked.payload_sha256,
-        certificate_sha256=signature.certificate.sha256,
+        certificate_sha256=signature.certificate.sha256, received_at=verdict.at.isoformat(),
     )  # fmt: skip
     return signature
 
@@ -216,7 +223,7 @@ def _payload_to_sign(request: SigningRequest, by: Actor, at: datetime) -> bytes:
         raise SigningTimeOver
     _require_not_suspended(organisation)
     payload = bytes(request.payload)
-    if payloads.parse(payload)["organisation"]["identifiers"] != identifiers_of(organisation):
+    if named_in(payload) != identifiers_of(organisation):
         raise OrganisationChanged
     return payload
 
@@ -226,10 +233,20 @@ def _require_not_suspended(organisation: Organisation) -> None:
         raise OrganisationNotActive
 
 
-def judge(cms: bytes, payload: bytes, *, identifiers: list[str], at: datetime) -> Report:
-    """The verdict under this platform's policy: its trust store, revocation lists, extended key usage and key sizes."""
+def judge(
+    cms: bytes, payload: bytes, *, identifiers: list[str], at: datetime, received_at: datetime | None = None
+) -> Report:
+    """The verdict under this platform's policy: its trust store, revocation lists, extended key usage and key sizes.
+
+    One received earlier is judged as of its receipt, by what is known at `at`.
+    """
     policy = policy_for(identifiers)
-    return verify_bounded(cms, payload, policy, at, revocation.evidence(cms, policy.intermediates, at))
+    return verify_bounded(cms, payload, policy, at, revocation.evidence(cms, policy.intermediates, at), received_at)
+
+
+def named_in(payload: bytes) -> list[str]:
+    """The registration numbers of the organisation that a payload names."""
+    return [str(number) for number in payloads.parse(payload)["organisation"]["identifiers"]]
 
 
 def policy_for(identifiers: list[str]) -> Policy:

@@ -11,6 +11,7 @@ JOBS = frozenset(
     {
         "marketplace.tasks.send_mail",
         "marketplace.tasks.expire",
+        "marketplace.tasks.judge_signature",
         "marketplace.tasks.refresh_source",
         "marketplace.tasks.stamp_signature",
         "procurement.tasks.announce",

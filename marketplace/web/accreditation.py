@@ -131,7 +131,7 @@ def sign(request: HttpRequest, side: str) -> HttpResponse:
     return signing_page(
         request,
         prepared,
-        complete=lambda cms: service.submit(accreditation.pk, prepared, cms, by=actor, at=at),
+        at=at,
         done_url=lambda _done: back,
         done_words=lambda _done: _("Your request is with the operator. You are told as soon as it is decided."),
         back_url=back,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 
-from marketplace.models import SigningRequest
+from marketplace.models import QueuedSignature, SigningRequest
 from marketplace.permissions import actor_of
-from marketplace.services import signing, signing_words
+from marketplace.services import signature_queue, signing, signing_words
+from marketplace.services.signature_queue import SignatureNotTaken
 from marketplace.services.signing import SignatureRefused
 from marketplace.services.throttle import TooManySignaturesFailed
 from marketplace.shared.errors import DomainError, NotFound, Sentence
@@ -82,7 +83,9 @@ def signing_page(
     request: HttpRequest,
     prepared: SigningRequest,
     *,
-    complete: Callable[[bytes], Any],
+    at: datetime,
+    arguments: Mapping[str, str] | None = None,
+    complete: Callable[[bytes], Any] | None = None,
     done_url: Callable[[Any], str],
     done_words: Callable[[Any], Sentence],
     back_url: str,
@@ -93,8 +96,10 @@ def signing_page(
     template: str = "marketplace/sign.html",
     context: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Show what is signed, or take the signature. A refused signature is said here, and the same request stays open;
-    any other refusal leads back to `back_url`, where the person sees what changed."""
+    """Show what is signed, or take the signature, received `at`, and do what it is for with `arguments`. A refused
+    signature is said here, and the same request stays open; one that has to wait for its verdict has a page of its own;
+    any other refusal leads back to `back_url`, where the person sees what changed. What never waits is done by
+    `complete`."""
     if request.method != "POST" and "payload" in request.GET:
         return payload_file(prepared)
     shown: dict[str, Any] = {
@@ -112,8 +117,12 @@ def signing_page(
     if request.method != "POST":
         return render(request, template, shown)
     try:
-        result = complete(signature_from(request))
-    except (SignatureRefused, SignatureMissing, TooManySignaturesFailed) as error:
+        cms = signature_from(request)
+        if complete is not None:
+            result = complete(cms)
+        else:
+            result = signature_queue.take(prepared, cms, by=actor_of(request), at=at, **(arguments or {}))
+    except (SignatureRefused, SignatureMissing, SignatureNotTaken, TooManySignaturesFailed) as error:
         shown["sign_error"] = str(error)
         shown["sign_reasons"] = list(error.report.reasons) if isinstance(error, SignatureRefused) else []
         return render(request, template, shown, status=error.status)
@@ -122,6 +131,8 @@ def signing_page(
             raise
         messages.error(request, str(error))
         return redirect(back_url)
+    if isinstance(result, QueuedSignature):
+        return redirect("waiting_signature", result.pk)
     messages.success(request, str(done_words(result)))
     return redirect(done_url(result))
 

@@ -21,7 +21,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from marketplace.models import Organisation, Person, RegistrationDraft, SigningRequest
 from marketplace.permissions import Actor, actor_for, actor_of, person_of
-from marketplace.services import organisations, people, registration
+from marketplace.services import missing_revocation, organisations, people, registration
+from marketplace.services.signing import SignatureWaits
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.web import refusals
@@ -214,7 +215,8 @@ def sign(request: HttpRequest) -> HttpResponse:
     response = signing_page(
         request,
         prepared,
-        complete=lambda cms: registration.complete(draft.pk, prepared, cms, by=actor, at=now),
+        at=now,
+        complete=lambda cms: _register(draft.pk, prepared, cms, actor, now),
         done_url=lambda _done: reverse("home"),
         done_words=lambda done: _("%(name)s is registered. Welcome!") % {"name": done.short_name},
         back_url=reverse("signup_sign"),
@@ -225,6 +227,17 @@ def sign(request: HttpRequest) -> HttpResponse:
         context={**context, "payload_url": f"?payload={prepared.nonce}"},
     )
     return response
+
+
+def _register(draft_id: int, prepared: SigningRequest, cms: bytes, actor: Actor, now: datetime) -> Organisation:
+    """A registration does not wait for revocation data: there is nobody yet who could be told. It is asked for, so
+    that trying again in a minute helps."""
+    try:
+        return registration.complete(draft_id, prepared, cms, by=actor, at=now)
+    except SignatureWaits as waits:
+        if waits.report.signer is not None:
+            missing_revocation.ask_for(waits.report.signer.certificate, now)
+        raise
 
 
 def _prepared(draft: Organisation, actor: Actor, now: datetime) -> SigningRequest:

@@ -260,6 +260,7 @@ def tabs(current: str) -> list[parts.Tab]:
         ("trust_store", _("Authorities"), "shield-check"),
         ("trust_lists", _("Revocation lists"), "list-check"),
         ("trust_sources", _("Addresses"), "world-download"),
+        ("trust_waiting", _("Waiting signatures"), "signature"),
         ("trust_history", _("History"), "history"),
     )
     return [parts.Tab(label, reverse(name), name == current, icon=icon) for name, label, icon in pages]

@@ -13,6 +13,7 @@ from marketplace.web import (
     people,
     profile,
     signature_check,
+    waiting_signatures,
 )
 
 urlpatterns = [
@@ -33,6 +34,7 @@ urlpatterns = [
     path("notifications/<int:notification_id>/", notifications.follow, name="notification"),
     path("about/signing/", bundles.about, name="bundles"),
     path("signatures/check/", signature_check.check, name="signature_check"),
+    path("signatures/waiting/<int:queued_id>/", waiting_signatures.own, name="waiting_signature"),
     path("companies/", companies.index, name="companies"),
     path("companies/<int:organisation_id>/", companies.detail, name="company"),
     path("accreditation/", include("marketplace.web.urls_accreditation")),

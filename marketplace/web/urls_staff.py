@@ -1,6 +1,14 @@
 from django.urls import path
 
-from marketplace.web import accreditation_desk, signatures_desk, staff, tariff_desk, trust, trust_revocation
+from marketplace.web import (
+    accreditation_desk,
+    signatures_desk,
+    staff,
+    tariff_desk,
+    trust,
+    trust_revocation,
+    waiting_signatures,
+)
 
 urlpatterns = [
     path("", staff.home, name="staff_home"),
@@ -14,6 +22,8 @@ urlpatterns = [
     path("trust/lists/", trust_revocation.lists, name="trust_lists"),
     path("trust/sources/", trust_revocation.sources, name="trust_sources"),
     path("trust/sources/<int:source_id>/", trust_revocation.source, name="trust_source"),
+    path("trust/waiting/", waiting_signatures.waiting, name="trust_waiting"),
+    path("trust/waiting/<int:queued_id>/fetch/", waiting_signatures.fetch, name="trust_waiting_fetch"),
     path("trust/history/", trust.history, name="trust_history"),
     path("trust/<int:trusted_id>/", trust.authority, name="trusted"),
     path("trust/<int:trusted_id>/certificate/", trust.certificate, name="trusted_certificate"),

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from django.db.models import Count, F, Prefetch, QuerySet
+from django.db.models import Count, F, Max, Prefetch, QuerySet
 
 from marketplace.entitlements import Action, Need
-from marketplace.models import Organisation
+from marketplace.models import Organisation, QueuedState
 from marketplace.shared.money import Money
-from procurement.models import Bid, BidEnvelope, BidFile, BidPrice, Lot, Tender
+from procurement.models import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, Lot, Tender
 from procurement.rules.lifecycle import BidStatus, TenderStatus
 
 #: What a bid is once somebody has read it.
@@ -24,6 +24,17 @@ STANDING = (BidStatus.ADMITTED, BidStatus.WINNING, BidStatus.LOSING)
 def own(supplier: Organisation) -> QuerySet[Bid]:
     """The supplier's own bids, newest first, with lot, tender and buyer; the encrypted draft is left where it is."""
     return Bid.objects.filter(supplier=supplier).select_related("lot__tender__buyer").defer("draft").order_by("-pk")
+
+
+def being_judged(bid: Bid) -> QuerySet[BidSealing]:
+    """What was sent and waits for the verdict on its signature."""
+    return BidSealing.objects.filter(bid=bid, request__queued__state=QueuedState.WAITING)
+
+
+def next_version(bid: Bid) -> int:
+    """The number of what is sealed next: what waits for its verdict has one already."""
+    waiting = being_judged(bid).aggregate(last=Max("request__object_version"))["last"]
+    return max(bid.version, waiting or 0) + 1
 
 
 def opened(at: datetime) -> QuerySet[Bid]:

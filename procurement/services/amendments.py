@@ -18,6 +18,7 @@ from marketplace.models import SigningRequest, StoredFile
 from marketplace.permissions import Actor, person_of
 from marketplace.services import files, signing
 from marketplace.services.notifications import notify
+from marketplace.services.signing import Judged
 from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
 from marketplace.signatures.payload import parse
 from procurement.models import Amendment, Bid, Lot, MomentKind, Tender
@@ -129,8 +130,10 @@ def prepare(tender_id: int, proposal: Proposal, *, by: Actor, at: datetime) -> S
 
 
 @transaction.atomic
-def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Amendment:
+def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judged | None = None) -> Amendment:
     """Apply a prepared amendment under its signature; sent again, the answer is the amendment it made.
+
+    A `verdict` may be given later than the signature was received; what is amended, is amended at `at`.
 
     Moves the end of bidding and its due moment, invalidates sent bids when lots or items changed, tells everybody
     concerned. Raises NotFound, NotAllowed, NotOpenForBids, AmendedMeanwhile, and what signing.complete raises.
@@ -139,7 +142,8 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Amendment:
     if request is None:
         raise NotFound
     require_tender_signed(by, Tender.objects.get(pk=int(request.object_id)))
-    verdict = None if request.used_at else signing.judged(request, cms, by=by, at=at)
+    if verdict is None and request.used_at is None:
+        verdict = signing.judged(request, cms, by=by, at=at)
     tender = lock_tender(int(request.object_id))
     if made := Amendment.objects.filter(signature__request=request).first():
         return made
@@ -373,6 +377,7 @@ _VALUES: Mapping[str, Any] = {
     "step_kind": str,
     "limit_price": _decimal,
     "step_value": _decimal,
+    "clock_price": _decimal,
     "vat_rate": Decimal,
 }
 

@@ -14,14 +14,17 @@ from marketplace import audit
 from marketplace.models import Role, SigningRequest
 from marketplace.permissions import Actor, person_of
 from marketplace.services import notifications, signing
-from marketplace.shared.errors import DomainError, NotFound
+from marketplace.services.signing import Judged
+from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.shared.money import Money
 from marketplace.signatures.payload import parse
 from procurement import permissions
 from procurement.models import Award, Bid, Contract, Lot, MomentKind, Tender
+from procurement.queries import awards as award_queries
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import AwardStatus, BidStatus, ContractStatus, LotStatus, TenderStatus
 from procurement.rules.periods import period_end
+from procurement.rules.ranking import Direction
 from procurement.services import contracts, evaluation, moments, outcomes, words
 from procurement.services.evaluation import ReasonMissing
 from procurement.services.once import once
@@ -96,7 +99,7 @@ def propose(lot_id: int, bid_id: int, reason: str, *, by: Actor, at: datetime) -
     best = standing[0]
     if bid != best and not reason.strip():
         raise NotLowest(field="reason")
-    award = _pending(lot, bid, reason.strip() or str(_("The lowest admitted bid.")), at)
+    award = _pending(lot, bid, standing, reason.strip() or str(_best(lot)), at)
     return signing.prepare(
         action=AWARD,
         actor=by,
@@ -110,10 +113,13 @@ def propose(lot_id: int, bid_id: int, reason: str, *, by: Actor, at: datetime) -
 
 
 @transaction.atomic
-def decide(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime) -> Award:
+def decide(
+    request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime, verdict: Judged | None = None
+) -> Award:
     """The signed award comes into force: its bid wins, the others learn why not, and the standstill begins.
 
-    A refused signature (SignatureRefused) leaves the award a proposal.
+    A `verdict` may be given later than the signature was received; the standstill begins at `at`, when the bidders are
+    told. A refused signature (SignatureRefused) leaves the award a proposal.
     """
     once(AWARD, idempotency_key, request_id, by=by, at=at)
     request = SigningRequest.objects.filter(pk=request_id, action=AWARD, object_type="award").first()
@@ -125,7 +131,7 @@ def decide(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: 
         permissions.require_awarder(by, done.lot)
         return done
     permissions.require_awarder(by, known.lot)
-    verdict = signing.judged(request, cms, by=by, at=at)
+    verdict = verdict or signing.judged(request, cms, by=by, at=at)
     lot = _locked_lot(known.lot_id, by, awarded=known)
     award = Award.objects.select_for_update(of=("self",)).select_related("bid__supplier").get(pk=known.pk)
     if award.status != AwardStatus.PENDING:
@@ -197,7 +203,7 @@ def _next(lot: Lot, by: Actor, at: datetime) -> Award | None:
             outcomes.begin_standstill(lot.tender, at)
         return None
     _reopen(lot.tender)
-    return _pending(lot, standing[0], _("The winner fell away; this is the next-ranked bid."), at)
+    return _pending(lot, standing[0], standing, _("The winner fell away; this is the next-ranked bid."), at)
 
 
 def _reopen(tender: Tender) -> None:
@@ -206,12 +212,18 @@ def _reopen(tender: Tender) -> None:
         tender.save(update_fields=["status", "updated_at"])
 
 
-def _pending(lot: Lot, bid: Bid, reason: str, at: datetime) -> Award:
-    assert bid.amount is not None  # an admitted bid has been opened
+def _best(lot: Lot) -> Sentence:
+    if lot.tender.preset.axes.direction is Direction.UP:
+        return _("The highest admitted bid.")
+    return _("The lowest admitted bid.")
+
+
+def _pending(lot: Lot, bid: Bid, standing: list[Bid], reason: str, at: datetime) -> Award:
+    amount = award_queries.price_to_pay(lot, bid, standing)
     award, _made = Award.objects.update_or_create(
         lot=lot,
         status=AwardStatus.PENDING.value,
-        defaults={"bid": bid, "amount": bid.amount, "currency": bid.currency, "reason": reason, "created_at": at},
+        defaults={"bid": bid, "amount": amount, "currency": bid.currency, "reason": reason, "created_at": at},
     )
     return award
 

@@ -25,8 +25,9 @@ from marketplace.shared.money import minor_unit
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import canonical
 from procurement.models import Bid, BidFile, Item
+from procurement.queries import bids as bid_queries
 from procurement.rules.evaluation import PricedItem
-from procurement.rules.price_table import LARGEST_AMOUNT, PriceTable, read
+from procurement.rules.price_table import PriceTable, read
 from procurement.services import bid_files, words
 
 FORMAT: Final = "openlot-bid-1"
@@ -150,7 +151,7 @@ def terms(bid: Bid) -> dict[str, Any]:
         "platform": PLATFORM,
         "bid": bid.pk,
         "lot": bid.lot_id,
-        "version": bid.version + 1,
+        "version": bid_queries.next_version(bid),
         "tender_version": tender.version,
         "currency": bid.currency,
         "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
@@ -201,7 +202,7 @@ def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[I
     content = of_table(table, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]))
     if not table.complete:
         return replace(content, problem=_incomplete(table, items), complete=False)
-    if table.total >= LARGEST_AMOUNT:
+    if table.too_large:
         raise UnreadableContent(_("its total is larger than any price can be"))
     if table.total != Decimal(_text(found["total"], PRICE_LENGTH)):
         raise UnreadableContent(_("its total is not the sum of its lines"))

@@ -65,6 +65,13 @@ class BidNotEditable(DomainError):
     sentence = gettext_lazy("This bid cannot be changed: its state is “%(state)s”.")
 
 
+class SignatureBeingJudged(DomainError):
+    code = "signature_being_judged"
+    sentence = gettext_lazy(
+        "This bid was sent, and its signature is being judged. Cancel the signature first, or wait for its verdict."
+    )
+
+
 class NoLotKey(DomainError):
     code, status = "no_lot_key", 503
     sentence = gettext_lazy("The lot has no key to seal bids with. The operator has to be told.")
@@ -184,6 +191,8 @@ def discard(bid_id: int, *, by: Actor, at: datetime) -> Bid:
     bid = editable(bid_id, by=by, at=at)
     if bid.status != BidStatus.DRAFT:
         raise BidNotEditable(state=bid.get_status_display())
+    if bid_queries.being_judged(bid).exists():
+        raise SignatureBeingJudged
     move(bid, BidStatus.WITHDRAWN)
     erase(bid)
     # Begun again, the bid begins without documents: the keys they were sealed under are gone.

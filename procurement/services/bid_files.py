@@ -24,6 +24,7 @@ from marketplace.shared.errors import DomainError
 from marketplace.signatures import sealing
 from marketplace.signatures.sealing import Measured, Readable
 from procurement.models import Bid, BidEnvelope, BidFile, BidUpload
+from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus
 
 log = logging.getLogger(__name__)
@@ -94,8 +95,9 @@ def delete(paths: Iterable[str]) -> None:
 
 def let_go(bid: Bid) -> None:
     """Documents left out of the bid go: what was never sent altogether, of the others the bytes, once the transaction
-    holds. Those of the envelope that stands stay until it is replaced. The bid is locked by the caller."""
-    gone = BidFile.objects.filter(bid=bid, removed_at__isnull=False).exclude(pk__in=_of_standing_envelope(bid))
+    holds. Those of the envelope that stands stay until it is replaced, and those of what waits for the verdict on its
+    signature. The bid is locked by the caller."""
+    gone = BidFile.objects.filter(bid=bid, removed_at__isnull=False).exclude(pk__in=_of_what_was_sent(bid))
     paths = [path for path in gone.values_list("sealed_path", flat=True) if path]
     for parts in BidUpload.objects.filter(file__in=gone).values_list("parts", flat=True):
         paths += parts
@@ -104,11 +106,14 @@ def let_go(bid: Bid) -> None:
     transaction.on_commit(lambda: delete(paths), robust=True)
 
 
-def _of_standing_envelope(bid: Bid) -> list[int]:
+def _of_what_was_sent(bid: Bid) -> list[int]:
     if bid.status == BidStatus.WITHDRAWN:
         return []
     standing = BidEnvelope.objects.filter(bid=bid, superseded_at=None, withdrawal_signature=None)
-    return [entry["file"] for manifest in standing.values_list("manifest", flat=True) for entry in manifest["files"]]
+    manifests = [
+        *standing.values_list("manifest", flat=True), *bid_queries.being_judged(bid).values_list("manifest", flat=True)
+    ]  # fmt: skip
+    return [entry["file"] for manifest in manifests for entry in manifest["files"]]
 
 
 def open_stored(path: str) -> File[Any]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,7 +23,7 @@ from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
 from procurement import permissions
-from procurement.models import Bid, BidEnvelope, BidFile, BidSealing
+from procurement.models import Amendment, Bid, BidEnvelope, BidFile, BidSealing
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus
 from procurement.rules.price_table import PriceProblem, PriceTable
@@ -60,6 +61,13 @@ class OverLimitPrice(DomainError):
     sentence = gettext_lazy("The total %(total)s is above the lot’s limit price, %(limit)s. Such a bid is not taken.")
 
 
+class TotalTooLarge(DomainError):
+    code, status = "total_too_large", 422
+    sentence = gettext_lazy(
+        "The lines together are larger than any price can be. Look for a comma or a zero too many in the unit prices."
+    )
+
+
 class ChangedSinceReview(DomainError):
     code = "changed_since_review"
     sentence = gettext_lazy("The bid was changed after it was prepared for signing. Review and sign what it says now.")
@@ -70,6 +78,11 @@ class AmendedSinceReview(DomainError):
     sentence = gettext_lazy(
         "The buyer amended the procedure after you prepared this bid. Read the changes, then review it again."
     )
+
+
+class NewerBidStands(DomainError):
+    code = "newer_bid_stands"
+    sentence = gettext_lazy("A newer version of this bid was received at %(received)s UTC, and stands.")
 
 
 class NothingToWithdraw(DomainError):
@@ -109,7 +122,9 @@ def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[C
             f"price_{first_wrong.item}" if first_wrong else "",
         )
     ]
-    if table.limit is not None:
+    if table.too_large:
+        found.append(Check(False, str(TotalTooLarge()), "total"))
+    elif table.limit is not None:
         limit = words.price(table.limit, lot.currency)
         within = _("The total is within the limit price of %(limit)s.") % {"limit": limit}
         above = _("The total is above the limit price of %(limit)s: such a bid is not taken.") % {"limit": limit}
@@ -133,7 +148,7 @@ def prepare_submission(bid_id: int, *, by: Actor, at: datetime) -> SigningReques
     """Seal the draft as it stands and prepare its manifest for a signature. What was prepared before is thrown away.
 
     For who has no program of its own to seal with. Raises DraftStaysWithBidder where the committee holds the key,
-    PricesIncomplete, OverLimitPrice, NotEntitled, and whatever ended the time for bids.
+    PricesIncomplete, TotalTooLarge, OverLimitPrice, NotEntitled, and whatever ended the time for bids.
     """
     bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
     _require_may_be_sent(bid, at)
@@ -145,7 +160,7 @@ def prepare_submission(bid_id: int, *, by: Actor, at: datetime) -> SigningReques
         raise DocumentsNotHere(field="documents")
     files = tuple(_described(document, draft.documents[document.pk]) for document in documents)
     content = bid_content.of_table(table, draft.remarks, files)
-    version = bid.version + 1
+    version = bid_queries.next_version(bid)
     plain = bid_content.encode(bid, version, content, list(bid.lot.items.all()))
     public = bytes(bid.lot.public_key or b"")
     ciphertext = sealing.seal(public, plain, bid_content.info(bid, bid_content.CONTENT_PART))
@@ -168,7 +183,7 @@ def prepare_sealed(
     _require_may_be_sent(bid, at)
     if not bid_content.is_sealed_content(ciphertext):
         raise NotSealedContent
-    if bid_version != bid.version + 1:
+    if bid_version != bid_queries.next_version(bid):
         raise ChangedSinceReview
     if tender_version != bid.lot.tender.version:
         raise AmendedSinceReview
@@ -185,7 +200,7 @@ def _prepare(
     bid: Bid, ciphertext: bytes, documents: Sequence[BidFile], by: Actor, at: datetime
 ) -> SigningRequest:  # fmt: skip
     lot, tender = bid.lot, bid.lot.tender
-    version = bid.version + 1
+    version = bid_queries.next_version(bid)
     deadline = tender.tender_ends_at
     assert deadline is not None  # a published tender has one: a constraint of the table
     manifest = {
@@ -214,7 +229,7 @@ def _prepare(
         at=at,
         expires_at=min(deadline, at + SIGNING_TIME),
     )
-    BidSealing.objects.filter(bid=bid).delete()
+    BidSealing.objects.filter(bid=bid).exclude(pk__in=bid_queries.being_judged(bid)).delete()
     BidSealing.objects.create(
         bid=bid,
         request=request,
@@ -228,28 +243,35 @@ def _prepare(
 
 
 @transaction.atomic
-def submit(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime) -> BidEnvelope:
+def submit(
+    request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime, verdict: Judged | None = None
+) -> BidEnvelope:
     """Store the sealed bid under its signature. `at` is the time of receipt: at the closing instant it is late.
 
     The same request sent again answers with the envelope it made. A refused signature (SignatureRefused) leaves the bid
-    as it was. Raises ChangedSinceReview, AmendedSinceReview, and whatever ended the time for bids.
+    as it was. With a `verdict` given later, what was in order at the receipt counts: what was typed since does not
+    change it, and an amendment since asks for its confirmation as for every bid. Raises ChangedSinceReview,
+    AmendedSinceReview, NewerBidStands, and whatever ended the time for bids.
     """
     first = once(SUBMIT, idempotency_key, request_id, by=by, at=at)
     request = _request(request_id, SUBMIT)
     found = _signers_bid(int(request.object_id), by)
     if not first or BidEnvelope.objects.filter(signature__request=request_id).exists():
         return BidEnvelope.objects.get(signature__request=request_id)
-    verdict = _judged(request, cms, found, by, at)
+    was_in_order = verdict is not None
+    verdict = verdict or _judged(request, cms, found, by, at)
     bid = bid_drafts.locked(found, at)
     # Two different keys for one request: the second waited for the lock above and finds the first's work done.
     made = BidEnvelope.objects.filter(signature__request=request_id).first()
     if made:
         return made
     sealed = BidSealing.objects.select_related("request").filter(bid=bid, request=request_id).first()
-    if sealed is None or sealed.revision != bid.revision:
+    if sealed is None or (sealed.revision != bid.revision and not was_in_order):
         raise ChangedSinceReview
-    if sealed.tender_version != bid.lot.tender.version:
+    if sealed.tender_version != bid.lot.tender.version and not was_in_order:
         raise AmendedSinceReview
+    if request.object_version <= bid.version:
+        raise NewerBidStands(received=f"{bid.received_at:%Y-%m-%d %H:%M:%S}" if bid.received_at else "")
     _require_entitled(bid, at)
     signature = signing.complete(sealed.request, cms, by=by, at=at, verdict=verdict)
     envelope = _store(bid, sealed, signature, at)
@@ -290,7 +312,9 @@ def prepare_withdrawal(bid_id: int, *, by: Actor, at: datetime) -> SigningReques
 
 
 @transaction.atomic
-def withdraw(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime) -> BidEnvelope:
+def withdraw(
+    request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime, verdict: Judged | None = None
+) -> BidEnvelope:
     """Take the bid back before the deadline; it will not be opened, and may be prepared again. Returns the envelope
     with its receipt of withdrawal."""
     first = once(WITHDRAW, idempotency_key, request_id, by=by, at=at)
@@ -299,7 +323,7 @@ def withdraw(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at
     done = BidEnvelope.objects.filter(withdrawal_signature__request=request_id).first()
     if done or not first:
         return done or BidEnvelope.objects.get(withdrawal_signature__request=request_id)
-    verdict = _judged(request, cms, found, by, at)
+    verdict = verdict or _judged(request, cms, found, by, at)
     bid = bid_drafts.locked(found, at)
     envelope = _withdrawable(bid)
     if request.object_version != bid.version:
@@ -362,6 +386,8 @@ def _complete(bid: Bid, table: PriceTable) -> PriceTable:
     }
     if wrong:
         raise PricesIncomplete(wrong)
+    if table.too_large:
+        raise TotalTooLarge(field="total")
     if table.over_limit and table.limit is not None:
         raise OverLimitPrice(
             field="total",
@@ -391,7 +417,7 @@ def _described(document: BidFile, about: DraftDocument) -> ContentFile:
 def _store(bid: Bid, sealed: BidSealing, signature: Signature, at: datetime) -> BidEnvelope:
     if bid.status != BidStatus.SUBMITTED:
         move(bid, BidStatus.SUBMITTED)
-    bid.version += 1
+    bid.version = sealed.request.object_version
     bid.tender_version = sealed.tender_version
     bid.sent_revision = sealed.revision
     bid.received_at = at
@@ -407,9 +433,21 @@ def _store(bid: Bid, sealed: BidSealing, signature: Signature, at: datetime) -> 
         receipt=receipts.for_envelope(bid, sealed.manifest, signature, at),
     )
     bid.files.filter(pk__in=[entry["file"] for entry in sealed.manifest["files"]]).update(in_version=bid.version)
+    BidSealing.objects.filter(Q(pk=sealed.pk) | ~Q(pk__in=bid_queries.being_judged(bid)), bid=bid).delete()
     bid_files.let_go(bid)
-    BidSealing.objects.filter(bid=bid).delete()
+    _confirm_again(bid, at)
     return envelope
+
+
+def _confirm_again(bid: Bid, at: datetime) -> None:
+    """A bid that waited for its verdict while the tender was amended has to be confirmed, like those that stood."""
+    tender = bid.lot.tender
+    if Amendment.objects.filter(tender=tender, version__gt=bid.tender_version, invalidates_bids=True).exists():
+        move(bid, BidStatus.INVALIDATED)
+        bid.save(update_fields=["status", "updated_at"])
+        audit.record(
+            "bid.invalidated", bid, by=None, at=at, stream=f"tender:{tender.pk}", tender_version=tender.version
+        )
 
 
 def _tell(bid: Bid, kind: str, sentence: str, at: datetime) -> None:

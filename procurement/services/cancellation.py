@@ -13,6 +13,7 @@ from marketplace.models import SigningRequest
 from marketplace.permissions import Actor
 from marketplace.services import signing
 from marketplace.services.notifications import notify
+from marketplace.services.signing import Judged
 from marketplace.shared.errors import DomainError, Invalid, NotFound
 from marketplace.signatures.payload import parse
 from procurement.models import Auction, Award, Contract, Lot, Tender
@@ -82,17 +83,19 @@ def prepare(tender_id: int, lot_id: int | None, reason: str, *, by: Actor, at: d
 
 
 @transaction.atomic
-def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> Tender:
+def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judged | None = None) -> Tender:
     """Cancel what was prepared, under its signature; sent again, the answer is the tender as it is.
 
-    Ends running auctions, waiting moments, awards and unsigned contracts of the lots, and tells everybody concerned.
+    A `verdict` may be given later than the signature was received; what is cancelled, is cancelled at `at`. Ends
+    running auctions, waiting moments, awards and unsigned contracts of the lots, and tells everybody concerned.
     Raises ChangedMeanwhile, and what `prepare` and signing.complete raise.
     """
     request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
     if request is None:
         raise NotFound
     require_tender_signed(by, Tender.objects.get(pk=int(request.object_id)))
-    verdict = None if request.used_at else signing.judged(request, cms, by=by, at=at)
+    if verdict is None and request.used_at is None:
+        verdict = signing.judged(request, cms, by=by, at=at)
     tender = lock_tender(int(request.object_id))
     # Under the lock: a second click may have waited for the first.
     request.refresh_from_db(fields=["used_at"])

@@ -15,12 +15,14 @@ from marketplace import audit
 from marketplace.models import AddressKind, Organisation, Role, SigningRequest
 from marketplace.permissions import Actor
 from marketplace.services import notifications, signing
+from marketplace.services.signing import Judged
 from marketplace.shared.errors import DomainError, NotFound, StaleForm
 from marketplace.shared.money import Money
 from marketplace.signatures.payload import sha256_hex
 from procurement import permissions
 from procurement.models import Award, BidPrice, Contract, ContractSignature, Lot, Tender
 from procurement.rules.lifecycle import ContractStatus, LotStatus
+from procurement.rules.ranking import Direction
 from procurement.services import outcomes, words
 from procurement.services.once import once
 from procurement.services.transitions import move
@@ -138,10 +140,14 @@ def prepare_signature(contract_id: int, *, by: Actor, at: datetime) -> SigningRe
 
 
 @transaction.atomic
-def sign(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime) -> Contract:
+def sign(
+    request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime, verdict: Judged | None = None
+) -> Contract:
     """Sign for the actor's side. With the second signature the contract is in force and its lot complete.
 
-    A refused signature (SignatureRefused) changes nothing; ContractChanged when the text is no longer what was read.
+    A `verdict` may be given later than the signature was received; the side signs, and the contract comes into force,
+    at `at`. A refused signature (SignatureRefused) changes nothing; ContractChanged when the text is no longer what was
+    read.
     """
     once(CONTRACT, idempotency_key, request_id, by=by, at=at)
     request = SigningRequest.objects.filter(pk=request_id, action=CONTRACT, object_type="contract").first()
@@ -149,7 +155,8 @@ def sign(request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: da
         raise NotFound
     known = Contract.objects.get(pk=int(request.object_id))
     permissions.require_contract_signer(by, known)
-    verdict = None if request.used_at else signing.judged(request, cms, by=by, at=at)
+    if verdict is None and request.used_at is None:
+        verdict = signing.judged(request, cms, by=by, at=at)
     contract = _locked(known.pk)
     if ContractSignature.objects.filter(contract=contract, signature__request=request).exists():
         return contract
@@ -253,8 +260,9 @@ def _text(award: Award, lot: Lot, tender: Tender) -> str:
             ],
             "amount": words.price(award.amount, award.currency),
             "vat_rate": words.plain(lot.vat_rate),
-            # After a live auction the lot's price stands, and the unit prices are those of the first bid.
-            "reduced": table_total != award.amount,
+            # After an auction the lot's price stands, and the unit prices are those of the first bid.
+            "changed": table_total != award.amount,
+            "sale": tender.preset.axes.direction is Direction.UP,
         },
     )
     return _tidy(text)

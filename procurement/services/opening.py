@@ -20,7 +20,17 @@ from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidSealing, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import bid_drafts, bid_files, bid_reading, bid_roll, evaluation, lot_keys, outcomes, shares
+from procurement.services import (
+    bid_drafts,
+    bid_files,
+    bid_reading,
+    bid_roll,
+    bid_verdicts,
+    evaluation,
+    lot_keys,
+    outcomes,
+    shares,
+)
 from procurement.services.transitions import move
 
 DROPPED: Final = gettext_lazy("The draft was not sent before the deadline.")
@@ -37,7 +47,8 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
     """End the time for bids and open every sealed bid; where a committee holds the keys, ask it for them. Run again, it
     does nothing.
 
-    Raises TenderPeriodRunning before the deadline, and keys.UnwrapError or OSError where the platform cannot use a
+    Raises TenderPeriodRunning before the deadline, SignaturesBeingJudged while bids received in time wait for the
+    verdict on their signatures, and keys.UnwrapError or OSError where the platform cannot use a
     lot's key or its storage just now: the bids stay sealed and are opened when it can.
     """
     bid_drafts.wait_for_submissions(tender_id)
@@ -46,6 +57,7 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
         return tender
     if tender.tender_ends_at is None or at < tender.tender_ends_at:
         raise TenderPeriodRunning(until=f"{tender.tender_ends_at:%Y-%m-%d %H:%M:%S}" if tender.tender_ends_at else "")
+    bid_verdicts.require_bids_judged(tender, at)
     lots = _close(tender, at)
     if not lots:
         # Nothing is opened, so nothing says that it was: who bid is not told.

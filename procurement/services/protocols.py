@@ -18,6 +18,7 @@ from marketplace import audit
 from marketplace.models import SigningRequest
 from marketplace.permissions import Actor, person_of
 from marketplace.services import signing
+from marketplace.services.signing import Judged
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.shared.money import Money
 from marketplace.signatures.payload import canonical, parse, sha256_hex
@@ -80,8 +81,10 @@ def prepare(tender_id: int, kind: ProtocolKind, *, by: Actor, at: datetime) -> S
 
 
 @transaction.atomic
-def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> ProtocolSignature:
+def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judged | None = None) -> ProtocolSignature:
     """Put the person's signature under the protocol; sent again, the answer is the signature there is.
+
+    A `verdict` may be given later than the signature was received: it is put under what the protocol says at `at`.
 
     Raises NotFound, NotAllowed, ProtocolChanged, and what signing.complete raises.
     """
@@ -89,7 +92,8 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime) -> ProtocolSig
     if request is None:
         raise NotFound
     permissions.require_protocol_signer(by, Tender.objects.get(pk=int(request.object_id)))
-    verdict = None if request.used_at else signing.judged(request, cms, by=by, at=at)
+    if verdict is None and request.used_at is None:
+        verdict = signing.judged(request, cms, by=by, at=at)
     tender = _locked(int(request.object_id), by)
     if made := ProtocolSignature.objects.filter(signature__request=request).first():
         return made

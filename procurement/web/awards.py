@@ -100,13 +100,11 @@ def sign(request: HttpRequest, number: str, lot: int, nonce: str) -> HttpRespons
         raise NotFound
     prepared = own_request(request, nonce, service.AWARD, "award", award.pk)
 
-    def complete(cms: bytes) -> Award:
-        return service.decide(prepared.pk, cms, idempotency_key=nonce, by=actor, at=at)
-
     return signing_page(
         request,
         prepared,
-        complete=complete,
+        at=at,
+        arguments={"idempotency_key": nonce},
         done_url=lambda _award: reverse("comparison", args=[number, lot]),
         done_words=lambda _award: _("The lot is awarded. All bidders are told."),
         back_url=reverse("award", args=[number, lot]),
@@ -169,10 +167,18 @@ def _facts(award: Award, lot: Lot) -> list[Fact]:
         Fact(_("Lot"), str(lot)),
         Fact(_("Winner"), award.bid.supplier.full_name),
         Fact(_("Price"), Money(award.amount, award.currency)),
+        *_own_bid(award),
         Fact(_("VAT"), vat),
         Fact(_("Reason"), award.reason),
     ]
     return facts
+
+
+def _own_bid(award: Award) -> list[Fact]:
+    """Where the price is not the winner's own: its bid beside it."""
+    if award.bid.amount is None or award.bid.amount == award.amount:
+        return []
+    return [Fact(_("Its own bid"), Money(award.bid.amount, award.currency))]
 
 
 def _crumbs(lot: Lot) -> list[Crumb]:

@@ -14,7 +14,7 @@ from marketplace.shared import clock
 from marketplace.shared.money import Money, minor_unit
 from marketplace.web.parts import Fact
 from marketplace.web.signing_page import own_request, signing_page
-from procurement.models import BidEnvelope, BidSealing
+from procurement.models import BidSealing
 from procurement.queries import bids as bid_queries
 from procurement.services import bid_drafts
 from procurement.services import bids as service
@@ -37,13 +37,11 @@ def sign(request: HttpRequest, bid_id: int, nonce: str) -> HttpResponse:
     kept_here = bid_drafts.kept_here(tender)
     files = len(sealed.manifest["files"]) if sealed else 0
 
-    def complete(cms: bytes) -> BidEnvelope:
-        return service.submit(prepared.pk, cms, idempotency_key=nonce, by=actor, at=at)
-
     return signing_page(
         request,
         prepared,
-        complete=complete,
+        at=at,
+        arguments={"idempotency_key": nonce},
         done_url=lambda envelope: reverse("bid_receipt", args=[bid.pk, envelope.version]),
         done_words=lambda _envelope: _("Your bid was received and sealed. This is its receipt."),
         back_url=reverse("bid_edit", args=[bid.pk]),
@@ -86,15 +84,13 @@ def withdraw(request: HttpRequest, bid_id: int) -> HttpResponse:
     prepared = own_request(request, nonce, service.WITHDRAW, "bid", bid.pk)
     envelope = bid_queries.standing_envelope(bid)
 
-    def complete(cms: bytes) -> BidEnvelope:
-        return service.withdraw(prepared.pk, cms, idempotency_key=nonce, by=actor, at=at)
-
     if request.method != "POST" and "payload" not in request.GET and envelope is None:
         return redirect("bid", bid.pk)
     return signing_page(
         request,
         prepared,
-        complete=complete,
+        at=at,
+        arguments={"idempotency_key": nonce},
         done_url=lambda done: reverse("bid_receipt", args=[bid.pk, done.version]),
         done_words=lambda _done: _("Your bid was withdrawn. It will not be opened."),
         back_url=reverse("bid", args=[bid.pk]),

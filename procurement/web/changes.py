@@ -78,7 +78,7 @@ def sign_amendment(request: HttpRequest, number: str, nonce: str) -> HttpRespons
     return signing_page(
         request,
         prepared,
-        complete=lambda cms: amendments.sign(prepared.pk, cms, by=actor_of(request), at=clock.now()),
+        at=clock.now(),
         done_url=lambda _amendment: tender.get_absolute_url(),
         done_words=lambda _amendment: _("The procedure is amended. Bidders and askers are told."),
         back_url=tender.get_absolute_url(),
@@ -128,7 +128,7 @@ def sign_cancellation(request: HttpRequest, number: str, nonce: str) -> HttpResp
     return signing_page(
         request,
         prepared,
-        complete=lambda cms: cancellation.sign(prepared.pk, cms, by=actor_of(request), at=clock.now()),
+        at=clock.now(),
         done_url=lambda _tender: tender.get_absolute_url(),
         done_words=lambda _tender: _("It is cancelled. Bidders and askers are told."),
         back_url=tender.get_absolute_url(),

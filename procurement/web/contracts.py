@@ -181,13 +181,11 @@ def sign(request: HttpRequest, number: str, nonce: str) -> HttpResponse:
         messages.error(request, str(service.ContractChanged()))
         return redirect("contract", number)
 
-    def complete(cms: bytes) -> Contract:
-        return service.sign(prepared.pk, cms, idempotency_key=nonce, by=actor, at=at)
-
     return signing_page(
         request,
         prepared,
-        complete=complete,
+        at=at,
+        arguments={"idempotency_key": nonce},
         done_url=lambda _contract: reverse("contract", args=[number]),
         done_words=lambda signed: (
             _("Signed by both sides: the contract is in force.")

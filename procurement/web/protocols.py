@@ -53,7 +53,7 @@ def sign(request: HttpRequest, number: str, kind: str, nonce: str) -> HttpRespon
     return signing_page(
         request,
         prepared,
-        complete=lambda cms: protocols.sign(prepared.pk, cms, by=actor, at=clock.now()),
+        at=clock.now(),
         done_url=lambda _signed: back,
         done_words=lambda _signed: _("You have signed the protocol."),
         back_url=back,

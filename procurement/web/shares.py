@@ -188,7 +188,7 @@ def sign_giving_up(request: HttpRequest, number: str, nonce: str) -> HttpRespons
     return signing_page(
         request,
         prepared,
-        complete=lambda cms: unopenable.declare(prepared.pk, cms, by=actor_of(request), at=clock.now()),
+        at=clock.now(),
         done_url=lambda _tender: tender.get_absolute_url(),
         done_words=lambda _tender: _("The procedure has ended; every bidder is told why."),
         back_url=reverse("tender_shares", args=[number]),

@@ -26,6 +26,7 @@ from marketplace.models import (
 )
 from marketplace.permissions import Actor
 from marketplace.services import (
+    missing_revocation,
     ocsp,
     revocation,
     revocation_sources,
@@ -411,9 +412,10 @@ class TestAnswersByCertificate:
         )  # fmt: skip
         cms = sign(bytes(request.payload), person, NOON)
 
-        with pytest.raises(signing.SignatureRefused) as refused:
-            signing.judged(request, cms, by=actor, at=NOON)
-        assert refused.value.report.sub_indication == Sub.TRY_LATER
+        with pytest.raises(signing.SignatureWaits) as waits:
+            signing.complete(request, cms, by=actor, at=NOON)
+        assert waits.value.report.sub_indication == Sub.TRY_LATER
+        missing_revocation.ask_for(person.der, NOON)
         asked_of(RevocationSource.objects.get())
 
         assert signing.judged(request, cms, by=actor, at=NOON).report.passed

@@ -299,7 +299,7 @@ def test_a_verdict_given_before_the_lock_counts_for_its_own_signature_only(signe
     for request, cms, at in (
         (second, verdict.cms, NOON),
         (first, signer.sign(second), NOON),
-        (first, verdict.cms, NOON + timedelta(seconds=1)),
+        (first, verdict.cms, NOON - timedelta(seconds=1)),
     ):
         with pytest.raises(ValueError, match="another signature"):
             signing.complete(request, cms, by=signer.actor, at=at, verdict=verdict)
