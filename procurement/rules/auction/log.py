@@ -56,7 +56,8 @@ class Event:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def content(self, auction: int, previous: str) -> dict[str, Any]:
-        """What of the event is hashed, with the hash of the one before."""
+        """What of the event is hashed, with the hash of the one before: what everybody who took part may read in the
+        end. Which of a bidder's people it was is not in it: it would tell the same bidder in another auction."""
         return {
             "amount": None if self.amount is None else f"{self.amount:.4f}",
             "at": iso(self.at),
@@ -66,7 +67,7 @@ class Event:
             "key": self.key,
             "kind": self.kind.value,
             "number": self.number,
-            "person": self.person,
+            "person": None if self.bidder is not None else self.person,
             "previous": previous,
         }
 
