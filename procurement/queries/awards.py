@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db.models import QuerySet
 
 from marketplace.shared.money import minor_unit
 from procurement.models import Award, Bid, Item, Lot, Tender
 from procurement.queries import bids
+from procurement.rules.auction import kinds
+from procurement.rules.auction.base import Room, SingleBidPrice, Terms
 from procurement.rules.evaluation import AbnormallyLow, Cell, Column, Comparison, PricedBid, PricedItem, compare
-from procurement.rules.lifecycle import AwardStatus, BidStatus
+from procurement.rules.lifecycle import AuctionStatus, AwardStatus, BidStatus
+from procurement.rules.ranking import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,44 @@ def comparison_of(lot: Lot, opened: Iterable[Bid], items: Iterable[Item] | None 
         limit=lot.limit_price,
         thresholds=AbnormallyLow(terms.abnormally_low_below_mean, terms.abnormally_low_below_next),
     )
+
+
+def price_to_pay(lot: Lot, chosen: Bid, standing: Sequence[Bid]) -> Decimal:
+    """What the chosen bid is awarded at, in the lot's currency, by the rule of the procedure's auction.
+
+    `standing` are the bids that can win, best first. Bids better than the chosen one have been passed over, for a
+    reason that is signed, and set no price.
+    """
+    kind = lot.tender.preset.auction
+    if kind is None or lot.tender.preset.live:
+        return _amount(chosen)
+    terms = Terms(
+        direction=lot.tender.preset.axes.direction,
+        minor_unit=minor_unit(lot.currency),
+        limit=lot.limit_price,
+        step=minor_unit(lot.currency),
+        kind=kind,
+        single_bid_price=lot.tender.terms.single_bid_price or SingleBidPrice.OWN,
+    )
+    counted = [_standing(bid, terms) for bid in standing[standing.index(chosen) :]]
+    began = counted[0].received_at
+    room = Room(
+        terms, AuctionStatus.ENDED, began, began, frozenset(bid.bidder for bid in counted),
+        {bid.bidder: bid for bid in counted},
+    )  # fmt: skip
+    price = kinds.outcome(room).price
+    return _amount(chosen) if price is None else price
+
+
+def _standing(bid: Bid, terms: Terms) -> Standing:
+    assert bid.amount_received_at is not None
+    amount, bidder = _amount(bid), str(bid.pk)
+    return Standing(bidder, amount, terms.formula(bidder).of(amount), bid.amount_received_at, bid.pk)
+
+
+def _amount(bid: Bid) -> Decimal:
+    assert bid.amount is not None  # a bid that can win has been opened
+    return bid.amount
 
 
 def comparison(lot: Lot, at: datetime) -> LotComparison:

@@ -300,3 +300,24 @@ def test_an_award_that_fell_away_does_not_fall_again(lot: Lot) -> None:
 
     with pytest.raises(AwardNotInForce):
         awards.fall_away(award.pk, "No.", by=by, at=LATER)
+
+
+def test_a_second_price_auction_awards_the_best_bid_at_the_second_best_price() -> None:
+    trust()
+    lot = opened_lot(["10", "20"], ["11", "20"], ["12", "20"], procedure="auction_sealed_second_price")
+
+    award = awarded(lot)
+
+    assert (award.bid.amount, award.amount) == (Decimal(300), Decimal(310))
+    by = member(lot.tender.buyer)
+    following = awards.fall_away(award.pk, "It refused to sign.", by=by, at=LATER)
+    assert following is not None
+    assert (following.bid.amount, following.amount) == (Decimal(310), Decimal(320))
+
+
+def test_a_second_price_auction_with_one_bid_pays_as_the_buyer_set() -> None:
+    trust()
+    own = opened_lot(["10", "20"], procedure="auction_sealed_second_price")
+    limit = opened_lot(["10", "20"], procedure="auction_sealed_second_price", settings={"single_bid_price": "limit"})
+    assert awarded(own).amount == Decimal(300)
+    assert awarded(limit).amount == limit.limit_price
