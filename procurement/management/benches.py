@@ -1,0 +1,8 @@
+"""The parts of `manage.py bench` about live auctions."""
+
+from typing import Final
+
+from marketplace.management.benching import Measure
+from procurement.management import bench_bids
+
+PARTS: Final[dict[str, Measure]] = {"bids": bench_bids.measure}
