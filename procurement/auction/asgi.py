@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -19,7 +18,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-_LONGEST_BODY_S = 10.0
+LONGEST_BODY_S = 10.0
+_LOOK_EVERY_S = 1.0
+JSON: Final = (b"content-type", b"application/json")
+_PROBLEM: Final = (b"content-type", b"application/problem+json")
+_EVERY_ANSWER: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_NOTHING: Final[Headers] = []
 
 
 class Refuse(Exception):
@@ -35,68 +39,106 @@ def refuse(code: str, **members: Any) -> Refuse:
     return Refuse(refusal(code, **members))
 
 
-@dataclass
+class Patience:
+    """Ends the reading of bodies that do not come: one look a second at all of them, for a timer each costs a bid more
+    than its reading."""
+
+    def __init__(self) -> None:
+        self._since: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now = time.monotonic()
+            for reader in [reader for reader, since in self._since.items() if now - since > LONGEST_BODY_S]:
+                self._late.add(reader)
+                reader.cancel()
+
+    def begin(self, reader: asyncio.Task[Any]) -> None:
+        self._since[reader] = time.monotonic()
+
+    def ran_out(self, reader: asyncio.Task[Any]) -> bool:
+        """Whether it was this that cancelled the reader; it lives on."""
+        if reader not in self._late:
+            return False
+        reader.uncancel()
+        return True
+
+    def end(self, reader: asyncio.Task[Any]) -> None:
+        self._since.pop(reader, None)
+        self._late.discard(reader)
+
+
 class Request:
-    """One request, its headers decoded once."""
+    """One request. Its headers are looked up as they came: a bid needs three of them."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
+    __slots__ = ("_headers", "method", "path", "receive", "send")
 
-    @cached_property
-    def headers(self) -> Mapping[str, str]:
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.receive, self.send = receive, send
+        # ASGI gives names in lower case.
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
 
-    @property
-    def method(self) -> str:
-        return str(self.scope["method"])
-
-    @property
-    def path(self) -> str:
-        return str(self.scope["path"])
+    def header(self, name: bytes) -> str:
+        """The header's value; empty when there is none."""
+        return self._headers.get(name, b"").decode("latin-1")
 
     @property
     def bearer(self) -> str:
         """The token of the Authorization header; empty when there is none."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        scheme, _, token = self.header(b"authorization").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
-    async def body(self, most: int) -> bytes:
-        """The whole body. Refuses one longer than `most` bytes, and one that is not sent through."""
-        parts, size, more = [], 0, True
-        while more:
-            try:
-                message = await asyncio.wait_for(self.receive(), _LONGEST_BODY_S)
-            except TimeoutError:
+    async def body(self, most: int, patience: Patience) -> bytes:
+        """The whole body. Refuses one longer than `most` bytes, and one that is not sent through in time."""
+        declared = self.header(b"content-length")
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
+            raise refuse("body_too_large")
+        reader = asyncio.current_task()
+        assert reader is not None
+        patience.begin(reader)
+        try:
+            return await self._body(most)
+        except asyncio.CancelledError:
+            if patience.ran_out(reader):
                 raise refuse("body_incomplete") from None
-            if message["type"] != "http.request":
-                raise refuse("body_incomplete")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > most:
-                raise refuse("body_too_large")
-            more = message.get("more_body", False)
-        return b"".join(parts)
+            raise
+        finally:
+            patience.end(reader)
 
-    async def answer(self, status: int, content: Any, *, media: str = "application/json", extra: Headers) -> None:
+    async def _body(self, most: int) -> bytes:
+        message = await self.receive()
+        whole = message.get("body", b"")
+        while message["type"] == "http.request" and message.get("more_body", False) and len(whole) <= most:
+            message = await self.receive()
+            whole += message.get("body", b"")
+        if message["type"] != "http.request":
+            raise refuse("body_incomplete")
+        if len(whole) > most:
+            raise refuse("body_too_large")
+        return bytes(whole)
+
+    async def answer(self, status: int, content: Any, *, extra: Headers = _NOTHING) -> None:
         """A JSON answer, never cached."""
-        body = json.dumps(content, ensure_ascii=False).encode()
-        headers = [
-            (b"content-type", media.encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            *extra,
-        ]
+        await self.send_json(status, json.dumps(content, ensure_ascii=False).encode(), JSON, extra)
+
+    async def send_json(self, status: int, body: bytes, media: tuple[bytes, bytes], extra: Headers) -> None:
+        """The same of text that is JSON already."""
+        headers = [media, *_EVERY_ANSWER, (b"content-length", b"%d" % len(body)), *extra]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
     async def problem(self, why: Refusal, extra: Headers) -> None:
         """The refusal as a problem document (RFC 9457)."""
         more: Headers = [(b"www-authenticate", b"Bearer")] if why.status == 401 else []
-        more += [(b"retry-after", b"1")] if why.status == 503 else []
-        media = "application/problem+json"
-        await self.answer(why.status, why.problem(), media=media, extra=[*extra, *more])
+        if why.status in (429, 503):
+            more.append((b"retry-after", b"%d" % why.members.get("retry_after", 1)))
+        body = json.dumps(why.problem(), ensure_ascii=False).encode()
+        await self.send_json(why.status, body, _PROBLEM, [*extra, *more])
 
 
 def cors(request: Request) -> Headers:
@@ -104,10 +146,10 @@ def cors(request: Request) -> Headers:
 
     A request without Origin is not a browser's from elsewhere: its token decides.
     """
-    origin = request.headers.get("origin")
-    if origin is None:
+    origin = request.header(b"origin")
+    if not origin:
         return []
-    if not _is_ours(origin, request.headers.get("host", "")):
+    if not _is_ours(origin, request.header(b"host")):
         raise refuse("origin_not_allowed")
     return [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
 

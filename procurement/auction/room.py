@@ -7,7 +7,7 @@ process remembers of a lot is checked against the head of its log under that loc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,7 +24,7 @@ from procurement.rules.auction.english import decide
 from procurement.rules.auction.log import Event, EventKind, Hall, bid_detail
 from procurement.rules.auction.views import tells_allowed
 from procurement.services import auction_log
-from procurement.services.auction_log import Written
+from procurement.services.auction_log import Written, array, quoted_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,9 @@ class Desk:
             auction_log.lock(lots)
             heads = auction_log.execute(_HEADS, lots)
             before = auction_log.execute(
-                _WRITTEN_BEFORE, [bid.participant for bid in waiting], [bid.key for bid in waiting]
+                _WRITTEN_BEFORE, array(bid.participant for bid in waiting), quoted_array(bid.key for bid in waiting)
             )
-            members = _live_members([(bid.lot, bid.participant, bid.person) for bid in waiting])
+            members = _live_members({(bid.lot, bid.participant, bid.person) for bid in waiting})
         halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
         keys = {(participant, key): (number, amount) for participant, key, number, amount in before}
         return _Batch(halls, keys, set(members))
@@ -188,7 +188,7 @@ class _Batch:
             person=bid.person,
             detail=bid_detail(after, bidder),
         )
-        written, self.halls[bid.lot] = auction_log.chained(hall, hall.auction, event)
+        written, self.halls[bid.lot] = auction_log.chained(hall, hall.auction, event, after)
         self._written.append(written)
         self._touched[bid.lot] = None
         self._before[bid.participant, bid.key] = (event.number, bid.amount)
@@ -225,9 +225,11 @@ def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, i
     return set(_live_members(seated) if seated else ()) | set(_live_observers(observing) if observing else ())
 
 
-def _live_members(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
+def _live_members(seats: Collection[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
     lots, participants, people = (list(column) for column in zip(*seats, strict=True))
-    return auction_log.execute(_LIVE_MEMBERS, lots, participants, people, OrganisationStatus.REGISTERED.value)
+    return auction_log.execute(
+        _LIVE_MEMBERS, array(lots), array(participants), array(people), OrganisationStatus.REGISTERED.value
+    )
 
 
 def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -241,10 +243,10 @@ def _update_standings(halls: Iterable[Hall], written: Iterable[Written]) -> None
     standing = [bid for hall in halls for bid in hall.room.standings.values() if bid.bidder in accepted]
     auction_log.execute(
         _UPDATE_STANDINGS,
-        [int(bid.bidder) for bid in standing],
-        [bid.amount for bid in standing],
-        [bid.received_at for bid in standing],
-        [accepted[bid.bidder] for bid in standing],
+        array(bid.bidder for bid in standing),
+        array(bid.amount for bid in standing),
+        quoted_array(bid.received_at.isoformat() for bid in standing),
+        array(accepted[bid.bidder] for bid in standing),
     )
 
 

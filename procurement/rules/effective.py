@@ -19,11 +19,11 @@ class EffectivePrice:
 
     def of(self, amount: Decimal) -> Fraction:
         """The effective price of an amount."""
-        return Fraction(amount) * self.factor + self.addend
+        return Fraction(amount) if self is PRICE_ALONE else Fraction(amount) * self.factor + self.addend
 
     def amount(self, effective: Fraction) -> Fraction:
         """The amount that would have this effective price."""
-        return (effective - self.addend) / self.factor
+        return effective if self is PRICE_ALONE else (effective - self.addend) / self.factor
 
 
 PRICE_ALONE = EffectivePrice()
@@ -68,12 +68,14 @@ def half_up_to(value: Fraction, minor_unit: Decimal) -> Decimal:
 
 
 def _rounded(value: Fraction, minor_unit: Decimal, rounding: str) -> Decimal:
-    units = value / Fraction(minor_unit)
-    whole, rest = divmod(units.numerator, units.denominator)
+    # Whole numbers throughout: this is asked for every bid.
+    numerator, denominator = minor_unit.as_integer_ratio()
+    divisor = value.denominator * numerator
+    whole, rest = divmod(value.numerator * denominator, divisor)
     if rounding == ROUND_CEILING:
         whole += rest > 0
     elif rounding == ROUND_HALF_UP:
-        whole += 2 * rest > units.denominator or (2 * rest == units.denominator and units > 0)
+        whole += 2 * rest > divisor or (2 * rest == divisor and value.numerator > 0)
     with localcontext() as context:
         context.prec = max(28, len(str(whole)) + 8)
         return (whole * minor_unit).quantize(minor_unit)

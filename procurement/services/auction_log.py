@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, LiteralString
 
 import psycopg
 from django.db import connection
 
+from procurement.rules.auction.base import Room
 from procurement.rules.auction.log import GENESIS, Event, Hall, fold
 
 # NOTIFY carries ids only: "lot:number,lot:number…", the number of each lot's last event.
@@ -31,6 +33,7 @@ _INSERT: Final = """
       %s::text[], %s::text[], %s::text[]
     ) AS event (auction, number, kind, at, participant, amount, key, person, detail, previous, hash)
 """
+_json = json.JSONEncoder(ensure_ascii=False).encode
 _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
 
@@ -52,11 +55,15 @@ def lock(lots: Iterable[int]) -> None:
     execute(_LOCK, sorted(lots))
 
 
-def chained(hall: Hall | None, auction_id: int, event: Event) -> tuple[Written, Hall]:
-    """The event chained to the hall's head, and the hall after it."""
+def chained(hall: Hall | None, auction_id: int, event: Event, after: Room | None = None) -> tuple[Written, Hall]:
+    """The event chained to the hall's head, and the hall after it. `after` is the room then, where it is known already;
+    else it is folded."""
     previous = hall.head if hall else GENESIS
     head = event.hashed(auction_id, previous)
-    return Written(auction_id, event, previous, head), fold(hall, event, auction=auction_id, head=head)
+    written = Written(auction_id, event, previous, head)
+    if hall is None or after is None:
+        return written, fold(hall, event, auction=auction_id, head=head)
+    return written, Hall(hall.auction, after, hall.rules, hall.currency, hall.labels, event.number, head)
 
 
 def append(hall: Hall | None, auction_id: int, event: Event) -> Hall:
@@ -71,18 +78,29 @@ def write(entries: Sequence[Written]) -> None:
     events = [entry.event for entry in entries]
     execute(
         _INSERT,
-        [entry.auction for entry in entries],
-        [event.number for event in events],
-        [event.kind.value for event in events],
-        [event.at for event in events],
-        [None if event.bidder is None else int(event.bidder) for event in events],
-        [event.amount for event in events],
-        [event.key for event in events],
-        [event.person for event in events],
-        [json.dumps(event.detail, ensure_ascii=False) for event in events],
-        [entry.previous for entry in entries],
-        [entry.head for entry in entries],
+        array(entry.auction for entry in entries),
+        array(event.number for event in events),
+        array(event.kind.value for event in events),
+        quoted_array(event.at.isoformat() for event in events),
+        array(event.bidder for event in events),
+        array(event.amount for event in events),
+        quoted_array(event.key for event in events),
+        array(event.person for event in events),
+        quoted_array(_json(event.detail) for event in events),
+        array(entry.previous for entry in entries),
+        array(entry.head for entry in entries),
     )
+
+
+def array(values: Iterable[int | Decimal | str | None]) -> str:
+    """Numbers, and words of letters and digits alone, as an array in PostgreSQL's spelling: a batch has thousands."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def quoted_array(values: Iterable[str]) -> str:
+    """The same of texts of any kind."""
+    texts = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return '{"' + '","'.join(texts) + '"}' if texts else "{}"
 
 
 def notify(numbers: Mapping[int, int]) -> None:
