@@ -200,7 +200,17 @@ class Gateway:
         self._environment = environment
         self._log = log
         # Streams that browsers still hold open would keep it from ending.
-        options = ["--interface", "asgi", "--port", str(port), "--no-ws", "--workers-kill-timeout", "1"]
+        options = [
+            "--interface",
+            "asgi",
+            "--runtime-mode",
+            "st",
+            "--port",
+            str(port),
+            "--no-ws",
+            "--workers-kill-timeout",
+            "1",
+        ]
         self._command = [sys.executable, "-m", "granian", *options, "procurement.auction.gateway:application"]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -26,8 +26,9 @@ from marketplace.embedded.places import PROJECT, EmbeddedError, Places, disk_ful
 from marketplace.embedded.supervisor import Child, Supervisor, say
 
 _SECONDS_TO_BE_READY = 60.0
-# Streams have no end of their own; their readers come back by themselves.
-_STREAMS_END = ("--workers-kill-timeout", "2")
+# One thread takes the requests: with several, bids would reach the room in another order than they came in. Streams
+# have no end of their own; their readers come back by themselves.
+_GATEWAY = ("--runtime-mode", "st", "--workers-kill-timeout", "2")
 _WEB_THREADS = ("--workers", "2", "--blocking-threads", "4")
 _APPS = ("marketplace", "procurement", "analytics")
 
@@ -178,7 +179,7 @@ class Demo:
         celery = (sys.executable, "-m", "celery", "-A", "marketplace.config")
         servers = [
             self._serve("web", "wsgi", self.port, "marketplace.config.wsgi:application", *_WEB_THREADS),
-            self._serve("gateway", "asgi", self.port + 1, "procurement.auction.gateway:application", *_STREAMS_END),
+            self._serve("gateway", "asgi", self.port + 1, "procurement.auction.gateway:application", *_GATEWAY),
         ]
         for port, server in enumerate(servers, start=self.port):
             self._wait_until_ready(server, port)

@@ -1,5 +1,6 @@
 """The gateway of live auctions: bids in, streams out, over bare ASGI. Run by
-`granian --interface asgi procurement.auction.gateway:application`; docs/procedures/live-auction.md says what it speaks.
+`granian --interface asgi --runtime-mode st procurement.auction.gateway:application` (with one thread taking requests,
+they arrive here in the order in which they came); docs/procedures/live-auction.md says what it speaks.
 """
 
 from __future__ import annotations
