@@ -17,8 +17,10 @@ from rest_framework.views import APIView
 
 from marketplace.api.authentication import actor_from
 from marketplace.api.pagination import KeysetPagination
-from marketplace.models import SigningRequest
+from marketplace.api.waiting_signatures import WaitingSignatureOut, accepted
+from marketplace.models import QueuedSignature, SigningRequest
 from marketplace.permissions import Actor, organisation_of
+from marketplace.services import signature_queue
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
 from procurement import permissions
@@ -213,14 +215,18 @@ class BidPrepare(APIView):
 
 class BidSubmit(APIView):
     @extend_schema(
-        request=SignedIn, responses={201: BidReceiptOut}, parameters=[IDEMPOTENCY], operation_id="bids_submit"
-    )
+        request=SignedIn, responses={201: BidReceiptOut, 202: WaitingSignatureOut}, parameters=[IDEMPOTENCY],
+        operation_id="bids_submit",
+    )  # fmt: skip
     def post(self, request: Request, bid_id: int) -> Response:
-        """Send the sealed bid under its signature. The time of receipt is this call's."""
+        """Send the sealed bid under its signature. The time of receipt is this call's, also where the verdict on the
+        signature has to wait for revocation data (202)."""
         at = clock.now()
         prepared, cms, key = _signed(request, bids.SUBMIT, bid_id)
-        envelope = bids.submit(prepared.pk, cms, idempotency_key=key, by=actor_from(request), at=at)
-        return Response(envelope.receipt, status=status.HTTP_201_CREATED)
+        taken = signature_queue.take(prepared, cms, by=actor_from(request), at=at, idempotency_key=key)
+        if isinstance(taken, QueuedSignature):
+            return accepted(taken)
+        return Response(taken.receipt, status=status.HTTP_201_CREATED)
 
 
 class BidPrepareWithdrawal(APIView):
@@ -230,12 +236,18 @@ class BidPrepareWithdrawal(APIView):
 
 
 class BidWithdraw(APIView):
-    @extend_schema(request=SignedIn, responses=BidReceiptOut, parameters=[IDEMPOTENCY], operation_id="bids_withdraw")
+    @extend_schema(
+        request=SignedIn, responses={200: BidReceiptOut, 202: WaitingSignatureOut}, parameters=[IDEMPOTENCY],
+        operation_id="bids_withdraw",
+    )  # fmt: skip
     def post(self, request: Request, bid_id: int) -> Response:
+        """Take the bid back under a signature; 202 as for sending it."""
         at = clock.now()
         prepared, cms, key = _signed(request, bids.WITHDRAW, bid_id)
-        envelope = bids.withdraw(prepared.pk, cms, idempotency_key=key, by=actor_from(request), at=at)
-        return Response(envelope.withdrawal_receipt)
+        taken = signature_queue.take(prepared, cms, by=actor_from(request), at=at, idempotency_key=key)
+        if isinstance(taken, QueuedSignature):
+            return accepted(taken)
+        return Response(taken.withdrawal_receipt)
 
 
 class BidReceipt(APIView):

@@ -14,11 +14,12 @@ from rest_framework.test import APIClient
 
 from marketplace.models import Role, SigningRequest
 from marketplace.permissions import Actor
+from marketplace.services import signature_queue
 from procurement.models import Bid, Lot
 from procurement.rules.lifecycle import BidStatus
 from tests.factories.bids import CLOSES, bidder, drafted_bid, sent_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, OrganisationFactory, member
-from tests.factories.signatures import signed, trust
+from tests.factories.signatures import bring_lists, lose_lists, signed, trust
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +86,36 @@ def test_the_same_key_sends_once(lot: Lot, by: Actor) -> None:
 
     assert answers[0].json() == answers[1].json()
     assert bid.envelopes.count() == 1
+
+
+def test_a_bid_that_cannot_be_judged_yet_is_accepted_and_answered_for_later(lot: Lot, by: Actor) -> None:
+    api, bid = client_of(by), drafted_bid(lot, ["1", "2"], by=by)
+    url, key = f"{BIDS}{bid.pk}/submit/", {"Idempotency-Key": "k"}
+    body = _signed(api.post(f"{BIDS}{bid.pk}/prepare/"))
+    lose_lists()
+
+    sent = api.post(url, body, format="json", headers=key)
+    again = api.post(url, body, format="json", headers=key)
+
+    assert (sent.status_code, sent.json()["state"], again.json()) == (202, "waiting", sent.json())
+    assert sent.json()["received_at"] == "2026-03-02T12:00:00Z"
+    assert sent.json()["waits_for"] == ["Test Issuing CA", "Test Root CA"]
+    status = sent["Location"]
+    assert client_of(bidder()).get(status).status_code == 404
+    bring_lists(NOON)
+    signature_queue.judge_due(at=NOON)
+    assert api.get(status).json()["state"] == "passed"
+    assert api.post(url, body, format="json", headers=key).json() == bid.envelopes.get().receipt
+
+    withdrawal = _signed(api.post(f"{BIDS}{bid.pk}/prepare-withdrawal/"))
+    lose_lists()
+    url, key = f"{BIDS}{bid.pk}/withdraw/", {"Idempotency-Key": "w"}
+    waits = api.post(url, withdrawal, format="json", headers=key)
+    assert (waits.status_code, api.delete(waits["Location"]).status_code) == (202, 204)
+    refused = [api.get(waits["Location"]), api.post(url, withdrawal, format="json", headers=key)]
+    for answer in refused:
+        assert (answer.status_code, answer["Content-Type"]) == (422, "application/problem+json")
+        assert (answer.json()["code"], answer.json()["state"]) == ("signature_not_taken", "withdrawn")
 
 
 @pytest.mark.parametrize(
