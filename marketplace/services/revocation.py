@@ -33,6 +33,7 @@ from marketplace.signatures import (
     CertificateId,
     Evidence,
     IndexedList,
+    LeftOut,
     Revocation,
     certificate_id,
     certificates_in,
@@ -178,7 +179,7 @@ def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Eviden
 
     Of an indexed list only the entries of these certificates, and of those who answered about them, are read, however
     many it has. Where a list is newer than `at` (it came while the signature was on its way), the one before it is
-    given as well, whole.
+    given as well. What has to be read whole is bounded, and what is left out is told.
     """
     asked = {*certificates_in(cms), *map(certificate_id, intermediates)}
     answers = _answers(asked, at)
@@ -187,13 +188,33 @@ def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Eviden
     current = RevocationList.objects.filter(
         is_current=True, issuer_sha256__in={sha256_hex(one.issuer) for one in asked}
     )
-    indexed = tuple(_indexed(current.filter(is_indexed=True), {one.serial for one in asked}))
-    whole = [bytes(der) for der in current.filter(is_indexed=False).values_list("der", flat=True)]
-    return Evidence(
-        crls=(*whole, *(der for one in indexed if one.this_update > at for der in _before(one, at))),
-        ocsps=answers,
-        lists=indexed,
-    )
+    serials = frozenset(one.serial for one in asked)
+    indexed = list(_indexed(current.filter(is_indexed=True), serials))
+    whole, left_out = _whole(current.filter(is_indexed=False))
+    before = (_before(one, asked, at) for one in indexed if one.this_update > at)
+    for older in [one for one in before if one is not None]:
+        if isinstance(older, IndexedList):
+            indexed.append(older)
+        elif isinstance(older, LeftOut):
+            left_out.append(older)
+        else:
+            whole.append(older)
+    return Evidence(crls=tuple(whole), ocsps=answers, lists=tuple(indexed), left_out=tuple(left_out))
+
+
+def _whole(current: QuerySet[RevocationList]) -> tuple[list[bytes], list[LeftOut]]:
+    """The lists that are read whole, the smallest first, as far as there is time for that; and the others."""
+    found: list[int] = []
+    left_out: list[LeftOut] = []
+    size = 0
+    for one in current.defer("der").order_by("size", "pk"):
+        size += one.size
+        if len(found) < lists.MAX_WHOLE and size <= lists.MAX_WHOLE_BYTES:
+            found.append(one.pk)
+        else:
+            left_out.append(LeftOut(bytes(one.issuer_name), one.size))
+    whole = RevocationList.objects.filter(pk__in=found).order_by("pk") if found else RevocationList.objects.none()
+    return [bytes(der) for der in whole.values_list("der", flat=True)], left_out
 
 
 def _answers(asked: Iterable[CertificateId], at: datetime) -> tuple[bytes, ...]:
@@ -217,7 +238,7 @@ def remove_older(*, at: datetime) -> int:
     return RevocationList.objects.filter(superseded_at__lt=before, size__gt=0).exclude(der=b"").update(der=b"")
 
 
-def _indexed(current: QuerySet[RevocationList], serials: set[int]) -> Iterator[IndexedList]:
+def _indexed(current: QuerySet[RevocationList], serials: frozenset[int]) -> Iterator[IndexedList]:
     """The lists with their entries among `serials`.
 
     One statement, so one snapshot: a list that is replaced meanwhile is seen before or after, never without entries.
@@ -235,24 +256,40 @@ def _indexed(current: QuerySet[RevocationList], serials: set[int]) -> Iterator[I
         revoked = {
             int(one.serial, 16): Revocation(one.revoked_at, one.reason) for one in entries if one.serial is not None
         }
-        yield IndexedList(
-            issuer=bytes(row.issuer_name),
-            issuer_key_sha256=row.issuer_key_sha256,
-            this_update=row.this_update,
-            next_update=row.next_update,
-            sha256=row.sha256,
-            asked=frozenset(serials),
-            revoked=revoked,
-        )
+        yield _cut_down(row, serials, revoked)
 
 
-def _before(one: IndexedList, at: datetime) -> Iterator[bytes]:
-    """The list that was in force at `at`, while its bytes are kept."""
+def _before(one: IndexedList, asked: Iterable[CertificateId], at: datetime) -> IndexedList | LeftOut | bytes | None:
+    """The list that was in force at `at`, while its bytes are kept.
+
+    Its entries are rows no more, but what a list does not name does not even occur in its bytes.
+    """
     older = RevocationList.objects.filter(
-        issuer_sha256=sha256_hex(one.issuer), issuer_key_sha256=one.issuer_key_sha256, this_update__lte=at
-    ).exclude(der=b"")
-    for der in older.filter(scope="").order_by("-this_update", "-pk").values_list("der", flat=True)[:1]:
-        yield bytes(der)
+        issuer_sha256=sha256_hex(one.issuer),
+        issuer_key_sha256=one.issuer_key_sha256,
+        scope="",
+        is_indexed=True,
+        this_update__lte=at,
+    )
+    row = older.exclude(der=b"").order_by("-this_update", "-pk").first()
+    if row is None:
+        return None
+    der, mine = bytes(row.der), frozenset(each.serial for each in asked if each.issuer == one.issuer)
+    if not any(lists.may_mention(der, serial) for serial in mine):
+        return _cut_down(row, mine, {})
+    return der if len(der) <= lists.MAX_WHOLE_BYTES else LeftOut(one.issuer, len(der))
+
+
+def _cut_down(row: RevocationList, asked: frozenset[int], revoked: Mapping[int, Revocation]) -> IndexedList:
+    return IndexedList(
+        issuer=bytes(row.issuer_name),
+        issuer_key_sha256=row.issuer_key_sha256,
+        this_update=row.this_update,
+        next_update=row.next_update,
+        sha256=row.sha256,
+        asked=asked,
+        revoked=revoked,
+    )
 
 
 # Reading a list

@@ -9,13 +9,14 @@ importing this loads none of the verifying libraries, which only the workers nee
 
 from .bounded import verify_bounded
 from .outline import certificate_id, certificates_in, certificates_in_answer
-from .report import CertificateId, Evidence, IndexedList, Indication, Policy, Report, Revocation, Signer, Sub
+from .report import CertificateId, Evidence, IndexedList, Indication, LeftOut, Policy, Report, Revocation, Signer, Sub
 
 __all__ = [
     "CertificateId",
     "Evidence",
     "IndexedList",
     "Indication",
+    "LeftOut",
     "Policy",
     "Report",
     "Revocation",

@@ -142,6 +142,12 @@ def _refusal(standing: Standing, *, is_signer: bool) -> Finding:
         return Finding(Sub.TRY_LATER, f"{whose} is on hold since {_day(standing.revocation.at)}. Try again later.")
     if standing.state is State.STALE:
         return Finding(Sub.TRY_LATER, "The list of revoked certificates is out of date. Try again later.")
+    if standing.state is State.LEFT_OUT:
+        return Finding(
+            Sub.TRY_LATER,
+            "A list of revoked certificates can neither be indexed nor, being too large, be read whole: whether the "
+            "certificate was revoked cannot be checked.",
+        )
     return Finding(Sub.TRY_LATER, "Whether the certificate was revoked cannot be checked right now. Try again later.")
 
 

@@ -25,6 +25,9 @@ from .report import IndexedList, Revocation
 
 #: What the cache keeps at most: so many lists, and so many entries in all of them.
 MAX_LISTS, MAX_ENTRIES = 64, 1_000_000
+#: Lists that are not simple are read whole at every use: so many for one certificate, and so many bytes in all.
+MAX_WHOLE: Final = 64
+MAX_WHOLE_BYTES: Final = 4 * 1024 * 1024
 HOLD: Final = x509.ReasonFlags.certificate_hold.value
 _STRONG: Final = frozenset({"sha256", "sha384", "sha512"})
 _HARMLESS: Final = frozenset({ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.CRL_NUMBER})
@@ -161,6 +164,11 @@ def signed_by(encoded: bytes, authority: bytes) -> bool:
         raise Unreadable("this is no revocation list that can be read") from error
 
 
+def may_mention(encoded: bytes, serial: int) -> bool:
+    """Whether a list (DER) could have an entry of this serial number: not, where its bytes do not occur in it."""
+    return core.Integer(serial).dump() in encoded
+
+
 def same_name(encoded: bytes, name: asn1.Name) -> bool:
     """Whether two names are one by the rules of RFC 5280: case, spaces and string types do not count."""
     other: bytes = name.dump()
@@ -188,6 +196,7 @@ class Shelf:
         self._most_lists, self._most_entries = most_lists, most_entries
         self._found: OrderedDict[bytes, SimpleList | None] = OrderedDict()
         self._entries = 0
+        self._whole: OrderedDict[bytes, crl.CertificateList | None] = OrderedDict()
 
     def get(self, encoded: bytes) -> SimpleList | None:
         """The list, or None when it is not simple. Raises `Unreadable`."""
@@ -205,8 +214,28 @@ class Shelf:
             self._entries -= _weight(dropped)
         return found
 
+    def whole(self, encoded: bytes) -> crl.CertificateList | None:
+        """A list for pyHanko, of which reading takes longest the first time; None when it cannot be read."""
+        if encoded not in self._whole:
+            found = _loaded(encoded)
+            if len(encoded) > MAX_WHOLE_BYTES:
+                return found
+            self._whole[encoded] = found
+            while sum(map(len, self._whole)) > MAX_WHOLE_BYTES:
+                self._whole.popitem(last=False)
+        self._whole.move_to_end(encoded)
+        return self._whole[encoded]
+
     def __len__(self) -> int:
         return len(self._found)
+
+
+def _loaded(encoded: bytes) -> crl.CertificateList | None:
+    try:
+        found = crl.CertificateList.load(encoded, strict=True)
+        return found if found.issuer.hashable else None
+    except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more on odd structures
+        return None
 
 
 def _weight(found: SimpleList | None) -> int:

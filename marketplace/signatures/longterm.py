@@ -269,7 +269,8 @@ class _Judgement:
         """A stamp whose authority was revoked before the next stamp proves nothing more than that authority's word."""
         if newest:
             current = self.current
-            kept = Evidence(kept.crls + current.crls, kept.ocsps + current.ocsps, kept.lists + current.lists)
+            crls, ocsps = kept.crls + current.crls, kept.ocsps + current.ocsps
+            kept = Evidence(crls, ocsps, kept.lists + current.lists, current.left_out)
         try:
             judge(token, policy, kept, self.until)
         except TimeStampError as error:

@@ -105,12 +105,24 @@ class IndexedList:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A list there is, too large to be given whole: `issuer` is its issuer's name (DER), `size` in bytes."""
+
+    issuer: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Revocation data, DER or indexed. Nothing is ever fetched: what is not here is missing."""
+    """Revocation data, DER or indexed. Nothing is ever fetched: what is not here is missing.
+
+    Of whom a list was left out nobody is known not to be revoked.
+    """
 
     crls: tuple[bytes, ...] = ()
     ocsps: tuple[bytes, ...] = ()
     lists: tuple[IndexedList, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

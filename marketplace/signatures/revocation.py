@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 from asn1crypto import crl, x509
@@ -25,11 +26,14 @@ from .report import Evidence, Revocation
 
 
 class State(Enum):
-    GOOD = "good"
+    """The gravest news first, any news before none."""
+
     REVOKED = "revoked"
     ON_HOLD = "on hold"
+    GOOD = "good"
     STALE = "stale"
     UNKNOWN = "unknown"
+    LEFT_OUT = "a list was left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Standing:
     evidence: tuple[str, ...] = ()
 
 
-UNKNOWN: Final = Standing(State.UNKNOWN)
+UNKNOWN, LEFT_OUT = Standing(State.UNKNOWN), Standing(State.LEFT_OUT)
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,16 @@ class Knowledge:
         if own.state is State.REVOKED:
             return own
         unusual = list(self._unusual(path, index))
-        if not unusual:
-            return own
-        return _graver(own, self._by_pyhanko(path, index, moment, [*unusual, *self._beside(path, index)]))
+        asked = _within_bounds([*unusual, *self._beside(path, index)]) if unusual else []
+        found = _graver(own, self._by_pyhanko(path, index, moment, asked)) if asked else own
+        complete = len(asked) >= len(unusual) and not self._was_left_out(certificate)
+        if found.state in (State.REVOKED, State.ON_HOLD) or complete:
+            return found
+        return LEFT_OUT  # what was not read might say that it is revoked
+
+    def _was_left_out(self, certificate: x509.Certificate) -> bool:
+        """Whether whoever gathered the evidence has a list that may be about this certificate, but did not give it."""
+        return any(lists.same_name(one.issuer, certificate.issuer) for one in self.evidence.left_out)
 
     def _by_statements(self, certificate: x509.Certificate, issuer: x509.Certificate, moment: datetime) -> Standing:
         def is_good_by(responder: x509.Certificate) -> tuple[str, ...] | None:
@@ -102,7 +113,7 @@ class Knowledge:
             except lists.Unreadable:
                 continue
 
-    def _unusual(self, path: Path, index: int) -> Iterator[crl.CertificateList]:
+    def _unusual(self, path: Path, index: int) -> Iterator[bytes]:
         """The lists that only pyHanko can judge and that may be about this certificate.
 
         A simple list of another name is another authority's: pyHanko would take one of a sibling for an answer.
@@ -112,18 +123,19 @@ class Knowledge:
             if isinstance(found, lists.SimpleList):
                 mine = lists.same_name(found.issuer, issuer.subject)
                 if mine and (not found.verified_by(issuer.dump()) or _names_another_issuer(certificate)):
-                    yield crl.CertificateList.load(found.encoded)
-            elif (loaded := _loaded(found)) and (_is_indirect(loaded) or loaded.issuer == certificate.issuer):
-                yield loaded
+                    yield found.encoded
+            elif (loaded := self.shelf.whole(found)) and (_is_indirect(loaded) or loaded.issuer == certificate.issuer):
+                yield found
 
-    def _beside(self, path: Path, index: int) -> Iterator[crl.CertificateList]:
+    def _beside(self, path: Path, index: int) -> Iterator[bytes]:
         """The simple lists of the authorities above, by which whoever signs an unusual one is judged in turn."""
         above = path.certificates[index + 1 :]
         for found in self._read(self.evidence.crls):
             if isinstance(found, lists.SimpleList) and any(found.verified_by(one.dump()) for one in above):
-                yield crl.CertificateList.load(found.encoded)
+                yield found.encoded
 
-    def _by_pyhanko(self, path: Path, index: int, moment: datetime, found: list[crl.CertificateList]) -> Standing:
+    def _by_pyhanko(self, path: Path, index: int, moment: datetime, crls: Iterable[bytes]) -> Standing:
+        found = [loaded for one in crls if (loaded := self.shelf.whole(one))]
         usable = [one for one in found if one["tbs_cert_list"]["this_update"].native <= self.at + TOLERANCE]
         context = ValidationContext(
             trust_roots=[path.judged.trust_anchor],
@@ -185,7 +197,7 @@ def _revoked_at(one: Statement) -> datetime:
     return one.revocation.at if one.revocation else datetime.max.replace(tzinfo=UTC)
 
 
-_ORDER: Final[tuple[State, ...]] = (State.REVOKED, State.ON_HOLD, State.GOOD, State.STALE, State.UNKNOWN)
+_ORDER: Final = tuple(State)
 
 
 def _graver(one: Standing, other: Standing) -> Standing:
@@ -193,18 +205,16 @@ def _graver(one: Standing, other: Standing) -> Standing:
     return min(one, other, key=lambda standing: _ORDER.index(standing.state))
 
 
+def _within_bounds(crls: list[bytes]) -> list[bytes]:
+    """As many of them, from the first on, as pyHanko reads in the time there is: some 10 µs an entry."""
+    sizes = accumulate(map(len, crls))
+    return [one for one, size in zip(crls[: lists.MAX_WHOLE], sizes, strict=False) if size <= lists.MAX_WHOLE_BYTES]
+
+
 def _names_another_issuer(certificate: x509.Certificate) -> bool:
     """Whether the certificate says that lists about it are issued by somebody else than its issuer (RFC 5280)."""
     points = certificate.crl_distribution_points_value
     return bool(points) and any(point["crl_issuer"].native for point in points)
-
-
-def _loaded(encoded: bytes) -> crl.CertificateList | None:
-    try:
-        found = crl.CertificateList.load(encoded, strict=True)
-        return found if found.issuer.hashable else None
-    except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more on odd structures
-        return None
 
 
 def _is_indirect(found: crl.CertificateList) -> bool:

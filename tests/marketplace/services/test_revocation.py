@@ -23,7 +23,7 @@ from marketplace.models import (
     TrustKind,
 )
 from marketplace.services import revocation, signing, trust_store
-from marketplace.signatures import Indication, Revocation, bounded
+from marketplace.signatures import Indication, LeftOut, Revocation, Sub, bounded, lists
 from marketplace.signatures.authority import Authority, new_key
 from marketplace.signatures.sign import sign
 from tests.factories.marketplace import NOON, staff
@@ -215,12 +215,49 @@ class TestEvidence:
         revocation.load_list(before, by=None, at=NOON)
         revocation.load_list(authority.crls(NOON + 3 * timedelta(hours=1))[1], by=None, at=NOON + DAY)
 
-        found = revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON)
+        cms = sign(b"x", signer, NOON)
+        found = revocation.evidence(cms, [authority.issuing.der], NOON)
 
-        assert found.crls == (before,)
-        assert revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON + DAY).crls == ()
-        settled = signing.judge(sign(b"x", signer, NOON), b"x", identifiers=["VATDE-1"], at=NOON)
-        assert settled.passed
+        older = found.lists[-1]
+        assert (older.sha256, older.asked, older.revoked) == (fingerprint(before), {signer.serial}, {})
+        assert found.crls == ()
+        assert len(revocation.evidence(cms, [authority.issuing.der], NOON + DAY).lists) == 2
+        assert signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON).passed
+
+    def test_nor_does_it_hide_what_the_one_before_said(
+        self, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+        revocation.load_list(authority.crls(NOON)[0], by=None, at=NOON)
+        authority.revoke(signer.serial, NOON - DAY)
+        before = authority.crls(NOON)[1]
+        authority.revoked.clear()
+        revocation.load_list(before, by=None, at=NOON)
+        revocation.load_list(authority.crls(NOON + DAY / 8)[1], by=None, at=NOON + DAY)
+        cms = sign(b"x", signer, NOON)
+
+        assert revocation.evidence(cms, [authority.issuing.der], NOON).crls == (before,)
+        assert signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON).sub_indication == Sub.REVOKED_NO_POE
+        monkeypatch.setattr(lists, "MAX_WHOLE_BYTES", len(before) - 1)
+        assert signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON).sub_indication == Sub.TRY_LATER
+
+    def test_what_is_too_much_to_be_read_whole_is_left_out_and_told(
+        self, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for crl in (*authority.crls(NOON), part := divided(authority)):
+            revocation.load_list(crl, by=None, at=NOON)
+        signer = authority.issue(person="A", organisation="B", identifiers=["VATDE-1"], at=NOON - DAY)
+        cms = sign(b"x", signer, NOON)
+        assert signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON).passed
+
+        monkeypatch.setattr(lists, "MAX_WHOLE_BYTES", len(part) - 1)
+
+        found = revocation.evidence(cms, [authority.issuing.der], NOON)
+        issuer = authority.issuing.certificate.subject.public_bytes()
+        assert (found.crls, found.left_out) == ((), (LeftOut(issuer, len(part)),))
+        report = signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON)
+        assert report.sub_indication == Sub.TRY_LATER
+        assert "too large" in report.reasons[0]
 
     def test_what_has_to_be_read_whole_is_given_whole(self, authority: Authority) -> None:
         part = divided(authority)

@@ -17,7 +17,7 @@ from pyhanko_certvalidator import ValidationContext, errors
 from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
 from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 
-from marketplace.signatures import Evidence, IndexedList, Policy, Revocation, Sub, lists, verification
+from marketplace.signatures import Evidence, IndexedList, LeftOut, Policy, Revocation, Sub, lists, verification
 from marketplace.signatures.algorithms import Strength
 from marketplace.signatures.authority import DEFAULT_EKU, Authority, _certificate, _key_usage, new_key
 from marketplace.signatures.paths import Path, Store, valid_paths
@@ -283,6 +283,56 @@ def test_indexed_list_holds_until_its_next_update(authority: Authority, signer: 
     assert judged(authority, signer, outdated) == Sub.TRY_LATER
     assert judged(authority, signer, future) == Sub.TRY_LATER
     assert judged(authority, signer, outdated, indexed(authority)) is None
+
+
+# What is too much
+
+
+def test_a_list_that_was_left_out_might_revoke(authority: Authority, signer: Credential) -> None:
+    path, good = path_of(authority, signer), a_list(authority.issuing)
+    own, other = (Evidence(crls=(good,), left_out=(LeftOut(name_of(one), 9),)) for one in (authority.issuing, signer))
+
+    def state(evidence: Evidence) -> State:
+        return Knowledge(evidence, Strength(2048), AT, lists.Shelf()).standing(path, 0, AT).state
+
+    assert (state(own), state(other)) == (State.LEFT_OUT, State.GOOD)
+    assert state(replace(own, crls=(a_list(authority.issuing, (signer.serial, None)),))) is State.REVOKED
+    assert state(replace(own, crls=(a_list(authority.issuing, (signer.serial, HOLD)),))) is State.ON_HOLD
+
+
+@pytest.mark.parametrize("bound", ["MAX_WHOLE", "MAX_WHOLE_BYTES"])
+def test_so_might_one_there_is_no_time_to_read(
+    authority: Authority, signer: Credential, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    path, good = path_of(authority, signer), a_list(authority.issuing)
+    people = a_list(authority.issuing, change=point(only_contains_user_certs=True))
+    revoked = a_list(authority.issuing, (signer.serial, None), change=point(only_contains_user_certs=True))
+    others = a_list(Authority.create(AT, "Other").issuing, change=point(only_contains_user_certs=True))
+    assert ours(path, good, people).state is State.GOOD
+
+    monkeypatch.setattr(lists, bound, {"MAX_WHOLE": 1, "MAX_WHOLE_BYTES": len(people) + len(revoked) // 2}[bound])
+
+    assert ours(path, people, revoked).state is State.LEFT_OUT
+    assert ours(path, revoked, people).state is State.REVOKED
+    assert ours(path, good, others, others).state is State.GOOD
+    # What pyHanko would need to judge the signer of the lists by is asked for last.
+    assert ours(path, good, people).state is State.GOOD
+
+
+def test_a_list_is_loaded_for_pyhanko_once(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = lists.Shelf()
+    some = [a_list(authority.issuing, (number, None), change=point(indirect_crl=True)) for number in (1, 2, 3)]
+    monkeypatch.setattr(lists, "MAX_WHOLE_BYTES", 2 * len(some[0]) + 10)
+
+    first = [shelf.whole(one) for one in some]
+
+    assert [shelf.whole(one) is found for one, found in zip(some[1:], first[1:], strict=True)] == [True, True]
+    assert shelf.whole(some[0]) is not first[0]
+    assert shelf.whole(b"\x30\x00") is None
+
+
+def name_of(credential: Credential) -> bytes:
+    return credential.certificate.subject.public_bytes()
 
 
 # What is remembered
