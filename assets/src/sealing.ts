@@ -257,10 +257,12 @@ class BidPage {
     if (first) {
       this.refuse("review", say("The price table is not complete."));
       first.focus();
+    } else if (table.tooLarge) {
+      this.refuse("review", say("The lines together are larger than any price can be. Look for a comma or a zero too many in the unit prices."));
     } else if (table.overLimit) {
       this.refuse("review", say("The total is above the limit price: such a bid is not taken."));
     }
-    return first === null && !table.overLimit;
+    return first === null && !table.tooLarge && !table.overLimit;
   }
 
   /** The draft that the server keeps is the one that is sealed. Saving may meet the form's own saving: then once more. */

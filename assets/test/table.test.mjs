@@ -32,6 +32,7 @@ for (const wanted of cases) {
     assert.deepEqual(table.lines.map((line) => line.problem ?? [line.unitPrice, line.amount]), wanted.lines);
     assert.equal(table.total, wanted.total);
     assert.equal(table.overLimit, wanted.over_limit ?? false);
+    assert.equal(table.tooLarge, wanted.too_large ?? false);
   });
 }
 

@@ -39,7 +39,8 @@ HEAD_BYTES: Final = 8192
 ARCHIVE_MAX_ENTRIES: Final = 2000
 _DIRECTORY_MAX_BYTES: Final = 4 * 1024 * 1024
 # The end record of an archive and the longest comment after it.
-_END_RECORD_SEARCHED: Final = 22 + 0xFFFF
+_END_RECORD, _END_RECORD_SIZE = b"PK\x05\x06", 22
+_END_RECORD_SEARCHED: Final = _END_RECORD_SIZE + 0xFFFF
 # The archive reader answers hostile bytes with any of these.
 _HOSTILE_ARCHIVE: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, NotImplementedError, RuntimeError, ValueError, OSError,
@@ -346,9 +347,12 @@ def _directory_is_bounded(content: BinaryIO) -> bool:
     content.seek(max(0, size - _END_RECORD_SEARCHED))
     tail = content.read(_END_RECORD_SEARCHED)
     content.seek(0)
-    at = tail.rfind(b"PK\x05\x06")
+    # The reader takes a record without a comment at the very end, whatever its fields hold; else the last mark.
+    at = len(tail) - _END_RECORD_SIZE
+    if at < 0 or not tail[at:].startswith(_END_RECORD) or tail[-2:] != b"\0\0":
+        at = tail.rfind(_END_RECORD)
     # Where a longer form of the record stands before it, the reader believes that one: no document needs it.
-    if at < 0 or len(tail) < at + 16 or tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):
+    if at < 0 or len(tail) < at + _END_RECORD_SIZE or tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):
         return False
     entries, length = struct.unpack_from("<HI", tail, at + 10)
     return bool(entries < 0xFFFF and length <= _DIRECTORY_MAX_BYTES)

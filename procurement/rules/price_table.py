@@ -13,7 +13,7 @@ from procurement.rules.evaluation import PricedItem, line_amount, percent
 
 #: A unit price may be finer than the currency: a screw costs 0.0125.
 UNIT_PRICE_PLACES = 4
-#: A line may not be longer than the column that holds it.
+#: Neither a line nor their sum may be longer than the column that holds it.
 LARGEST_AMOUNT = Decimal(10) ** 15
 
 
@@ -54,6 +54,11 @@ class PriceTable:
     @property
     def priced(self) -> int:
         return sum(line.amount is not None for line in self.lines)
+
+    @property
+    def too_large(self) -> bool:
+        """Lines that are right each may add up to what is no price."""
+        return self.total >= LARGEST_AMOUNT
 
     @property
     def over_limit(self) -> bool:

@@ -25,6 +25,8 @@ export interface Table {
   readonly lines: readonly Line[];
   readonly total: string;
   readonly complete: boolean;
+  /** Lines that are right each may add up to what is no price. */
+  readonly tooLarge: boolean;
   readonly overLimit: boolean;
 }
 
@@ -38,6 +40,7 @@ export function read(items: readonly Item[], typed: ReadonlyMap<number, string>,
     lines,
     total: plain(total, digits),
     complete: lines.every(({ problem }) => problem === null),
+    tooLarge: compare(total, LARGEST) >= 0,
     overLimit: limit !== null && compare(total, exact(limit)) > 0,
   };
 }

@@ -18,6 +18,7 @@ from marketplace.models import StoredFile
 from marketplace.permissions import Actor
 from marketplace.services import files
 from marketplace.web.files import download
+from tests.factories.archives import hostile_archives
 from tests.factories.marketplace import NOON, OrganisationFactory, member
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +49,12 @@ def with_broken_entry() -> bytes:
     whole = bytearray(content.getvalue())
     whole[38:46] = b"\xff" * 8
     return bytes(whole)
+
+
+def test_archives_that_hide_their_size_are_what_they_are_taken_for() -> None:
+    for hostile in hostile_archives().values():
+        with zipfile.ZipFile(io.BytesIO(hostile)) as package:
+            assert sum(len(entry.orig_filename) for entry in package.infolist()) > 4 * 1024 * 1024
 
 
 def archive(**entries: str) -> bytes:
@@ -114,6 +121,12 @@ def test_documents_of_the_trade_are_taken(officer: Actor, name: str, content: by
         ("letter.docx", b"PK\x03\x04 broken", files.FileTypeMismatch),
         ("offer.odt", with_broken_entry(), files.FileTypeMismatch),
         ("many.zip", archive(**{"plan.dwg": "x"})[:-12] + b"\xff\xff" + bytes(10), files.FileTypeMismatch),
+        ("longer.zip", hostile_archives()["a longer end record"], files.FileTypeMismatch),
+        (
+            "hidden.zip",
+            hostile_archives()["another end record in the fields of the one that counts"],
+            files.FileTypeMismatch,
+        ),
         ("letter.docx", docx("word/vbaProject.bin"), files.FileHoldsMacros),
         ("tools.zip", archive(**{"a/run.EXE": "x"}), files.FileHoldsMacros),
     ],

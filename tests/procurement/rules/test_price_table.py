@@ -93,3 +93,4 @@ def test_the_shared_cases_hold(case: dict[str, Any]) -> None:
     ]
     assert found == case["lines"]
     assert (f"{table.total:f}", table.over_limit) == (case["total"], case.get("over_limit", False))
+    assert table.too_large == case.get("too_large", False)

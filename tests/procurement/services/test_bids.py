@@ -26,6 +26,7 @@ from procurement.services.bids import (
     NothingToWithdraw,
     OverLimitPrice,
     PricesIncomplete,
+    TotalTooLarge,
 )
 from procurement.services.once import IdempotencyKeyReused, IdempotencyKeyUnfit
 from tests.factories.bids import CLOSES, bidder, drafted_bid, send, sent_bid, tender_taking_bids
@@ -155,6 +156,20 @@ def test_a_total_above_the_limit_is_refused_before_sealing(lot: Lot, by: Actor) 
     bid = drafted_bid(lot, ["50", "50.01"], by=by)
 
     with pytest.raises(OverLimitPrice):
+        bids.prepare_submission(bid.pk, by=by, at=NOON)
+
+    assert not BidSealing.objects.exists()
+
+
+def test_a_total_that_is_no_price_is_refused_before_sealing(lot: Lot, by: Actor) -> None:
+    Lot.objects.update(limit_price=None)
+    lot.items.update(quantity=1)
+    bid = drafted_bid(lot, ["500000000000000", "500000000000000"], by=by)
+
+    draft = bid_drafts.read_draft(bid, by=by)
+    said = bids.checks(bid, draft, bid_drafts.price_table(bid.lot, draft), at=NOON)
+    assert [check.text for check in said if check.anchor == "total" and not check.holds] == [str(TotalTooLarge())]
+    with pytest.raises(TotalTooLarge):
         bids.prepare_submission(bid.pk, by=by, at=NOON)
 
     assert not BidSealing.objects.exists()

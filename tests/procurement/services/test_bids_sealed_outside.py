@@ -22,6 +22,7 @@ from procurement.rules.lifecycle import BidStatus
 from procurement.services import bid_uploads, bids, opening
 from procurement.services.bids import AmendedSinceReview, ChangedSinceReview, DocumentsNotHere, NotSealedContent
 from tests.factories import bidder_program as program
+from tests.factories.archives import hostile_archives
 from tests.factories.bids import LATER, bidder, drafted_bid, tender_taking_bids
 from tests.factories.marketplace import NOON
 from tests.factories.signatures import trust
@@ -319,6 +320,15 @@ def test_a_document_of_a_forbidden_type_is_told_and_not_stored(lot: Lot) -> None
 
     reason = "The content of “plan.txt” is not what its extension says. Save it again in that format, or rename it."
     _is_told(sent, "plan.txt", reason)
+
+
+@pytest.mark.parametrize("hides", hostile_archives())
+def test_an_archive_that_hides_how_many_entries_it_has_is_told(lot: Lot, hides: str) -> None:
+    plain = hostile_archives()[hides]
+    sent, _document = _sent_with(lot, plain, said=("plan.zip", plain))
+
+    reason = "The content of “plan.zip” is not what its extension says. Save it again in that format, or rename it."
+    _is_told(sent, "plan.zip", reason)
 
 
 def test_a_document_that_was_described_and_never_sent_is_told(lot: Lot) -> None:
