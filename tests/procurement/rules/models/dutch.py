@@ -1,6 +1,5 @@
 """Dutch auctions: the first acceptance at the current price wins."""
 
-from fractions import Fraction
 from typing import Any
 
 from tests.procurement.rules.models.clock import Clock
@@ -23,7 +22,9 @@ def run(scenario: dict[str, Any]) -> dict[str, Any]:
             allowed = paper.amount_for(event["bidder"], clock.prices[clock.tick(at)])
             if event["do"] != "accept":
                 code = "wrong_action"
-        effective: Fraction | None = None
+            elif allowed is None:
+                code = "no_room_left"
+        effective = paper.typed(event)
         if code is None and allowed is not None:
             won = Standing(event["bidder"], allowed, at, 0)
             effective = paper.effective(event["bidder"], allowed)

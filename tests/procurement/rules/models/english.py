@@ -87,18 +87,15 @@ class English:
     def hear(self, event: dict[str, Any], at: Fraction) -> None:
         allowed = self.allowed(event["bidder"], at)
         code = self.refusal(event, at, allowed)
-        amount = exact(event["amount"]) if event.get("amount") is not None else None
-        effective = None if amount is None else self.paper.effective(event["bidder"], amount)
-        self.decisions.append(self.paper.decision(event, code, allowed, effective))
+        self.decisions.append(self.paper.decision(event, code, allowed, self.paper.typed(event)))
         if code is None:
-            assert amount is not None
-            self.take(event["bidder"], amount, at)
+            self.take(event["bidder"], exact(event["amount"]), at)
+            self.move_the_end(at)
             self.let_proxies_bid(at)
 
     def take(self, bidder: str, amount: Fraction, at: Fraction) -> None:
         self.decided += 1
         self.standing[bidder] = Standing(bidder, amount, at, self.decided)
-        self.move_the_end(at)
 
     def move_the_end(self, at: Fraction) -> None:
         rule = self.paper.scenario.get("soft_close")
@@ -116,22 +113,19 @@ class English:
             self.extensions += 1
 
     def let_proxies_bid(self, at: Fraction) -> None:
+        """Nobody sends these bids, so none is received in the last seconds: they do not move the end."""
         while self.one_proxy_bids(at):
             pass
 
     def one_proxy_bids(self, at: Fraction) -> bool:
-        for bidder, written in self.paper.bidders.items():
+        in_line = sorted(self.paper.bidders.values(), key=lambda bidder: exact(bidder.get("received_at_s") or 0))
+        for written in in_line:
+            bidder = written["id"]
             if written.get("proxy_limit") is None or self.leader() == bidder:
                 continue
             amount = self.allowed(bidder, at)
-            if amount is None or (
-                not self.paper.meets(amount, exact(written["proxy_limit"])) and amount != exact(written["proxy_limit"])
-            ):
+            if amount is None or self.beyond_its_limit(amount, exact(written["proxy_limit"])):
                 continue
-            if self.beyond_its_limit(amount, exact(written["proxy_limit"])):
-                continue
-            event = {"at_s": at, "bidder": bidder, "do": "bid"}
-            self.decisions.append(self.paper.decision(event, None, amount, self.paper.effective(bidder, amount)))
             self.take(bidder, amount, at)
             return True
         return False

@@ -42,36 +42,30 @@ class Japanese:
 
     def hear(self, event: dict[str, Any]) -> None:
         at, bidder = exact(event["at_s"]), event["bidder"]
-        price = allowed = effective = None
+        price = allowed = None
+        effective = self.paper.typed(event)
         if at < 0:
             code = "auction_not_started"
         elif self.ended is not None:
             code = "auction_over"
         elif bidder not in self.inside:
-            code = "out"
+            code = "bidder_out"
         else:
             price = self.paper.amount_for(bidder, self.clock.prices[self.running])
             again = self.running in self.confirmed[bidder]
             allowed = None if again else price
             code = None
-            if event["do"] == "confirm":
-                code = "already_confirmed" if again else None
-            elif event["do"] != "withdraw":
+            if event["do"] != "confirm":
                 code = "wrong_action"
-        if code is None and event["do"] == "confirm":
+            elif again:
+                code = "already_confirmed"
+            elif price is None:
+                code = "no_room_left"
+        if code is None:
             assert price is not None
             effective = self.paper.effective(bidder, price)
             self.confirmed[bidder][self.running] = (at, len(self.decisions))
         self.decisions.append(self.paper.decision(event, code, allowed, effective))
-        if code is None and event["do"] == "withdraw":
-            self.leave(bidder, at)
-
-    def leave(self, bidder: str, at: Fraction) -> None:
-        """Out at once; what it confirmed in the running tick is as if it had not."""
-        self.inside.remove(bidder)
-        self.confirmed[bidder].pop(self.running, None)
-        if len(self.inside) <= 1 and self.running > 0:
-            self.ended = at
 
     def ranked(self) -> list[Standing]:
         """Who was in at the later tick stands better; at the same tick, who confirmed it earlier."""

@@ -48,6 +48,11 @@ class Paper:
         k = 1 + shares / (1 - maxima)
         return amount / k if self.buying else amount * k
 
+    def typed(self, event: dict[str, Any]) -> Fraction | None:
+        """The effective price of the amount that was typed, if one was."""
+        amount = event.get("amount")
+        return None if amount is None else self.effective(event["bidder"], exact(amount))
+
     def meets(self, price: Fraction, bound: Fraction | None) -> bool:
         """Whether an effective price is at least as good as a bound."""
         if bound is None:

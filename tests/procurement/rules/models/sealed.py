@@ -12,19 +12,19 @@ def run(scenario: dict[str, Any]) -> dict[str, Any]:
         bid for bid in initial_bids(paper).values() if paper.meets(paper.effective(bid.bidder, bid.amount), paper.limit)
     ]
     ranked = paper.ranking(taking_part)
-    decisions = [
-        paper.decision(
-            event,
-            "wrong_action",
-            None,
-            None if event.get("amount") is None else paper.effective(event["bidder"], exact(event["amount"])),
-        )
-        for event in paper.events
-    ]
+    decisions = [paper.decision(event, refusal(paper, event), None, paper.typed(event)) for event in paper.events]
     price = None
     if ranked and scenario["kind"] == "sealed_second_price":
         price = second_price(paper, ranked)
     return paper.outcome(decisions, ranked, exact(scenario["duration_s"]), price=price)
+
+
+def refusal(paper: Paper, event: dict[str, Any]) -> str:
+    """The bids are in before it starts; there is nothing to be done while it lasts."""
+    at = exact(event["at_s"])
+    if at < 0:
+        return "auction_not_started"
+    return "auction_over" if at >= exact(paper.scenario["duration_s"]) else "wrong_action"
 
 
 def second_price(paper: Paper, ranked: list[Standing]) -> Fraction | None:

@@ -30,12 +30,12 @@ class TurnBased:
             self.stage("pause", now, None)
             now += pause
             self.hear_before(now, None)
-            for bid in reversed(self.paper.ranking(list(self.standing.values()))):
-                self.stage("turn", now, bid.bidder)
+            for speaker in self.order():
+                self.stage("turn", now, speaker)
                 now += TURN
-                self.hear_before(now, bid.bidder)
+                self.hear_before(now, speaker)
                 if self.turn_bid is not None:
-                    self.standing[bid.bidder] = self.turn_bid
+                    self.standing[speaker] = self.turn_bid
                     self.turn_bid = None
         now += UNTIL_THE_ANNOUNCEMENT
         self.hear_before(now, None)
@@ -44,6 +44,10 @@ class TurnBased:
             self.refuse_as_over(self.events.pop(0))
         ranked = self.paper.ranking(list(self.standing.values()))
         return self.paper.outcome(self.decisions, ranked, now, stages=self.stages)
+
+    def order(self) -> list[str]:
+        """The worst standing bid first, the best last; whoever has none takes no turn."""
+        return [bid.bidder for bid in reversed(self.paper.ranking(list(self.standing.values())))]
 
     def stage(self, kind: str, at: Fraction, bidder: str | None) -> None:
         self.stages.append({"kind": kind, "at_s": int(at), "bidder": bidder})
@@ -55,10 +59,9 @@ class TurnBased:
     def hear(self, event: dict[str, Any], speaker: str | None) -> None:
         bidder, at = event["bidder"], exact(event["at_s"])
         amount = None if event.get("amount") is None else exact(event["amount"])
-        effective = None if amount is None else self.paper.effective(bidder, amount)
         allowed = self.allowed(bidder) if bidder == speaker else None
         code = self.refusal(event, at, speaker, amount, allowed)
-        self.decisions.append(self.paper.decision(event, code, allowed, effective))
+        self.decisions.append(self.paper.decision(event, code, allowed, self.paper.typed(event)))
         if code is None and event["do"] == "withdraw":
             self.turn_bid = None
         elif code is None:
@@ -66,9 +69,7 @@ class TurnBased:
             self.turn_bid = Standing(bidder, amount, at, len(self.decisions))
 
     def refuse_as_over(self, event: dict[str, Any]) -> None:
-        amount = None if event.get("amount") is None else exact(event["amount"])
-        effective = None if amount is None else self.paper.effective(event["bidder"], amount)
-        self.decisions.append(self.paper.decision(event, "auction_over", None, effective))
+        self.decisions.append(self.paper.decision(event, "auction_over", None, self.paper.typed(event)))
 
     def bounds(self, bidder: str) -> list[Fraction]:
         paper, own = self.paper, self.standing[bidder]
