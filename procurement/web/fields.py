@@ -17,6 +17,8 @@ from marketplace.shared.money import parse_decimal
 
 NUMBER_MAX_LENGTH = 40
 _MINUTE = "%Y-%m-%dT%H:%M"
+# At the ends of the calendar no zone, and no period counted from a moment, can be worked out.
+_YEARS = range(1970, 3000)
 
 
 class NumberField(forms.CharField):
@@ -64,7 +66,10 @@ class MomentField(forms.CharField):
         if not text:
             return None
         try:
-            return datetime.fromisoformat(text).replace(tzinfo=self.zone).astimezone(UTC)
+            found = datetime.fromisoformat(text)
+            if found.year not in _YEARS:
+                raise ValueError("no year of ours")
+            return found.replace(tzinfo=self.zone).astimezone(UTC)
         except ValueError:
             raise ValidationError(_("Choose a day and an hour.")) from None
 

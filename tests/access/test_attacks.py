@@ -152,6 +152,14 @@ def test_a_strange_number_in_a_field_of_ours_is_no_crash(world: World, number: s
             assert answer.status_code < 500
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00", "9999-12-31T23:59", "2026-W10-1", "2026-12-01T10:00+99:00"])
+def test_a_moment_at_the_end_of_the_calendar_is_said_beside_its_field(world: World, moment: str) -> None:
+    page = world.client("buyer").post(
+        reverse("tender_amend", args=[world.names["open"]]), {"tender_ends_at": moment, "reason": "More time is needed."}
+    )
+    assert page.status_code == 422
+
+
 @pytest.mark.parametrize("index", [float("inf"), float("nan"), 1.5, True, "²", "9" * 5000, None])
 def test_a_strange_place_of_a_share_is_no_crash(world: World, index: object) -> None:
     buyer, draft = world.client("buyer"), world.names["draft"]
