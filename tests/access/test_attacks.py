@@ -155,7 +155,8 @@ def test_a_strange_number_in_a_field_of_ours_is_no_crash(world: World, number: s
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00", "9999-12-31T23:59", "2026-W10-1", "2026-12-01T10:00+99:00"])
 def test_a_moment_at_the_end_of_the_calendar_is_said_beside_its_field(world: World, moment: str) -> None:
     page = world.client("buyer").post(
-        reverse("tender_amend", args=[world.names["open"]]), {"tender_ends_at": moment, "reason": "More time is needed."}
+        reverse("tender_amend", args=[world.names["open"]]),
+        {"tender_ends_at": moment, "reason": "More time is needed."},
     )
     assert page.status_code == 422
 
