@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """openlot-verify: checks the export of a procedure without the platform that made it.
 
-    openlot-verify EXPORT.zip [--platform-key FINGERPRINT] [--trust DIR] [--receipt FILE] [--proof FILE] [--json]
+    openlot-verify EXPORT.zip [--platform-key FINGERPRINT] [--trust DIR] [--receipt FILE] [--proof FILE]
+                   [--earlier EXPORT.zip] [--lot-key LOT=FILE] [--seed FILE] [--share FILE …] [--rules DIR] [--json]
     openlot-verify PROOF.json [--platform-key FINGERPRINT]
 
 EXPORT is the archive or a folder with its content; a single receipt or proof is checked alone. Every check is printed
@@ -18,12 +19,16 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import importlib
+import ipaddress
 import json
+import struct
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import partial
@@ -40,6 +45,8 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
@@ -51,20 +58,36 @@ except ImportError:  # an older cryptography: everything but opening bids with a
 
 # Bounds: a hostile archive costs neither memory nor hours.
 MOST_FILES = 500_000
+LARGEST_DIRECTORY = 96 * 1024 * 1024
 LARGEST_FILE = 64 * 1024 * 1024
-LARGEST_LINES = 2 * 1024 * 1024 * 1024
+LARGEST_LINES = 8 * 1024 * 1024 * 1024
 LARGEST_LINE = 1024 * 1024
-LARGEST_TOTAL = 8 * 1024 * 1024 * 1024
+LARGEST_TOTAL = 256 * 1024 * 1024 * 1024
+LARGEST_JSON = 16 * 1024 * 1024
+LARGEST_LIST = 64 * 1024 * 1024
+MOST_VALUES = 3_000_000
 LARGEST_SIGNATURE = 256 * 1024
 LARGEST_DOCUMENT = 256 * 1024
+LARGEST_ENVELOPE = 16 * 1024 * 1024
+LARGEST_EVIDENCE = 1024 * 1024 * 1024
 WORST_RATIO = 1000
+CHUNK = 1024 * 1024 + 16
+#: An export as a whole packs to a tenth or so; up to this size nobody looks.
+WORST_RATIO_OF_ALL = 60
+SMALL_TOTAL = 256 * 1024 * 1024
 LONGEST_NAME = 200
 LONGEST_CHAIN = 8
-MOST_CERTIFICATES = 200
+MOST_CERTIFICATES = 20_000
+MOST_CHECKS = 300
+MOST_CONSTRAINTS = 500
+MOST_RENEWALS = 100
+MOST_NOTED = 200_000
 MIN_RSA = 2048
 
 GENESIS = "0" * 64
 TOLERANCE = timedelta(seconds=60)
+#: Where audit records are anchored, it is done every few minutes; an authority may be away for a day.
+LONGEST_UNANCHORED = timedelta(days=2)
 SEALED_STATES = {"published", "opening", "evaluation", "auction", "cancelled"}
 HASHES: Mapping[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
     "sha256": hashes.SHA256,
@@ -78,6 +101,7 @@ KNOWN_CRITICAL = {
     ExtensionOID.EXTENDED_KEY_USAGE,
     ExtensionOID.CERTIFICATE_POLICIES,
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+    ExtensionOID.NAME_CONSTRAINTS,
 }
 
 OK, FAILED, UNCHECKED = "ok", "FAILED", "not checkable"
@@ -154,19 +178,32 @@ class Export:
         self._zip: zipfile.ZipFile | None = None
         self._folder = path
         self.sizes: dict[str, int] = {}
+        self._folders: dict[str, list[str]] | None = None
         try:
             if path.is_dir():
                 self._list_folder()
             else:
+                require_bounded_directory(path)
                 self._zip = zipfile.ZipFile(path)
                 self._list_archive(self._zip)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             raise Unreadable(f"{path.name} is neither a folder nor a readable ZIP archive ({error}).") from error
-        if sum(self.sizes.values()) > LARGEST_TOTAL:
+        total = sum(self.sizes.values())
+        if total > LARGEST_TOTAL:
             raise Unreadable("The export is larger than this program reads.")
+        if self._zip is not None and total > max(SMALL_TOTAL, WORST_RATIO_OF_ALL * path.stat().st_size):
+            raise Unreadable(f"The archive unpacks to more than {WORST_RATIO_OF_ALL} times its size.")
 
     def names(self, folder: str = "") -> list[str]:
         return sorted(name for name in self.sizes if name.startswith(folder))
+
+    def within(self, folder: str) -> list[str]:
+        """The files in a folder, found without looking through all of them."""
+        if self._folders is None:
+            self._folders = {}
+            for name in self.names():
+                self._folders.setdefault(name.rpartition("/")[0], []).append(name)
+        return self._folders.get(folder, [])
 
     def __contains__(self, name: str) -> bool:
         return name in self.sizes
@@ -188,8 +225,8 @@ class Export:
         require(len(found) <= limit, f"{name} is larger than {limit} bytes")
         return found
 
-    def json(self, name: str) -> Any:
-        return json.loads(self.read(name))
+    def json(self, name: str, limit: int = LARGEST_JSON) -> Any:
+        return parsed(self.read(name, limit), name)
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of a file of any length, one in memory at a time."""
@@ -213,12 +250,17 @@ class Export:
         return size, digest.hexdigest()
 
     def _list_archive(self, archive: zipfile.ZipFile) -> None:
-        for entry in archive.infolist():
+        entries = archive.infolist()
+        if archive.comment or (entries and min(entry.header_offset for entry in entries) != 0):
+            raise Unreadable("The archive holds more than its directory lists: another program may read other files.")
+        for entry in entries:
             if entry.is_dir():
                 continue
             self._add(entry.filename, entry.file_size)
             if entry.flag_bits & 1:
                 raise Unreadable(f"{entry.filename} is encrypted.")
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Unreadable(f"{entry.filename} is packed in a way that exports do not use.")
             if entry.external_attr >> 16 & 0o170000 not in (0, 0o100000):
                 raise Unreadable(f"{entry.filename} is no plain file.")
             if entry.file_size > 1024 * 1024 and entry.file_size > WORST_RATIO * max(1, entry.compress_size):
@@ -248,7 +290,32 @@ class Export:
         self.sizes[name] = size
 
 
+def require_bounded_directory(path: Path) -> None:
+    """Before anything of an archive is in memory: its directory is not larger than that of any export. Raises
+    Unreadable, or what a file that is no archive raises."""
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - 22 - 65535 - 20))
+        tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < 22:
+        raise zipfile.BadZipFile("it has no directory")
+    entries, size = struct.unpack_from("<HI", tail, at + 10)
+    if (entries, size) == (0xFFFF, 0xFFFFFFFF) or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
+        with path.open("rb") as file:
+            file.seek(struct.unpack_from("<Q", tail, at - 12)[0])
+            size = struct.unpack_from("<Q", file.read(56), 40)[0]
+    if size > LARGEST_DIRECTORY:
+        raise Unreadable("The export holds too many files, or names that are too long.")
+
+
 # Small parts ---------------------------------------------------------------------------------------------------------
+
+
+def parsed(content: bytes, name: str = "it") -> Any:
+    """The JSON in these bytes, refused where its values would fill the memory."""
+    require(sum(map(content.count, (b",", b"[", b"{"))) <= MOST_VALUES, f"{name} holds too many values")
+    return json.loads(content)
 
 
 def sha256(content: bytes) -> str:
@@ -274,12 +341,12 @@ def amount(text: Any) -> Decimal:
     return found
 
 
-def leaf_hash(leaf: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + leaf).digest()
+def leaf_hash(leaf: bytes, algorithm: str = "sha256") -> bytes:
+    return hashlib.new(algorithm, b"\x00" + leaf).digest()
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
+def node_hash(left: bytes, right: bytes, algorithm: str = "sha256") -> bytes:
+    return hashlib.new(algorithm, b"\x01" + left + right).digest()
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:
@@ -292,22 +359,28 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
     return level[0] if level else hashlib.sha256(b"").digest()
 
 
-def leads(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+def leads(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes, algorithm: str = "sha256") -> bool:
     """RFC 9162, 2.1.3.2."""
     if type(index) is not int or type(size) is not int or not 0 <= index < size or len(path) > 64:
         return False
     place, last, found = index, size - 1, leaf
     for neighbour in path:
-        if last == 0 or len(neighbour) != 32:
+        if last == 0 or len(neighbour) != len(leaf):
             return False
         if place & 1 or place == last:
-            found = node_hash(neighbour, found)
+            found = node_hash(neighbour, found, algorithm)
             while place and not place & 1:
                 place, last = place >> 1, last >> 1
         else:
-            found = node_hash(found, neighbour)
+            found = node_hash(found, neighbour, algorithm)
         place, last = place >> 1, last >> 1
     return last == 0 and found == root
+
+
+def hashes_in(found: Any) -> list[bytes]:
+    """A list of hashes in hexadecimal. Raises Wrong or ValueError."""
+    require(isinstance(found, list) and len(found) <= MOST_FILES, "it is no list of hashes")
+    return [bytes.fromhex(one) for one in found]
 
 
 # The platform's own signatures: receipts, the roll's statement, the index --------------------------------------------
@@ -358,6 +431,21 @@ def platform_of(found: Any, wanted: Sequence[str], report: Report) -> Platform:
 
 
 @dataclass
+class Memory:
+    """What was computed once of certificates and lists: thousands of signatures rest on the same few."""
+
+    issued: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
+    listed: dict[tuple[int, bytes], bool] = field(default_factory=dict)
+    digests: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    def digest(self, algorithm: str, piece: Any) -> str:
+        key = (algorithm, id(piece))
+        if key not in self.digests:
+            self.digests[key] = hashlib.new(algorithm, piece.public_bytes(Encoding.DER)).hexdigest()
+        return self.digests[key]
+
+
+@dataclass
 class Evidence:
     """Certificates and revocation data that the export brings. Nothing of it is believed for being there."""
 
@@ -367,6 +455,22 @@ class Evidence:
     lists: list[x509.CertificateRevocationList] = field(default_factory=list)
     answers: list[ocsp.OCSPResponse] = field(default_factory=list)
     eku: str | None = None
+    memory: Memory = field(default_factory=Memory)
+    by_subject: dict[x509.Name, list[x509.Certificate]] | None = None
+
+    def covered(self, algorithm: str, covers: frozenset[str]) -> Evidence:
+        """Of all this, the pieces that an archive time stamp covers. Anchors are trusted, not proven."""
+
+        def kept(pieces: Sequence[Any]) -> list[Any]:
+            return [one for one in pieces if self.memory.digest(algorithm, one) in covers]
+
+        return replace(
+            self,
+            certificates=kept(self.certificates),
+            lists=kept(self.lists),
+            answers=kept(self.answers),
+            by_subject=None,
+        )
 
     def path(
         self,
@@ -377,40 +481,20 @@ class Evidence:
     ) -> list[x509.Certificate]:
         """From the leaf to an anchor, all valid at `at`. Raises Wrong."""
         require(bool(anchors), "no authority is trusted for it")
-        known = [*self.certificates, *more][:MOST_CERTIFICATES]
-        reasons: list[str] = []
-        found = self._above([leaf], known, anchors, at, reasons)
+        search = _Search(self, list(more), anchors, at)
+        found = search.above([leaf])
         if found is None:
+            reasons = search.reasons
             raise Wrong(reasons[0] if reasons else "its certificate leads to none of the trusted authorities")
         return found
 
-    def _above(
-        self,
-        path: list[x509.Certificate],
-        known: Sequence[x509.Certificate],
-        anchors: Sequence[x509.Certificate],
-        at: datetime,
-        reasons: list[str],
-    ) -> list[x509.Certificate] | None:
-        below = path[-1]
-        if not _valid_at(below, at):
-            reasons.append(f"{_name(below)} was not valid on {at:%Y-%m-%d %H:%M} UTC")
-            return None
-        if len(path) > LONGEST_CHAIN:
-            return None
-        for anchor in anchors:
-            if _issued(anchor, below) and _may_issue(anchor, len(path) - 1):
-                return [*path, anchor]
-        for authority in known:
-            if authority in path or not _issued(authority, below):
-                continue
-            if not _may_issue(authority, len(path) - 1):
-                reasons.append(f"{_name(authority)} may not issue certificates here")
-                continue
-            further = self._above([*path, authority], known, anchors, at, reasons)
-            if further is not None:
-                return further
-        return None
+    def named(self, subject: x509.Name) -> Sequence[x509.Certificate]:
+        """The certificates of this name."""
+        if self.by_subject is None:
+            self.by_subject = {}
+            for one in self.certificates:
+                self.by_subject.setdefault(one.subject, []).append(one)
+        return self.by_subject.get(subject, ())
 
     def require_unrevoked(self, path: Sequence[x509.Certificate], at: datetime) -> str:
         """That nobody on the path was revoked at `at`. Raises Wrong or Unknown; returns by what it is known."""
@@ -420,9 +504,9 @@ class Evidence:
         known = None
         for found in self.lists:
             # A list after the moment in question says all the more; one that ended before it says nothing.
-            if found.issuer != certificate.issuer or not _is_plain(found) or not _list_signed(found, issuer):
+            if found.next_update_utc is None or found.next_update_utc < at or found.issuer != certificate.issuer:
                 continue
-            if found.next_update_utc is None or found.next_update_utc < at:
+            if not self._counts(found, issuer):
                 continue
             entry = found.get_revoked_certificate_by_serial_number(certificate.serial_number)
             if entry is not None and entry.revocation_date_utc <= at:
@@ -434,6 +518,56 @@ class Evidence:
         if known is None:
             raise Unknown(f"nothing in the export tells whether {_name(certificate)} was revoked on {at:%Y-%m-%d}")
         return known
+
+    def _counts(self, found: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+        key = (id(found), issuer.fingerprint(hashes.SHA256()))
+        if key not in self.memory.listed:
+            self.memory.listed[key] = _is_plain(found) and _list_signed(found, issuer)
+        return self.memory.listed[key]
+
+
+@dataclass
+class _Search:
+    """The search for one path, which a hostile heap of certificates cannot make long."""
+
+    evidence: Evidence
+    more: list[x509.Certificate]
+    anchors: Sequence[x509.Certificate]
+    at: datetime
+    reasons: list[str] = field(default_factory=list)
+    checks: int = 0
+
+    def above(self, path: list[x509.Certificate]) -> list[x509.Certificate] | None:
+        below = path[-1]
+        if not _valid_at(below, self.at):
+            self.reasons.append(f"{_name(below)} was not valid on {self.at:%Y-%m-%d %H:%M} UTC")
+            return None
+        if len(path) > LONGEST_CHAIN:
+            return None
+        for anchor in self.anchors:
+            if self._issued(anchor, below) and _may_issue(anchor, len(path) - 1):
+                return [*path, anchor]
+        for authority in (*self.evidence.named(below.issuer), *self.more):
+            if authority in path or not self._issued(authority, below):
+                continue
+            if not _may_issue(authority, len(path) - 1):
+                self.reasons.append(f"{_name(authority)} may not issue certificates here")
+                continue
+            further = self.above([*path, authority])
+            if further is not None:
+                return further
+        return None
+
+    def _issued(self, issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+        if issuer.subject != certificate.issuer:
+            return False
+        self.checks += 1
+        require(self.checks <= MOST_CHECKS, "too many certificates claim to stand above it")
+        known = self.evidence.memory.issued
+        key = (issuer.fingerprint(hashes.SHA256()), certificate.fingerprint(hashes.SHA256()))
+        if key not in known:
+            known[key] = _issued(issuer, certificate)
+        return known[key]
 
 
 def _name(certificate: x509.Certificate) -> str:
@@ -469,14 +603,72 @@ def _may_issue(authority: x509.Certificate, below: int) -> bool:
 
 
 def _require_known_extensions(path: Sequence[x509.Certificate]) -> None:
-    for certificate in path:
+    """Nobody on the path has a critical extension that is not looked at, and each keeps to the names that those above
+    it, the anchor included, allow (RFC 5280, 4.2.1.10). Raises Wrong."""
+    for place, certificate in enumerate(path):
         for extension in certificate.extensions:
-            if extension.oid == ExtensionOID.NAME_CONSTRAINTS:
-                raise Unknown(f"{_name(certificate)} sets name constraints, which this program does not evaluate")
             if extension.critical and extension.oid not in KNOWN_CRITICAL:
                 raise Wrong(
                     f"{_name(certificate)} has a critical extension nobody knows ({extension.oid.dotted_string})"
                 )
+            if isinstance(extension.value, x509.NameConstraints):
+                for below, one in enumerate(path[:place]):
+                    # An authority that certifies itself anew is not the one that is constrained.
+                    if below == 0 or one.subject != one.issuer:
+                        _require_names(one, certificate, extension.value)
+
+
+def _require_names(one: x509.Certificate, above: x509.Certificate, constraints: x509.NameConstraints) -> None:
+    permitted, excluded = constraints.permitted_subtrees or [], constraints.excluded_subtrees or []
+    require(len(permitted) + len(excluded) <= MOST_CONSTRAINTS, f"{_name(above)} has more constraints than any has")
+    for name in _names_of(one):
+        bounds = [bound for bound in permitted if type(bound) is type(name)]
+        inside = any(_is_within(name, bound) for bound in bounds) or not bounds
+        outside = any(_is_within(name, bound) for bound in excluded if type(bound) is type(name))
+        require(inside and not outside, f"{_name(above)} does not allow the name {str(name.value)[:120]!r}")
+
+
+def _names_of(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = []
+    with suppress(x509.ExtensionNotFound):
+        names = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    if certificate.subject.rdns:
+        names.append(x509.DirectoryName(certificate.subject))
+    if not any(isinstance(name, x509.RFC822Name) for name in names):
+        mails = certificate.subject.get_attributes_for_oid(x509.oid.NameOID.EMAIL_ADDRESS)
+        # As in an old certificate: the address stands in the subject.
+        names += [x509.RFC822Name(str(mail.value)) for mail in mails if str(mail.value).isascii()]
+    require(len(names) <= MOST_CONSTRAINTS, f"{_name(certificate)} has more names than any certificate has")
+    return names
+
+
+def _is_within(name: x509.GeneralName, bound: x509.GeneralName) -> bool:
+    """Whether a name lies under a constraint of its kind. Raises Wrong for a kind that nobody here can compare."""
+    if isinstance(name, x509.DirectoryName):
+        wanted, found = list(bound.value.rdns), list(name.value.rdns)
+        return [*map(_plain_rdn, found[: len(wanted)])] == [*map(_plain_rdn, wanted)]
+    if isinstance(name, x509.IPAddress):
+        return isinstance(bound.value, ipaddress.IPv4Network | ipaddress.IPv6Network) and name.value in bound.value
+    require(
+        isinstance(name, x509.DNSName | x509.RFC822Name | x509.UniformResourceIdentifier),
+        f"its names of the kind {type(name).__name__} are constrained, which nobody here can compare",
+    )
+    text, limit = str(name.value).casefold().rstrip("."), str(bound.value).casefold().rstrip(".")
+    if isinstance(name, x509.DNSName):
+        return not limit or text == limit or text.endswith("." + limit.lstrip("."))
+    if isinstance(name, x509.RFC822Name):
+        if "@" in limit:
+            return text == limit
+        host = text.rpartition("@")[2]
+    else:
+        host = text.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
+        require(bool(host) and "[" not in host, "an address without a host is constrained")
+    return not limit or (host.endswith(limit) if limit.startswith(".") else host == limit)
+
+
+def _plain_rdn(rdn: x509.RelativeDistinguishedName) -> frozenset[tuple[str, str]]:
+    """Compared as RFC 5280, 7.1 has it, near enough: without regard to case and repeated spaces."""
+    return frozenset((one.oid.dotted_string, " ".join(str(one.value).casefold().split())) for one in rdn)
 
 
 def _is_plain(found: x509.CertificateRevocationList) -> bool:
@@ -652,17 +844,25 @@ def _referred(values: Mapping[str, Any], certificates: Sequence[x509.Certificate
     raise Wrong("the certificate that the signer pinned is not in it")
 
 
-def stamped_at(token: bytes, message: bytes, evidence: Evidence) -> tuple[datetime, str]:
-    """The time that a trusted authority gives `message`, and by what that is known. Raises Wrong or Unknown."""
+@dataclass
+class Stamp:
+    """A time stamp that a trusted authority made of something."""
+
+    at: datetime
+    authority: str
+    ends_at: datetime
+    path: list[x509.Certificate]
+    hash_name: str
+    imprint: bytes
+
+
+def stamp_of(token: bytes, evidence: Evidence) -> Stamp:
+    """What a token says, its authority trusted and unrevoked at its time. Raises Wrong or Unknown."""
     signed, content = take_apart(token, None, "tst_info")
     info = tsp.TSTInfo.load(content)
     imprint = info["message_imprint"]
     name = imprint["hash_algorithm"]["algorithm"].native
     require(name in HASHES, "the time stamp uses a weak hash function")
-    require(
-        hashlib.new(name, message).digest() == imprint["hashed_message"].native,
-        "it is the time stamp of something else",
-    )
     at: datetime = info["gen_time"].native
     path = evidence.path(signed.certificate, signed.others, evidence.stamp_anchors, at)
     usage = signed.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
@@ -672,7 +872,100 @@ def stamped_at(token: bytes, message: bytes, evidence: Evidence) -> tuple[dateti
     )
     _require_known_extensions(path)
     evidence.require_unrevoked(path, at)
-    return at.astimezone(UTC), _name(signed.certificate)
+    ends_at = min(one.not_valid_after_utc for one in path)
+    return Stamp(at.astimezone(UTC), _name(signed.certificate), ends_at, path, name, imprint["hashed_message"].native)
+
+
+@dataclass
+class Stamped:
+    """What the time stamps of one thing prove: that it existed `at`, and that `evidence` did in time."""
+
+    at: datetime
+    authority: str
+    evidence: Evidence
+    renewals: int
+    ends_at: datetime
+
+    @property
+    def words(self) -> str:
+        again = f", stamped again {self.renewals} times since" if self.renewals > 1 else ", stamped again since"
+        return f"{self.at:%Y-%m-%d %H:%M:%S} UTC by {self.authority}{again if self.renewals else ''}"
+
+
+@dataclass
+class _Covers:
+    """What a later time stamp covers: nothing else is proven to have existed before it."""
+
+    algorithm: str
+    digests: frozenset[str]
+    at: datetime
+
+    def require(self, content: bytes, what: str) -> None:
+        known = hashlib.new(self.algorithm, content).hexdigest() in self.digests
+        require(known, f"the time stamp that renews it does not cover {what}")
+
+
+def check_stamps(export: Export, folder: str, message: bytes, others: Sequence[bytes], evidence: Evidence) -> Stamped:
+    """The time stamps of `message` in a folder: its own, and those that renewed it, each over all that was there before
+    (`others` are what else belongs to it). They are judged backwards, each as of the one after it, by what that covers.
+    Raises Wrong or Unknown."""
+    renewals = _renewals(export, folder)
+    later: _Covers | None = None
+    ends_at: datetime | None = None
+    for number in range(renewals, 0, -1):
+        token = export.read(f"{folder}/archive-{number}.tsr", LARGEST_DOCUMENT)
+        proof = export.json(f"{folder}/archive-{number}.json", LARGEST_DOCUMENT * 4)
+        if later is not None:
+            later.require(token, f"archive time stamp {number}")
+            later.require(canonical(proof), f"what archive time stamp {number} covers")
+        stamp = stamp_of(token, evidence)
+        _require_covers(stamp, proof, number)
+        _require_counted(stamp, later, evidence)
+        later = _Covers(str(proof["hash"]), frozenset(map(str, proof["covers"])), stamp.at)
+        ends_at = ends_at or stamp.ends_at
+        evidence = evidence.covered(later.algorithm, later.digests)
+    token = export.read(f"{folder}/timestamp.tsr", LARGEST_DOCUMENT)
+    if later is not None:
+        later.require(token, "the first time stamp")
+        for content in others:
+            later.require(content, "what was stamped")
+    own = stamp_of(token, evidence)
+    require(hashlib.new(own.hash_name, message).digest() == own.imprint, "it is the time stamp of something else")
+    _require_counted(own, later, evidence)
+    return Stamped(own.at, own.authority, evidence, renewals, ends_at or own.ends_at)
+
+
+def _renewals(export: Export, folder: str) -> int:
+    number = 0
+    while f"{folder}/archive-{number + 1}.tsr" in export:
+        number += 1
+        require(number <= MOST_RENEWALS, "it was stamped again more often than anything is")
+    known = sum(name.startswith(f"{folder}/archive-") for name in export.within(folder))
+    require(known == 2 * number, "an archive time stamp, or what it covers, is missing in the row")
+    return number
+
+
+def _require_covers(stamp: Stamp, proof: Mapping[str, Any], number: int) -> None:
+    algorithm, covers = proof["hash"], proof["covers"]
+    require(proof["format"] == "openlot-archive-1" and algorithm in HASHES, "it is of an unknown form")
+    leaf = leaf_hash(
+        canonical({"format": "openlot-archive-1", "hash": algorithm, "covers": list(covers)}), str(algorithm)
+    )
+    path = [bytes.fromhex(step) for step in proof["path"]]
+    holds = stamp.hash_name == algorithm and leads(
+        leaf, proof["index"], proof["size"], path, stamp.imprint, str(algorithm)
+    )
+    require(holds, f"archive time stamp {number} is of something else")
+
+
+def _require_counted(stamp: Stamp, later: _Covers | None, evidence: Evidence) -> None:
+    """It still counted when the next one covered it."""
+    if later is None:
+        return
+    require(stamp.at <= later.at + TOLERANCE, "its time stamps are not in the order of their times")
+    require(stamp.ends_at >= later.at, f"the certificate of {stamp.authority} had ended before it was stamped again")
+    with suppress(Unknown):  # nobody has to say anything of an authority between two stamps
+        evidence.require_unrevoked(stamp.path, later.at)
 
 
 # The export ----------------------------------------------------------------------------------------------------------
@@ -699,11 +992,17 @@ class Procedure:
     evidence: Evidence
     tender: dict[str, Any]
     scope: str
+    documents: Mapping[str, Any] = field(default_factory=dict)  # what the index says of bids' documents
     papers: dict[str, Paper] = field(default_factory=dict)  # by the signature's SHA-256
     receipts: dict[tuple[int, int, str], dict[str, Any]] = field(default_factory=dict)
     leaves: dict[int, dict[str, Any]] = field(default_factory=dict)  # by bid
     roll: dict[str, Any] | None = None
     left_out: dict[str, str] | None = None
+    ceremony: dict[str, Any] | None = None
+    roll_stamped: bool = False
+    heads_held: set[str] = field(default_factory=set)  # of the audit trail, in earlier exports
+    stamped: list[Stamped] = field(default_factory=list)
+    audit: Audit | None = None
 
     @property
     def tells_bidders(self) -> bool:
@@ -722,7 +1021,7 @@ def verify_export(path: Path, options: argparse.Namespace, report: Report) -> No
     platform = Platform({})
     with report.checking("platform/receipt-keys.json", "readable"):
         platform = platform_of(export.json("platform/receipt-keys.json"), options.platform_key, report)
-    scope = check_index(export, platform, report)
+    scope, documents = check_index(export, platform, report)
     tender: dict[str, Any] = {
         "number": "",
         "status": "",
@@ -733,35 +1032,51 @@ def verify_export(path: Path, options: argparse.Namespace, report: Report) -> No
         found = export.json("tender.json")
         require({"number", "status", "lots", "timetable"} <= set(found), "it does not say what a procedure is")
         tender = found
-    lot_keys = read_lot_keys(options.lot_key)
+    disclosed = Disclosed.read(options)
     readers = {"buyer": "the buyer", "auditor": "operators and auditors", "supplier": "a bidder"}
     report.ok("export", f"of procedure {tender['number']}, for {readers.get(scope, 'nobody known')}")
-    procedure = Procedure(export, report, platform, read_evidence(export, options, report), tender, scope)
-    for part in (
-        check_signatures,
-        check_receipts,
-        check_audit,
-        check_roll,
-        check_bids_are_on_the_roll,
-        check_envelopes,
-        partial(check_opened, lot_keys=lot_keys),
-        check_auctions,
-        partial(check_held, options=options),
-    ):
+    evidence = read_evidence(export, options, report)
+    procedure = Procedure(export, report, platform, evidence, tender, scope, documents)
+    for file in options.earlier:
+        with suppress(Wrong, KeyError, TypeError, ValueError):  # check_earlier says what is wrong with it
+            head = Export(Path(file)).json("index.json", LARGEST_LIST)["content"]["audit_head"]
+            procedure.heads_held.add(str(head))
+    parts: Mapping[str, Callable[[Procedure], None]] = {
+        "lots": check_lots,
+        "signatures": check_signatures,
+        "receipts": check_receipts,
+        "roll": check_roll,
+        "audit": check_audit,
+        "roll and audit": check_roll_in_audit,
+        "signatures and audit": check_signatures_in_audit,
+        "bids on the roll": check_bids_are_on_the_roll,
+        "custody": check_custody,
+        "keys": partial(check_disclosed, disclosed=disclosed),
+        "envelopes": check_envelopes,
+        "documents": check_documents,
+        "opened bids": partial(check_opened, disclosed=disclosed),
+        "auctions": partial(check_auctions, options=options),
+        "time stamps": check_newest_stamps,
+        "what you bring": partial(check_held, options=options),
+        "earlier export": partial(check_earlier, options=options),
+    }
+    for name, part in parts.items():
         try:
             part(procedure)
         except Exception as error:  # noqa: BLE001 – hostile input may break what no single check foresaw
             why = f"it could not be checked to its end ({type(error).__name__}: {str(error)[:120]})"
-            report.failed(getattr(part, "__name__", "export").removeprefix("check_").replace("_", " "), why)
+            report.failed(name, why)
 
 
-def check_index(export: Export, platform: Platform, report: Report) -> str:
-    """Every file is as the platform listed it, and none is there besides. Returns for whom the export was made."""
-    scope, listed = "buyer", {}
+def check_index(export: Export, platform: Platform, report: Report) -> tuple[str, Mapping[str, Any]]:
+    """Every file is as the platform listed it, and none is there besides. Returns for whom the export was made, and
+    what the index says of documents."""
+    scope, listed, documents = "buyer", {}, {"included": False, "lost": []}
     with report.checking("index.json", "signed by the platform"):
-        signed = export.json("index.json")
+        signed = export.json("index.json", LARGEST_LIST)
         content = signed["content"]
         scope = str(content["scope"])
+        documents |= content.get("documents", {})
         listed = {str(entry["path"]): (entry["size"], entry["sha256"]) for entry in content["files"]}
         require(content["kind"] == "procedure_export", "it is a statement about something else")
         require(content["format"] == "openlot-export-1", "it is of a form that this program does not know")
@@ -780,7 +1095,7 @@ def check_index(export: Export, platform: Platform, report: Report) -> str:
             report.failed(f"{name}: index", f"it cannot be read ({type(error).__name__})")
     if not wrong:
         report.ok("files", f"all {len(listed)} are as in the index")
-    return scope
+    return scope, documents
 
 
 def read_evidence(export: Export, options: argparse.Namespace, report: Report) -> Evidence:
@@ -792,8 +1107,13 @@ def read_evidence(export: Export, options: argparse.Namespace, report: Report) -
         ("evidence/lists/", x509.load_der_x509_crl, evidence.lists),
         ("evidence/answers/", ocsp.load_der_ocsp_response, evidence.answers),
     ]
+    size = 0
     for folder, load, found in places:
         for name in export.names(folder):
+            size += export.sizes[name]
+            if size > LARGEST_EVIDENCE or len(found) >= MOST_CERTIFICATES:
+                report.failed(folder, "there is more of it than any export needs: the rest was not read")
+                break
             try:
                 encoded = export.read(name)
                 require(sha256(encoded) == Path(name).stem, "it is not what its name says")
@@ -877,24 +1197,26 @@ def _check_signature(procedure: Procedure, number: str) -> Paper | None:
         _require_bound(procedure, paper)
     if signed is None:
         return paper
-    at = paper.received_at
+    at, evidence = paper.received_at, procedure.evidence
     if f"{base}/timestamp.tsr" in export:
         with report.checking(f"{base}/timestamp.tsr"):
-            at, authority = stamped_at(
-                export.read(f"{base}/timestamp.tsr", LARGEST_DOCUMENT), signed.value, procedure.evidence
-            )
-            require(at >= paper.received_at - TOLERANCE, "it is older than the receipt")
-            report.ok(f"{base}: time", f"{at:%Y-%m-%d %H:%M:%S} UTC by {authority}")
+            stamped = check_stamps(export, base, signed.value, (encoded, payload), evidence)
+            require(stamped.at >= paper.received_at - TOLERANCE, "it is older than the receipt")
+            at, evidence = stamped.at, stamped.evidence
+            procedure.stamped.append(stamped)
+            report.ok(f"{base}: time", stamped.words)
     else:
         report.unchecked(
             f"{base}: time", f"{at:%Y-%m-%d %H:%M:%S} UTC is the platform's word: no time stamp", by_design=True
         )
-    _check_signer(procedure, base, paper, signed, at)
+    _check_signer(procedure, base, paper, signed, at, evidence)
     return paper
 
 
-def _check_signer(procedure: Procedure, base: str, paper: Paper, signed: Signed, at: datetime) -> None:
-    report, evidence = procedure.report, procedure.evidence
+def _check_signer(
+    procedure: Procedure, base: str, paper: Paper, signed: Signed, at: datetime, evidence: Evidence
+) -> None:
+    report = procedure.report
     path: list[x509.Certificate] = []
     with report.checking(f"{base}: certificate", f"{_name(signed.certificate)}, valid on {at:%Y-%m-%d}"):
         path = evidence.path(signed.certificate, signed.others, evidence.anchors, at)
@@ -1000,7 +1322,7 @@ def check_roll(procedure: Procedure) -> None:
             report.unchecked("roll", "bidding has not ended, or was cancelled before", by_design=True)
         return
     with report.checking("roll/roll.json", "signed; the leaves lead to its root"):
-        found = export.json("roll/roll.json")
+        found = export.json("roll/roll.json", LARGEST_LIST)
         said = procedure.platform.content(found["statement"])
         _require_roll(procedure, found, said)
         procedure.roll = found
@@ -1008,13 +1330,12 @@ def check_roll(procedure: Procedure) -> None:
     for name in export.names("roll/proofs/"):
         with report.checking(name, "leads to the root"):
             _check_proof(procedure, name)
-    _check_roll_in_audit(procedure)
 
 
 def _require_roll(procedure: Procedure, found: Mapping[str, Any], said: Mapping[str, Any]) -> None:
     require(said["kind"] == "bid_roll", "it is a statement about something else")
     require(said["tender"] == procedure.tender["number"], "it belongs to another procedure")
-    leaves = [bytes.fromhex(leaf) for leaf in found["leaves"]]
+    leaves = hashes_in(found["leaves"])
     require(all(len(leaf) == 32 for leaf in leaves), "a leaf is no SHA-256")
     require(leaves == sorted(set(leaves)), "its leaves are not in order, or one is there twice")
     require(len(leaves) == said["size"], f"it lists {len(leaves)} leaves, and its statement says {said['size']}")
@@ -1038,10 +1359,15 @@ def _check_roll_time(procedure: Procedure) -> None:
     with report.checking("roll/timestamp.tsr", "of this very statement"):
         token = export.read("roll/timestamp.tsr", LARGEST_DOCUMENT)
         require(roll["timestamp"] == base64.b64encode(token).decode(), "it is not the one in roll.json")
-        at, authority = stamped_at(token, canonical(roll["statement"]), procedure.evidence)
+        statement = canonical(roll["statement"])
+        stamped = check_stamps(
+            export, "roll", statement, (statement, canonical({"leaves": roll["leaves"]})), procedure.evidence
+        )
         closed_at = moment(roll["statement"]["content"]["closed_at"])
-        require(at >= closed_at - TOLERANCE, "it is older than the roll")
-        report.ok("roll: time", f"{at:%Y-%m-%d %H:%M:%S} UTC by {authority}, {at - closed_at} after it was closed")
+        require(stamped.at >= closed_at - TOLERANCE, "it is older than the roll")
+        procedure.stamped.append(stamped)
+        procedure.roll_stamped = True
+        report.ok("roll: time", f"{stamped.words}, {stamped.at - closed_at} after it was closed")
 
 
 def _check_proof(procedure: Procedure, name: str) -> None:
@@ -1080,27 +1406,26 @@ def require_proof(proof: Any) -> dict[str, Any]:
     return dict(leaf)
 
 
-def _check_roll_in_audit(procedure: Procedure) -> None:
-    roll = procedure.roll
+def check_roll_in_audit(procedure: Procedure) -> None:
+    roll, audit = procedure.roll, procedure.audit
     if procedure.scope == "supplier" or roll is None:
         return
     with procedure.report.checking("roll: audit", "recorded before any key was used, at the trail's place it names"):
+        require(audit is not None, "the audit trail is not whole")
+        assert audit is not None
         statement = roll["statement"]
-        closed = [one for one in procedure_records(procedure) if one.get("action") == "tender.roll_closed"]
+        closed = audit.of("tender.roll_closed")
         require(len(closed) == 1, f"the audit trail records its closing {len(closed)} times")
         details, number = closed[0]["details"], closed[0]["number"]
         require(details["root"] == statement["content"]["root"], "the audit trail records another root")
         require(
             details["statement_sha256"] == sha256(canonical(statement)), "the audit trail records another statement"
         )
-        heads = {one["hash"]: one["number"] for one in procedure_records(procedure)} | {GENESIS: 0}
-        at = heads.get(statement["content"]["audit_head"])
+        at = audit.places.get(statement["content"]["audit_head"])
         require(
             at is not None and at < number, "the head of the audit trail that it names is not in the trail before it"
         )
-        used = [
-            one["number"] for one in procedure_records(procedure) if one.get("action") in ("lot.key_used", "bid.opened")
-        ]
+        used = [one["number"] for one in (*audit.of("lot.key_used"), *audit.of("bid.opened"))]
         require(all(one > number for one in used), "a lot's key was used before the roll was closed")
         procedure.left_out = {str(one["signature_sha256"]): str(one["why"]) for one in details["left_out"]}
 
@@ -1131,7 +1456,7 @@ def check_bids_are_on_the_roll(procedure: Procedure) -> None:
             require(known, "the bid was received, but is neither on the roll nor recorded as left out of it")
 
 
-# Envelopes, what was read in them, auctions, audit trail -------------------------------------------------------------
+# Envelopes and documents ---------------------------------------------------------------------------------------------
 
 
 def check_envelopes(procedure: Procedure) -> None:
@@ -1155,41 +1480,320 @@ def check_envelopes(procedure: Procedure) -> None:
                 f"envelopes/{leaf['bid']}-{leaf['bid_version']}.sealed" in export,
                 "it was opened, and its envelope is missing",
             )
-    if any(manifest["files"] for manifest in manifests.values()):
-        report.unchecked(
-            "documents of bids",
-            "their ciphertexts are not part of an export; the manifests hold their hashes",
-            by_design=True,
-        )
 
 
-def read_lot_keys(named: Sequence[str]) -> dict[int, bytes]:
-    """Disclosed private keys by lot, from LOT=FILE: 32 bytes, raw or in base64. Raises Unreadable."""
-    keys: dict[int, bytes] = {}
-    for one in named:
-        number, _, file = one.partition("=")
-        try:
-            text = Path(file).read_bytes()
-            keys[int(number)] = text if len(text) == 32 else base64.b64decode(text.strip(), validate=True)
-        except (OSError, ValueError) as error:
-            raise Unreadable(f"The key of lot {number} cannot be read ({error}).") from error
-    return keys
+def check_documents(procedure: Procedure) -> None:
+    """The ciphertexts of documents are those whose hashes were signed; without them it is said that they are not
+    included."""
+    export, report = procedure.export, procedure.report
+    signed: dict[str, Mapping[str, Any]] = {}
+    wanted: set[str] = set()
+    for paper in procedure.papers.values():
+        if paper.payload["action"] == "bid.submit":
+            bid = paper.payload["object"]["id"]
+            entries = {f"documents/{bid}-{entry['file']}.sealed": entry for entry in paper.payload["content"]["files"]}
+            signed |= entries
+            leaf = procedure.leaves.get(int(bid))
+            envelope = f"envelopes/{bid}-{paper.payload['object']['version']}.sealed"
+            if leaf is not None and leaf["signature_sha256"] == paper.signature_sha256 and envelope in export:
+                wanted |= set(entries)
+    if not procedure.documents["included"]:
+        for name in export.names("documents/"):
+            report.failed(name, "the index says that documents are not included")
+        if signed:
+            report.unchecked(
+                "documents of bids",
+                f"not included: {len(signed)} hashes of their ciphertexts stand in the signed manifests",
+                by_design=True,
+            )
+        return
+    for name in export.names("documents/"):
+        with report.checking(name, "the ciphertext that was signed"):
+            require(name in signed, "nobody signed it")
+            entry = signed[name]
+            require(export.digest(name) == (entry["size"], entry["sha256"]), "it is not the document that was signed")
+    lost = set(procedure.documents["lost"])
+    for name in sorted(wanted - set(export.sizes)):
+        why = "the platform says that it has lost it" if name in lost else "it was signed, and is missing"
+        report.failed(name, why)
 
 
-def check_opened(procedure: Procedure, lot_keys: Mapping[int, bytes]) -> None:
+def check_lots(procedure: Procedure) -> None:
+    """Each lot has the public key whose hash the bidders signed."""
+    with procedure.report.checking("tender.json: lots' keys", "each as its hash says"):
+        lots = procedure.tender["lots"]
+        require(len({lot["number"] for lot in lots}) == len(lots), "two lots have the same number")
+        for lot in lots:
+            key = lot.get("public_key")
+            require(
+                key is None or sha256(base64.b64decode(key, validate=True)) == lot["public_key_sha256"],
+                f"the key of lot {lot['number']} is not the one whose hash was signed",
+            )
+
+
+# The committee's ceremony, and keys that its members disclose --------------------------------------------------------
+
+
+def check_custody(procedure: Procedure) -> None:
+    """What a committee announced of its keys before the first bid counted at the deadline and at the opening."""
+    export, report, tender = procedure.export, procedure.report, procedure.tender
+    if tender.get("key_custody") != "committee":
+        for name in export.names("custody/"):
+            report.failed(name, "the procedure has no committee that holds keys")
+        return
+    if "custody/ceremony.json" not in export:
+        if tender["timetable"].get("published_at") is not None:
+            report.failed("custody/ceremony.json", "the lots' keys are a committee's, and what it announced is missing")
+        return
+    found: dict[str, Any] | None = None
+    with report.checking("custody/ceremony.json", "enough commitments; the lots' keys are the committee's"):
+        said = export.json("custody/ceremony.json")
+        _require_ceremony(procedure, said)
+        found = procedure.ceremony = said
+    if found is None:
+        return
+    if procedure.roll is not None:
+        with report.checking("custody: roll", "the one that the roll's stamped statement names"):
+            named = procedure.roll["statement"]["content"].get("custody_sha256")
+            if named is None:
+                raise Unknown("the roll's statement names no ceremony")
+            require(named == sha256(canonical(found)), "it is not the ceremony that the roll's statement names")
+    with report.checking("custody/releases.json", "enough shares, after the deadline, before the key"):
+        _require_releases(procedure, found)
+    if procedure.scope != "supplier":
+        with report.checking("custody: audit", "as the audit trail records it"):
+            _require_ceremony_recorded(procedure, found)
+
+
+def _require_ceremony(procedure: Procedure, said: Mapping[str, Any]) -> None:
+    require(said["format"] == "openlot-ceremony-1", "it is of an unknown form")
+    require(said["tender"] == procedure.tender["number"], "it belongs to another procedure")
+    shares, threshold = said["shares"], said["threshold"]
+    members = [share for share in shares if share["holder"] == "member"]
+    others = [share["holder"] for share in shares if share["holder"] != "member"]
+    commitments = [bytes.fromhex(share["commitment"]) for share in shares]
+    require([share["index"] for share in shares] == list(range(1, len(shares) + 1)), "a share is missing")
+    require(all(len(one) == 32 for one in commitments), "a commitment is no SHA-256")
+    require(len(set(commitments)) == len(commitments), "two shares are the same")
+    require(type(threshold) is int and threshold >= 2, "a single share would open the bids")
+    require(len(members) >= threshold, f"{threshold} members are needed, and there are {len(members)}")
+    require(others in ([], ["platform"]), "a share has a holder of an unknown kind")
+    keys = {str(lot["id"]): lot["public_key"] for lot in procedure.tender["lots"]}
+    require(dict(said["lot_keys"]) == keys, "the lots' keys are not those that the committee made")
+
+
+def _require_releases(procedure: Procedure, ceremony: Mapping[str, Any]) -> None:
+    said = procedure.export.json("custody/releases.json")
+    released = [one["index"] for one in said["released"]]
+    places = {share["index"] for share in ceremony["shares"]}
+    require(len(set(released)) == len(released) and set(released) <= places, "a share is released that is none")
+    deadline = moment(procedure.tender["timetable"]["tender_ends_at"])
+    require(all(moment(one["at"]) >= deadline for one in said["released"]), "a share was released before the deadline")
+    put_together, opened = said["put_together_at"], procedure.tender["timetable"]["opened_at"]
+    if opened is not None and procedure.export.names("opened/"):
+        require(put_together is not None, "bids were opened, and the key was never put together")
+    if put_together is not None:
+        require(len(released) >= ceremony["threshold"], "the key was put together of too few shares")
+        before = sorted(moment(one["at"]) for one in said["released"])[: ceremony["threshold"]]
+        require(before[-1] <= moment(put_together), "the key was put together before enough shares were released")
+
+
+def _require_ceremony_recorded(procedure: Procedure, ceremony: Mapping[str, Any]) -> None:
+    audit = procedure.audit
+    require(audit is not None, "the audit trail is not whole")
+    assert audit is not None
+    commitments = {share["index"]: share["commitment"] for share in ceremony["shares"]}
+    made = [one for one in audit.of("keys.made") if one["details"]["lot_keys"] == dict(ceremony["lot_keys"])]
+    require(len(made) == 1, "the audit trail does not record that these keys were made")
+    details = made[0]["details"]
+    require(details["threshold"] == ceremony["threshold"], "the audit trail records another threshold")
+    require(
+        {one["index"]: one["commitment"] for one in details["shares"]} == commitments,
+        "the audit trail records other commitments",
+    )
+    number = details["ceremony"]
+    for one in audit.of("tender.published"):
+        require(one["number"] > made[0]["number"], "the keys were made after the procedure was published")
+    closed = audit.of("tender.roll_closed")
+    released = [one for one in audit.of("share.released") if one["details"]["ceremony"] == number]
+    for one in released:
+        require(bool(closed) and one["number"] > closed[0]["number"], "a share was released before the roll was closed")
+        place = one["details"]["index"]
+        require(commitments.get(place) == one["details"]["commitment"], f"another share {place} was released")
+    said = {one["index"] for one in procedure.export.json("custody/releases.json")["released"]}
+    require({one["details"]["index"] for one in released} == said, "the audit trail records other releases")
+    for one in audit.of("keys.put_together"):
+        places = {record["details"]["index"] for record in released if record["number"] < one["number"]}
+        require(set(one["details"]["shares_released"]) <= places, "the key was put together of shares not released")
+        require(len(places) >= ceremony["threshold"], "the key was put together of too few shares")
+
+
+@dataclass
+class Disclosed:
+    """Private keys of lots, a committee's seed, or shares of it, that whoever checks was given outside the export."""
+
+    lots: dict[int, bytes] = field(default_factory=dict)
+    seed: bytes | None = None
+    shares: dict[str, bytes] = field(default_factory=dict)  # by the file's name
+
+    @classmethod
+    def read(cls, options: argparse.Namespace) -> Disclosed:
+        """Each 32 bytes (a share 33), raw or in base64. Raises Unreadable."""
+        found = cls()
+        for one in options.lot_key:
+            number, _, file = one.partition("=")
+            try:
+                found.lots[int(number)] = _secret(file, 32)
+            except ValueError as error:
+                raise Unreadable(f"--lot-key takes the lot's number, =, and a file ({error}).") from error
+        if options.seed:
+            found.seed = _secret(options.seed, 32)
+        for file in options.share:
+            found.shares[Path(file).name] = _secret(file, 33)
+        return found
+
+
+def _secret(file: str, size: int) -> bytes:
+    try:
+        text = Path(file).read_bytes()[:1024]
+        found = text if len(text) == size else base64.b64decode(text.strip(), validate=True)
+        if len(found) != size:
+            raise ValueError(f"it is not {size} bytes")
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"The key or share in {file} cannot be read ({error}).") from error
+    return found
+
+
+def check_disclosed(procedure: Procedure, disclosed: Disclosed) -> None:
+    """Shares are those that were announced and give the seed; the seed derives the lots' public keys."""
+    report, ceremony = procedure.report, procedure.ceremony
+    if disclosed.shares:
+        with report.checking("shares", "those that were announced before the first bid"):
+            require(ceremony is not None, "no committee's ceremony in order is in this export")
+            assert ceremony is not None
+            known = {share["commitment"] for share in ceremony["shares"]}
+            for name, share in disclosed.shares.items():
+                require(sha256(share) in known, f"{name} is none of the shares that were announced")
+            places = {share[0] for share in disclosed.shares.values()}
+            require(len(places) == len(disclosed.shares), "a share is given twice")
+            require(len(places) >= ceremony["threshold"], f"it takes {ceremony['threshold']} shares")
+            disclosed.seed = combined(list(disclosed.shares.values()))
+    if disclosed.seed is not None:
+        with report.checking("seed", "it makes the public keys to which the bids were sealed"):
+            require(ceremony is not None, "no committee's ceremony in order is in this export")
+            for lot in procedure.tender["lots"]:
+                key = lot_key_of(disclosed.seed, lot["id"])
+                require(_public(key) == lot["public_key"], f"it does not make the key of lot {lot['number']}")
+                disclosed.lots.setdefault(lot["number"], key)
+    for number, key in disclosed.lots.items():
+        with report.checking(f"key of lot {number}", "it belongs to the public key to which the bids were sealed"):
+            lots = [lot for lot in procedure.tender["lots"] if lot["number"] == number]
+            require(bool(lots) and _public(key) == lots[0]["public_key"], "this is not the lot's key")
+
+
+def _public(private: bytes) -> str:
+    return base64.b64encode(X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()).decode()
+
+
+def lot_key_of(seed: bytes, lot: int) -> bytes:
+    """A lot's private key, of the committee's seed."""
+    return HKDF(hashes.SHA256(), 32, b"openlot-lot-key-1", str(lot).encode()).derive(seed)
+
+
+def combined(shares: Sequence[bytes]) -> bytes:
+    """Shamir's secret, of shares over GF(256): the values at 0 of the polynomials through them."""
+    secret = bytes(len(shares[0]) - 1)
+    for share in shares:
+        weight = 1
+        for other in shares:
+            if other[0] != share[0]:
+                weight = _times(weight, _times(other[0], _power(other[0] ^ share[0], 254)))
+        secret = bytes(a ^ _times(weight, b) for a, b in zip(secret, share[1:], strict=True))
+    return secret
+
+
+def _times(a: int, b: int) -> int:
+    """In the field of AES."""
+    product = 0
+    while b:
+        product ^= a if b & 1 else 0
+        a = a << 1 ^ (0x11B if a & 0x80 else 0)
+        b >>= 1
+    return product
+
+
+def _power(a: int, exponent: int) -> int:
+    found = 1
+    for _ in range(exponent):
+        found = _times(found, a)
+    return found
+
+
+# Opened bids ---------------------------------------------------------------------------------------------------------
+
+
+def check_opened(procedure: Procedure, disclosed: Disclosed) -> None:
     report, export = procedure.report, procedure.export
+    undisclosed = 0
     for name in export.names("opened/"):
         bid: dict[str, Any] = {}
         with report.checking(name, "its arithmetic is right"):
             bid = export.json(name)
             require(str(bid["bid"]) == Path(name).stem, "it is about another bid")
             _require_arithmetic(procedure, bid)
-        key = lot_keys.get(bid.get("lot", 0))
+        key = disclosed.lots.get(bid.get("lot", 0))
         if key is None:
-            report.unchecked(f"{name}: sealed content", "the lot's key is not disclosed (--lot-key)", by_design=True)
+            undisclosed += 1
             continue
         with report.checking(f"{name}: sealed content", "what was sealed is what was opened"):
-            _require_sealed(procedure, bid, key)
+            files = _require_sealed(procedure, bid, key)
+            for file in files:
+                document = f"documents/{bid['bid']}-{file['file']}.sealed"
+                if document in export:
+                    with report.checking(f"{document}: sealed content", "the document that the bid describes"):
+                        _require_sealed_document(procedure, bid, file, key)
+    if undisclosed:
+        report.unchecked(
+            "opened bids: sealed content",
+            f"that {undisclosed} opened prices are the sealed ones shows only with the lot's key (--lot-key, --seed or "
+            "--share): it is not disclosed",
+            by_design=True,
+        )
+
+
+def _require_sealed_document(procedure: Procedure, bid: Mapping[str, Any], file: Mapping[str, Any], key: bytes) -> None:
+    """OLS1: a file key sealed by HPKE, then chunks under it. A chunk in memory at a time."""
+    name = f"documents/{bid['bid']}-{file['file']}.sealed"
+    part = f"file:{file['file']}"
+    digest, size, number = hashlib.sha256(), 0, 0
+    with procedure.export.open(name) as stream:
+        header = stream.read(84)
+        require(len(header) == 84 and header.startswith(b"OLS1"), "it is no sealed document")
+        cipher = AESGCM(_unsealed(procedure, bid, part, header[4:], key))
+        chunk = stream.read(CHUNK)
+        while True:
+            following = stream.read(CHUNK) if len(chunk) == CHUNK else b""
+            nonce = bytes(7) + number.to_bytes(4, "big") + bytes([not following])
+            try:
+                plain = cipher.decrypt(nonce, chunk, None)
+            except (InvalidTag, ValueError):
+                raise Wrong("it does not open with the lot's key") from None
+            digest.update(plain)
+            size += len(plain)
+            if not following:
+                break
+            chunk, number = following, number + 1
+    require((size, digest.hexdigest()) == (file["size"], file["sha256"]), "it is not the document that the bid names")
+
+
+def _unsealed(procedure: Procedure, bid: Mapping[str, Any], part: str, sealed: bytes, key: bytes) -> bytes:
+    """Raises InvalidTag or ValueError where it does not open."""
+    if Suite is None:
+        raise Unknown("the installed package cryptography is too old to open sealed bids")
+    lot = next(lot for lot in procedure.tender["lots"] if lot["number"] == bid["lot"])
+    info = canonical({"platform": "openlot", "lot": lot["id"], "bid": bid["bid"], "part": part})
+    private = X25519PrivateKey.from_private_bytes(key)
+    return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM).decrypt(sealed, private, info)
 
 
 def _require_arithmetic(procedure: Procedure, bid: Mapping[str, Any]) -> None:
@@ -1222,27 +1826,24 @@ def _require_arithmetic(procedure: Procedure, bid: Mapping[str, Any]) -> None:
     )
 
 
-def _require_sealed(procedure: Procedure, bid: Mapping[str, Any], key: bytes) -> None:
-    if Suite is None:
-        raise Unknown("the installed package cryptography is too old to open sealed bids")
+def _require_sealed(procedure: Procedure, bid: Mapping[str, Any], key: bytes) -> Sequence[Mapping[str, Any]]:
+    """Returns the documents that the sealed bid describes."""
     lot = next(lot for lot in procedure.tender["lots"] if lot["number"] == bid["lot"])
-    private = X25519PrivateKey.from_private_bytes(key)
-    require(sha256(private.public_key().public_bytes_raw()) == lot["public_key_sha256"], "this is not the lot's key")
-    info = canonical({"platform": "openlot", "lot": lot["id"], "bid": bid["bid"], "part": "content"})
-    sealed = procedure.export.read(f"envelopes/{bid['bid']}-{bid['bid_version']}.sealed")
+    require(_public(key) == lot["public_key"], "this is not the lot's key")
+    sealed = procedure.export.read(f"envelopes/{bid['bid']}-{bid['bid_version']}.sealed", LARGEST_ENVELOPE)
     try:
-        plain = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM).decrypt(sealed, private, info)
+        plain = _unsealed(procedure, bid, "content", sealed, key)
     except (InvalidTag, ValueError):
         require(bool(bid["problem"]) and bid["total"] is None, "the envelope does not open with the lot's key")
-        return
-    said = json.loads(plain)
+        return []
+    said = parsed(plain)
     require(
         (said["lot"], said["bid"], said["version"]) == (lot["id"], bid["bid"], bid["bid_version"]),
         "it was made for another bid",
     )
     if bid["total"] is None:
         require(bool(bid["problem"]), "the envelope opens, and the export does not say why the bid was not taken")
-        return
+        return []
     sealed_prices = {line["item"]: amount(line["unit_price"]) for line in said["lines"]}
     opened = {line["item"]: amount(line["unit_price"]) for line in bid["lines"]}
     require(
@@ -1250,13 +1851,57 @@ def _require_sealed(procedure: Procedure, bid: Mapping[str, Any], key: bytes) ->
         "its prices are not those that were sealed",
     )
     require(said["remarks"] == bid["remarks"], "its remarks are not those that were sealed")
+    return list(said["files"])
 
 
-def procedure_records(procedure: Procedure) -> Iterator[dict[str, Any]]:
-    """The audit records, those that are told; of the others number and hash."""
-    for raw in procedure.export.lines("audit/chain.jsonl"):
-        line = json.loads(raw)
-        yield {**line.get("content", {"number": line.get("number")}), "hash": line["hash"]}
+# The audit trail -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Anchor:
+    """That the trail's record `number` had this hash at a time that an authority gives."""
+
+    number: int
+    hash: str
+    at: datetime
+
+
+#: What the other checks need of the trail; everything else is only hashed.
+NOTED = {
+    "auction.ended",
+    "award.decided",
+    "bid.opened",
+    "bid.submitted",
+    "bid.withdrawn",
+    "contract.signed",
+    "keys.made",
+    "keys.put_together",
+    "lot.key_used",
+    "protocol.signed",
+    "share.released",
+    "tender.published",
+    "tender.roll_closed",
+}
+
+
+@dataclass
+class Audit:
+    """What one reading of the trail leaves in memory."""
+
+    count: int = 0
+    hidden: int = 0
+    head: str = GENESIS
+    noted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=lambda: {GENESIS: 0})  # of the hashes that were asked for
+    kept: int = 0
+
+    def of(self, action: str) -> list[dict[str, Any]]:
+        return self.noted.get(action, [])
+
+    def note(self, content: dict[str, Any]) -> None:
+        self.kept += 1
+        require(self.kept <= MOST_NOTED, "it has more records of bids than any procedure has")
+        self.noted.setdefault(str(content["action"]), []).append(content)
 
 
 def check_audit(procedure: Procedure) -> None:
@@ -1268,71 +1913,284 @@ def check_audit(procedure: Procedure) -> None:
             by_design=True,
         )
         return
+    anchors = _anchors(procedure)
+    found: Audit | None = None
     with report.checking("audit/chain.jsonl", "the chain is whole"):
-        previous, count, hidden = GENESIS, 0, 0
-        for count, raw in enumerate(export.lines("audit/chain.jsonl"), start=1):
-            line = json.loads(raw)
-            content = line.get("content")
-            said = content if content is not None else line
-            require(said["number"] == count, f"record {count} is missing or out of its place")
-            require(said["previous"] == previous, f"record {count} does not follow the one before it")
-            if content is None:
-                hidden += 1
-            else:
-                require(sha256(canonical(content)) == line["hash"], f"record {count} was changed")
-            previous = line["hash"]
-        head = export.json("index.json")["content"]["audit_head"]
-        require(previous == head, "it does not end with the head that the index names: records are missing at its end")
-        if hidden:
-            report.unchecked(
-                "audit: hidden records",
-                f"of {hidden} of {count} records only the hash is told to the reader of this export", by_design=True,
-            )  # fmt: skip
-
-
-def check_auctions(procedure: Procedure) -> None:
-    heads: dict[str, str] = {}
-    for name in procedure.export.names("auctions/"):
-        with procedure.report.checking(name, "the chain is whole, and the ranking follows from the bids"):
-            auction, head = _check_events(procedure, name)
-            heads[f"auction:{auction}"] = head
-    if procedure.scope == "supplier" or "audit/chain.jsonl" not in procedure.export:
+        asked = {procedure.roll["statement"]["content"]["audit_head"]} if procedure.roll is not None else set()
+        asked |= procedure.heads_held
+        audit, gaps = _read_audit(procedure, anchors, asked)
+        head = export.json("index.json", LARGEST_LIST)["content"]["audit_head"]
+        require(
+            audit.head == head, "it does not end with the head that the index names: records are missing at its end"
+        )
+        found = procedure.audit = audit
+    if found is None:
         return
-    for record in procedure_records(procedure):
-        if record.get("action") == "auction.ended" and (heads or procedure.tells_bidders):
-            with procedure.report.checking(f"{record['object']}: end", "as the audit trail records it"):
+    if found.hidden:
+        report.unchecked(
+            "audit: hidden records",
+            f"of {found.hidden} of {found.count} records only the hash is told to the reader of this export",
+            by_design=True,
+        )
+    _tell_anchored(procedure, found, anchors, gaps)
+
+
+def _anchors(procedure: Procedure) -> list[Anchor]:
+    """The time stamps over the trail that are in order, by the records' numbers."""
+    export, found = procedure.export, []
+    folders = {name.split("/")[2] for name in export.names("audit/anchors/")}
+    for folder in sorted(folders, key=lambda one: (len(one), one)):
+        name = f"audit/anchors/{folder}"
+        with procedure.report.checking(name, "a time stamp over the head of the trail"):
+            said = export.json(f"{name}/anchor.json")
+            statement = procedure.platform.content(said["statement"])
+            require(statement["kind"] == "audit_anchor", "it is a statement about something else")
+            require(str(said["number"]) == folder, "it is about another record")
+            leaf = {
+                "format": "openlot-audit-head-1",
+                "stream": said["stream"],
+                "number": said["number"],
+                "hash": said["hash"],
+            }
+            path, root = [bytes.fromhex(step) for step in said["path"]], bytes.fromhex(statement["root"])
+            holds = leads(leaf_hash(canonical(leaf)), said["index"], statement["size"], path, root)
+            require(holds, "the head is not under the root that was stamped")
+            stamped = check_stamps(
+                export, name, canonical(said["statement"]), [canonical(said["statement"])], procedure.evidence
+            )
+            procedure.stamped.append(stamped)
+            found.append(Anchor(said["number"], str(said["hash"]), stamped.at))
+    return found
+
+
+def _read_audit(procedure: Procedure, anchors: Sequence[Anchor], asked: set[str]) -> tuple[Audit, list[str]]:
+    """Read the trail once. Returns what is kept of it, and which records were anchored long after they were made.
+    Raises Wrong where it is not whole, or where an anchor is not over it."""
+    audit, waiting = Audit(), list(anchors)
+    gaps: list[str] = []
+    before: datetime | None = None
+    for count, raw in enumerate(procedure.export.lines("audit/chain.jsonl"), start=1):
+        line = parsed(raw)
+        content = line.get("content")
+        said = content if content is not None else line
+        require(said["number"] == count, f"record {count} is missing or out of its place")
+        require(said["previous"] == audit.head, f"record {count} does not follow the one before it")
+        audit.count, audit.head = count, str(line["hash"])
+        if audit.head in asked:
+            audit.places[audit.head] = count
+        if content is None:
+            audit.hidden += 1
+        else:
+            require(sha256(canonical(content)) == line["hash"], f"record {count} was changed")
+            if content["action"] in NOTED:
+                audit.note(content)
+            if waiting:
+                at = moment(content["at"])
+                require(
+                    at <= waiting[0].at + TOLERANCE, f"record {count} says that it is younger than the stamp over it"
+                )
+                if before is not None and waiting[0].at - at > LONGEST_UNANCHORED and len(gaps) < 10:
+                    gaps.append(f"record {count} of {at:%Y-%m-%d %H:%M} was stamped on {waiting[0].at:%Y-%m-%d %H:%M}")
+        if waiting and waiting[0].number == count:
+            require(waiting[0].hash == audit.head, f"record {count} is not the one that was stamped")
+            before = waiting.pop(0).at
+    require(not waiting, "it ends before a record that was stamped: records are missing at its end")
+    return audit, gaps
+
+
+def _tell_anchored(procedure: Procedure, audit: Audit, anchors: Sequence[Anchor], gaps: Sequence[str]) -> None:
+    report = procedure.report
+    times = [one.at for one in anchors]
+    if times != sorted(times):
+        report.failed("audit: anchors", "later records were stamped before earlier ones")
+    elif gaps:
+        report.failed("audit: anchors", f"records may have been written anew before they were stamped: {gaps[0]}")
+    elif anchors:
+        report.ok("audit: anchors", f"records up to {anchors[-1].number} existed by {times[-1]:%Y-%m-%d %H:%M:%S} UTC")
+    last = max([0, *(one.number for one in anchors)])
+    if procedure.roll is not None and procedure.roll_stamped:
+        last = max(last, audit.places.get(procedure.roll["statement"]["content"]["audit_head"], 0))
+    if last < audit.count:
+        report.unchecked(
+            "audit: end",
+            f"no authority has stamped the last {audit.count - last} of {audit.count} records: they are the platform's "
+            "word, and that there are no more",
+            by_design=True,
+        )
+
+
+#: Which record belongs to a signature, by its action or the kind of its object.
+RECORDED = {
+    "bid.submit": "bid.submitted",
+    "bid.withdraw": "bid.withdrawn",
+    "award": "award.decided",
+    "contract": "contract.signed",
+}
+
+
+def check_signatures_in_audit(procedure: Procedure) -> None:
+    """Each signature of a bid, an award or a contract is recorded, and each that is recorded is there: who cuts the end
+    off the trail, or takes a signature out, would have to do both."""
+    audit = procedure.audit
+    if audit is None or not procedure.tells_bidders:
+        return
+    signed: Counter[tuple[str, str, int | None]] = Counter()
+    for paper in procedure.papers.values():
+        of, action = paper.payload["object"], str(paper.payload["action"])
+        kind = RECORDED.get(action) or RECORDED.get(of["type"])
+        if kind == "award.decided":  # however many people signed it, it is decided once
+            signed[kind, f"award:{of['id']}", None] = 1
+        elif kind:
+            signed[kind, f"{of['type']}:{of['id']}", of["version"]] += 1
+    recorded: Counter[tuple[str, str, int | None]] = Counter()
+    for kind in RECORDED.values():
+        for one in audit.of(kind):
+            recorded[kind, str(one["object"]), one["details"].get("version")] += 1
+    with procedure.report.checking("signatures: audit", "each is recorded, and each that is recorded is here"):
+        for (kind, of, _version), count in (recorded - signed).items():
+            raise Wrong(f"the audit trail records {kind} of {of}, and {count} of its signatures are missing")
+        for (kind, of, _version), _count in (signed - recorded).items():
+            raise Wrong(f"a signature of {of} is here, and the audit trail does not record it as {kind}")
+
+
+def check_newest_stamps(procedure: Procedure) -> None:
+    """A stamp whose certificate has ended is no worse for that, but nobody says any more if its key was lost."""
+    ended = sum(one.ends_at < datetime.now(UTC) for one in procedure.stamped)
+    if ended:
+        procedure.report.unchecked(
+            "time stamps: newest",
+            f"of {ended} of {len(procedure.stamped)} the certificate has ended since this export was made: a newer "
+            "export has newer stamps",
+            by_design=True,
+        )
+
+
+# Auctions ------------------------------------------------------------------------------------------------------------
+
+
+#: Kinds of auction whose ranking follows from the standing amounts alone, so that this program computes it.
+RANKED_HERE = {"english"}
+PLAIN_EVENTS = {"scheduled", "started", "bid", "paused", "resumed", "retimed", "ended", "cancelled"}
+
+
+@dataclass
+class Log:
+    """What the log of one auction says, every hash computed anew."""
+
+    auction: int = -1
+    head: str = GENESIS
+    kind: str = ""
+    direction: str = ""
+    by_amount: bool = True
+    standing: dict[str, tuple[Decimal, datetime, int]] = field(default_factory=dict)
+    ranking: list[dict[str, Any]] | None = None
+
+
+def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
+    """The logs of live auctions are whole, end where the audit trail says, and give the ranking that they tell."""
+    report, heads = procedure.report, {}
+    replay = _rules(options.rules)
+    for name in procedure.export.names("auctions/"):
+        log: Log | None = None
+        with report.checking(name, "the chain is whole"):
+            log = _read_log(procedure, name)
+            heads[f"auction:{log.auction}"] = log.head
+        if log is None:
+            continue
+        if log.ranking is not None and log.kind in RANKED_HERE and log.by_amount:
+            with report.checking(f"{name}: ranking", "it follows from the bids"):
+                _require_ranking(log)
+        if replay is not None:
+            with report.checking(f"{name}: rules", "by the rules each bid was rightly taken"):
+                replay(procedure, name, log)
+        else:
+            report.unchecked(
+                f"{name}: rules",
+                f"whether the rules ({log.kind}) allowed each bid shows with --rules, or by `manage.py replay_auction`",
+                by_design=True,
+            )
+    if procedure.scope == "supplier" or procedure.audit is None:
+        return
+    for record in procedure.audit.of("auction.ended"):
+        if heads or procedure.tells_bidders:
+            with report.checking(f"{record['object']}: end", "as the audit trail records it"):
                 head = record["details"]["head"]
                 require(heads.get(record["object"]) == head, "its log is missing, or ends elsewhere")
 
 
-def _check_events(procedure: Procedure, name: str) -> tuple[int, str]:
-    """The auction and the hash of its last event. Raises Wrong where the log is not whole."""
-    previous, direction, auction = GENESIS, "", -1
-    standing: dict[str, tuple[Decimal, datetime, int]] = {}
-    ranking: list[dict[str, Any]] | None = None
+def _events(procedure: Procedure, name: str) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Number, content and hash of each event, the chain checked on the way. Raises Wrong."""
+    previous, auction = GENESIS, None
     for count, raw in enumerate(procedure.export.lines(name), start=1):
-        line = json.loads(raw)
+        line = parsed(raw)
         event = line["content"]
         require(event["number"] == count, f"event {count} is missing or out of its place")
         require(event["previous"] == previous, f"event {count} does not follow the one before it")
-        require(auction in (-1, event["auction"]), f"event {count} is of another auction")
+        require(auction in (None, event["auction"]), f"event {count} is of another auction")
         require(sha256(canonical(event)) == line["hash"], f"event {count} was changed")
-        previous, auction = line["hash"], event["auction"]
+        previous, auction = str(line["hash"]), event["auction"]
+        yield count, event, previous
+
+
+def _read_log(procedure: Procedure, name: str) -> Log:
+    log, ended = Log(), False
+    for count, event, head in _events(procedure, name):
+        require(not ended, f"event {count} comes after the end")
+        require((count == 1) == (event["kind"] == "scheduled"), f"event {count} is out of turn")
+        log.auction, log.head = event["auction"], head
+        detail = event["detail"]
         if event["kind"] == "scheduled":
-            direction = event["detail"]["rules"]["direction"]
-            for place, one in enumerate(event["detail"]["bidders"]):
-                standing[one["bidder"]] = (amount(one["amount"]), moment(one["received_at"]), place - MOST_FILES)
-        elif event["kind"] == "bid":
-            require(event["bidder"] in standing, f"event {count} is a bid of nobody admitted")
-            standing[event["bidder"]] = (amount(event["amount"]), moment(event["at"]), count)
-        elif event["kind"] == "ended":
-            ranking = event["detail"]["ranking"]
-    if ranking is not None:
-        sign = 1 if direction == "down" else -1
-        order = sorted(standing, key=lambda one: (sign * standing[one][0], *standing[one][1:]))
-        told = [(one["bidder"], amount(one["amount"])) for one in sorted(ranking, key=lambda one: one["rank"])]
-        require(told == [(one, standing[one][0]) for one in order], "its ranking is not the one that its bids give")
-    return auction, previous
+            log.kind, log.direction = str(detail["rules"]["kind"]), str(detail["rules"].get("direction", ""))
+            log.by_amount = "formulas" not in detail["rules"]
+            for place, one in enumerate(detail["bidders"]):
+                log.by_amount &= set(one) <= {"bidder", "label", "amount", "received_at"}
+                log.standing[one["bidder"]] = (amount(one["amount"]), moment(one["received_at"]), place - MOST_FILES)
+        elif event["bidder"] is not None:
+            require(event["bidder"] in log.standing, f"event {count} is of nobody admitted")
+            if event["kind"] == "bid":
+                log.standing[event["bidder"]] = (amount(event["amount"]), moment(event["at"]), count)
+        log.by_amount &= event["kind"] in PLAIN_EVENTS
+        if event["kind"] in ("ended", "cancelled"):
+            ended = True
+            log.ranking = detail.get("ranking")
+    require(log.auction != -1, "it is empty")
+    return log
+
+
+def _require_ranking(log: Log) -> None:
+    sign = 1 if log.direction == "down" else -1
+    order = sorted(log.standing, key=lambda one: (sign * log.standing[one][0], *log.standing[one][1:]))
+    told = [(one["bidder"], amount(one["amount"])) for one in sorted(log.ranking or [], key=lambda one: one["rank"])]
+    require(told == [(one, log.standing[one][0]) for one in order], "its ranking is not the one that its bids give")
+
+
+def _rules(folder: str | None) -> Callable[[Procedure, str, Log], None] | None:
+    """The platform's own rules of auctions, from a folder or archive that whoever checks has: they need nothing but
+    Python. Each bid is decided again by them. Raises Unreadable."""
+    if folder is None:
+        return None
+    sys.path.insert(0, folder)
+    try:
+        rules: Any = importlib.import_module("procurement.rules.auction.log")
+    except ImportError as error:
+        raise Unreadable(f"There are no rules of auctions in {folder} ({error}).") from error
+    finally:
+        sys.path.remove(folder)
+
+    def event_of(content: Mapping[str, Any]) -> Any:
+        given = {one.name: content[one.name] for one in fields(rules.Event) if one.name in content}
+        sum_ = content["amount"]
+        typed = {"kind": rules.EventKind(content["kind"]), "at": moment(content["at"])}
+        return rules.Event(**given | typed | {"amount": None if sum_ is None else amount(sum_)})
+
+    def replay(procedure: Procedure, name: str, log: Log) -> None:
+        events = ((event_of(content), head) for _count, content, head in _events(procedure, name))
+        try:
+            rules.replay(log.auction, events)
+        except rules.LogBroken as error:
+            raise Wrong(str(error)) from None
+
+    return replay
 
 
 # What the person who checks brings along -----------------------------------------------------------------------------
@@ -1364,10 +2222,38 @@ def check_held(procedure: Procedure, options: argparse.Namespace) -> None:
             require(leaf_hash(canonical(leaf)).hex() in procedure.roll["leaves"], "your bid is not on it")
 
 
+def check_earlier(procedure: Procedure, options: argparse.Namespace) -> None:
+    """What an earlier export of the procedure said still stands in this one: nothing was cut off and written anew."""
+    for file in options.earlier:
+        name = f"your earlier export {Path(file).name}"
+        with procedure.report.checking(name, "this one goes on from it"):
+            _require_goes_on(procedure, Export(Path(file)))
+
+
+def _require_goes_on(procedure: Procedure, earlier: Export) -> None:
+    index = procedure.platform.content(earlier.json("index.json", LARGEST_LIST))
+    require(index["tender"] == procedure.tender["number"], "it is of another procedure")
+    if "roll/roll.json" in earlier:
+        held = earlier.json("roll/roll.json", LARGEST_LIST)["statement"]
+        require(procedure.roll is not None and procedure.roll["statement"] == held, "it has another roll of bids")
+    lasting = {"payload.json", "signature.p7s", "ceremony.json"}
+    told = {name for name in earlier.sizes if name.rpartition("/")[2] in lasting or name.startswith("receipts/")}
+    for name in sorted(told):
+        if name not in procedure.export:
+            same_reader = index["scope"] == procedure.scope
+            if not same_reader:
+                continue
+            raise Wrong(f"{name} was in it, and is gone")
+        require(procedure.export.digest(name) == earlier.digest(name), f"{name} was another then")
+    head = index.get("audit_head")
+    if head and head != GENESIS and procedure.audit is not None:
+        require(head in procedure.audit.places, "the audit trail was written anew: its head of then is not in it")
+
+
 def _held(file: str) -> Any:
     content = Path(file).read_bytes()
     require(len(content) <= LARGEST_DOCUMENT * 4, "it is too large")
-    return json.loads(content)
+    return parsed(content)
 
 
 def verify_document(path: Path, options: argparse.Namespace, report: Report) -> None:
@@ -1377,8 +2263,8 @@ def verify_document(path: Path, options: argparse.Namespace, report: Report) -> 
             raw = stream.read(LARGEST_DOCUMENT * 4 + 1)
         if len(raw) > LARGEST_DOCUMENT * 4:
             raise ValueError("it is too large")
-        document = json.loads(raw)
-    except (OSError, ValueError, RecursionError) as error:
+        document = parsed(raw)
+    except (OSError, ValueError, RecursionError, Wrong) as error:
         raise Unreadable(f"{path.name} cannot be read ({error}).") from error
     if not options.platform_keys:
         raise Unreadable("Name the file with the platform's receipt keys (--platform-keys), from its page of receipts.")
@@ -1409,7 +2295,12 @@ def arguments() -> argparse.ArgumentParser:
     add("--platform-key", metavar="SHA256", help="fingerprint of a receipt key you trust; may be given again")
     add("--receipt", metavar="FILE", help="a receipt you hold: the export must have the very same")
     add("--proof", metavar="FILE", help="a proof you hold: it must be of the export's roll")
+    add("--earlier", metavar="EXPORT", help="an earlier export you hold: this one must go on from it")
     add("--lot-key", metavar="LOT=FILE", help="the disclosed private key of a lot, to open its bids again")
+    add("--share", metavar="FILE", help="a disclosed share of a committee's key; as many as it takes")
+    parser.add_argument("--seed", metavar="FILE", help="the key that a committee's shares give, disclosed")
+    words = "folder or archive with the platform's package procurement: auctions are decided again by its rules"
+    parser.add_argument("--rules", metavar="DIR", help=words)
     parser.add_argument(
         "--platform-keys", metavar="FILE", help="the platform's receipt keys, for a single receipt or proof"
     )

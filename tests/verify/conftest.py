@@ -16,6 +16,6 @@ from tests.verify.world import World
 def world(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> World:
     media = override_settings(MEDIA_ROOT=tmp_path_factory.getbasetemp() / "media")
     with django_db_blocker.unblock(), media, transaction.atomic():
-        built = worlds.build()
+        built = worlds.build(tmp_path_factory.mktemp("stamps"))
         transaction.set_rollback(True)
     return built

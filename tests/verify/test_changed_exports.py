@@ -458,7 +458,7 @@ def test_a_ranking_that_does_not_follow_from_the_bids_is_found(world: World, tmp
 
     _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
 
-    assert "auctions/1.jsonl" in not_ok(checks)
+    assert "auctions/1.jsonl: ranking" in not_ok(checks)
 
 
 def test_a_platform_with_another_key_is_not_the_one_that_was_named(world: World, tmp_path: Path) -> None:

@@ -46,7 +46,10 @@ def not_ok(checks: Sequence[dict[str, Any]]) -> dict[str, str]:
     return {check["check"]: check["status"] for check in checks if check["status"] != "ok" and not check["by_design"]}
 
 
-@pytest.mark.parametrize("version", ["buyer", "supplier", "auction", "sealed"])
+VERSIONS = ["buyer", "renewed", "supplier", "auction", "sealed", "committee", "committee_supplier"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_an_untouched_export_passes(version: str, world: World, tmp_path: Path) -> None:
     status, checks = checked(
         packed(getattr(world, version), tmp_path / "export.zip"), "--platform-key", world.fingerprint
