@@ -109,7 +109,8 @@ class Terms:
     """What is fixed for a lot before its auction starts. Limit and step apply to the effective price.
 
     `limit` is the worst price admitted, None where there is none; `step` is an amount in whole minor units. `clock` is
-    of the Dutch and the Japanese kind, `timetable` of the turn-based one, `single_bid_price` of second price.
+    of the Dutch and the Japanese kind, `timetable` of the turn-based one, `single_bid_price` of second price; with
+    `proxy_bids` an English bidder may set a limit.
     """
 
     direction: Direction
@@ -123,6 +124,7 @@ class Terms:
     clock: PriceClock | None = None
     timetable: Timetable = THREE_ROUNDS
     single_bid_price: SingleBidPrice = SingleBidPrice.OWN
+    proxy_bids: bool = False
 
     def formula(self, bidder: str) -> EffectivePrice:
         return self.formulas.get(bidder, PRICE_ALONE)

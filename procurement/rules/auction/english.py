@@ -69,12 +69,13 @@ def allowed(room: Room, bidder: str, at: datetime) -> Allowance:
     """What the bidder may do at that moment. A leader that may not bid may still set a proxy limit."""
     if closed := refused_in_room(room, bidder, at):
         return Allowance((), code=closed)
+    limit = (Action.LIMIT,) if room.terms.proxy_bids else ()
     if leads_against_itself(room, bidder):
-        return Allowance((Action.LIMIT,), None, room.ends_at, Refused.ALREADY_LEADING)
+        return Allowance(limit, None, room.ends_at, Refused.ALREADY_LEADING)
     amount = allowed_amount(room, bidder)
     if amount is None and worst_admitted(room, bidder) is not None:
         return Allowance((), None, room.ends_at, Refused.NO_ROOM_LEFT)
-    return Allowance((Action.BID, Action.LIMIT), amount, room.ends_at)
+    return Allowance((Action.BID, *limit), amount, room.ends_at)
 
 
 def coming(room: Room) -> tuple[Happening, Room] | None:
@@ -104,7 +105,7 @@ def _closed(room: Room, bidder: str, at: datetime) -> Refused | None:
 def _not_a_bid(room: Room, move: Move) -> tuple[Decision, Room]:
     closed = refused_in_room(room, move.bidder, move.received_at)
     admitted = allowed_amount(room, move.bidder) if closed is None else None
-    if closed is None and move.action is Action.LIMIT:
+    if closed is None and move.action is Action.LIMIT and room.terms.proxy_bids:
         code, after = proxies.limited(room, move)
         return Decision(move, code, admitted, effective_of(room, move), room.ends_at), after
     return Decision(move, closed or Refused.WRONG_ACTION, admitted, effective_of(room, move), room.ends_at), room

@@ -44,13 +44,21 @@ class Kind:
     coming: Callable[[Room], tuple[Happening, Room] | None]
     outcome: Callable[[Room], Outcome] = at_own_price
     length: Callable[[Terms, int], timedelta | None] = _as_set
+    # Whether what was bid before the auction stands in its room.
+    first_bids_stand: bool = True
+    # Whether a bid stands as soon as it is accepted, and nothing else is kept of it.
+    stands_at_once: bool = False
 
 
 _KINDS: Final[Mapping[AuctionKind, Kind]] = MappingProxyType(
     {
-        AuctionKind.ENGLISH: Kind(english.decide, english.allowed, english.coming),
-        AuctionKind.DUTCH: Kind(dutch.decide, dutch.allowed, dutch.coming, length=ticking.length),
-        AuctionKind.JAPANESE: Kind(japanese.decide, japanese.allowed, japanese.coming, length=ticking.length),
+        AuctionKind.ENGLISH: Kind(english.decide, english.allowed, english.coming, stands_at_once=True),
+        AuctionKind.DUTCH: Kind(
+            dutch.decide, dutch.allowed, dutch.coming, length=ticking.length, first_bids_stand=False
+        ),
+        AuctionKind.JAPANESE: Kind(
+            japanese.decide, japanese.allowed, japanese.coming, length=ticking.length, first_bids_stand=False
+        ),
         AuctionKind.SEALED_FIRST_PRICE: Kind(sealed.decide, sealed.allowed, sealed.coming),
         AuctionKind.SEALED_SECOND_PRICE: Kind(sealed.decide, sealed.allowed, sealed.coming, sealed.second_price),
         AuctionKind.TURN_BASED: Kind(turns.decide, turns.allowed, turns.coming, length=turns.length),
@@ -101,6 +109,16 @@ def over(room: Room, at: datetime) -> bool:
 def outcome(room: Room) -> Outcome:
     """Who wins and at which price, as the room stands."""
     return _KINDS[room.terms.kind].outcome(room)
+
+
+def first_bids_stand(kind: AuctionKind) -> bool:
+    """Whether what was bid before the auction stands in its room; otherwise it only lets its bidder in."""
+    return _KINDS[kind].first_bids_stand
+
+
+def stands_at_once(room: Room) -> bool:
+    """Whether an accepted bid simply stands, with nothing else to be kept of it."""
+    return room.play is None and _KINDS[room.terms.kind].stands_at_once
 
 
 def length(terms: Terms, bidders: int) -> timedelta | None:

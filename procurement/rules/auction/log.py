@@ -10,38 +10,82 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from hashlib import sha256
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from procurement.rules.auction.base import Bid, ExtendFrom, Reference, Room, SoftClose, Terms
-from procurement.rules.auction.english import decide
-from procurement.rules.auction.views import Shown
-from procurement.rules.effective import PRICE_ALONE
+from procurement.rules.auction import kinds
+from procurement.rules.auction.base import Action, Happening, HappeningKind, Move, Room
+from procurement.rules.auction.lot_rules import LotRules
+from procurement.rules.effective import PRICE_ALONE, EffectivePrice, half_up_to
 from procurement.rules.lifecycle import AuctionStatus
-from procurement.rules.ranking import Direction, Standing
+from procurement.rules.ranking import Standing
+
+__all__ = [
+    "GENESIS",
+    "Event",
+    "EventKind",
+    "Hall",
+    "LogBroken",
+    "LotRules",
+    "bid_detail",
+    "fold",
+    "happened",
+    "iso",
+    "ranking_detail",
+    "replay",
+    "scheduled_detail",
+    "times_detail",
+]
 
 GENESIS = "0" * 64
+# As finely as amounts are kept: finer than the minor unit of any currency.
+_KEPT: Final = Decimal("0.0001")
 # Keys are ASCII and no value is a float: then sorted compact JSON is what RFC 8785 asks for.
 _canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False).encode
 
 
 class EventKind(StrEnum):
+    """What is in the log: the life of the auction, the bidders' moves that were accepted, what time alone brought
+    about."""
+
     SCHEDULED = "scheduled"
     STARTED = "started"
-    BID = "bid"
     PAUSED = "paused"
     RESUMED = "resumed"
     RETIMED = "retimed"
     ENDED = "ended"
     CANCELLED = "cancelled"
 
+    BID = "bid"
+    ACCEPT = "accept"
+    CONFIRM = "confirm"
+    WITHDRAW = "withdraw"
+    LIMIT = "limit"
+
+    AUTOMATIC_BIDS = "automatic_bids"
+    TICK = "tick"
+    PAUSE = "pause"
+    TURN = "turn"
+    PUBLISHED = "published"
+    ANNOUNCEMENT = "announcement"
+
+
+MOVES: Final[Mapping[EventKind, Action]] = MappingProxyType({EventKind(action.value): action for action in Action})
+HAPPENINGS: Final[Mapping[EventKind, HappeningKind]] = MappingProxyType(
+    {EventKind(kind.value): kind for kind in HappeningKind}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `at` is a bid's time of receipt; `bidder` and `key` (the bidder's idempotency key) are of bids only.
+    """One event. `at` is a move's time of receipt; `key` (the bidder's idempotency key) is of moves only.
+
+    `amount` is that of a bid or a limit, of a price accepted or confirmed, of a bid published.
 
     `detail` holds strings, whole numbers, flags, lists and objects; never a float.
     """
@@ -74,64 +118,6 @@ class Event:
     def hashed(self, auction: int, previous: str) -> str:
         """SHA-256 (hex) over the event's canonical JSON (RFC 8785) with the hash of the one before."""
         return sha256(_canonical(self.content(auction, previous)).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class LotRules:
-    """What an auction is fixed to when it is scheduled, as `Auction.rules` keeps it; amounts are decimal strings
-    there."""
-
-    direction: Direction
-    minor_unit: Decimal
-    step: Decimal
-    reference: Reference
-    shown: Shown
-    soft_close_window: timedelta
-    soft_close_extend: timedelta
-    soft_close_from: ExtendFrom
-    max_extensions: int | None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "kind": "english",
-            "direction": self.direction.value,
-            "minor_unit": str(self.minor_unit),
-            "step": self.plain(self.step),
-            "reference": self.reference.value,
-            "shown": self.shown.value,
-            "soft_close": {
-                "window_s": self.soft_close_window // timedelta(seconds=1),
-                "extend_s": self.soft_close_extend // timedelta(seconds=1),
-                "from": self.soft_close_from.value,
-                "max_extensions": self.max_extensions,
-            },
-        }
-
-    def plain(self, amount: Decimal) -> str:
-        """The amount in whole minor units, as JSON carries it."""
-        return f"{amount.quantize(self.minor_unit):f}"
-
-    @classmethod
-    def from_json(cls, rules: Mapping[str, Any]) -> LotRules:
-        soft = rules["soft_close"]
-        return cls(
-            direction=Direction(rules["direction"]),
-            minor_unit=Decimal(rules["minor_unit"]),
-            step=Decimal(rules["step"]),
-            reference=Reference(rules["reference"]),
-            shown=Shown(rules["shown"]),
-            soft_close_window=timedelta(seconds=soft["window_s"]),
-            soft_close_extend=timedelta(seconds=soft["extend_s"]),
-            soft_close_from=ExtendFrom(soft["from"]),
-            max_extensions=soft["max_extensions"],
-        )
-
-    def terms(self, start_price: Decimal | None, hard_stop_at: datetime | None) -> Terms:
-        """The terms by which bids are decided."""
-        soft_close = SoftClose(
-            self.soft_close_window, self.soft_close_extend, self.soft_close_from, self.max_extensions, hard_stop_at
-        )
-        return Terms(self.direction, self.minor_unit, start_price, self.step, self.reference, soft_close)
 
 
 @dataclass(frozen=True)
@@ -170,15 +156,24 @@ def scheduled_detail(
     ends_at: datetime,
     hard_stop_at: datetime | None,
     bidders: Iterable[tuple[str, str, Decimal, datetime]],
+    formulas: Mapping[str, EffectivePrice] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The detail of the first event; `bidders` are (bidder, label, initial amount, when it was received)."""
+    """The detail of the first event; `bidders` are (bidder, label, initial amount, when it was received), `formulas`
+    those of bidders where not the price alone counts."""
+    stand = kinds.first_bids_stand(rules.kind)
     return {
         "rules": rules.as_json(),
         "currency": currency,
         "start_price": None if start_price is None else rules.plain(start_price),
         **times_detail(starts_at, ends_at, hard_stop_at),
         "bidders": [
-            {"bidder": bidder, "label": label, "amount": rules.plain(amount), "received_at": iso(received_at)}
+            {
+                "bidder": bidder,
+                "label": label,
+                "amount": rules.plain(amount) if stand else None,
+                "received_at": iso(received_at),
+                **_formula_detail(formulas.get(bidder, PRICE_ALONE)),
+            }
             for bidder, label, amount, received_at in bidders
         ],
     }
@@ -217,20 +212,34 @@ def replay(auction: int, events: Iterable[tuple[Event, str]]) -> Hall:
         if head != recorded:
             raise LogBroken(event.number, "its content or the one before was changed")
         _require_turn(hall, event)
-        if hall is not None and event.kind is EventKind.BID:
-            _check_bid(hall.room, event)
+        if hall is not None:
+            _check(hall.room, event)
         hall = fold(hall, event, auction=auction, head=head)
-        if event.kind is EventKind.ENDED and list(event.detail["ranking"]) != ranking_detail(hall.room):
-            raise LogBroken(event.number, "the ranking is not the one that follows from the bids")
     if hall is None:
         raise LogBroken(1, "the log is empty")
     return hall
 
 
 def bid_detail(room: Room, bidder: str) -> dict[str, Any]:
-    """The detail of an accepted bid; `room` is the one after it."""
+    """The detail of an accepted move; `room` is the one after it."""
     leads = room.leader is not None and room.leader.bidder == bidder
     return {"leads": leads, "ends_at": iso(room.ends_at), "extensions": room.extensions}
+
+
+def happened(number: int, happening: Happening, after: Room) -> Event:
+    """The event of what time alone brought about; `after` is the room after it."""
+    only = happening.bids[0] if happening.kind is HappeningKind.PUBLISHED and happening.bids else None
+    detail: dict[str, Any] = {
+        "until": None if happening.until is None else iso(happening.until),
+        "number": happening.number,
+        "price": None if happening.price is None else f"{half_up_to(happening.price, _KEPT):f}",
+        "bids": [{"bidder": bid.bidder, "amount": f"{bid.amount:.4f}"} for bid in happening.bids],
+        "out": list(happening.out),
+        "ends_at": iso(after.ends_at),
+        "extensions": after.extensions,
+    }
+    kind, amount = EventKind(happening.kind.value), only.amount if only else None
+    return Event(number, kind, happening.at, bidder=happening.bidder, amount=amount, detail=detail)
 
 
 def ranking_detail(room: Room) -> list[dict[str, Any]]:
@@ -251,33 +260,33 @@ def _hall(event: Event, auction: int, head: str) -> Hall:
     rules = LotRules.from_json(detail["rules"])
     start_price = None if detail["start_price"] is None else Decimal(detail["start_price"])
     starts_at, ends_at, hard_stop_at = _times(detail)
+    formulas = {row["bidder"]: _formula(row["formula"]) for row in detail["bidders"] if "formula" in row}
+    terms = rules.terms(start_price, hard_stop_at, formulas)
     standings = {}
     for order, row in enumerate(detail["bidders"]):
-        amount = Decimal(row["amount"])
-        received_at = datetime.fromisoformat(row["received_at"])
-        standings[row["bidder"]] = Standing(row["bidder"], amount, PRICE_ALONE.of(amount), received_at, order)
+        if row["amount"] is not None:
+            amount, received_at = Decimal(row["amount"]), datetime.fromisoformat(row["received_at"])
+            of = terms.formula(row["bidder"]).of(amount)
+            standings[row["bidder"]] = Standing(row["bidder"], amount, of, received_at, order)
     room = Room(
-        terms=rules.terms(start_price, hard_stop_at),
+        terms=terms,
         status=AuctionStatus.SCHEDULED,
         starts_at=starts_at,
         ends_at=ends_at,
-        bidders=frozenset(standings),
+        bidders=frozenset(row["bidder"] for row in detail["bidders"]),
         standings=standings,
-        order=len(standings),
+        order=len(detail["bidders"]),
     )
     labels = {row["bidder"]: row["label"] for row in detail["bidders"]}
     return Hall(auction, room, rules, detail["currency"], labels, event.number, head)
 
 
 def _after(room: Room, event: Event) -> Room:
+    if event.kind in MOVES:
+        return _moved(room, event)
+    if event.kind in HAPPENINGS:
+        return _passed(room, event)
     match event.kind:
-        case EventKind.BID:
-            if event.bidder is None or event.amount is None:
-                raise LogBroken(event.number, "a bid without bidder or amount")
-            effective = room.terms.formula(event.bidder).of(event.amount)
-            standing = Standing(event.bidder, event.amount, effective, event.at, room.order + 1)
-            ends_at = datetime.fromisoformat(event.detail["ends_at"])
-            return room.with_standing(standing, ends_at, event.detail["extensions"])
         case EventKind.STARTED | EventKind.RESUMED:
             return _retimed(room, AuctionStatus.RUNNING, event.detail)
         case EventKind.RETIMED:
@@ -288,15 +297,38 @@ def _after(room: Room, event: Event) -> Room:
             return replace(room, status=AuctionStatus.ENDED)
         case EventKind.CANCELLED:
             return replace(room, status=AuctionStatus.CANCELLED)
-        case EventKind.SCHEDULED:
+        case _:
             raise LogBroken(event.number, "an auction is scheduled once")
+
+
+def _moved(room: Room, event: Event) -> Room:
+    """The room after an accepted move. Bids in a room that keeps no more than what stands need no deciding again."""
+    move = _move(event)
+    if event.kind is EventKind.BID and kinds.stands_at_once(room) and move.amount is not None:
+        effective = room.terms.formula(move.bidder).of(move.amount)
+        standing = Standing(move.bidder, move.amount, effective, event.at, room.order + 1)
+        ends_at = datetime.fromisoformat(event.detail["ends_at"])
+        return room.with_standing(standing, ends_at, event.detail["extensions"])
+    decision, after = kinds.decide(room, move)
+    if decision.code is not None:
+        raise LogBroken(event.number, f"by the rules this is refused ({decision.code})")
+    return after
+
+
+def _passed(room: Room, event: Event) -> Room:
+    comes = kinds.coming(room)
+    if comes is None or happened(event.number, *comes) != event:
+        raise LogBroken(event.number, "by the rules something else happens next")
+    return comes[1]
 
 
 def _retimed(room: Room, status: AuctionStatus, detail: Mapping[str, Any]) -> Room:
     starts_at, ends_at, hard_stop_at = _times(detail)
     soft_close = room.terms.soft_close
     terms = replace(room.terms, soft_close=soft_close and replace(soft_close, hard_stop_at=hard_stop_at))
-    return replace(room, terms=terms, status=status, starts_at=starts_at, ends_at=ends_at)
+    # What the end moves by beyond the start is time that the auction stood still.
+    delay = room.delay + (ends_at - room.ends_at) - (starts_at - room.starts_at)
+    return replace(room, terms=terms, status=status, starts_at=starts_at, ends_at=ends_at, delay=delay)
 
 
 def _times(detail: Mapping[str, Any]) -> tuple[datetime, datetime, datetime | None]:
@@ -308,11 +340,43 @@ def _times(detail: Mapping[str, Any]) -> tuple[datetime, datetime, datetime | No
     )
 
 
-def _check_bid(room: Room, event: Event) -> None:
-    if event.bidder is None or event.amount is None:
+def _formula_detail(formula: EffectivePrice) -> dict[str, Any]:
+    if formula == PRICE_ALONE:
+        return {}
+    return {"formula": {"factor": str(formula.factor), "addend": str(formula.addend)}}
+
+
+def _formula(kept: Mapping[str, str]) -> EffectivePrice:
+    return EffectivePrice(Fraction(kept["factor"]), Fraction(kept["addend"]))
+
+
+def _move(event: Event) -> Move:
+    if event.bidder is None or (event.kind is EventKind.BID and event.amount is None):
         raise LogBroken(event.number, "a bid without bidder or amount")
-    decision, after = decide(room, Bid(event.bidder, event.amount, event.at))
+    return Move(event.bidder, event.amount, event.at, MOVES[event.kind])
+
+
+def _check(room: Room, event: Event) -> None:
+    """That nothing was left out before the event, and that it is what the rules say."""
+    if event.kind in MOVES:
+        _check_move(room, event)
+    elif event.kind is EventKind.ENDED:
+        _require_told(room, room.ends_at, event)
+        if list(event.detail["ranking"]) != ranking_detail(room):
+            raise LogBroken(event.number, "the ranking is not the one that follows from the bids")
+
+
+def _check_move(room: Room, event: Event) -> None:
+    move = _move(event)
+    _require_told(room, move.received_at, event)
+    decision, after = kinds.decide(room, move)
     if decision.code is not None:
         raise LogBroken(event.number, f"by the rules this bid is refused ({decision.code})")
-    if dict(event.detail) != bid_detail(after, event.bidder):
+    if dict(event.detail) != bid_detail(after, move.bidder):
         raise LogBroken(event.number, "by the rules its consequences are others")
+
+
+def _require_told(room: Room, at: datetime, event: Event) -> None:
+    comes = kinds.coming(room)
+    if comes is not None and comes[0].at <= at:
+        raise LogBroken(event.number, f"“{comes[0].kind}” is missing before it")
