@@ -111,7 +111,7 @@ def live_of(lot: Lot) -> Award | None:
 def of_tender(tender: Tender) -> QuerySet[Award]:
     """Every award of the tender with its bid's supplier and its signature, in the order of lots and decisions."""
     return Award.objects.filter(lot__tender=tender).select_related(
-        "lot", "bid__supplier", "decided_by", "signature__certificate"
+        "lot", "bid__supplier", "decided_by", "signature__certificate", "signature__stamp"
     )
 
 

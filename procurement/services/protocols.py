@@ -118,7 +118,8 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judge
 
 def shown(tender: Tender, *, by: Actor, at: datetime) -> list[Shown]:
     """The protocols that stand, each with its signatures, for somebody who may read them in full."""
-    found = list(ProtocolSignature.objects.filter(tender=tender).select_related("person", "signature__certificate"))
+    signed = ProtocolSignature.objects.filter(tender=tender)
+    found = list(signed.select_related("person", "signature__certificate", "signature__stamp"))
     protocols = []
     for kind in ProtocolKind:
         try:

@@ -58,7 +58,9 @@ def protocol(request: HttpRequest, number: str) -> HttpResponse:
     full = permissions.can_read_opened_bids(actor, tender)
     if actor.acts_for(tender.buyer_id) and not full:
         permissions.require_reader_of_opened_bids(actor, tender)
-    found = bid_queries.opened_of_tender(tender, at).prefetch_related("envelopes__signature__certificate")
+    found = bid_queries.opened_of_tender(tender, at).prefetch_related(
+        "envelopes__signature__certificate", "envelopes__signature__stamp"
+    )
     opened = list(found) if full else []
     counts = bid_queries.counts_by_lot(tender) if full or tender.opened_at else {}
     awards = {award.lot_id: award for award in award_queries.of_tender(tender).filter(status=AwardStatus.ACTIVE.value)}

@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from marketplace.models import Role, SigningRequest
+from marketplace.models import Role, Signature, SignatureStamp, SigningRequest
 from marketplace.permissions import Actor
 from procurement.models import Award, Bid, Contract, Lot, Tender
 from procurement.rules.lifecycle import AwardStatus, BidStatus, ContractStatus, TenderStatus
@@ -128,6 +128,28 @@ def test_the_protocol_says_who_bid_what_and_when() -> None:
     text = _text(signed_in(member(lot.tender.buyer)).get(reverse("opening_protocol", args=[lot.tender.number])))
 
     assert all(words in text for words in (supplier.short_name, "300.00", "310.00", "SHA-256"))
+
+
+@pytest.mark.parametrize(
+    ("stamp", "words"),
+    [
+        ({}, "Time stamp: waiting for the authority"),
+        ({"error": "no answer", "attempts": 3}, "The authority was asked 3 times in vain, and is asked again."),
+        ({"stamped_at": LATER, "authority": "Clock of Rostock"}, "Clock of Rostock"),
+    ],
+)
+def test_protocol_and_award_say_how_far_each_time_stamp_is(settings: Any, stamp: dict[str, Any], words: str) -> None:
+    lot = opened_lot(["10", "20"], ["11", "15"])
+    awarded(lot)
+    SignatureStamp.objects.all().delete()
+    SignatureStamp.objects.bulk_create(
+        SignatureStamp(signature=one, wanted_at=LATER, next_try_at=LATER, **stamp) for one in Signature.objects.all()
+    )
+    settings.TIMESTAMP_AUTHORITY_URLS = ["https://clock.example/"]
+    client = signed_in(member(lot.tender.buyer))
+
+    assert _text(client.get(reverse("opening_protocol", args=[lot.tender.number]))).count(words) == 3
+    assert _text(client.get(_lot_url("comparison", lot))).count(words) == 1
 
 
 def test_others_read_the_winner_and_no_other_price() -> None:
