@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +27,9 @@ _CONSTRAINTS = (
     ("is not a CA", "A certificate in the chain is not an authority's."),
     ("not allowed to sign certificates", "A certificate in the chain may not be used to issue certificates."),
 )
+#: Held by whoever judges. What is remembered below is parsed only as far as it was looked at: two threads that look at
+#: one list or certificate at a time could see half of it. The work is Python's own, so that little is lost by waiting.
+turn = threading.RLock()
 _memory = paths.Memory()
 _shelf = lists.Shelf()
 
@@ -58,9 +63,20 @@ def build(
     It is judged as of `moment`, `at` unless something proves that the signature existed earlier; the evidence may be of
     any time up to `at`.
     """
-    moment = moment or at
+    with turn:
+        return _build(signer, tuple(others), policy, evidence, at, moment or at)
+
+
+def _build(
+    signer: x509.Certificate,
+    others: tuple[x509.Certificate, ...],
+    policy: Policy,
+    evidence: Evidence,
+    at: datetime,
+    moment: datetime,
+) -> Chain:
     strength = Strength(policy.min_rsa, policy.rsa_3072_from)
-    encoded, others = signer.dump(), tuple(others)
+    encoded = signer.dump()
     if encoded in policy.anchors:
         raise Finding(Sub.CHAIN_CONSTRAINTS_FAILURE, "An authority's own certificate cannot sign documents.")
     store = _memory.store(policy)
@@ -84,7 +100,18 @@ def build(
 def forget() -> None:
     """Forget every path, store and list. What is remembered says nothing new; this is for measuring and for tests."""
     global _memory, _shelf
-    _memory, _shelf = paths.Memory(), lists.Shelf()
+    with turn:
+        _memory, _shelf = paths.Memory(), lists.Shelf()
+
+
+def _renew_turn() -> None:
+    """In a forked child: the thread that held it may be the parent's, and never let go."""
+    global turn
+    turn = threading.RLock()
+    forget()
+
+
+os.register_at_fork(after_in_child=_renew_turn)
 
 
 def check_usage(signer: x509.Certificate, eku: str | None) -> None:

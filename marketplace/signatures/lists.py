@@ -189,7 +189,8 @@ def key_sha256(certificate: asn1.Certificate) -> str:
 class Shelf:
     """Lists that were read, by their very bytes; those used longest ago go first. Also remembers which are not simple.
 
-    A list says the same whenever it is read, so nothing here grows old: when it holds is asked at every use.
+    A list says the same whenever it is read, so nothing here grows old: when it holds is asked at every use. For one
+    thread at a time, the lists it hands out included.
     """
 
     def __init__(self, most_lists: int = MAX_LISTS, most_entries: int = MAX_ENTRIES) -> None:

@@ -184,6 +184,7 @@ class Memory:
 
     What is remembered answers for the very same certificate, trust store and key sizes only, where its authorities are
     at hand again, and no longer than its certificates last. That no path was found is never remembered.
+    For one thread at a time, the certificates it hands out included.
     """
 
     def __init__(self, most: int = 256) -> None:

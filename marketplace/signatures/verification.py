@@ -31,8 +31,20 @@ def verify(
 
     `payload` None means that what was signed is missing. With `received_at` ≤ `at` the caller vouches that the
     signature existed by then, as a time stamp would: what happened to its certificate afterwards does not touch it.
-    Not to be called inside a running event loop.
+    Not to be called inside a running event loop; threads take turns.
     """
+    with chain.turn:
+        return _verify(signature, payload, policy, at, evidence or Evidence(), received_at)
+
+
+def _verify(
+    signature: bytes,
+    payload: bytes | None,
+    policy: Policy,
+    at: datetime,
+    evidence: Evidence,
+    received_at: datetime | None,
+) -> Report:
     signer: Signer | None = None
     signed_at: datetime | None = None
     try:
@@ -51,7 +63,7 @@ def verify(
     except Exception as error:  # noqa: BLE001 – no flaw, ours or a library's, may pass a signature or break the page
         return refused([_unexpected(error)], signer, signed_at)
     try:
-        judgement = _Judgement(admitted, certificate, signer, payload, policy, at, evidence or Evidence(), received_at)
+        judgement = _Judgement(admitted, certificate, signer, payload, policy, at, evidence, received_at)
         report = judgement.report(weakness, known is not None)
     except Exception as error:  # noqa: BLE001 – as above
         return refused([_unexpected(error)], signer, signed_at)
@@ -64,8 +76,9 @@ def verify(
 
 def forget() -> None:
     """Forget what was remembered of earlier signatures; for measuring and for tests."""
-    _signers.clear()
-    chain.forget()
+    with chain.turn:
+        _signers.clear()
+        chain.forget()
 
 
 class _Judgement:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,7 +19,7 @@ from pyhanko_certvalidator import ValidationContext, errors
 from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
 from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 
-from marketplace.signatures import Evidence, IndexedList, LeftOut, Policy, Revocation, Sub, lists, verification
+from marketplace.signatures import Evidence, IndexedList, LeftOut, Policy, Revocation, Sub, chain, lists, verification
 from marketplace.signatures.algorithms import Strength
 from marketplace.signatures.authority import DEFAULT_EKU, Authority, _certificate, _key_usage, new_key
 from marketplace.signatures.paths import Path, Store, valid_paths
@@ -365,6 +367,67 @@ def test_what_is_remembered_does_not_outlive_its_source(authority: Authority) ->
     authority.revoke(signer.serial, AT - DAY)
     assert judge(evidence=Evidence(crls=authority.crls(AT))) == Sub.REVOKED_NO_POE
     assert judge() is None
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads that are interrupted as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_share_what_is_remembered(authority: Authority, signer: Credential, hasty: None) -> None:
+    """More trust stores and lists than are remembered, so that threads drop what others look at."""
+    signature, forever = sign(PAYLOAD, signer, AT), 400 * DAY
+    authority.revoke(signer.serial, AT - DAY)
+    revoked = a_list(
+        authority.issuing, *((number, None) for number in range(1, 200)), (signer.serial, None),
+        change=point(only_contains_user_certs=True),
+    )  # fmt: skip
+    policies = [
+        Policy(anchors=(authority.root.der,), intermediates=(authority.issuing.der, issue(authority).der))
+        for _ in range(16)
+    ]
+    above = [Authority(authority.root, authority.issuing).crls(AT - DAY * number, forever)[0] for number in range(16)]
+    good = Authority(authority.root, authority.issuing).crls(AT, forever)[1]
+    start, wrong = threading.Barrier(8), []
+
+    def judge(number: int) -> None:
+        start.wait(10)
+        for round_ in range(20):
+            own = (number * 7 + round_ * 3) % 16
+            evidence = Evidence(crls=(above[own], *((revoked,) if round_ % 2 else (good,))))
+            found = verification.verify(signature, PAYLOAD, policies[own], AT, evidence)
+            expected = Sub.REVOKED_NO_POE if round_ % 2 else None
+            if found.sub_indication is not expected:
+                wrong.append(found)
+            if round_ % 8 == number:
+                verification.forget()
+
+    threads = [threading.Thread(target=judge, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert wrong == []
+
+
+def test_nobody_judges_out_of_turn(authority: Authority, signer: Credential) -> None:
+    policy, evidence, done = Policy(anchors=(authority.root.der,)), Evidence(crls=authority.crls(AT)), threading.Event()
+
+    def judge() -> None:
+        verification.verify(sign(PAYLOAD, signer, AT), PAYLOAD, policy, AT, evidence)
+        done.set()
+
+    other = threading.Thread(target=judge)
+    with chain.turn:
+        other.start()
+        assert not done.wait(0.3)
+    assert done.wait(10)
+    other.join(10)
 
 
 def test_remembered_path_needs_its_authorities_at_hand_again(authority: Authority, signer: Credential) -> None:
