@@ -233,7 +233,7 @@ class BidPage {
 
   private async sealed(): Promise<string | null> {
     const { terms } = this.settings;
-    const table = read(terms.items, this.typed, terms.digits, terms.limit);
+    const table = read(terms.items, this.typed, terms.digits, terms.limit, terms.direction);
     if (!this.complete(table)) return null;
     if (this.uploads.pending) return this.refuse("review", say("Wait until the documents have arrived, or cancel those that have not."));
     const known = new Set(this.documents.map(({ id }) => id));
@@ -259,10 +259,10 @@ class BidPage {
       first.focus();
     } else if (table.tooLarge) {
       this.refuse("review", say("The lines together are larger than any price can be. Look for a comma or a zero too many in the unit prices."));
-    } else if (table.overLimit) {
-      this.refuse("review", say("The total is above the limit price: such a bid is not taken."));
+    } else if (table.beyondLimit) {
+      this.refuse("review", this.settings.terms.direction === "up" ? say("The total is below the reserve price: such a bid is not taken.") : say("The total is above the limit price: such a bid is not taken."));
     }
-    return first === null && !table.tooLarge && !table.overLimit;
+    return first === null && !table.tooLarge && !table.beyondLimit;
   }
 
   /** The draft that the server keeps is the one that is sealed. Saving may meet the form's own saving: then once more. */

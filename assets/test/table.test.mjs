@@ -28,10 +28,10 @@ before(async () => {
 for (const wanted of cases) {
   test(`a price table: ${wanted.name}`, () => {
     const items = wanted.quantities.map((quantity, item) => ({ item, number: item + 1, quantity, unit: "" }));
-    const table = page.read(items, new Map(wanted.typed.map((typed, item) => [item, typed])), wanted.digits, wanted.limit ?? null);
+    const table = page.read(items, new Map(wanted.typed.map((typed, item) => [item, typed])), wanted.digits, wanted.limit ?? null, wanted.direction ?? "down");
     assert.deepEqual(table.lines.map((line) => line.problem ?? [line.unitPrice, line.amount]), wanted.lines);
     assert.equal(table.total, wanted.total);
-    assert.equal(table.overLimit, wanted.over_limit ?? false);
+    assert.equal(table.beyondLimit, wanted.beyond_limit ?? false);
     assert.equal(table.tooLarge, wanted.too_large ?? false);
   });
 }

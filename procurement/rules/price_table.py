@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from marketplace.shared.money import parse_decimal
 from procurement.rules.evaluation import PricedItem, line_amount, percent
+from procurement.rules.ranking import Direction
 
 #: A unit price may be finer than the currency: a screw costs 0.0125.
 UNIT_PRICE_PLACES = 4
@@ -40,12 +41,15 @@ class Line:
 class PriceTable:
     """`total` adds the lines that have an amount; it is the bid's total only when the table is `complete`.
 
-    `share_of_limit` and `below_limit` are percentages of the limit price with one decimal; None without a limit.
+    `limit` is the most that is paid, or, where the direction is up, the least that is sold for.
+
+    `share_of_limit` and `better_than_limit` are percentages of it with one decimal; None without a limit.
     """
 
     lines: tuple[Line, ...]
     total: Decimal
     limit: Decimal | None
+    direction: Direction = Direction.DOWN
 
     @property
     def complete(self) -> bool:
@@ -61,24 +65,32 @@ class PriceTable:
         return self.total >= LARGEST_AMOUNT
 
     @property
-    def over_limit(self) -> bool:
-        return self.limit is not None and self.total > self.limit
+    def beyond_limit(self) -> bool:
+        return self.limit is not None and self.direction.better(Fraction(self.limit), Fraction(self.total))
 
     @property
     def share_of_limit(self) -> Decimal | None:
         return None if self.limit is None else percent(Fraction(self.total), Fraction(self.limit))
 
     @property
-    def below_limit(self) -> Decimal | None:
-        return None if self.limit is None else percent(Fraction(self.limit - self.total), Fraction(self.limit))
+    def better_than_limit(self) -> Decimal | None:
+        if self.limit is None:
+            return None
+        better = self.limit - self.total if self.direction is Direction.DOWN else self.total - self.limit
+        return percent(Fraction(better), Fraction(self.limit))
 
 
 def read(
-    items: Sequence[PricedItem], typed: Mapping[int, str], minor_unit: Decimal, limit: Decimal | None = None
+    items: Sequence[PricedItem],
+    typed: Mapping[int, str],
+    minor_unit: Decimal,
+    limit: Decimal | None = None,
+    direction: Direction = Direction.DOWN,
 ) -> PriceTable:
     """The table of what was typed, one line for each item, in the items' order."""
     lines = tuple(_line(item, typed.get(item.item, ""), minor_unit) for item in items)
-    return PriceTable(lines, sum((line.amount or Decimal(0) for line in lines), Decimal(0) * minor_unit), limit)
+    total = sum((line.amount or Decimal(0) for line in lines), Decimal(0) * minor_unit)
+    return PriceTable(lines, total, limit, direction)
 
 
 def _line(item: PricedItem, typed: str, minor_unit: Decimal) -> Line:

@@ -28,6 +28,7 @@ from procurement.models import Bid, BidFile, Item
 from procurement.queries import bids as bid_queries
 from procurement.rules.evaluation import PricedItem
 from procurement.rules.price_table import PriceTable, read
+from procurement.rules.ranking import Direction
 from procurement.services import bid_files, words
 
 FORMAT: Final = "openlot-bid-1"
@@ -161,6 +162,7 @@ def terms(bid: Bid) -> dict[str, Any]:
             for item in lot.items.all()
         ],
         "limit": f"{lot.limit_price:f}" if shown else None,
+        "direction": tender.preset.axes.direction.value,
         "public_key": b64encode(bytes(lot.public_key or b"")).decode(),
         "custody": tender.key_custody,
     }
@@ -198,7 +200,8 @@ def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[I
         raise UnreadableContent(_("its price table is not the lot’s"))
     lot = bid.lot
     limit = lot.limit_price if lot.tender.limit_price_shown else None
-    table = read([PricedItem(item.pk, item.quantity) for item in items], typed, minor_unit(bid.currency), limit)
+    priced = [PricedItem(item.pk, item.quantity) for item in items]
+    table = read(priced, typed, minor_unit(bid.currency), limit, lot.tender.preset.axes.direction)
     content = of_table(table, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]))
     if not table.complete:
         return replace(content, problem=_incomplete(table, items), complete=False)
@@ -206,7 +209,7 @@ def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[I
         raise UnreadableContent(_("its total is larger than any price can be"))
     if table.total != Decimal(_text(found["total"], PRICE_LENGTH)):
         raise UnreadableContent(_("its total is not the sum of its lines"))
-    return replace(content, problem=_above(table, bid.currency)) if table.over_limit else content
+    return replace(content, problem=_beyond(table, bid.currency)) if table.beyond_limit else content
 
 
 def _files(found: Sequence[Mapping[str, Any]]) -> tuple[ContentFile, ...]:
@@ -235,9 +238,14 @@ def _incomplete(table: PriceTable, items: Sequence[Item]) -> str:
     return _("its price table is not complete: no price that counts for item %(items)s") % {"items": shown}
 
 
-def _above(table: PriceTable, currency: str) -> str:
+def _beyond(table: PriceTable, currency: str) -> str:
     assert table.limit is not None
-    return _("its total %(total)s is above the lot’s limit price, %(limit)s") % {
+    said = (
+        _("its total %(total)s is below the lot’s reserve price, %(limit)s")
+        if table.direction is Direction.UP
+        else _("its total %(total)s is above the lot’s limit price, %(limit)s")
+    )
+    return said % {
         "total": words.price(table.total, currency),
         "limit": words.price(table.limit, currency),
     }

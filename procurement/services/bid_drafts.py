@@ -258,7 +258,7 @@ def price_table(lot: Lot, draft: Draft) -> PriceTable:
     """The lot's price table as the draft fills it. A limit price that bidders do not see is not measured against."""
     items = [PricedItem(item.pk, item.quantity) for item in lot.items.all()]
     limit = lot.limit_price if lot.tender.limit_price_shown else None
-    return read(items, draft.prices, minor_unit(lot.currency), limit)
+    return read(items, draft.prices, minor_unit(lot.currency), limit, lot.tender.preset.axes.direction)
 
 
 def require_kept_here(bid: Bid) -> None:

@@ -27,6 +27,7 @@ from procurement.models import Amendment, Bid, BidEnvelope, BidFile, BidSealing
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus
 from procurement.rules.price_table import PriceProblem, PriceTable
+from procurement.rules.ranking import Direction
 from procurement.services import bid_content, bid_drafts, bid_files, receipts, words
 from procurement.services.bid_content import ContentFile
 from procurement.services.bid_drafts import Draft, DraftDocument
@@ -59,6 +60,11 @@ class PricesIncomplete(Invalid):
 class OverLimitPrice(DomainError):
     code, status = "over_limit_price", 422
     sentence = gettext_lazy("The total %(total)s is above the lot’s limit price, %(limit)s. Such a bid is not taken.")
+
+
+class BelowReservePrice(DomainError):
+    code, status = "below_reserve_price", 422
+    sentence = gettext_lazy("The total %(total)s is below the lot’s reserve price, %(limit)s. Such a bid is not taken.")
 
 
 class TotalTooLarge(DomainError):
@@ -126,9 +132,7 @@ def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[C
         found.append(Check(False, str(TotalTooLarge()), "total"))
     elif table.limit is not None:
         limit = words.price(table.limit, lot.currency)
-        within = _("The total is within the limit price of %(limit)s.") % {"limit": limit}
-        above = _("The total is above the limit price of %(limit)s: such a bid is not taken.") % {"limit": limit}
-        found.append(Check(not table.over_limit, above if table.over_limit else within, "total"))
+        found.append(Check(not table.beyond_limit, _beside_limit(table) % {"limit": limit}, "total"))
     if any(not document.sealed_path for document in bid.files.filter(removed_at=None)):
         found.append(Check(False, str(DocumentsNotHere()), "documents"))
     return found + entitlement_checks(bid, at=at)
@@ -388,13 +392,24 @@ def _complete(bid: Bid, table: PriceTable) -> PriceTable:
         raise PricesIncomplete(wrong)
     if table.too_large:
         raise TotalTooLarge(field="total")
-    if table.over_limit and table.limit is not None:
-        raise OverLimitPrice(
+    if table.beyond_limit and table.limit is not None:
+        refused = BelowReservePrice if table.direction is Direction.UP else OverLimitPrice
+        raise refused(
             field="total",
             total=words.price(table.total, bid.currency),
             limit=words.price(table.limit, bid.currency),
         )
     return table
+
+
+def _beside_limit(table: PriceTable) -> str:
+    if table.direction is Direction.UP:
+        if table.beyond_limit:
+            return _("The total is below the reserve price of %(limit)s: such a bid is not taken.")
+        return _("The total is not below the reserve price of %(limit)s.")
+    if table.beyond_limit:
+        return _("The total is above the limit price of %(limit)s: such a bid is not taken.")
+    return _("The total is within the limit price of %(limit)s.")
 
 
 def _arrived(bid: Bid, wanted: Sequence[int] | None) -> list[BidFile]:

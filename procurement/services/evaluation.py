@@ -21,10 +21,11 @@ from procurement.procedures import Rebidding
 from procurement.queries import bids as bid_queries
 from procurement.queries.awards import comparison_of
 from procurement.rules.lifecycle import AwardStatus, BidStatus, LotStatus, TenderStatus
-from procurement.rules.ranking import Standing, ranking
+from procurement.rules.ranking import Direction, Standing, ranking
 from procurement.services import auctions, outcomes
 from procurement.services.transitions import move
 
+# Beyond the limit price: above it, or, where one sells, below it.
 ABOVE_LIMIT = "above_limit"
 
 
@@ -54,8 +55,7 @@ def rank(lot: Lot, at: datetime) -> None:
     low = {column.bidder: column.abnormally_low for column in comparison_of(lot, counted).columns}
     for bid in bids:
         bid.rank = places.get(str(bid.pk))
-        above = lot.limit_price is not None and bid.amount is not None and bid.amount > lot.limit_price
-        bid.flags = [*low.get(str(bid.pk), ()), *([ABOVE_LIMIT] if above else [])]
+        bid.flags = [*low.get(str(bid.pk), ()), *([ABOVE_LIMIT] if _beyond_limit(bid, lot) else [])]
         bid.save(update_fields=["rank", "flags", "updated_at"])
 
 
@@ -178,7 +178,11 @@ def _reject_the_rest(lot: Lot, at: datetime) -> None:
     for bid in Bid.objects.select_related("supplier").filter(lot=lot, status=BidStatus.OPENED.value):
         bid.lot = lot
         move(bid, BidStatus.REJECTED)
-        bid.decision_reason = _("The bid is above the limit price, where the auction starts.")
+        bid.decision_reason = (
+            _("The bid is below the reserve price, where the auction starts.")
+            if lot.tender.preset.axes.direction is Direction.UP
+            else _("The bid is above the limit price, where the auction starts.")
+        )
         bid.save(update_fields=["status", "decision_reason", "updated_at"])
         audit.record("bid.rejected", bid, by=None, at=at, stream=_stream(lot), reason=bid.decision_reason)
     rank(lot, at)
@@ -217,6 +221,12 @@ def _locked_lot(lot_id: int, by: Actor) -> Lot:
 def _require_undecided(bid: Bid) -> None:
     if bid.status != BidStatus.OPENED:
         raise AlreadyDecided(state=bid.get_status_display())
+
+
+def _beyond_limit(bid: Bid, lot: Lot) -> bool:
+    if lot.limit_price is None or bid.amount is None:
+        return False
+    return lot.tender.preset.axes.direction.better(Fraction(lot.limit_price), Fraction(bid.amount))
 
 
 def _standing(bid: Bid) -> Standing:

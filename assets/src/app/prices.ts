@@ -3,7 +3,7 @@
  *
  *   <table data-price-table data-digits="2" data-limit="94500.00">
  *     <tr data-quantity="12"> … <input data-unit-price> … <output data-line-total> …
- *     <output data-total>, [data-over-limit] shown when the total is above the limit, [data-pasted] says what was pasted
+ *     <output data-total>, [data-beyond-limit] shown when the total is above the limit, or below it on a table with data-direction="up", [data-pasted] says what was pasted
  */
 import { add, compare, type Decimal, display, multiply, parse, round, zero } from "../lib/decimal";
 import { all, closest, language, once } from "../lib/dom";
@@ -40,9 +40,10 @@ function totals(table: HTMLElement): void {
     sum = sum && line ? add(sum, line) : text === "" && sum ? sum : wrong ? null : sum;
   }
   const limit = parse(table.dataset.limit ?? "");
+  const sign = table.dataset.direction === "up" ? -1 : 1;
   const scope = table.closest("form") ?? document;
   for (const output of all(scope, "[data-total]")) output.textContent = sum ? display(sum, digits, language) : "—";
-  for (const warning of all(scope, "[data-over-limit]")) warning.hidden = !(sum && limit && compare(sum, limit) > 0);
+  for (const warning of all(scope, "[data-beyond-limit]")) warning.hidden = !(sum && limit && compare(sum, limit) * sign > 0);
 }
 
 /** The column of figures in pasted rows: the last one in which every filled cell can be read as a number. */

@@ -16,6 +16,7 @@ export interface Terms {
   readonly block: number;
   readonly items: readonly Item[];
   readonly limit: string | null;
+  readonly direction: "down" | "up";
   readonly public_key: string;
   readonly custody: "platform" | "committee";
 }

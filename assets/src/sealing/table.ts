@@ -27,13 +27,14 @@ export interface Table {
   readonly complete: boolean;
   /** Lines that are right each may add up to what is no price. */
   readonly tooLarge: boolean;
-  readonly overLimit: boolean;
+  /** Above the limit price, or, where one sells, below the reserve price. */
+  readonly beyondLimit: boolean;
 }
 
 const UNIT_PRICE_PLACES = 4;
 const LARGEST: Decimal = { units: 10n ** 15n, scale: 0 };
 
-export function read(items: readonly Item[], typed: ReadonlyMap<number, string>, digits: number, limit: string | null): Table {
+export function read(items: readonly Item[], typed: ReadonlyMap<number, string>, digits: number, limit: string | null, direction: "down" | "up" = "down"): Table {
   const lines = items.map((item) => line(item, typed.get(item.item) ?? "", digits));
   const total = lines.reduce((sum, { amount }) => (amount === null ? sum : add(sum, exact(amount))), zero);
   return {
@@ -41,7 +42,7 @@ export function read(items: readonly Item[], typed: ReadonlyMap<number, string>,
     total: plain(total, digits),
     complete: lines.every(({ problem }) => problem === null),
     tooLarge: compare(total, LARGEST) >= 0,
-    overLimit: limit !== null && compare(total, exact(limit)) > 0,
+    beyondLimit: limit !== null && compare(total, exact(limit)) * (direction === "down" ? 1 : -1) > 0,
   };
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from procurement.rules.evaluation import PricedItem
 from procurement.rules.price_table import PriceProblem, read
+from procurement.rules.ranking import Direction
 
 CENT = Decimal("0.01")
 ITEMS = [PricedItem(1, Decimal("3")), PricedItem(2, Decimal("0.5"))]
@@ -68,13 +69,13 @@ def test_an_incomplete_table_adds_what_it_has() -> None:
 def test_the_total_is_measured_against_the_limit(limit: str, over: bool, share: str, below: str) -> None:
     table = read(ITEMS[:1], {1: "10"}, CENT, Decimal(limit))
 
-    assert (table.over_limit, table.share_of_limit, table.below_limit) == (over, Decimal(share), Decimal(below))
+    assert (table.beyond_limit, table.share_of_limit, table.better_than_limit) == (over, Decimal(share), Decimal(below))
 
 
 def test_without_a_limit_nothing_is_measured() -> None:
     table = read(ITEMS[:1], {1: "10"}, CENT)
 
-    assert (table.over_limit, table.share_of_limit, table.below_limit) == (False, None, None)
+    assert (table.beyond_limit, table.share_of_limit, table.better_than_limit) == (False, None, None)
 
 
 _CASES = json.loads((Path(__file__).parent / "price_tables.json").read_text())["cases"]
@@ -85,12 +86,13 @@ def test_the_shared_cases_hold(case: dict[str, Any]) -> None:
     """assets/test/table.test.mjs holds the browser to the same ones."""
     items = [PricedItem(place, Decimal(quantity)) for place, quantity in enumerate(case["quantities"])]
     limit = Decimal(case["limit"]) if "limit" in case else None
+    direction = Direction(case.get("direction", "down"))
 
-    table = read(items, dict(enumerate(case["typed"])), Decimal(1).scaleb(-case["digits"]), limit)
+    table = read(items, dict(enumerate(case["typed"])), Decimal(1).scaleb(-case["digits"]), limit, direction)
 
     found = [
         line.problem.value if line.problem else [f"{line.unit_price:f}", f"{line.amount:f}"] for line in table.lines
     ]
     assert found == case["lines"]
-    assert (f"{table.total:f}", table.over_limit) == (case["total"], case.get("over_limit", False))
+    assert (f"{table.total:f}", table.beyond_limit) == (case["total"], case.get("beyond_limit", False))
     assert table.too_large == case.get("too_large", False)
