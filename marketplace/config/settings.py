@@ -339,8 +339,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         # The gateway of the same host on another port is added per request by marketplace.web.middleware.
         "connect-src": [SELF],
-        # The worker that seals documents (assets/src/sealing/worker.ts).
-        "worker-src": [SELF],
+        # But on the page of a bid, which starts one from bytes whose hash it compared (procurement/web/bid_editing.py).
+        "worker-src": [NONE],
         "object-src": [NONE],
         "base-uri": [SELF],
         "form-action": [SELF],

@@ -12,6 +12,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, Route
 
 from marketplace.models import SigningRequest
+from marketplace.permissions import Actor
 from marketplace.services import signing
 from procurement.services import cancellation
 from tests.browser.key_files import KeyFile
@@ -64,17 +65,22 @@ class Desk:
         return base64.b64decode(found[1], validate=True)
 
 
+def log_in(page: Page, by: Actor, site: str) -> None:
+    """Let the page's browser be this person's at the site's address."""
+    client = Client()
+    assert by.person is not None
+    client.force_login(by.person)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": site}])
+
+
 def open_desk(visitor: Visitor, site: str) -> Desk:
     """A buyer about to sign the cancellation of a procedure, logged in at the site's address."""
     trust()
     tender = published_tender()
     buyer = member(tender.buyer)
     request = cancellation.prepare(tender.pk, None, "The chairs are not needed any more", by=buyer, at=NOON)
-    client = Client()
-    assert buyer.person is not None
-    client.force_login(buyer.person)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    visitor.page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": site}])
+    log_in(visitor.page, buyer, site)
     path = reverse("tender_cancel_sign", args=[tender.number, request.nonce])
     desk = Desk(visitor, request, signing.identifiers_of(tender.buyer), path)
 

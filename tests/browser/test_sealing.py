@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from marketplace.permissions import Actor
 from marketplace.services.files import open_file
 from marketplace.shared import clock
 from procurement.models import Bid, BidFile, Tender
 from procurement.services import bid_drafts, opening
+from tests.browser.desk import log_in
 from tests.browser.people import Visitor
 from tests.factories.bids import bidder, tender_taking_bids
 from tests.factories.signatures import certificate_of, trust
@@ -41,17 +40,9 @@ def _begun(custody: str, visit: Callable[..., Visitor], url: str) -> tuple[Visit
     by = bidder()
     bid = bid_drafts.start(lot.pk, by=by, at=now)
     anna = visit(f"anna-{custody}")
-    _logs_in(anna.page, by, url)
+    log_in(anna.page, by, url)
     anna.goes_to(f"/bids/{bid.pk}/edit/")
     return anna, bid, by
-
-
-def _logs_in(page: Page, by: Actor, url: str) -> None:
-    client = Client()
-    assert by.person is not None
-    client.force_login(by.person)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": url}])
 
 
 def _document(folder: Path, size: int = 20 * MIB) -> Path:
@@ -133,7 +124,7 @@ def test_a_draft_that_stays_in_the_browser_is_there_again_and_goes_elsewhere_as_
         anna.presses("Save draft as a file")
 
     colleague = visit("boris")
-    _logs_in(colleague.page, by, live_server.url)
+    log_in(colleague.page, by, live_server.url)
     colleague.goes_to(f"/bids/{bid.pk}/edit/")
     colleague.sees("Some documents were sealed in another browser")
     expect(colleague.page.get_by_label("Unit price of item 1")).to_have_value("")

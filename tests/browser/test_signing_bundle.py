@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from django.core.management import call_command
 from django.test.testcases import LiveServerThread, _StaticFilesHandler
 from playwright.sync_api import Page, Route, expect
 
+from marketplace.shared import clock
 from marketplace.web import bundle
-from tests.browser.desk import Desk, open_desk
+from procurement.services import bid_drafts
+from tests.browser.desk import Desk, log_in, open_desk
 from tests.browser.people import Visitor
 from tests.conftest import ROOT
+from tests.factories.bids import bidder, tender_taking_bids
 from tests.factories.marketplace import NOON
 
 
@@ -142,3 +146,34 @@ def test_a_signing_page_runs_the_part_for_old_files_under_its_hash_only(desk: De
     page.route("**/forge.*", lambda route: route.fulfill(body="globalThis.changed = true"))
     assert not runs(page, src=source + "?again", integrity=integrity)
     assert page.evaluate("globalThis.changed") is None
+
+
+def test_a_changed_worker_seals_nothing_and_the_published_one_does(site: str, open_page: Callable[..., Page]) -> None:
+    """The worker is started from the very bytes that the browser compared with their hash, and from no address."""
+    now = clock.now()
+    lot = tender_taking_bids(
+        enquiry_ends_at=now + timedelta(days=5), tender_ends_at=now + timedelta(days=10)
+    ).lots.get()
+    by = bidder()
+    bid = bid_drafts.start(lot.pk, by=by, at=now)
+    page = open_page(base_url=site)
+    log_in(page, by, site)
+    policy = page.goto(f"/bids/{bid.pk}/edit/")
+    assert policy is not None
+    assert "worker-src blob:;" in f"{policy.headers['content-security-policy']};"
+
+    def change(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text() + ";postMessage({kind: 'sent'});")
+
+    plan = {"name": "plan.txt", "mimeType": "text/plain", "buffer": b"the plan"}
+    page.route("**/sealing-worker.*.js", change)
+    page.get_by_label("Add documents").set_input_files([plan])
+    row = page.locator("[data-uploads] li").filter(has_text="plan.txt")
+    expect(row).to_contain_text("The part of the page that seals documents could not be loaded.")
+    assert not bid.files.exists()
+
+    page.unroute("**/sealing-worker.*.js")
+    row.locator("[data-upload-retry]").click()
+    expect(page.locator("[data-documents] li").filter(has_text="plan.txt")).to_contain_text("sealed")
+    assert bid.files.get().sealed_path

@@ -226,15 +226,19 @@ export class Uploads {
   }
 }
 
-/** The worker is the very script this page was built with: its hash is compared before the browser's copy of it is started. */
+let verified = "";
+
+/**
+ * The worker is the very script this page was built with: the browser compares its hash, and the bytes that were compared are
+ * started. From its address it would be fetched once more, unseen. Only this page's policy lets a worker start so.
+ */
 async function started({ worker, workerIntegrity }: Settings): Promise<Worker> {
-  const notLoaded = new Refused(0, "worker", say("The part of the page that seals documents could not be loaded. Check the connection and try again."));
-  if (workerIntegrity) {
-    const answer = await fetch(worker, { integrity: workerIntegrity }).catch(() => null);
-    if (!answer?.ok) throw notLoaded;
-    await answer.arrayBuffer();
+  if (!verified) {
+    const answer = await fetch(worker, workerIntegrity ? { integrity: workerIntegrity } : {}).catch(() => null);
+    if (!answer?.ok) throw new Refused(0, "worker", say("The part of the page that seals documents could not be loaded. Check the connection and try again."));
+    verified = URL.createObjectURL(new Blob([await answer.arrayBuffer()], { type: "text/javascript" }));
   }
-  return new Worker(worker, { type: "module", name: "sealing" });
+  return new Worker(verified, { type: "module", name: "sealing" });
 }
 
 function failure({ why, sentence }: Extract<Report, { kind: "failed" }>): Error {
