@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from procurement.models import Auction
 from procurement.queries import auctions as rooms
-from procurement.rules.auction.log import Hall, LogBroken, replay
+from procurement.rules.auction.log import Event, Hall, LogBroken, replay
 from procurement.rules.lifecycle import AuctionStatus
 
 
@@ -15,6 +15,7 @@ class Replay:
     """What the log proves. `differences` are where the tables say something else; empty when all agrees."""
 
     hall: Hall
+    events: tuple[Event, ...]
     differences: tuple[str, ...]
 
 
@@ -24,8 +25,9 @@ def replay_lot(lot_id: int) -> Replay:
     Raises LogBroken at the first event that does not hold, Auction.DoesNotExist where the lot has no auction.
     """
     auction = Auction.objects.get(lot=lot_id)
-    hall = replay(auction.pk, rooms.events(auction.pk))
-    return Replay(hall, tuple(_differences(auction, hall)))
+    events = list(rooms.events(auction.pk))
+    hall = replay(auction.pk, events)
+    return Replay(hall, tuple(event for event, _recorded in events), tuple(_differences(auction, hall)))
 
 
 def _differences(auction: Auction, hall: Hall) -> list[str]:

@@ -46,6 +46,7 @@ What is where
     audit/chain.jsonl    the audit trail, each record in the form in which it is hashed; of a record that is not for
                          the reader of this export, its number, its hash and the one before stand alone
     auctions/            the events of live auctions, chained by hash
+    protocols/           what each live auction came to, with all that it takes to check it; labels until the award
     platform/            the public keys of receipts
     index.json           every file with size and SHA-256, under the platform's receipt key
 

@@ -10,7 +10,7 @@ import base64
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO, Final
@@ -42,7 +42,17 @@ from procurement.models import (
 from procurement.queries import auctions as auction_queries
 from procurement.queries import audit as audit_queries
 from procurement.queries.bids import OPENED
-from procurement.services import bid_files, bid_roll, export_custody, export_facts, protocols, receipts
+from procurement.rules.auction.log import LogBroken
+from procurement.rules.lifecycle import AuctionStatus
+from procurement.services import (
+    auction_protocol,
+    bid_files,
+    bid_roll,
+    export_custody,
+    export_facts,
+    protocols,
+    receipts,
+)
 from procurement.services.export_archive import CHUNK, Archive, Content, Stored
 from procurement.services.export_evidence import Evidence, Stamps
 
@@ -116,6 +126,7 @@ def _parts(tender: Tender, gathered: _Gathered) -> Iterator[tuple[str, Content]]
     yield from _bid_parts(tender, gathered)
     yield from _roll_parts(tender, reader, evidence)
     yield from _custody_parts(tender)
+    yield from _protocol_parts(tender, reader)
     if reader.scope != ExportScope.SUPPLIER:
         yield "audit/chain.jsonl", _audit_lines(tender, reader)
         yield from _anchor_parts(tender, evidence)
@@ -247,6 +258,20 @@ def _auction_parts(tender: Tender) -> Iterator[tuple[str, Content]]:
         return
     for auction in Auction.objects.filter(lot__tender=tender).select_related("lot").order_by("lot__number"):
         yield f"auctions/{auction.lot.number}.jsonl", _event_lines(auction.pk)
+
+
+def _protocol_parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Content]]:
+    """The protocols of auctions that are over, for who may see them: a bidder those in which it had a seat."""
+    if audit_queries.hides_bidders(tender):
+        return
+    over = Auction.objects.filter(lot__tender=tender, status=AuctionStatus.ENDED.value)
+    if reader.scope == ExportScope.SUPPLIER:
+        over = over.filter(participants__supplier=reader.organisation)
+    for auction in over.select_related("lot__tender__buyer").order_by("lot__number"):
+        # A broken log has no protocol; its lines under auctions/ show where it breaks.
+        with suppress(LogBroken):
+            document = auction_protocol.document(auction)
+            yield f"protocols/auction-{auction.lot.number}.json", export_facts.pretty(document)
 
 
 def _event_lines(auction: int) -> Iterator[bytes]:

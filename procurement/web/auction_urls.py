@@ -8,4 +8,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("procedures/<str:number>/lots/<int:lot>/auction/", auctions.live, name="auction"),
     path("procedures/<str:number>/lots/<int:lot>/auction/pause/", auctions.pause, name="auction_pause"),
     path("procedures/<str:number>/lots/<int:lot>/auction/log/", auctions.replay, name="auction_log"),
+    path(
+        "procedures/<str:number>/lots/<int:lot>/auction/protocol.json",
+        auctions.protocol_document,
+        name="auction_document",
+    ),
+    path(
+        "procedures/<str:number>/lots/<int:lot>/auction/protocol.pdf", auctions.protocol_print, name="auction_protocol"
+    ),
 ]

@@ -33,6 +33,7 @@ from procurement.queries import auction_lists
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import Event, Hall
 from procurement.rules.lifecycle import AuctionStatus
+from procurement.services import auction_pdf, auction_protocol, export_facts
 from procurement.services import auctions as service
 
 _FIRST_OVER = ("-ends_at", "-pk")
@@ -139,6 +140,33 @@ def replay(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     return render(request, "procurement/auction_replay.html", context)
 
 
+@login_required
+@require_safe
+def protocol_document(request: HttpRequest, number: str, lot: int) -> HttpResponse:
+    """The protocol as JSON: what proves the auction, for everybody who took part."""
+    return _attached(export_facts.pretty(_document(request, number, lot)), number, lot, "application/json", "json")
+
+
+@login_required
+@require_safe
+def protocol_print(request: HttpRequest, number: str, lot: int) -> HttpResponse:
+    """The protocol as PDF, in the reader's language."""
+    return _attached(auction_pdf.of(_document(request, number, lot)), number, lot, "application/pdf", "pdf")
+
+
+def _document(request: HttpRequest, number: str, lot: int) -> dict[str, Any]:
+    found, auction, _ticket, _hall = _entered(request, number, lot)
+    auction.lot = found
+    return auction_protocol.document(auction)
+
+
+def _attached(content: bytes, number: str, lot: int, media_type: str, ending: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=media_type)
+    response["Content-Disposition"] = f'attachment; filename="auction-{number}-{lot}.{ending}"'
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
 def _entered(request: HttpRequest, number: str, lot: int) -> tuple[Lot, Auction, Ticket, Hall]:
     """The lot's auction for somebody who has business there; raises NotFound for everybody else."""
     found = auction_lists.lot_of(number, lot)
@@ -163,7 +191,7 @@ def _rows(hall: Hall, events: list[tuple[Event, str]], viewer: str | None) -> li
     return [
         {
             "number": event.number,
-            "kind": event.kind.value,
+            "kind": auction_pdf.in_words(event.kind.value),
             "at": event.at,
             "label": hall.labels.get(event.bidder or "", "") if event.number in told else "",
             "own": event.bidder is not None and event.bidder == viewer,

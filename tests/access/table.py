@@ -313,6 +313,8 @@ AUCTIONS = [
     *get("auction", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="hall", lot=1),
     *post("auction_pause", OPERATOR, number="hall", lot=1),
     *get("auction_log", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="over", lot=1),
+    *get("auction_document", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="over", lot=1),
+    *get("auction_protocol", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="over", lot=1),
 ]
 
 API = [
