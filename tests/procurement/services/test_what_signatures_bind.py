@@ -12,12 +12,13 @@ import pytest
 from django.core.cache import cache
 from django.core.files.base import ContentFile
 
-from marketplace.models import AddressKind, Organisation, Side, Signature, SigningRequest
+from marketplace import signed_actions
+from marketplace.models import AddressKind, Notification, Organisation, QueuedSignature, Side, Signature, SigningRequest
 from marketplace.permissions import Actor, actor_for
-from marketplace.services import accreditations, organisations, registration, signing, throttle
+from marketplace.services import accreditations, organisations, registration, signature_queue, signing, throttle
 from marketplace.services.organisations import AddressDetails, Requisites
 from marketplace.services.registration import AlreadyRegistered
-from marketplace.services.signing import AlreadySigned, SignatureRefused
+from marketplace.services.signing import AlreadySigned, SignatureRefused, SignatureWaits
 from marketplace.services.signing_words import ACTIONS
 from marketplace.shared.errors import DomainError, NotAllowed, NotFound
 from marketplace.signatures import Sub
@@ -48,7 +49,7 @@ from tests.factories.marketplace import (
     accredited_supplier,
     member,
 )
-from tests.factories.signatures import authority, signed, trust
+from tests.factories.signatures import authority, bring_lists, lose_lists, signed, trust
 
 pytestmark = pytest.mark.django_db
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
@@ -458,6 +459,52 @@ def test_sent_twice_it_counts_once(errand: Errand) -> None:
     with contextlib.suppress(AlreadySigned, AlreadyRegistered):  # or the answer is what was made the first time
         errand.complete(SigningRequest.objects.get(pk=request.pk), cms, errand.by, errand.at)
     assert (errand.state(), Signature.objects.count()) == (after, signatures)
+
+
+def test_what_cannot_be_judged_yet_is_done_when_it_can(errand: Errand, action: str) -> None:
+    request, before = errand.prepare(), errand.state()
+    cms = signed(request)
+    arguments = {"idempotency_key": "one"} if "idempotency_key" in _arguments(action) else {}
+    lose_lists()
+    if action == "registration":  # nobody could be told yet: it is sent again
+        assert signed_actions.find(action) is None
+        assert isinstance(refused_and_untouched(errand, request, cms), SignatureWaits)
+        return
+
+    row = signature_queue.take(request, cms, by=errand.by, at=errand.at, **arguments)
+    assert isinstance(row, QueuedSignature)
+    assert (errand.state(), Signature.objects.filter(request=request).count()) == (before, 0)
+    later = errand.at + timedelta(minutes=10)
+    bring_lists(later)
+    signature_queue.judge(row.pk, at=later)
+
+    row.refresh_from_db()
+    assert (row.state, row.code) == ("passed", "")
+    assert errand.state() != before
+    assert row.signature == Signature.objects.get(request=request, received_at=errand.at)
+    assert Notification.objects.filter(kind="signature_passed", person=errand.by.person).count() == 1
+    known = signed_actions.find(action)
+    assert known is not None
+    assert str(known.about(row.request))
+    assert known.url(row.request).startswith("/")
+
+
+def test_what_is_outdated_does_not_begin_to_wait(errand: Errand, action: str) -> None:
+    request = errand.prepare()
+    cms = signed(request)
+    errand.outdate()
+    lose_lists()
+    if action != "registration":
+        arguments = {"idempotency_key": "one"} if "idempotency_key" in _arguments(action) else {}
+        with pytest.raises(DomainError) as refused:
+            signature_queue.take(request, cms, by=errand.by, at=errand.at, **arguments)
+        assert not isinstance(refused.value, SignatureWaits)
+    assert QueuedSignature.objects.count() == 0
+
+
+def _arguments(action: str) -> frozenset[str]:
+    known = signed_actions.find(action)
+    return known.arguments if known else frozenset()
 
 
 def test_the_signature_of_another_object_is_refused(errand: Errand) -> None:
