@@ -19,6 +19,8 @@ from marketplace.models import (
     InvoiceStatus,
     Organisation,
     OrganisationStatus,
+    QueuedSignature,
+    QueuedState,
     Role,
     Side,
     StaffRole,
@@ -52,10 +54,24 @@ def tasks(actor: Actor, at: datetime) -> Iterator[Task]:
             yield from _accreditation(actor, organisation, at)
             yield from _tariff(actor, organisation, at)
             yield from _certificate(actor, organisation, at)
+    if actor.person is not None:
+        yield from _own_signatures(actor)
     if actor.is_a(StaffRole.OPERATOR):
         yield from _accreditation_queue(at)
     if actor.is_a(StaffRole.OPERATOR, StaffRole.TARIFF_MANAGER):
         yield from _unpaid(at)
+
+
+def _own_signatures(actor: Actor) -> Iterator[Task]:
+    """They need nothing but to be seen: where they come to nothing there may be time to sign again."""
+    rows = QueuedSignature.objects.filter(
+        person=actor.person, organisation=actor.organisation, state=QueuedState.WAITING
+    )
+    for row in rows.only("pk", "give_up_at")[:SHOWN]:
+        yield Task(
+            _("A signature of yours is being judged"), reverse("waiting_signature", args=[row.pk]), "hourglass",
+            row.give_up_at, note=_("Revocation data of its authority is being fetched."),
+        )  # fmt: skip
 
 
 def _sides(organisation: Organisation) -> list[Side]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from marketplace.models import StaffRole
+from marketplace.models import QueuedSignature, QueuedState, StaffRole
 from marketplace.queries import keyset, trust
 from marketplace.waiting import Task
 
@@ -27,6 +27,7 @@ def tasks(actor: Actor, at: datetime) -> Iterator[Task]:
     yield from _proposals(actor)
     yield from _ageing(at)
     yield from _missing(at)
+    yield from _signatures()
     yield from _failing()
 
 
@@ -60,6 +61,17 @@ def _missing(at: datetime) -> Iterator[Task]:
         )
         note = _("Nothing they issued passes until a list is loaded or an address entered.")
         yield Task(words % {"count": count}, reverse("trust_lists"), "list-check", note=note, tone="bad", count=count)
+
+
+def _signatures() -> Iterator[Task]:
+    rows = QueuedSignature.objects.filter(state=QueuedState.WAITING)
+    if count := keyset.capped_count(rows):
+        words = ngettext(
+            "%(count)s signature waits for revocation data", "%(count)s signatures wait for revocation data", count
+        )
+        first = rows.order_by("give_up_at").values_list("give_up_at", flat=True).first()
+        note = _("What is not judged by then is refused.")
+        yield Task(words % {"count": count}, reverse("trust_waiting"), "hourglass", first, note=note, tone="warn")
 
 
 def _failing() -> Iterator[Task]:

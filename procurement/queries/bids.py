@@ -5,12 +5,13 @@ Whatever could tell a buyer or a rival about a bid's content takes `at` and retu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from django.db.models import Count, F, Max, Prefetch, QuerySet
 
 from marketplace.entitlements import Action, Need
-from marketplace.models import Organisation, QueuedState
+from marketplace.models import Organisation, QueuedSignature, QueuedState
 from marketplace.shared.money import Money
 from procurement.models import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, Lot, Tender
 from procurement.rules.lifecycle import BidStatus, TenderStatus
@@ -35,6 +36,18 @@ def next_version(bid: Bid) -> int:
     """The number of what is sealed next: what waits for its verdict has one already."""
     waiting = being_judged(bid).aggregate(last=Max("request__object_version"))["last"]
     return max(bid.version, waiting or 0) + 1
+
+
+def waiting_signatures(bids: Iterable[Bid]) -> dict[int, list[QueuedSignature]]:
+    """The signatures of these bids that wait for their verdict, by bid, in the order of their receipt."""
+    ids = {str(bid.pk): bid.pk for bid in bids}
+    rows = QueuedSignature.objects.filter(
+        state=QueuedState.WAITING, request__object_type="bid", request__object_id__in=ids
+    )
+    found: dict[int, list[QueuedSignature]] = {}
+    for row in rows.select_related("request").defer("cms").order_by("received_at", "pk"):
+        found.setdefault(ids[row.request.object_id], []).append(row)
+    return found
 
 
 def opened(at: datetime) -> QuerySet[Bid]:

@@ -21,13 +21,16 @@ class State:
     next_step: Sentence
 
 
-def state_of(bid: Bid, at: datetime) -> State:
-    """The bid's lot and tender are loaded."""
+def state_of(bid: Bid, at: datetime, *, judged: bool = False) -> State:
+    """The bid's lot and tender are loaded. `judged`: it was sent, and its signature waits for the verdict."""
     status = BidStatus(bid.status)
     tender, lot = bid.lot.tender, bid.lot
     running = tender.tender_ends_at is not None and at < tender.tender_ends_at
     if tender.status == TenderStatus.CANCELLED or lot.status == LotStatus.CANCELLED:
         return State(_("Cancelled by the buyer"), "bad", tender.closing_reason or lot.closing_reason)
+    if judged and status in (BidStatus.DRAFT, BidStatus.INVALIDATED):
+        waits = _("It was received. Its signature is being judged, and you are told what came of it.")
+        return State(_("Received, being judged"), "wait", waits)
     if status is BidStatus.DRAFT:
         if running:
             return State(_("Draft, not sent"), "quiet", _("Nobody else can read it. Send it before the deadline."))

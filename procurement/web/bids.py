@@ -27,6 +27,7 @@ from procurement.models import Bid, Lot
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 from procurement.services import bid_drafts
+from procurement.services import bids as service
 from procurement.web.bid_parts import (
     amendments_since,
     crumbs_of,
@@ -82,7 +83,8 @@ def my_bids(request: HttpRequest) -> HttpResponse:
     permissions.require_bids_reader(actor, supplier.pk)
     form = BidFilter(request.GET or None)
     found = lists.listed(request, _filtered(bid_queries.own(supplier), form), ["-pk"], size=PAGE)
-    rows = [(bid, state_of(bid, at)) for bid in found.rows]
+    waiting = bid_queries.waiting_signatures(found.rows)
+    rows = [(bid, state_of(bid, at, judged=bid.pk in waiting)) for bid in found.rows]
     filtered = bool(lists.chips(request, form))
     return render(
         request,
@@ -136,7 +138,8 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
     """One bid: its state in words, what was sent, the receipts, the result."""
     at, actor = clock.now(), actor_of(request)
     bid = own_bid(actor, bid_id)
-    state = state_of(bid, at)
+    waiting = bid_queries.waiting_signatures([bid]).get(bid.pk, [])
+    state = state_of(bid, at, judged=any(row.request.action == service.SUBMIT for row in waiting))
     draft = bid_drafts.read_draft(bid, by=actor)
     readable = bid.opened_at is not None or bid_drafts.kept_here(bid.lot.tender)
     table = sent_or_drafted(bid, draft) if readable else []
@@ -161,6 +164,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "remarks": bid.remarks or draft.remarks,
             "documents": documents_of(bid, draft),
             "envelopes": envelopes,
+            "waiting_signatures": waiting,
             "action": _main_action(bid, actor, at),
             "actions": _other_actions(bid, actor, at),
             "moments": _timeline(bid, at),

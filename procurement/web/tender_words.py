@@ -19,6 +19,7 @@ from procurement.queries import tenders
 from procurement.queries.tenders import Standing
 from procurement.rules.lifecycle import TenderStatus
 from procurement.rules.ranking import Direction
+from procurement.services import bid_verdicts
 
 FAMILY_NAMES: Final[Mapping[str, Sentence]] = MappingProxyType(
     {
@@ -71,6 +72,11 @@ def next_step(tender: Tender, at: datetime) -> str:
             return _(
                 "Bids are closed. They are opened when enough members of the buyer’s committee release their shares."
             )
+        case TenderStatus.PUBLISHED if bid_verdicts.waiting_for(tender):
+            return _(
+                "Bids are closed. Signatures received before the deadline are still being judged: revocation data is "
+                "missing. The bids are opened when they are, at the latest on %(until)s."
+            ) % {"until": _moment(bid_verdicts.judged_until(tender), tender)}
         case TenderStatus.PUBLISHED | TenderStatus.OPENING:
             return _("Bids are closed and are being opened.")
         case TenderStatus.EVALUATION:
