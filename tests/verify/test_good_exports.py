@@ -9,11 +9,14 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 
+from marketplace.shared import keys
 from procurement import openlot_verify
 from procurement.models import ExportScope
 from procurement.services import exports
@@ -134,13 +137,13 @@ def test_the_file_works_when_it_is_copied_alone(world: World, tmp_path: Path) ->
 
 
 def test_single_receipts_and_proofs(world: World, tmp_path: Path) -> None:
-    keys = tmp_path / "keys.json"
-    keys.write_bytes(world.buyer["platform/receipt-keys.json"])
+    public = tmp_path / "keys.json"
+    public.write_bytes(world.buyer["platform/receipt-keys.json"])
     for name, content in (("receipt.json", world.receipt), ("proof.json", world.proof)):
         (tmp_path / name).write_bytes(content)
-        assert checked(tmp_path / name, "--platform-keys", str(keys), "--platform-key", world.fingerprint)[0] == 0
+        assert checked(tmp_path / name, "--platform-keys", str(public), "--platform-key", world.fingerprint)[0] == 0
         (tmp_path / name).write_bytes(content.replace(b"2026", b"2025", 1))
-        assert checked(tmp_path / name, "--platform-keys", str(keys))[0] == 1
+        assert checked(tmp_path / name, "--platform-keys", str(public))[0] == 1
 
 
 def test_the_same_state_gives_the_same_bytes(db: None, tmp_path: Path) -> None:
@@ -148,3 +151,60 @@ def test_the_same_state_gives_the_same_bytes(db: None, tmp_path: Path) -> None:
     tender = opened_lot(["10", "20"]).tender
     reader = exports.Reader(ExportScope.BUYER)
     assert archive_of(tender, reader) == archive_of(tender, reader)
+
+
+def test_without_documents_it_is_said_that_they_are_not_included(world: World, tmp_path: Path) -> None:
+    files = {name: body for name, body in world.committee.items() if not name.startswith("documents/")}
+    index = json.loads(files["index.json"])["content"]
+    index["documents"] = {"included": False, "lost": []}
+    index["files"] = [one for one in index["files"] if not one["path"].startswith("documents/")]
+    files["index.json"] = json.dumps(keys.keyring().sign_receipt(index)).encode()
+
+    status, checks = checked(packed(files, tmp_path / "export.zip"))
+
+    said = next(check for check in checks if check["check"] == "documents of bids")
+    assert (status, said["status"]) == (0, "not checkable")
+    assert said["why"].startswith("not included: 2 hashes")
+
+
+def test_an_auction_is_decided_again_by_the_platforms_own_rules(world: World, tmp_path: Path) -> None:
+    """The rules are pure: a folder of them, or an archive, is enough, on a computer without the platform."""
+    path, rules = packed(world.auction, tmp_path / "export.zip"), tmp_path / "rules"
+    shutil.copytree(Path(openlot_verify.__file__).parent / "rules", rules / "procurement" / "rules")
+    (rules / "procurement" / "__init__.py").write_text("")
+    words = [str(path), "--platform-key", world.fingerprint, "--rules", str(rules)]
+    alone = shutil.copy(openlot_verify.__file__, tmp_path / "openlot_verify.py")
+
+    run = subprocess.run(
+        [sys.executable, "-I", str(alone), *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "ok            auctions/1.jsonl: rules: by the rules each bid was rightly taken" in run.stdout
+    said = next(check for check in checked(path)[1] if check["check"] == "auctions/1.jsonl: rules")
+    assert "manage.py replay_auction" in said["why"]
+
+
+def test_a_bid_that_the_rules_do_not_allow_is_found_with_the_rules(world: World, tmp_path: Path) -> None:
+    """Written anew from end to end, with a bid that beats nobody: the ranking still follows from the bids."""
+    files = dict(world.auction)
+    events = [json.loads(line)["content"] for line in files["auctions/1.jsonl"].splitlines()]
+    bid = next(event for event in events if event["kind"] == "bid")
+    bid["amount"] = "1.0000"
+    previous, lines = "0" * 64, []
+    for event in events:
+        event["previous"] = previous
+        previous = sha256(rfc8785.dumps(event)).hexdigest()
+        lines.append(json.dumps({"content": event, "hash": previous}).encode())
+    files["auctions/1.jsonl"] = b"\n".join(lines) + b"\n"
+    path = packed(files, tmp_path / "export.zip")
+    source = str(Path(openlot_verify.__file__).parents[1])
+
+    assert "auctions/1.jsonl: rules" in not_ok(checked(path, "--rules", source)[1])
+    assert "auctions/1.jsonl: rules" not in not_ok(checked(path)[1])
+    assert openlot_verify.run([str(path), "--rules", source + "/docs"], [].append) in (1, 2)

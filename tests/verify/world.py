@@ -63,6 +63,7 @@ class World:
     shares: tuple[bytes, ...]
     receipt: bytes
     proof: bytes
+    stamps: DemoTimeStamps
 
 
 def build(folder: Path) -> World:
@@ -90,6 +91,7 @@ def build(folder: Path) -> World:
         renewed=_renewed(lot.tender, stamps, folder),
         seed=committee.seed,
         shares=opened_by,
+        stamps=stamps,
         fingerprint=sha256(public).hexdigest(),
         lot_key=lot_keys.unwrap_private(lot),
         receipt=held[0],
