@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from marketplace.models import Certificate, OcspAnswer, RevocationSource, TrustedCertificate
+from marketplace.models import SERIAL_LENGTH, Certificate, OcspAnswer, RevocationSource, TrustedCertificate
 from marketplace.shared import outbound
 from marketplace.signatures import certificate_id, names
 from marketplace.signatures.payload import sha256_hex
@@ -56,6 +56,8 @@ class Unusable(Exception):
 def want(certificate: bytes, at: datetime) -> list[RevocationSource]:
     """Note that a certificate (DER) matters, where a responder can be asked about it; returns the responders."""
     one = certificate_id(certificate)
+    if len(f"{one.serial:X}") > SERIAL_LENGTH:
+        return []
     sources = list(
         RevocationSource.objects.filter(
             kind=RevocationSource.Kind.OCSP, enabled=True, authority__name_sha256=sha256_hex(one.issuer)

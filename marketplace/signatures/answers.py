@@ -204,5 +204,6 @@ def _may_answer(responder: x509.Certificate, issuer: x509.Certificate, strength:
         and responder.not_valid_before - paths.TOLERANCE <= moment <= responder.not_valid_after + paths.TOLERANCE
         and not responder.critical_extensions - _KNOWN_CRITICAL
         and bool(strength.signature_algorithm_allowed(responder["signature_algorithm"], moment, issuer.public_key))
+        and paths.is_regular(responder)
         and paths.signed_by(responder, issuer)
     )

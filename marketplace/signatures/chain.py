@@ -86,6 +86,10 @@ def _build(
             return _chain(path, knowledge, moment)
         except Finding:
             continue  # what fails is looked at afresh: another path may have become valid since
+    if not paths.is_regular(signer):
+        raise Finding(
+            _GENERAL, "The certificate contradicts itself: it says something twice, or is of a wrong version."
+        )
     try:
         found = paths.valid_paths(signer, others, store, strength, moment)
     except (errors.ExpiredError, errors.NotYetValidError) as error:

@@ -11,6 +11,7 @@ MAX_DEPTH = 32
 MAX_ELEMENTS = 20_000
 
 _BOOLEAN, _INTEGER, _BIT_STRING, _NULL, _OID, _ENUMERATED = 1, 2, 3, 5, 6, 10
+_TIMES = {23, 24}
 _CONSTRUCTED_ONLY = {8, 11, 16, 17}  # EXTERNAL, EMBEDDED PDV, SEQUENCE, SET
 
 
@@ -101,6 +102,9 @@ def _check_universal(number: int, constructed: bool, encoded: bytes, start: int,
         unused = encoded[start] if size else 8
         # Bits that are not used are zero, or two encodings would be one value.
         wrong = unused > 7 or bool(encoded[end - 1] & ((1 << unused) - 1) if size > 1 else unused)
+    elif number in _TIMES:
+        # Without its zone a time would be read as this machine's.
+        wrong = encoded[end - 1 : end] != b"Z" or size == 0
     elif number == _OID:
         wrong = size == 0 or bool(encoded[end - 1] & 0x80)
     else:

@@ -39,6 +39,7 @@ _ENTRY_HARMLESS: Final = frozenset(
 )
 _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x17, 0x18
 _UNSPECIFIED: Final = x509.ReasonFlags.unspecified.value
+_LIFTED: Final = x509.ReasonFlags.remove_from_crl.value
 #: RFC 5280, 5.3.1, by number.
 _WORDS: Final = {
     0: _UNSPECIFIED,
@@ -48,7 +49,7 @@ _WORDS: Final = {
     4: x509.ReasonFlags.superseded.value,
     5: x509.ReasonFlags.cessation_of_operation.value,
     6: HOLD,
-    8: x509.ReasonFlags.remove_from_crl.value,
+    8: _LIFTED,
     9: x509.ReasonFlags.privilege_withdrawn.value,
     10: x509.ReasonFlags.aa_compromise.value,
 }
@@ -272,10 +273,12 @@ def _entries(parsed: x509.CertificateRevocationList) -> dict[int, Revocation]:
             moments[moment] = _moment(moment)
         if rest not in reasons:
             reasons[rest] = _reason(encoded[position:after])
+        position = after
+        if reasons[rest] == _LIFTED:  # what another entry says of the same certificate still counts
+            continue
         revocation = Revocation(moments[moment], reasons[rest])
         before = entries.get(serial)
         entries[serial] = revocation if before is None else _graver(before, revocation)
-        position = after
     return entries
 
 
@@ -304,8 +307,6 @@ def _reason(entry: bytes) -> str:
             raise NotSimple("an entry of the list says something unknown")
         if kind == CRLEntryExtensionOID.CRL_REASON.dotted_string:
             reason = _WORDS[int(extension["extn_value"].parsed)]
-    if reason == x509.ReasonFlags.remove_from_crl.value:
-        raise NotSimple("an entry takes another one back, as only a delta list may")
     return reason
 
 

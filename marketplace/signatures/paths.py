@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from asn1crypto import x509
+from asn1crypto import core, x509
 from pyhanko_certvalidator import ValidationContext, async_validate_path, errors
 from pyhanko_certvalidator.authority import CertTrustAnchor, TrustQualifiers
 from pyhanko_certvalidator.name_trees import process_general_subtrees
@@ -251,10 +251,27 @@ def _readable(store: Iterable[bytes]) -> Iterator[x509.Certificate]:
             yield certificate
 
 
+def is_regular(certificate: x509.Certificate) -> bool:
+    """Whether the certificate says each thing once, as RFC 5280 (4.1.1.2, 4.1.2.1, 4.2) has it: two readers of one that
+    names two purposes, or two algorithms, could take it for two certificates. Raises what asn1crypto raises."""
+    encoded = certificate.dump()
+    parts = [encoded[slice(*whole)] for _, _, whole in der.members(encoded, *der.content(encoded))]
+    tbs = certificate["tbs_certificate"]
+    extensions = tbs["extensions"]
+    kinds = [] if isinstance(extensions, core.Void) else [one["extn_id"].dotted for one in extensions]
+    return (
+        len(parts) == 3
+        and parts[1] == tbs["signature"].dump()
+        and len(set(kinds)) == len(kinds)
+        and (not kinds or tbs["version"].native == "v3")
+    )
+
+
 def _is_readable(certificate: x509.Certificate) -> bool:
     """Whether the parts that path building looks at can be read. asn1crypto is lazy: it would fail midway."""
     try:
         certificate.ca  # noqa: B018 – reading it is the test
-        return all((certificate.subject.hashable, certificate.issuer.hashable, certificate.public_key.algorithm))
+        names = certificate.subject.hashable, certificate.issuer.hashable
+        return is_regular(certificate) and all((*names, certificate.public_key.algorithm))
     except Exception:  # noqa: BLE001 – asn1crypto raises ValueError, TypeError, KeyError and more
         return False

@@ -229,6 +229,7 @@ def _read(encoded: bytes) -> Token:
     authority = _authority(signer, certificates)
     _check_signature(signer, authority, bytes(content["content"]))
     _check_purpose(authority)
+    der.check(bytes(content["content"]))
     said = tsp.TSTInfo.load(bytes(content["content"]), strict=True)
     if said["version"].native != "v1" or any(one["critical"].native for one in said["extensions"] or ()):
         raise _format("it has a version or an extension that is unknown")

@@ -226,8 +226,8 @@ def _check_identity(signer: Signer, policy: Policy) -> None:
     """Raise `Finding` unless the certificate names one of the organisation's identifiers. Names are never compared."""
     if not policy.identifiers:
         return
-    wanted = {identifier.strip().upper() for identifier in policy.identifiers}
-    carried = {identifier.strip().upper() for identifier in signer.identifiers}
+    wanted = set(map(_comparable, policy.identifiers))
+    carried = set(map(_comparable, signer.identifiers))
     if not carried:
         raise Finding(Sub.SIG_CONSTRAINTS_FAILURE, "The certificate names no organisation.")
     if not wanted & carried:
@@ -236,6 +236,11 @@ def _check_identity(signer: Signer, policy: Policy) -> None:
             f"The certificate belongs to another organisation: it names {', '.join(sorted(carried))}, "
             f"not {', '.join(sorted(wanted))}.",
         )
+
+
+def _comparable(identifier: str) -> str:
+    """Without case and spaces around; but letters of other scripts stay: some have Latin capitals, as ı has I."""
+    return identifier.strip().upper() if identifier.isascii() else identifier
 
 
 def _unexpected(error: Exception) -> Finding:

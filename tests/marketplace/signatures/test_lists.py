@@ -101,7 +101,6 @@ def test_list_with_a_scope_or_an_unknown_critical_extension_is_not_simple(
     [
         (x509.CertificateIssuer([x509.DirectoryName(x509.Name([]))]), True),
         (x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True),
-        (x509.CRLReason(x509.ReasonFlags.remove_from_crl), False),
     ],
 )
 def test_list_with_an_entry_that_says_more_is_not_simple(
@@ -153,6 +152,20 @@ def test_worse_of_two_entries_on_one_certificate_counts(authority: Authority) ->
     found = lists.read(encoded(authority, entry(5, (HOLD, False)), entry(5, (REASON, False))))
 
     assert found.entries[5].reason == "keyCompromise"
+
+
+def test_entry_that_takes_another_back_hides_nothing(authority: Authority) -> None:
+    """Only a delta list may hold one."""
+    lifted, lost = (
+        (x509.CRLReason(reason), False)
+        for reason in (x509.ReasonFlags.remove_from_crl, x509.ReasonFlags.key_compromise)
+    )
+
+    for entries in ((entry(5, lifted), entry(5, lost)), (entry(5, lost), entry(5, lifted))):
+        assert {number: one.reason for number, one in lists.read(encoded(authority, *entries)).entries.items()} == {
+            5: "keyCompromise"
+        }
+    assert lists.read(encoded(authority, entry(5, lifted))).entries == {}
 
 
 def test_names_are_compared_by_their_meaning(authority: Authority) -> None:

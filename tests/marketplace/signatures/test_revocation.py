@@ -287,6 +287,17 @@ def test_indexed_list_holds_until_its_next_update(authority: Authority, signer: 
     assert judged(authority, signer, outdated, indexed(authority)) is None
 
 
+def test_an_entry_that_pyhanko_cannot_judge_is_no_news(authority: Authority, signer: Credential) -> None:
+    strange = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    entry = x509.RevokedCertificateBuilder().serial_number(signer.serial).revocation_date(AT - DAY)
+    found = a_list(
+        authority.issuing,
+        change=lambda builder: builder.add_revoked_certificate(entry.add_extension(strange, True).build()),
+    )
+
+    assert ours(path_of(authority, signer), found).state is State.UNKNOWN
+
+
 # What is too much
 
 
