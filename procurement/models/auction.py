@@ -52,8 +52,9 @@ class AuctionParticipant(models.Model):
     supplier = models.ForeignKey("marketplace.Organisation", on_delete=models.PROTECT, related_name="+")
     label = models.CharField(max_length=20)
     initial_amount = models.DecimalField(max_digits=20, decimal_places=4)
-    standing_amount = models.DecimalField(max_digits=20, decimal_places=4)
-    standing_at = models.DateTimeField()
+    # Empty while nothing stands: in an auction by a clock the first bid only lets its bidder in.
+    standing_amount = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    standing_at = models.DateTimeField(null=True)
     bids_accepted = models.PositiveIntegerField(default=0)
 
     class Meta:
