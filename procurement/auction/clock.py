@@ -219,8 +219,9 @@ def _start_auction(moment: DueMoment, at: datetime) -> datetime | None:
 
 
 def _move_auction(moment: DueMoment, at: datetime) -> datetime | None:
-    """An English auction is moved by bids alone."""
-    return None
+    """What time alone brings about, now and (the moment is moved) next. What gateways still decide is waited for."""
+    next_at = auctions.advance(_auction(moment).pk, at=at)
+    return at + _LOOK_AGAIN if next_at == moment.due_at else None
 
 
 def _end_auction(moment: DueMoment, at: datetime) -> datetime | None:
@@ -233,6 +234,8 @@ def _end_auction(moment: DueMoment, at: datetime) -> datetime | None:
         return None
     if at < auction.ends_at + auctions.DRAIN:
         return auction.ends_at + auctions.DRAIN
+    # By itself: what it brings about stays, also where it moves the end.
+    auctions.advance(auction.pk, at=at)
     try:
         ended = auctions.end(auction.pk, at=at)
     except auctions.AuctionStillRunning:

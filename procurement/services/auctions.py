@@ -32,7 +32,7 @@ from procurement.rules.auction.log import (
     times_detail,
 )
 from procurement.rules.lifecycle import AuctionStatus, BidStatus, LotStatus, TenderStatus
-from procurement.services import auction_log, moments, pulse
+from procurement.services import auction_course, auction_log, moments, pulse
 from procurement.services.transitions import move
 
 # The clock may come this late without the bidders losing time that was promised to them.
@@ -94,10 +94,23 @@ def start(auction_id: int, *, at: datetime) -> Auction:
     if late > PUNCTUAL:
         shift(auction, late)
         auction.starts_at += late
-    append(auction, hall, EventKind.STARTED, at, detail=times(auction))
-    moments.schedule(MomentKind.AUCTION_ENDS, tender, auction.ends_at, auction.lot)
+    hall = append(auction, hall, EventKind.STARTED, at, detail=times(auction))
+    auction_course.plan(auction, tender, hall)
     record("auction.started", auction, tender, None, at)
     return auction
+
+
+@transaction.atomic
+def advance(auction_id: int, *, at: datetime) -> datetime | None:
+    """Write into the log of a running auction what time alone has brought about, as far as every gateway has decided.
+
+    Returns when it next brings something about; None where it brings nothing but the end, or the auction does not run.
+    """
+    auction, tender, hall = locked(auction_id)
+    if auction.status != AuctionStatus.RUNNING or outages.owes(auction):
+        return None
+    hall = auction_course.catch_up(auction, hall, pulse.decided_by_all(at))
+    return auction_course.plan(auction, tender, hall)
 
 
 @transaction.atomic
@@ -111,6 +124,9 @@ def end(auction_id: int, *, at: datetime) -> Auction:
     auction, tender, hall = locked(auction_id)
     # In this order: the sign of a gateway that ended an outage was committed together with the outage.
     if at < auction.ends_at or not pulse.drained(auction.ends_at, at) or outages.owes(auction):
+        raise AuctionStillRunning
+    hall = auction_course.catch_up(auction, hall, auction.ends_at)
+    if at < auction.ends_at:
         raise AuctionStillRunning
     move(auction, AuctionStatus.ENDED)
     auction.ended_at = auction.ends_at
@@ -127,6 +143,8 @@ def pause(auction_id: int, reason: str, *, by: Actor, at: datetime) -> Auction:
     """Stop taking bids while the platform is not able to. An operator's; who did it and why is in the log."""
     require_staff(by, StaffRole.OPERATOR)
     auction, tender, hall = locked(auction_id)
+    if auction.status == AuctionStatus.RUNNING:
+        hall = auction_course.catch_up(auction, hall, at)
     move(auction, AuctionStatus.PAUSED)
     auction.paused_at = at
     append(auction, hall, EventKind.PAUSED, at, by=by, detail={"reason": reason}, saves=["paused_at"])
@@ -167,8 +185,8 @@ def go_on_later(
     shift(auction, lost)
     auction.paused_at = None
     told = {**times(auction), "outage_s": lost // timedelta(seconds=1), **detail}
-    append(auction, hall, EventKind.RESUMED, at, by=by, detail=told, saves=["paused_at"])
-    moments.schedule(MomentKind.AUCTION_ENDS, tender, auction.ends_at, auction.lot)
+    hall = append(auction, hall, EventKind.RESUMED, at, by=by, detail=told, saves=["paused_at"])
+    auction_course.plan(auction, tender, hall)
     record("auction.resumed", auction, tender, by, at, lost_seconds=told["outage_s"], **detail)
 
 
@@ -178,7 +196,7 @@ def cancel(auction_id: int, reason: str, *, at: datetime, by: Actor | None = Non
     auction, tender, hall = locked(auction_id)
     move(auction, AuctionStatus.CANCELLED)
     append(auction, hall, EventKind.CANCELLED, at, by=by, detail={"reason": reason})
-    moments.cancel(tender, auction.lot, (MomentKind.AUCTION_STARTS, MomentKind.AUCTION_ENDS))
+    moments.cancel(tender, auction.lot, (MomentKind.AUCTION_STARTS, MomentKind.AUCTION_MOVES, MomentKind.AUCTION_ENDS))
     record("auction.cancelled", auction, tender, by, at, reason=reason)
     return auction
 

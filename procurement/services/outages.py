@@ -23,12 +23,10 @@ from procurement.models import Auction, AuctionEvent, MomentKind, Outage, Outage
 from procurement.queries import outages as queries
 from procurement.rules.auction.log import EventKind, Hall, iso
 from procurement.rules.lifecycle import AuctionStatus
-from procurement.services import auctions, moments, pulse
+from procurement.services import auction_course, auctions, moments, pulse
 from procurement.services.transitions import move
 
 log = logging.getLogger(__name__)
-
-_RUNS_SINCE = [EventKind.STARTED.value, EventKind.RESUMED.value]
 
 
 def attend(process: str, at: datetime) -> None:
@@ -107,7 +105,9 @@ def settle(outage_id: int, *, at: datetime) -> bool:
 
 
 def _pause(effect: OutageEffect, auction: Auction, tender: Tender, hall: Hall, at: datetime) -> None:
-    auction.paused_at = _lost_since(effect.outage, auction)
+    since = _lost_since(effect.outage, auction)
+    hall = auction_course.catch_up(auction, hall, since)
+    auction.paused_at = since
     move(auction, AuctionStatus.PAUSED)
     reason = _("The platform cannot take bids at the moment. The time lost will be given back.")
     _write_pause(effect.outage, auction, tender, hall, reason, at)
@@ -120,11 +120,13 @@ def _extend(effect: OutageEffect, auction: Auction, tender: Tender, hall: Hall, 
         # An operator let it go on before us, and so gave back everything since the pause.
         effect.settled_at = at
         return
-    lost = _ended(effect.outage) - _lost_since(effect.outage, auction)
+    since = _lost_since(effect.outage, auction)
+    lost = _ended(effect.outage) - since
     effect.kind, effect.settled_at = OutageEffectKind.UNTOUCHED, at
     if lost <= timedelta():
         return
     effect.kind, effect.moved_by = OutageEffectKind.EXTENDED, lost
+    hall = auction_course.catch_up(auction, hall, since)
     move(auction, AuctionStatus.PAUSED)
     reason = _("The platform could not take bids for %(seconds)s seconds.") % {"seconds": _seconds(lost)}
     after = _write_pause(effect.outage, auction, tender, hall, reason, at)
@@ -172,10 +174,12 @@ def _write_pause(outage: Outage, auction: Auction, tender: Tender, hall: Hall, r
 
 
 def _lost_since(outage: Outage, auction: Auction) -> datetime:
-    """No bidder lost time before the auction ran, or ran again."""
-    runs = AuctionEvent.objects.filter(auction=auction, kind__in=_RUNS_SINCE).order_by("-number")
-    since = runs.values_list("at", flat=True).first()
-    return max(filter(None, (outage.began_at, auction.starts_at, since)))
+    """From the last sign on, or the last thing that happened in the auction if that was later: it ran till then."""
+    happened = AuctionEvent.objects.filter(auction=auction).exclude(kind=EventKind.PAUSED.value).order_by("-at")
+    if outage.ended_at is not None:
+        happened = happened.filter(at__lt=outage.ended_at)
+    last = happened.values_list("at", flat=True).first()
+    return max(filter(None, (outage.began_at, auction.starts_at, last)))
 
 
 def _ended(outage: Outage) -> datetime:

@@ -113,6 +113,16 @@ def drained(until: datetime, at: datetime) -> bool:
     return all(_decided_until(beat.detail) >= until for beat in alive)
 
 
+def decided_by_all(at: datetime) -> datetime:
+    """Up to when every gateway that lives has decided what it received: nothing that was in time before can come any
+    more. `at` where there never was a gateway."""
+    sign = last_sign()
+    if sign is None:
+        return at
+    alive = Heartbeat.objects.filter(process__startswith=f"{GATEWAY}:", at__gte=at - tolerance())
+    return min([at, sign, *(_decided_until(beat.detail) for beat in alive)])
+
+
 def last_sign() -> datetime | None:
     """When a gateway last said that it can take bids; None where none ever has."""
     return Heartbeat.objects.filter(process=GATEWAY).values_list("at", flat=True).first()
