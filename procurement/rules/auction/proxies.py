@@ -1,19 +1,19 @@
 """Proxy bidding: as long as a bidder with a limit does not lead, the system bids the least concession for it, one after
 the other, at the instant of what called for it, and never past the limit.
 
-Of several the limit that was received first bids first. What two proxies would come to after any number of steps is
-found without making them: once the two stand to each other as they did before, they go on the same way, and as many
-whole turns as both limits bear are made at once.
+Of several the limit that was received first bids first. What two come to that answer each other is found without making
+all their bids in the room (`duel`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
+from procurement.rules.auction import duel
 from procurement.rules.auction.base import (
     LARGEST_AMOUNT,
     Happening,
@@ -101,65 +101,55 @@ def limited(room: Room, move: Move) -> tuple[Refused | None, Room]:
     return None, called(replace(room, play=Proxies(limits)), move.received_at, by_limit=True)
 
 
+def limit_of(room: Room, bidder: str) -> Decimal | None:
+    """The bidder's limit."""
+    return next((limit.amount for limit in _play(room).limits if limit.bidder == bidder), None)
+
+
 def fought_out(room: Room, limits: tuple[Limit, ...], at: datetime) -> Room:
-    """The room when no proxy can answer any more."""
-    course = _Course()
+    """The room when no proxy can answer any more. Raises TooManyBids."""
+    by_bidder = {limit.bidder: limit for limit in limits}
     while (limit := _challenger(room, limits)) is not None:
-        before = room.leader
+        rival = by_bidder.get(room.leader.bidder) if room.leader else None
         room = _bid(room, limit, at)
-        if before is None:
-            continue
-        if (again := course.met_again(room, limit.bidder, before.bidder)) is not None:
-            room = _skip(room, again, {limit.bidder: limit for limit in limits})
+        if rival is not None and _challenger(room, limits) == rival:
+            room = _duelled(room, rival, limit, at)
     return room
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One turn of two proxies that answer each other: what both amounts and the count of bids changed by."""
-
-    amounts: Mapping[str, Decimal]
-    bids: int
-
-
-class _Course:
-    """Remembers how two proxies stood to each other, to see when they stand so again."""
-
-    def __init__(self) -> None:
-        self._pair: frozenset[str] = frozenset()
-        self._seen: dict[tuple[str, Fraction], Room] = {}
-
-    def met_again(self, room: Room, bidder: str, other: str) -> _Turn | None:
-        """The turn that brought `bidder`, who has just taken the lead from `other`, to where it stood before as seen
-        from the other; None the first time."""
-        if {bidder, other} != self._pair:
-            self._pair, self._seen = frozenset((bidder, other)), {}
-        key = bidder, room.standings[bidder].effective - room.standings[other].effective
-        before = self._seen.get(key)
-        self._seen[key] = room
-        if before is None:
-            return None
-        self._seen = {}
-        amounts = {name: room.standings[name].amount - before.standings[name].amount for name in (bidder, other)}
-        return _Turn(amounts, room.order - before.order)
-
-
-def _skip(room: Room, turn: _Turn, limits: Mapping[str, Limit]) -> Room:
-    """As many turns at once as both limits bear."""
-    if not all(name in limits and change for name, change in turn.amounts.items()):
+def _duelled(room: Room, challenger: Limit, leader: Limit, at: datetime) -> Room:
+    """The room after two proxies answered each other until one could not."""
+    one, other = room.standings[challenger.bidder], room.standings[leader.bidder]
+    limit, better = room.terms.exact_limit, room.terms.direction.better
+    if limit is not None and better(limit, one.effective):
+        # Its next bid must meet the limit price too, not only beat something.
         return room
-    times = min(
-        int((limits[name].amount - room.standings[name].amount) // change) for name, change in turn.amounts.items()
-    )
-    if times <= 0:
-        return room
+    sides = _side(room, challenger), _side(room, leader)
+    made = duel.fight(*sides, abs(one.effective - other.effective), abs(room.terms.exact_step))
     standings = dict(room.standings)
-    for name, change in turn.amounts.items():
-        bid = standings[name]
-        amount = bid.amount + times * change
-        of = room.terms.formula(name).of(amount)
-        standings[name] = replace(bid, amount=amount, effective=of, order=bid.order + times * turn.bids)
-    return replace(room, standings=standings, order=room.order + times * turn.bids)
+    for proxy, side in zip((challenger, leader), sides, strict=True):
+        if side.gave:
+            moved = _moved(room, proxy, side.gave)
+            standings[proxy.bidder] = replace(moved, received_at=at, order=room.order + side.last)
+    return replace(room, standings=standings, order=room.order + made)
+
+
+def _side(room: Room, limit: Limit) -> duel.Side:
+    terms, stands_at = room.terms, room.standings[limit.bidder].amount
+    unit = Fraction(terms.minor_unit) * terms.formula(limit.bidder).factor
+    if terms.direction is Direction.DOWN:
+        left = stands_at - limit.amount
+    else:
+        left = min(limit.amount, LARGEST_AMOUNT - terms.minor_unit) - stands_at
+    own_step = ceil(abs(terms.exact_step) / unit) if terms.reference is Reference.OWN else 0
+    return duel.Side(unit, int(left / terms.minor_unit), own_step)
+
+
+def _moved(room: Room, limit: Limit, units: int) -> Standing:
+    """The proxy's bid so many minor units further."""
+    standing, way = room.standings[limit.bidder], units * room.terms.minor_unit
+    amount = standing.amount + (-way if room.terms.direction is Direction.DOWN else way)
+    return replace(standing, amount=amount, effective=room.terms.formula(limit.bidder).of(amount))
 
 
 def _play(room: Room) -> Proxies:

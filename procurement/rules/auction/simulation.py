@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Decision, Happening, HappeningKind, Room
+from procurement.rules.auction.duel import TooManyBids
 from procurement.rules.auction.scenario import Event, Scenario
 from procurement.rules.auction.scenario_fields import START, ScenarioRefused
 from procurement.rules.effective import half_up_to
@@ -18,7 +19,8 @@ _STAGES = (HappeningKind.PAUSE, HappeningKind.TURN, HappeningKind.ANNOUNCEMENT)
 def simulate(scenario: Scenario) -> dict[str, object]:
     """The auction from start to end. Decisions come in the order of time.
 
-    Raises ScenarioRefused where soft closes move the end out of the calendar.
+    Raises ScenarioRefused where soft closes move the end out of the calendar, or where proxies would never come to an
+    end.
     """
     room, decisions = scenario.room, []
     happened: list[Happening] = []
@@ -31,6 +33,8 @@ def simulate(scenario: Scenario) -> dict[str, object]:
         happens, room = kinds.advance(room, room.ends_at)
     except OverflowError as error:
         raise ScenarioRefused("soft_close.extend_s", "moves the end past the year 9999") from error
+    except TooManyBids as error:
+        raise ScenarioRefused("step", str(error)) from error
     happened += happens
     return {"decisions": decisions, "stages": _stages(happened), **_result(room)}
 

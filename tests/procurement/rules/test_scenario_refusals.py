@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from procurement.rules.auction import duel
+
 GOOD: dict[str, Any] = {
     "kind": "english",
     "direction": "down",
@@ -186,3 +188,15 @@ def test_what_only_text_can_say_is_refused_by_name(tmp_path, capsys, text, named
 )
 def test_what_is_not_a_scenario_at_all_is_refused(tmp_path, capsys, content):
     assert refusal(tmp_path, capsys, content)
+
+
+def test_proxies_that_would_never_come_to_an_end_are_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(duel, "MOST_ROUNDS", 1_000)
+    proxies = [
+        {"id": "A", "initial": "100.00", "received_at_s": -2, "features": ["0"]},
+        {"id": "B", "features": ["0.1234567"], "proxy_limit": "1.00"},
+        {"id": "C", "features": ["0.0777123"], "proxy_limit": "1.00"},
+    ]
+    scenario = {**GOOD, "step": {"amount": "0.01"}, "evaluation": {"feature_maxima": ["0.2531777"]}, "events": []}
+    told = refusal(tmp_path, capsys, json.dumps({**scenario, "bidders": proxies}).encode())
+    assert told.startswith("step: two proxies would answer each other more than 1000 times")
