@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace import entitlements
-from marketplace.models import Role
+from marketplace.models import QueuedSignature, Role
 from marketplace.permissions import Actor, actor_of, organisation_of
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound, Sentence
@@ -84,7 +85,7 @@ def my_bids(request: HttpRequest) -> HttpResponse:
     form = BidFilter(request.GET or None)
     found = lists.listed(request, _filtered(bid_queries.own(supplier), form), ["-pk"], size=PAGE)
     waiting = bid_queries.waiting_signatures(found.rows)
-    rows = [(bid, state_of(bid, at, judged=bid.pk in waiting)) for bid in found.rows]
+    rows = [(bid, state_of(bid, at, judged=_is_judged(waiting.get(bid.pk, [])))) for bid in found.rows]
     filtered = bool(lists.chips(request, form))
     return render(
         request,
@@ -139,7 +140,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
     at, actor = clock.now(), actor_of(request)
     bid = own_bid(actor, bid_id)
     waiting = bid_queries.waiting_signatures([bid]).get(bid.pk, [])
-    state = state_of(bid, at, judged=any(row.request.action == service.SUBMIT for row in waiting))
+    state = state_of(bid, at, judged=_is_judged(waiting))
     draft = bid_drafts.read_draft(bid, by=actor)
     readable = bid.opened_at is not None or bid_drafts.kept_here(bid.lot.tender)
     table = sent_or_drafted(bid, draft) if readable else []
@@ -187,6 +188,11 @@ def _filtered(rows: QuerySet[Bid], form: BidFilter) -> QuerySet[Bid]:
             | Q(lot__title__icontains=words)
         )
     return rows.filter(status__in=[status.value for status in _STATES[state]]) if state else rows
+
+
+def _is_judged(waiting: Sequence[QueuedSignature]) -> bool:
+    """Whether a sent version of the bid waits for the verdict on its signature."""
+    return any(row.request.action == service.SUBMIT for row in waiting)
 
 
 def _main_action(bid: Bid, actor: Actor, at: datetime) -> Action | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +21,7 @@ from marketplace.models import (
     Membership,
     Notification,
     Organisation,
+    QueuedSignature,
     RevocationSource,
     Role,
     Side,
@@ -28,9 +30,9 @@ from marketplace.models import (
     TrustedCertificate,
 )
 from marketplace.permissions import Actor
-from marketplace.services import accreditations, committee_keys, invitations, notifications, tariffs, tokens
+from marketplace.services import accreditations, committee_keys, invitations, notifications, signing, tariffs, tokens
+from marketplace.signatures import Report, Signer, Sub, sealing
 from marketplace.signatures import committee as committee_signatures
-from marketplace.signatures import sealing
 from procurement.demo.committee import Holder
 from procurement.models import Award, Bid, BidFile, BidRoll, Lot, ProtocolKind, Tender
 from procurement.rules.lifecycle import BidStatus
@@ -128,6 +130,7 @@ def build() -> World:
     _contract(world, buyer)
     _auction(world, buyer)
     _organisation(world, supplier)
+    _waiting_signature(world, supplier)
     _second_factor(world)
     return world
 
@@ -339,6 +342,23 @@ def _organisation(world: World, supplier: Organisation) -> None:
         "supplier_id": supplier.pk,
         "unregistered": OrganisationFactory.create(status="draft").pk,
     }
+
+
+def _waiting_signature(world: World, supplier: Organisation) -> None:
+    """A signature of the supplier's that waits for its verdict: of its contract, as the page says it."""
+    signer, contract = world.people["supplier"], world.names["contract"]
+    request = signing.prepare(
+        action="contract", actor=signer, object_type="contract", object_id=0, object_version=1,
+        content={"contract": contract, "tender": contract}, at=NOON, expires_at=NOW + timedelta(hours=1),
+    )  # fmt: skip
+    signers = signatures.certificate_of(supplier).der
+    report = Report(
+        Sub.TRY_LATER.indication, Sub.TRY_LATER, ("Try again later.",), Signer("CN=A", "1", (), "0" * 64, signers)
+    )
+    world.names["queued"] = QueuedSignature.objects.create(
+        request=request, organisation=supplier, person=signer.person, cms=b"", cms_sha256="0" * 64, received_at=NOW,
+        give_up_at=NOW + timedelta(days=1), next_try_at=NOW, report=json.loads(report.to_json()),
+    ).pk  # fmt: skip
 
 
 def _second_factor(world: World) -> None:

@@ -1,0 +1,109 @@
+"""What people read while the verdict on a signature waits for revocation data."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from marketplace.models import QueuedSignature, RevocationSource, SigningRequest, StaffRole, TrustedCertificate
+from marketplace.permissions import Actor
+from marketplace.services import signature_queue
+from procurement.models import Bid
+from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
+from tests.factories.marketplace import NOON, member, staff
+from tests.factories.signatures import bring_lists, lose_lists, signed, trust
+
+pytestmark = pytest.mark.django_db
+IN_TIME = CLOSES - timedelta(minutes=1)
+
+
+def signed_in(actor: Actor) -> Client:
+    client = Client()
+    assert actor.person is not None
+    client.force_login(actor.person)
+    return client
+
+
+def read(client: Client, url: str, **named: Any) -> str:
+    answer = client.get(url, **named)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def test_from_the_signature_to_the_opening_everybody_reads_what_it_waits_for(freeze: Callable[..., Any]) -> None:
+    now = freeze(IN_TIME)
+    trust()
+    tender, by = tender_taking_bids(), bidder()
+    bid = drafted_bid(tender.lots.get(), ["1", "2"], by=by)
+    client, buyer, operator = signed_in(by), signed_in(member(tender.buyer)), signed_in(staff(StaffRole.OPERATOR))
+    sign = client.post(reverse("bid_review", args=[bid.pk])).url
+    request = SigningRequest.objects.get()
+    body = {"signature": base64.b64encode(signed(request)).decode()}
+    lose_lists()
+
+    sent = client.post(sign, body)
+    row = QueuedSignature.objects.get()
+    status = reverse("waiting_signature", args=[row.pk])
+    assert (sent.url, client.post(sign, body).url) == (status, status)
+    page = read(client, status)
+    for words in (
+        "Received, and being judged",
+        "The revocation data of Test Issuing CA, Test Root CA is being fetched",
+    ):
+        assert words in page
+    assert 'hx-trigger="every 3s"' in read(client, status, headers={"HX-Request": "true"})
+    assert "Received, being judged" in read(client, reverse("bid", args=[bid.pk]))
+    assert "Received, being judged" in read(client, reverse("my_bids"))
+    assert "A signature of yours is being judged" in read(client, reverse("home"))
+    assert buyer.get(status).status_code == 404
+
+    assert "1 signature waits for revocation data" in read(operator, reverse("home"))
+    waiting = read(operator, reverse("trust_waiting"))
+    assert "Test Issuing CA" in waiting
+    source = RevocationSource.objects.create(
+        authority=TrustedCertificate.objects.first(), kind="crl", url="http://127.0.0.1:9/", added_at=NOON,
+        next_at=CLOSES + timedelta(days=1), tried_at=IN_TIME,
+    )  # fmt: skip
+    operator.post(reverse("trust_waiting_fetch", args=[row.pk]))
+    source.refresh_from_db()
+    assert source.next_at == IN_TIME
+
+    now.move_to(CLOSES)
+    for reader in (client, buyer, Client()):
+        page = read(reader, tender.get_absolute_url())
+        assert "Signatures received before the deadline are still being judged" in page
+    bring_lists(CLOSES)
+    signature_queue.judge_due(at=CLOSES)
+    page = read(client, status)
+    assert "The signature passed, and counts as received at 11:59:00 UTC." in page
+    assert "hx-trigger" not in page
+    assert Bid.objects.get().received_at == IN_TIME
+    late = operator.post(reverse("trust_waiting_fetch", args=[row.pk]))
+    assert str(signature_queue.NothingWaits()) in read(operator, late.url)
+
+
+def test_a_waiting_signature_is_cancelled_on_its_page(freeze: Callable[..., Any]) -> None:
+    freeze(NOON)
+    trust()
+    by = bidder()
+    bid = drafted_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by)
+    client = signed_in(by)
+    sign = client.post(reverse("bid_review", args=[bid.pk])).url
+    body = {"signature": base64.b64encode(signed(SigningRequest.objects.get())).decode()}
+    lose_lists()
+    status = client.post(sign, body).url
+
+    page = " ".join(client.post(status, follow=True).content.decode().split())
+
+    assert "The signature is cancelled. Nothing was done under it." in page
+    assert "It was cancelled while it waited." in page
+    again = client.post(sign, body)
+    assert again.status_code == 422
+    assert "It was cancelled while it waited." in again.content.decode()
+    assert "Draft, not sent" in read(client, reverse("bid", args=[bid.pk]))
