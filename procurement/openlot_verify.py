@@ -31,7 +31,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -436,13 +436,7 @@ class Memory:
 
     issued: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
     listed: dict[tuple[int, bytes], bool] = field(default_factory=dict)
-    digests: dict[tuple[str, int], str] = field(default_factory=dict)
-
-    def digest(self, algorithm: str, piece: Any) -> str:
-        key = (algorithm, id(piece))
-        if key not in self.digests:
-            self.digests[key] = hashlib.new(algorithm, piece.public_bytes(Encoding.DER)).hexdigest()
-        return self.digests[key]
+    pieces: dict[str, dict[str, Any]] = field(default_factory=dict)  # of all evidence, by hash function and digest
 
 
 @dataclass
@@ -456,19 +450,29 @@ class Evidence:
     answers: list[ocsp.OCSPResponse] = field(default_factory=list)
     eku: str | None = None
     memory: Memory = field(default_factory=Memory)
+    base: Evidence | None = None  # all of it, where this is what a later time stamp covers: the pieces in `narrow`
+    narrow: frozenset[int] | None = None
     by_subject: dict[x509.Name, list[x509.Certificate]] | None = None
 
     def covered(self, algorithm: str, covers: frozenset[str]) -> Evidence:
         """Of all this, the pieces that an archive time stamp covers. Anchors are trusted, not proven."""
-
-        def kept(pieces: Sequence[Any]) -> list[Any]:
-            return [one for one in pieces if self.memory.digest(algorithm, one) in covers]
-
+        known = self.memory.pieces.get(algorithm)
+        base = self.base or self
+        if known is None:
+            every: list[Any] = [*base.certificates, *base.lists, *base.answers]
+            known = self.memory.pieces[algorithm] = {
+                hashlib.new(algorithm, one.public_bytes(Encoding.DER)).hexdigest(): one for one in every
+            }
+        found: list[Any] = [known[digest] for digest in covers if digest in known]
+        if self.narrow is not None:
+            found = [one for one in found if id(one) in self.narrow]
         return replace(
             self,
-            certificates=kept(self.certificates),
-            lists=kept(self.lists),
-            answers=kept(self.answers),
+            certificates=[one for one in found if isinstance(one, x509.Certificate)],
+            lists=[one for one in found if isinstance(one, x509.CertificateRevocationList)],
+            answers=[one for one in found if isinstance(one, ocsp.OCSPResponse)],
+            base=base,
+            narrow=frozenset(map(id, found)),
             by_subject=None,
         )
 
@@ -858,7 +862,7 @@ class Stamp:
 
 def stamp_of(token: bytes, evidence: Evidence) -> Stamp:
     """What a token says, its authority trusted and unrevoked at its time. Raises Wrong or Unknown."""
-    signed, content = take_apart(token, None, "tst_info")
+    signed, content = _token(token)
     info = tsp.TSTInfo.load(content)
     imprint = info["message_imprint"]
     name = imprint["hash_algorithm"]["algorithm"].native
@@ -874,6 +878,12 @@ def stamp_of(token: bytes, evidence: Evidence) -> Stamp:
     evidence.require_unrevoked(path, at)
     ends_at = min(one.not_valid_after_utc for one in path)
     return Stamp(at.astimezone(UTC), _name(signed.certificate), ends_at, path, name, imprint["hashed_message"].native)
+
+
+@lru_cache(maxsize=64)
+def _token(token: bytes) -> tuple[Signed, bytes]:
+    """One archive time stamp serves a thousand signatures: it is taken apart once."""
+    return take_apart(token, None, "tst_info")
 
 
 @dataclass
