@@ -23,7 +23,7 @@ from marketplace.shared import clock
 from procurement.models import Auction, DueMoment, MomentKind, Tender
 from procurement.queries import operations
 from procurement.rules.lifecycle import AuctionStatus, TenderStatus
-from procurement.services import auctions, awards, evaluation, opening, outages, pulse, shares
+from procurement.services import auctions, awards, evaluation, moments, opening, outages, pulse, shares
 from procurement.services.bid_verdicts import SignaturesBeingJudged
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def tick(at: datetime) -> Tick:
     Raises OperationalError or InterfaceError where the database is away.
     """
     _attend_to_outages(at)
+    moments.call_forward()
     done = failed = 0
     while (succeeded := _carry_out_next(at)) is not None:
         done += succeeded

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db.models import F
+
 from procurement.models import DueMoment, Lot, MomentKind, Tender
+from procurement.rules.lifecycle import AuctionStatus
 
 
 def schedule(kind: MomentKind, tender: Tender, due_at: datetime, lot: Lot | None = None) -> DueMoment:
@@ -26,3 +29,15 @@ def cancel(tender: Tender, lot: Lot | None = None, kinds: Iterable[MomentKind] =
     if lot is not None:
         waiting = waiting.filter(lot=lot)
     return waiting.delete()[0]
+
+
+def call_forward() -> int:
+    """Have auctions end that a move has ended before their time (the price of a clock was accepted). How many."""
+    early = DueMoment.objects.filter(
+        kind=MomentKind.AUCTION_ENDS, done_at=None, lot__auction__status=AuctionStatus.RUNNING.value,
+        due_at__gt=F("lot__auction__ends_at"),
+    )  # fmt: skip
+    found = list(early.values_list("pk", "due_at", "lot__auction__ends_at"))
+    for moment, due_at, ends_at in found:
+        DueMoment.objects.filter(pk=moment, done_at=None, due_at=due_at).update(due_at=ends_at, next_try_at=ends_at)
+    return len(found)
