@@ -244,9 +244,9 @@ def _readable(store: Iterable[bytes]) -> Iterator[x509.Certificate]:
     for encoded in store:
         try:
             der.check(encoded)
-        except der.DerError:
+            certificate = x509.Certificate.load(encoded, strict=True)
+        except ValueError:  # a DerError is one; a folder of certificates may hold keys and parameters as well
             continue
-        certificate = x509.Certificate.load(encoded)
         if _is_readable(certificate):
             yield certificate
 

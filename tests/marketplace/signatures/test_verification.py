@@ -436,8 +436,15 @@ def test_no_trusted_authority_at_all(judge: Judge, signer: Credential) -> None:
     assert verdict(judge(sign(PAYLOAD, signer, AT), anchors=())) == indeterminate(Sub.NO_CERTIFICATE_CHAIN_FOUND)
 
 
-def test_unreadable_anchor_is_left_out(authority: Authority, judge: Judge, signer: Credential) -> None:
-    assert judge(sign(PAYLOAD, signer, AT), anchors=(b"garbage", authority.root.der)).passed
+@pytest.mark.parametrize("other", [b"garbage", b"", b"\x30\x00", oid("1.2.840.10045.3.1.7"), b"\x02\x01\x05"])
+def test_what_is_no_certificate_in_the_trust_store_is_left_out(
+    authority: Authority, judge: Judge, signer: Credential, other: bytes
+) -> None:
+    """A folder of certificates may hold keys and their parameters as well."""
+    signature = sign(PAYLOAD, signer, AT)
+
+    assert judge(signature, anchors=(other, authority.root.der), intermediates=(other,)).passed
+    assert judge(signature, anchors=(other,)).sub_indication == Sub.POLICY_PROCESSING_ERROR
 
 
 def test_self_signed_certificate(judge: Judge) -> None:
