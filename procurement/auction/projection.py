@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from procurement.rules.auction.log import Event, EventKind, Hall, iso
+from procurement.rules.auction import kinds
+from procurement.rules.auction.log import HAPPENINGS, MOVES, Event, EventKind, Hall, iso
 from procurement.rules.auction.views import bidder_view, observer_view, shows_amount
 from procurement.rules.ranking import Standing
 
@@ -23,6 +24,7 @@ def state(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
     room, rules = hall.room, hall.rules
     common = {
         "number": hall.number,
+        "kind": rules.kind.value,
         "status": room.status.value,
         "now": iso(now),
         "starts_at": iso(room.starts_at),
@@ -34,8 +36,26 @@ def state(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
         "reference": rules.reference.value,
         "shown": rules.shown.value,
         "bidders": len(room.bidders),
+        "course": _course(hall, viewer, now),
     }
-    return common | (_observed(hall) if viewer is None else _own(hall, viewer))
+    return common | (_observed(hall) if viewer is None else _own(hall, viewer, now))
+
+
+def _course(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any] | None:
+    """Which tick, pause or turn it is, for everybody; the price of a tick is effective."""
+    course = kinds.course(hall.room, now)
+    if course is None:
+        return None
+    return {
+        "kind": course.kind.value,
+        "number": course.number,
+        "last": course.last,
+        "until": None if course.until is None else iso(course.until),
+        "price": None if course.price is None else hall.rules.shown_price(course.price),
+        "label": None if course.bidder is None else hall.labels.get(course.bidder),
+        "own": course.bidder is not None and course.bidder == viewer,
+        "order": [hall.labels.get(bidder) for bidder in course.order],
+    }
 
 
 def _observed(hall: Hall) -> dict[str, Any]:
@@ -46,17 +66,22 @@ def _observed(hall: Hall) -> dict[str, Any]:
     return {"own": None, "best": _labelled(hall, hall.room.leader), "allowed": None, "ranking": rows}
 
 
-def _own(hall: Hall, viewer: str) -> dict[str, Any]:
-    view = bidder_view(hall.room, viewer, hall.rules.shown)
+def _own(hall: Hall, viewer: str, now: datetime) -> dict[str, Any]:
+    view = bidder_view(hall.room, viewer, hall.rules.shown, now)
     return {
         "own": {
             "label": hall.labels.get(viewer),
             "amount": _plain(hall, view.own_amount),
             "rank": view.own_rank,
             "leading": view.leading,
+            "made": _plain(hall, view.made),
+            "limit": _plain(hall, view.limit),
         },
         "best": _labelled(hall, hall.room.leader) if view.best_amount is not None else None,
         "allowed": _plain(hall, view.allowed_amount),
+        "actions": [action.value for action in view.actions],
+        "until": None if view.until is None else iso(view.until),
+        "refused": view.refused.value if view.refused else None,
     }
 
 
@@ -65,24 +90,65 @@ def _event(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | Non
     told = {"number": event.number, "kind": event.kind.value, "at": iso(event.at)}
     if event.kind is EventKind.SCHEDULED:
         return told | _first_prices(hall, event, viewer)
-    if event.kind is not EventKind.BID or event.bidder is None:
-        return told | ({"reason": event.detail["reason"]} if "reason" in event.detail else {})
+    if event.kind in MOVES:
+        shown = _move(hall, event, viewer)
+    elif event.kind in HAPPENINGS:
+        shown = _happening(hall, event, viewer)
+    else:
+        shown = {"reason": event.detail["reason"]} if "reason" in event.detail else {}
+    return None if shown is None else told | shown
+
+
+def _move(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | None:
+    """A move: to its own bidder always, to others what they may know at once. Nobody watches a limit, or a turn while
+    it is made."""
     own, leads = event.bidder == viewer, bool(event.detail["leads"])
+    if not own and not kinds.told_at_once(hall.rules.kind, MOVES[event.kind]):
+        return None
     if viewer is not None and not shows_amount(own=own, leads=leads, shown=hall.rules.shown):
         return None
-    label, amount = hall.labels.get(event.bidder), _plain(hall, event.amount)
-    return told | {"own": own, "label": label, "amount": amount, "leads": leads}
+    label = hall.labels.get(event.bidder or "")
+    return {"own": own, "label": label, "amount": _plain(hall, event.amount), "leads": leads}
+
+
+def _happening(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | None:
+    """What time brought about. Who left at a tick is told to who left and to observers."""
+    detail = event.detail
+    rows = [row for row in (_bid_made(hall, bid, viewer) for bid in detail["bids"]) if row is not None]
+    if event.kind is EventKind.AUTOMATIC_BIDS and not rows:
+        return None
+    out = [hall.labels.get(bidder) for bidder in detail["out"] if viewer is None or bidder == viewer]
+    return {
+        "until": detail["until"],
+        "course": detail["number"],
+        "price": None if detail["price"] is None else _plain(hall, Decimal(detail["price"])),
+        "label": None if event.bidder is None else hall.labels.get(event.bidder),
+        "own": event.bidder is not None and event.bidder == viewer,
+        "bids": rows,
+        "out": out,
+    }
+
+
+def _bid_made(hall: Hall, bid: Mapping[str, Any], viewer: str | None) -> dict[str, Any] | None:
+    own, leads = bid["bidder"] == viewer, bool(bid["leads"])
+    if viewer is not None and not shows_amount(own=own, leads=leads, shown=hall.rules.shown):
+        return None
+    amount = _plain(hall, Decimal(bid["amount"]))
+    return {"own": own, "label": hall.labels.get(bid["bidder"]), "amount": amount, "leads": leads}
 
 
 def _first_prices(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any]:
     """Where the chart begins: the best of the first bids, the viewer's own, and for an observer all of them."""
-    first = {row["bidder"]: Decimal(row["amount"]) for row in event.detail["bidders"]}
-    best = min(first.values()) if hall.rules.direction == "down" else max(first.values())
+    rows = event.detail["bidders"]
+    first = {row["bidder"]: Decimal(row["amount"]) for row in rows if row["amount"] is not None}
+    best = None
+    if first:
+        best = min(first.values()) if hall.rules.direction == "down" else max(first.values())
     if viewer is not None:
         shown = hall.rules.shown.price
-        return {"best": hall.rules.plain(best) if shown else None, "own": _plain(hall, first.get(viewer))}
-    rows = [{"label": hall.labels[name], "amount": hall.rules.plain(amount)} for name, amount in first.items()]
-    return {"best": hall.rules.plain(best), "own": None, "first": rows}
+        return {"best": _plain(hall, best) if shown else None, "own": _plain(hall, first.get(viewer))}
+    told = [{"label": hall.labels[name], "amount": hall.rules.plain(amount)} for name, amount in first.items()]
+    return {"best": _plain(hall, best), "own": None, "first": told}
 
 
 def _labelled(hall: Hall, standing: Standing | None) -> dict[str, Any] | None:

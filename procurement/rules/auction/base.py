@@ -271,6 +271,23 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """What everybody may see of where an auction is: the tick, pause or turn that runs, and until when.
+
+    `number` of the tick (from 0) or of the round (from 1), `last` of the last one; `price` (effective) of the tick;
+    `bidder` whose turn it is; `order` that of the round, by bidder.
+    """
+
+    kind: HappeningKind
+    number: int
+    last: int
+    until: datetime | None
+    price: Fraction | None = None
+    bidder: str | None = None
+    order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Allowance:
     """What a bidder may do at a moment. `amount` is the least concession: what it may type at most (or, selling, at
     least), or the price it accepts or confirms; None where any amount will do.

@@ -88,6 +88,8 @@ def hopeless(room: Room, bid: Bid) -> bool:
 
     May be asked of a stale room, without the lock; True is certain, False is not.
     """
+    if bid.action is not Action.BID:
+        return False
     if bid.amount is None or refused_for_shape(bid.amount, room.terms.minor_unit) is not None:
         return True
     worst = worst_admitted(room, bid.bidder)

@@ -18,8 +18,10 @@ from typing import Final
 
 from procurement.rules.auction import dutch, english, japanese, sealed, ticking, turns
 from procurement.rules.auction.base import (
+    Action,
     Allowance,
     AuctionKind,
+    Course,
     Decision,
     Happening,
     Move,
@@ -31,8 +33,16 @@ from procurement.rules.auction.base import (
 from procurement.rules.lifecycle import AuctionStatus
 
 
+def _no_course(_room: Room, _at: datetime) -> Course | None:
+    return None
+
+
 def _as_set(_terms: Terms, _bidders: int) -> timedelta | None:
     return None
+
+
+def _never(_room: Room, _move: Move) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +54,56 @@ class Kind:
     coming: Callable[[Room], tuple[Happening, Room] | None]
     outcome: Callable[[Room], Outcome] = at_own_price
     length: Callable[[Terms, int], timedelta | None] = _as_set
+    course: Callable[[Room, datetime], Course | None] = _no_course
+    # What others learn of only when its time has come.
+    confidential: frozenset[Action] = frozenset({Action.LIMIT})
+    # Whether others may see what stands while the auction runs.
+    open_standings: bool = True
     # Whether what was bid before the auction stands in its room.
     first_bids_stand: bool = True
     # Whether a bid stands as soon as it is accepted, and nothing else is kept of it.
     stands_at_once: bool = False
+    # Whether a move can never be accepted, asked of a room that may be behind the log.
+    hopeless: Callable[[Room, Move], bool] = _never
 
 
 _KINDS: Final[Mapping[AuctionKind, Kind]] = MappingProxyType(
     {
-        AuctionKind.ENGLISH: Kind(english.decide, english.allowed, english.coming, stands_at_once=True),
+        AuctionKind.ENGLISH: Kind(
+            english.decide,
+            english.allowed,
+            english.coming,
+            stands_at_once=True,
+            hopeless=english.hopeless,
+        ),
         AuctionKind.DUTCH: Kind(
-            dutch.decide, dutch.allowed, dutch.coming, length=ticking.length, first_bids_stand=False
+            dutch.decide,
+            dutch.allowed,
+            dutch.coming,
+            length=ticking.length,
+            course=ticking.course,
+            first_bids_stand=False,
         ),
         AuctionKind.JAPANESE: Kind(
-            japanese.decide, japanese.allowed, japanese.coming, length=ticking.length, first_bids_stand=False
+            japanese.decide,
+            japanese.allowed,
+            japanese.coming,
+            length=ticking.length,
+            course=ticking.course,
+            confidential=frozenset({Action.CONFIRM}),
+            open_standings=False,
+            first_bids_stand=False,
         ),
         AuctionKind.SEALED_FIRST_PRICE: Kind(sealed.decide, sealed.allowed, sealed.coming),
         AuctionKind.SEALED_SECOND_PRICE: Kind(sealed.decide, sealed.allowed, sealed.coming, sealed.second_price),
-        AuctionKind.TURN_BASED: Kind(turns.decide, turns.allowed, turns.coming, length=turns.length),
+        AuctionKind.TURN_BASED: Kind(
+            turns.decide,
+            turns.allowed,
+            turns.coming,
+            length=turns.length,
+            course=turns.course,
+            confidential=frozenset({Action.BID, Action.WITHDRAW}),
+        ),
     }
 )
 
@@ -111,6 +153,23 @@ def outcome(room: Room) -> Outcome:
     return _KINDS[room.terms.kind].outcome(room)
 
 
+def course(room: Room, at: datetime) -> Course | None:
+    """Where the auction is at that moment; None while it does not run, and in kinds without ticks or turns."""
+    if room.status is not AuctionStatus.RUNNING:
+        return None
+    return _KINDS[room.terms.kind].course(advance(room, at)[1], at)
+
+
+def told_at_once(kind: AuctionKind, action: Action) -> bool:
+    """Whether others than the bidder learn of such a move when it is made. What it led to is told in its time."""
+    return action not in _KINDS[kind].confidential
+
+
+def open_standings(room: Room) -> bool:
+    """Whether others than the bidder may see what stands."""
+    return _KINDS[room.terms.kind].open_standings or room.status is AuctionStatus.ENDED
+
+
 def first_bids_stand(kind: AuctionKind) -> bool:
     """Whether what was bid before the auction stands in its room; otherwise it only lets its bidder in."""
     return _KINDS[kind].first_bids_stand
@@ -124,3 +183,8 @@ def stands_at_once(room: Room) -> bool:
 def length(terms: Terms, bidders: int) -> timedelta | None:
     """How long the auction takes, where its kind says so: the clock's ticks, or the turns of that many bidders."""
     return _KINDS[terms.kind].length(terms, bidders)
+
+
+def hopeless(room: Room, move: Move) -> bool:
+    """Whether the move cannot be accepted however far the log has gone beyond this room; False is no promise."""
+    return _KINDS[room.terms.kind].hopeless(room, move)

@@ -27,6 +27,8 @@ from procurement.rules.ranking import Standing
 
 __all__ = [
     "GENESIS",
+    "HAPPENINGS",
+    "MOVES",
     "Event",
     "EventKind",
     "Hall",
@@ -233,7 +235,10 @@ def happened(number: int, happening: Happening, after: Room) -> Event:
         "until": None if happening.until is None else iso(happening.until),
         "number": happening.number,
         "price": None if happening.price is None else f"{half_up_to(happening.price, _KEPT):f}",
-        "bids": [{"bidder": bid.bidder, "amount": f"{bid.amount:.4f}"} for bid in happening.bids],
+        "bids": [
+            {"bidder": bid.bidder, "amount": f"{bid.amount:.4f}", "leads": bid is after.leader}
+            for bid in happening.bids
+        ],
         "out": list(happening.out),
         "ends_at": iso(after.ends_at),
         "extensions": after.extensions,

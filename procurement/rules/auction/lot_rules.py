@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference, SoftClose, Terms
 from procurement.rules.auction.timetable import THREE_ROUNDS, PriceClock, Timetable
 from procurement.rules.auction.views import Shown
-from procurement.rules.effective import EffectivePrice
+from procurement.rules.effective import EffectivePrice, half_up_to
 from procurement.rules.ranking import Direction
 
 _SECOND = timedelta(seconds=1)
@@ -64,6 +65,10 @@ class LotRules:
     def plain(self, amount: Decimal) -> str:
         """The amount in whole minor units, as JSON carries it."""
         return f"{amount.quantize(self.minor_unit):f}"
+
+    def shown_price(self, effective: Fraction) -> str:
+        """An effective price for show, rounded half up to the minor unit."""
+        return f"{half_up_to(effective, self.minor_unit):f}"
 
     def _clock_json(self, clock: PriceClock) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from procurement.rules.auction.base import Happening, HappeningKind, Room, Terms
+from procurement.rules.auction.base import Course, Happening, HappeningKind, Room, Terms
 from procurement.rules.auction.timetable import PriceClock
 
 
@@ -42,6 +42,14 @@ def amount_at(room: Room, bidder: str, tick: int) -> Decimal | None:
 
 def price_at(room: Room, tick: int) -> Fraction:
     return clock_of(room).price(tick)
+
+
+def course(room: Room, at: datetime) -> Course | None:
+    """The tick that runs at that moment; None before the first and when all is over."""
+    if not room.starts_at <= at < room.ends_at:
+        return None
+    tick = min(tick_at(room, at), clock_of(room).last_tick)
+    return Course(HappeningKind.TICK, tick, clock_of(room).last_tick, begins(room, tick + 1), price_at(room, tick))
 
 
 def ticked(room: Room, tick: int, out: tuple[str, ...] = ()) -> Happening:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from procurement.rules.auction.base import (
     Action,
     Allowance,
+    Course,
     Decision,
     Happening,
     HappeningKind,
@@ -82,6 +83,27 @@ def allowed(room: Room, bidder: str, at: datetime) -> Allowance:
 def length(terms: Terms, bidders: int) -> timedelta:
     """From the start until the announcement; `bidders` are those with a standing bid."""
     return terms.timetable.length(bidders)
+
+
+def course(room: Room, at: datetime) -> Course | None:
+    """The pause or turn that runs, or the wait for the announcement; None before the start and after the end. The room
+    is up to date."""
+    play, rounds = _play(room), room.terms.timetable.rounds
+    if not play.number or play.announced:
+        return None
+    if play.bidder is not None:
+        return Course(
+            HappeningKind.TURN, play.number, rounds, _begins(room, play.place + 1), bidder=play.bidder, order=play.order
+        )
+    if play.place == _IN_PAUSE:
+        return Course(HappeningKind.PAUSE, play.number, rounds, _begins(room, 0), order=play.order)
+    return Course(HappeningKind.ANNOUNCEMENT, play.number, rounds, room.ends_at, order=play.order)
+
+
+def made(room: Room, bidder: str) -> Standing | None:
+    """The bid that the bidder made in the turn that runs; not published yet."""
+    own = room.play.made if isinstance(room.play, Turns) else None
+    return own if own is not None and own.bidder == bidder else None
 
 
 def coming(room: Room) -> tuple[Happening, Room] | None:

@@ -8,8 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from procurement.rules.auction import english
-from procurement.rules.auction.base import Reference, Room
+from procurement.rules.auction import kinds, proxies, turns
+from procurement.rules.auction.base import Action, Allowance, Reference, Refused, Room
+from procurement.rules.auction.concession import allowed_amount
 
 
 class Shown(StrEnum):
@@ -30,13 +31,22 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BidderView:
-    """The room in the eyes of one bidder. None means: not shown to this bidder, or there is none."""
+    """The room in the eyes of one bidder. None means: not shown to this bidder, or there is none.
+
+    `actions` is what the bidder may do, `until` when that may change; where it may do nothing `refused` says why.
+    `made` is its bid in the turn that runs, `limit` its proxy limit; both are told to nobody else.
+    """
 
     own_amount: Decimal | None
     own_rank: int | None
     leading: bool
     best_amount: Decimal | None
     allowed_amount: Decimal | None
+    actions: tuple[Action, ...] = ()
+    until: datetime | None = None
+    refused: Refused | None = None
+    made: Decimal | None = None
+    limit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +59,34 @@ class Row:
     received_at: datetime
 
 
-def bidder_view(room: Room, bidder: str, shown: Shown) -> BidderView:
-    """What this bidder may know. The amount it may type is kept back where it would betray the leader's price."""
-    own = room.standings.get(bidder)
-    leading = room.leader is not None and room.leader.bidder == bidder
-    rank = next((line.rank for line in room.ranking if line.standing.bidder == bidder), None) if shown.rank else None
-    best = room.leader.amount if shown.price and room.leader is not None else None
+def bidder_view(room: Room, bidder: str, shown: Shown, at: datetime) -> BidderView:
+    """What this bidder may know at that moment. The amount it may type is kept back where it would betray the leader's
+    price, and what stands where the kind keeps it secret while it runs."""
+    _, now = kinds.advance(room, at)
+    may, own, made = kinds.allowed(now, bidder, at), now.standings.get(bidder), turns.made(now, bidder)
+    best = now.leader if kinds.open_standings(now) else None
+    ranked = shown.rank and kinds.open_standings(now)
     return BidderView(
         own_amount=own.amount if own else None,
-        own_rank=rank,
-        leading=leading,
-        best_amount=best,
-        allowed_amount=english.allowed_amount(room, bidder) if tells_allowed(room.terms.reference, shown) else None,
+        own_rank=_rank(now, bidder) if ranked else None,
+        leading=best is not None and best.bidder == bidder,
+        best_amount=best.amount if shown.price and best is not None else None,
+        allowed_amount=_allowed_amount(now, bidder, may) if tells_allowed(now.terms.reference, shown) else None,
+        actions=may.actions,
+        until=may.until,
+        refused=may.code,
+        made=made.amount if made else None,
+        limit=proxies.limit_of(now, bidder),
     )
+
+
+def _rank(room: Room, bidder: str) -> int | None:
+    return next((line.rank for line in room.ranking if line.standing.bidder == bidder), None)
+
+
+def _allowed_amount(room: Room, bidder: str, may: Allowance) -> Decimal | None:
+    """Time aside, where it is not the time that makes the price: it can be typed before the moment has come."""
+    return allowed_amount(room, bidder) if room.terms.clock is None else may.amount
 
 
 def tells_allowed(reference: Reference, shown: Shown) -> bool:

@@ -67,7 +67,8 @@ def test_two_bidders_see_the_same_within_a_second():
             assert seen_b["events"] == [{**bid, "own": False, "leads": True}]
             for seen in (seen_a, seen_b):
                 assert seen["state"]["best"] == {"label": label, "amount": "95.00"}
-            assert seen_a["state"]["own"] == {"label": label, "amount": "95.00", "rank": 1, "leading": True}
+            own = {"label": label, "amount": "95.00", "rank": 1, "leading": True, "made": None, "limit": None}
+            assert seen_a["state"]["own"] == own
             assert seen_a["state"]["allowed"] is None
             assert seen_b["state"]["own"]["rank"] == 3
             assert seen_b["state"]["allowed"] == "94.00"

@@ -16,6 +16,7 @@ from procurement.rules.auction import kinds, proxies
 from procurement.rules.auction.base import (
     Action,
     AuctionKind,
+    Course,
     HappeningKind,
     Move,
     Reference,
@@ -29,6 +30,7 @@ from procurement.rules.auction.concession import allowed_amount
 from procurement.rules.auction.scenario import parse
 from procurement.rules.auction.simulation import simulate
 from procurement.rules.auction.timetable import PriceClock
+from procurement.rules.auction.views import Shown, bidder_view
 from procurement.rules.effective import by_features, by_life_cycle_cost
 from procurement.rules.lifecycle import AuctionStatus
 from procurement.rules.ranking import Direction, Standing, rank_key
@@ -392,3 +394,44 @@ def test_exact_prices_never_pass_through_a_float():
         Fraction(1, 5),
         Fraction(1, 10),
     ]
+
+
+# Who sees what ---------------------------------------------------------------------------------------------------
+
+
+def test_a_japanese_bidder_learns_nothing_of_the_others_while_it_runs():
+    state = room(AuctionKind.JAPANESE)
+    _, state = do(state, "A", Action.CONFIRM, 5)
+    seen = bidder_view(state, "B", Shown.BOTH, at(10))
+    assert (seen.best_amount, seen.own_rank, seen.leading) == (None, None, False)
+    assert (seen.allowed_amount, seen.actions, seen.until) == (D("100.00"), (Action.CONFIRM,), at(30))
+    own = bidder_view(state, "A", Shown.BOTH, at(10))
+    assert (own.own_amount, own.own_rank, own.leading, own.refused) == (
+        D("100.00"),
+        None,
+        False,
+        Refused.ALREADY_CONFIRMED,
+    )
+
+
+def test_a_bid_in_a_turn_is_the_bidders_own_until_the_turn_has_ended():
+    state = room(AuctionKind.TURN_BASED, initial={"A": "100.00", "B": "99.00"}, bidders="AB", reference=Reference.OWN)
+    _, state = do(state, "A", Action.BID, 310, "90.00")
+    assert (bidder_view(state, "A", Shown.BOTH, at(320)).made, bidder_view(state, "B", Shown.BOTH, at(320)).made) == (
+        D("90.00"),
+        None,
+    )
+    assert bidder_view(state, "B", Shown.BOTH, at(320)).best_amount == D("99.00")
+    assert bidder_view(state, "B", Shown.BOTH, at(420)).best_amount == D("90.00")
+    assert not kinds.told_at_once(AuctionKind.TURN_BASED, Action.BID)
+    assert [kinds.told_at_once(AuctionKind.ENGLISH, action) for action in (Action.BID, Action.LIMIT)] == [True, False]
+
+
+def test_everybody_sees_whose_turn_it_is_and_which_tick():
+    state = room(AuctionKind.TURN_BASED, initial={"A": "100.00", "B": "99.00"}, bidders="AB", reference=Reference.OWN)
+    assert kinds.course(state, at(0)) == Course(HappeningKind.PAUSE, 1, 3, at(300), order=("A", "B"))
+    assert kinds.course(state, at(420)) == Course(HappeningKind.TURN, 1, 3, at(540), bidder="B", order=("A", "B"))
+    assert kinds.course(state, at(1260)).kind is HappeningKind.ANNOUNCEMENT
+    assert kinds.course(state, at(1380)) is None
+    tick = kinds.course(room(AuctionKind.DUTCH), at(35))
+    assert tick == Course(HappeningKind.TICK, 1, 4, at(60), price=Fraction(95))

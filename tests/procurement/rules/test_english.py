@@ -238,18 +238,18 @@ def test_rounding_is_named(value, floor, ceiling, nearest):
 
 def test_each_bidder_sees_what_the_lot_shows():
     state = room(initial={"A": "90.00", "B": "95.00"}, reference=Reference.OWN)
-    price, rank, both = (bidder_view(state, "B", shown) for shown in (Shown.PRICE, Shown.RANK, Shown.BOTH))
+    price, rank, both = (bidder_view(state, "B", shown, START) for shown in (Shown.PRICE, Shown.RANK, Shown.BOTH))
     assert (price.best_amount, price.own_rank, price.own_amount, price.leading) == (D("90.00"), None, D("95.00"), False)
     assert (rank.best_amount, rank.own_rank, rank.allowed_amount) == (None, 2, D("94.00"))
     assert (both.best_amount, both.own_rank) == (D("90.00"), 2)
-    outsider = bidder_view(state, "C", Shown.BOTH)
+    outsider = bidder_view(state, "C", Shown.BOTH, START)
     assert (outsider.own_amount, outsider.own_rank, outsider.allowed_amount) == (None, None, D("100.00"))
 
 
 def test_where_only_ranks_are_shown_the_leaders_price_is_not_told_by_the_amount_allowed():
     state = room(initial={"A": "90.00", "B": "95.00"}, reference=Reference.LEADER)
-    assert bidder_view(state, "B", Shown.RANK).allowed_amount is None
-    assert bidder_view(state, "B", Shown.PRICE).allowed_amount == D("89.00")
+    assert bidder_view(state, "B", Shown.RANK, START).allowed_amount is None
+    assert bidder_view(state, "B", Shown.PRICE, START).allowed_amount == D("89.00")
 
 
 def test_an_observer_sees_all_amounts_under_labels():
