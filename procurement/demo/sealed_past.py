@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from marketplace import audit
 from marketplace.models import Certificate, RevocationList, Signature, SigningRequest
+from marketplace.permissions import Actor
 from marketplace.services import signing
 from marketplace.signatures import Indication, Report, Signer, payload, sealing
 from marketplace.signatures.sign import sign
@@ -48,6 +50,8 @@ def seal(notary: Notary, suppliers: Sequence[Company], now: datetime) -> int:
     SigningRequest.objects.bulk_create((one.request for one in papers), batch_size=500)
     Signature.objects.bulk_create((one.signature() for one in papers), batch_size=500)
     BidEnvelope.objects.bulk_create((one.envelope() for one in papers), batch_size=500)
+    for one in papers:
+        one.record()
     for tender in tenders:
         assert tender.opened_at is not None  # as asked for above
         bid_roll.close(tender, tender.opened_at)
@@ -117,6 +121,13 @@ class _Papers:
             received_at=self.received_at,
             receipt=receipts.for_envelope(self.bid, self.manifest, self._signed, self.received_at),
         )
+
+    def record(self) -> None:
+        """What the audit trail says of it: a signature that it does not know of betrays a trail that was cut."""
+        audit.record(
+            "bid.submitted", self.bid, by=Actor(self.company.person, self.bid.supplier), at=self.received_at,
+            stream=f"tender:{self.bid.lot.tender_id}", version=1, manifest=self.manifest["content"], files=[],
+        )  # fmt: skip
 
     def _request(self) -> SigningRequest:
         prepared, nonce = self.received_at - timedelta(minutes=3), secrets.token_hex(32)
