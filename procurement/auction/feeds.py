@@ -2,17 +2,22 @@
 there.
 
 A stream holds no database connection. What a viewer is sent is made once for all who see the same, at most ten times
-a second.
+a second; one query reads what is new in all lots. What is kept of a lot is bounded: a viewer that has been away for
+longer is sent its history from the database, in parts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, Final
 
 import psycopg
 from django.db import DatabaseError, connection, connections
@@ -28,9 +33,23 @@ from procurement.services.auction_log import CHANNEL
 
 log = logging.getLogger(__name__)
 
-_COALESCE_S = 0.1
+_COALESCE_S: Final = 0.1
 _HEARTBEAT_S = 15.0
-_LISTEN_AGAIN_S = 1.0
+_LISTEN_AGAIN_S: Final = 1.0
+# Events of a lot that are kept in memory, and how many are sent at once of a longer history.
+_WINDOW = 1000
+_PART = 500
+# Keys of bids that are remembered of a lot; beyond, no bid is refused without asking the room.
+_MOST_KEYS = 100_000
+STREAMS_EACH = 10
+_MOST_STREAMS = 20_000
+# A viewer that has not taken an update for so long is let go: it comes back with its Last-Event-ID.
+_LONGEST_SEND_S = 10.0
+_LOOK_EVERY_S = 1.0
+
+
+class TooManyStreams(Exception):
+    """This person watches the lot in too many places already, or the process has enough to do."""
 
 
 class Subscriber:
@@ -43,6 +62,9 @@ class Subscriber:
         self.closed = False
         self.beat = False
         self.news = asyncio.Event()
+        # Since when its connection has not taken what it was sent; by the event loop's own clock.
+        self.sending_since: float | None = None
+        self.task = asyncio.current_task()
 
     def close(self) -> None:
         self.closed = True
@@ -50,46 +72,82 @@ class Subscriber:
 
 
 class Feed:
-    """What the process remembers of one lot: all its events and the room they fold to."""
+    """What the process remembers of one lot: its latest events and the room they all fold to."""
 
-    def __init__(self, auction: int) -> None:
+    def __init__(self, lot: int, auction: int) -> None:
+        self.lot = lot
         self.auction = auction
         self.hall: Hall | None = None
-        self.events: list[Event] = []
-        self.keys: set[tuple[str, str]] = set()
+        self.events: deque[Event] = deque(maxlen=_WINDOW)
+        self.keys: set[int] | None = set()
         self.subscribers: set[Subscriber] = set()
-        self.dirty = asyncio.Event()
-        self._frames: dict[tuple[str | None, int], bytes] = {}
+        self.streams: Counter[int] = Counter()
+        self.again_at = 0.0
+        self.opening = asyncio.Lock()
+        self._frames: dict[tuple[str | None, int], tuple[bytes, int]] = {}
 
-    def read(self) -> tuple[Hall | None, list[Event]]:
-        """What is new in the log. In a thread: asks the database."""
-        hall, found = self.hall, []
-        for event, head in rooms.events(self.auction, after=hall.number if hall else 0):
+    @property
+    def number(self) -> int:
+        """Of the last event."""
+        return self.hall.number if self.hall else 0
+
+    def known(self, bidder: str, key: str) -> bool:
+        """Whether a move may have been written under that key; False is certain."""
+        return self.keys is None or hash((bidder, key)) in self.keys
+
+    def read(self) -> None:
+        """All of the log. In a thread: asks the database."""
+        hall: Hall | None = None
+        self.events.clear()
+        for event, head in rooms.events(self.auction):
             hall = rooms.folded(self.auction, [(event, head)], hall)
-            found.append(event)
-        return hall, found
-
-    def take(self, hall: Hall | None, found: list[Event]) -> None:
-        """Remember what was read, and wake everybody if it was something."""
-        if not found or (self.hall and found[0].number != self.hall.number + 1):
-            return
+            self._remember(event)
         self.hall = hall
-        self.events += found
-        self.keys.update((event.bidder, event.key) for event in found if event.bidder is not None)
+
+    def take(self, found: list[tuple[Event, str]]) -> None:
+        """Go on with what was read, and wake everybody if it was something."""
+        fresh = [entry for entry in found if entry[0].number > self.number]
+        if not fresh:
+            return
+        self.hall = rooms.folded(self.auction, fresh, self.hall)
+        for event, _ in fresh:
+            self._remember(event)
         self._frames.clear()
         for subscriber in self.subscribers:
             subscriber.news.set()
 
     def frame(self, subscriber: Subscriber) -> bytes | None:
-        """What the subscriber has not been told yet, as one server-sent event; None when there is nothing."""
-        if self.hall is None or subscriber.seen >= self.hall.number:
+        """What the subscriber has not been told yet, as one server-sent event; None when there is nothing, or when it
+        is no longer kept: see `lags`."""
+        if self.hall is None or subscriber.seen >= self.hall.number or self.lags(subscriber):
             return None
         wanted = (subscriber.viewer, subscriber.seen)
         if wanted not in self._frames:
-            content = update(self.hall, self.events[subscriber.seen :], subscriber.viewer, clock.now())
-            self._frames[wanted] = sent_event("update", content, self.hall.number)
-        subscriber.seen = self.hall.number
-        return self._frames[wanted]
+            fresh = list(islice(self.events, len(self.events) - (self.number - subscriber.seen), None))
+            self._frames[wanted] = self._made(fresh, subscriber.viewer)
+        frame, subscriber.seen = self._frames[wanted]
+        return frame
+
+    def lags(self, subscriber: Subscriber) -> bool:
+        """Whether the subscriber has missed more than is kept."""
+        return self.number - subscriber.seen > min(len(self.events), _PART)
+
+    def history(self, viewer: str | None, seen: int) -> tuple[bytes, int]:
+        """The next part of what the viewer has missed, and the last event in it. In a thread: asks the database."""
+        found = [event for event, _ in rooms.events(self.auction, after=seen, most=_PART)]
+        return self._made(found, viewer) if found else (b"", self.number)
+
+    def _made(self, events: list[Event], viewer: str | None) -> tuple[bytes, int]:
+        assert self.hall is not None
+        last = events[-1].number
+        return sent_event("update", update(self.hall, events, viewer, clock.now()), last), last
+
+    def _remember(self, event: Event) -> None:
+        self.events.append(event)
+        if event.key and event.bidder is not None and self.keys is not None:
+            self.keys.add(hash((event.bidder, event.key)))
+            if len(self.keys) > _MOST_KEYS:
+                self.keys = None
 
 
 class Feeds:
@@ -98,35 +156,71 @@ class Feeds:
     def __init__(self) -> None:
         self.listening = asyncio.Event()
         self._feeds: dict[int, Feed] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._streams = 0
+        self._behind: set[Feed] = set()
+        self._heard_something = asyncio.Event()
+        self._welcomed: dict[tuple[int, int, int], asyncio.Future[bool]] = {}
+        self._somebody_came = asyncio.Event()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="feeds")
 
     def get(self, lot: int) -> Feed | None:
         """The lot's feed, if somebody watches it here."""
         return self._feeds.get(lot)
 
+    async def welcome(self, ticket: Ticket) -> bool:
+        """Whether the ticket's person may still watch from its seat. Asked for all who come at once in one query."""
+        answer = self._welcomed.get(ticket.seat)
+        if answer is None:
+            answer = self._welcomed[ticket.seat] = asyncio.get_running_loop().create_future()
+            self._somebody_came.set()
+        return await asyncio.shield(answer)
+
     async def subscribe(self, ticket: Ticket, viewer: str | None, seen: int) -> tuple[Feed, Subscriber] | None:
-        """A subscription to the ticket's lot, to be ended with `leave`; None where the lot has no auction."""
+        """A subscription to the ticket's lot, to be ended with `leave`; None where the lot has no auction.
+
+        Raises TooManyStreams.
+        """
         lot = ticket.lot
         feed = self._feeds.get(lot)
         if feed is None:
             auction = await self.in_thread(lambda: Auction.objects.filter(lot=lot).values_list("pk", flat=True).first())
             if auction is None:
                 return None
-            feed = self._feeds.get(lot) or self._open(lot, auction)
-        if feed.hall is None:
-            feed.take(*await self.in_thread(feed.read))
-        last = feed.hall.number if feed.hall else 0
-        subscriber = Subscriber(ticket, viewer, seen if seen <= last else 0)
+            feed = self._feeds.setdefault(lot, Feed(lot, auction))
+        if feed.streams[ticket.person] >= STREAMS_EACH or self._streams >= _MOST_STREAMS:
+            raise TooManyStreams
+        feed.streams[ticket.person] += 1
+        self._streams += 1
+        subscriber = Subscriber(ticket, viewer, seen)
         feed.subscribers.add(subscriber)
+        try:
+            async with feed.opening:
+                if feed.hall is None:
+                    await self.in_thread(feed.read)
+        except BaseException:
+            self.leave(feed, subscriber)
+            raise
+        if seen > feed.number:
+            subscriber.seen = 0
         return feed, subscriber
 
-    def leave(self, lot: int, feed: Feed, subscriber: Subscriber) -> None:
+    def leave(self, feed: Feed, subscriber: Subscriber) -> None:
         """End the subscription; a feed that nobody watches is forgotten."""
         feed.subscribers.discard(subscriber)
-        if not feed.subscribers and self._feeds.get(lot) is feed:
-            del self._feeds[lot]
-            self._tasks.pop(lot).cancel()
+        self._streams -= 1
+        feed.streams[subscriber.ticket.person] -= 1
+        if not feed.streams[subscriber.ticket.person]:
+            del feed.streams[subscriber.ticket.person]
+        if not feed.subscribers and self._feeds.get(feed.lot) is feed:
+            del self._feeds[feed.lot]
+            self._behind.discard(feed)
+
+    async def part(self, feed: Feed, subscriber: Subscriber) -> bytes | None:
+        """What is to be sent to the subscriber next, None when it knows all."""
+        if not feed.lags(subscriber):
+            return feed.frame(subscriber)
+        found, subscriber.seen = await self.in_thread(lambda: feed.history(subscriber.viewer, subscriber.seen))
+        return found or None
 
     async def listen(self) -> None:
         """Follow the notifications, until cancelled. After every gap each feed is read again."""
@@ -135,7 +229,7 @@ class Feeds:
                 async with await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True) as listener:
                     await listener.execute(f"LISTEN {CHANNEL}")
                     self.listening.set()
-                    self._all_dirty()
+                    self._all_behind()
                     async for notice in listener.notifies():
                         self._heard(notice.payload)
             except psycopg.Error as error:
@@ -144,11 +238,43 @@ class Feeds:
                 self.listening.clear()
             await asyncio.sleep(_LISTEN_AGAIN_S)
 
+    async def follow(self) -> None:
+        """Read what is new, each lot at most ten times a second, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            soonest = min((feed.again_at for feed in self._behind), default=None)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(soonest):
+                    await self._heard_something.wait()
+            self._heard_something.clear()
+            due = [feed for feed in self._behind if feed.again_at <= loop.time()]
+            for feed in due:
+                feed.again_at = loop.time() + _COALESCE_S
+            # One that is being opened may have been read before what was heard of: it stays.
+            opened = [feed for feed in due if feed.hall is not None]
+            self._behind.difference_update(opened)
+            if opened:
+                await self._read(opened)
+
+    async def _read(self, due: list[Feed]) -> None:
+        known = {feed.auction: feed.number for feed in due}
+        try:
+            found = await self.in_thread(lambda: rooms.events_of(known))
+        except Exception:
+            log.exception("The logs of auctions %s could not be read", sorted(known))
+            self._behind.update(feed for feed in due if feed.subscribers)
+            return
+        for feed in due:
+            try:
+                feed.take(found.get(feed.auction, []))
+            except Exception:
+                log.exception("The log of auction %s does not hold", feed.auction)
+
     async def beat(self) -> None:
         """Wake every stream now and then, and look whether anything was missed, until cancelled."""
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
-            self._all_dirty()
+            self._all_behind()
             for subscriber in self._subscribers():
                 subscriber.beat = True
                 subscriber.news.set()
@@ -157,14 +283,40 @@ class Feeds:
             except DatabaseError as error:
                 log.warning("Nobody knows who has left: %s", error)
 
+    async def let_go_of_the_slow(self) -> None:
+        """End the streams whose connection takes nothing, until cancelled. What they hold is what the system buffers,
+        and one update."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            for subscriber in self._subscribers():
+                since = subscriber.sending_since
+                if since is not None and loop.time() - since > _LONGEST_SEND_S and subscriber.task is not None:
+                    subscriber.closed = True
+                    subscriber.task.cancel()
+
+    async def receive_guests(self) -> None:
+        """Answer `welcome`, until cancelled."""
+        while True:
+            await self._somebody_came.wait()
+            self._somebody_came.clear()
+            asked, self._welcomed = self._welcomed, {}
+            try:
+                members = await self.in_thread(partial(live_members, list(asked)))
+            except DatabaseError as error:
+                for answer in asked.values():
+                    answer.set_exception(error)
+                    answer.exception()  # who asked may have gone
+            else:
+                for seat, answer in asked.items():
+                    answer.set_result(seat in members)
+
     def close_streams(self) -> None:
         """Tell every stream to end: the process stops, and its viewers come back to another."""
         for subscriber in self._subscribers():
             subscriber.close()
 
     async def aclose(self) -> None:
-        for task in self._tasks.values():
-            task.cancel()
         self._threads.shutdown()
 
     async def in_thread(self, ask: Callable[[], Any]) -> Any:
@@ -180,39 +332,26 @@ class Feeds:
         watching = self._subscribers()
         if not watching:
             return
-        members = await self.in_thread(lambda: live_members([subscriber.ticket.seat for subscriber in watching]))
+        seats = list({subscriber.ticket.seat for subscriber in watching})
+        members = await self.in_thread(lambda: live_members(seats))
         for subscriber in watching:
             if subscriber.ticket.seat not in members:
                 subscriber.close()
 
-    def _open(self, lot: int, auction: int) -> Feed:
-        feed = self._feeds[lot] = Feed(auction)
-        self._tasks[lot] = asyncio.get_running_loop().create_task(self._follow(feed))
-        return feed
-
-    async def _follow(self, feed: Feed) -> None:
-        while True:
-            await feed.dirty.wait()
-            feed.dirty.clear()
-            try:
-                feed.take(*await self.in_thread(feed.read))
-            except Exception:
-                log.exception("The log of auction %s could not be read", feed.auction)
-            await asyncio.sleep(_COALESCE_S)
-
     def _heard(self, payload: str) -> None:
         if payload == "*":
-            self._all_dirty()
+            self._all_behind()
             return
         for named in payload.split(","):
             lot, _, number = named.partition(":")
             feed = self._feeds.get(int(lot))
-            if feed is not None and (feed.hall is None or feed.hall.number < int(number)):
-                feed.dirty.set()
+            if feed is not None and feed.number < int(number):
+                self._behind.add(feed)
+                self._heard_something.set()
 
-    def _all_dirty(self) -> None:
-        for feed in self._feeds.values():
-            feed.dirty.set()
+    def _all_behind(self) -> None:
+        self._behind.update(self._feeds.values())
+        self._heard_something.set()
 
 
 def sent_event(kind: str, content: dict[str, Any], number: int) -> bytes:

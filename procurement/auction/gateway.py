@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import django
+from django.db import DatabaseError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.config.settings")
 django.setup()
@@ -36,20 +37,27 @@ from procurement.auction.asgi import (  # noqa: E402
     cors,
     refuse,
 )
-from procurement.auction.feeds import Feeds, heartbeat  # noqa: E402
+from procurement.auction.feeds import Feed, Feeds, Subscriber, TooManyStreams, heartbeat  # noqa: E402
 from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
 from procurement.auction.liveness import Liveness  # noqa: E402
-from procurement.auction.room import Answer, WaitingBid, answer_of, live_members  # noqa: E402
+from procurement.auction.room import Answer, WaitingBid, answer_of, kept  # noqa: E402
+from procurement.auction.throttle import Throttle  # noqa: E402
 from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
 from procurement.queries import auctions as rooms  # noqa: E402
-from procurement.rules.auction.base import Bid, Refused  # noqa: E402
-from procurement.rules.auction.english import decide, hopeless  # noqa: E402
+from procurement.rules.auction import kinds  # noqa: E402
+from procurement.rules.auction.base import Action, Refused  # noqa: E402
 from procurement.rules.auction.log import iso  # noqa: E402
 
 _MOST_BODY = 2048
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PLAIN_AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?")
-_LOT_PATH = re.compile(r"/live/lots/(\d{1,18})/(bids|events)")
+_LOT_PATH = re.compile(r"/live/lots/(\d{1,18})/(bids|events)(?:/([A-Za-z0-9_-]{8,64}))?")
+_ACTIONS = {action.value: action for action in Action}
+_STREAM: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
 # What a stale room may refuse: it can only have got harder since.
 _CERTAIN = {Refused.STEP_NOT_MET, Refused.LIMIT_NOT_MET, Refused.NO_ROOM_LEFT, Refused.TOO_LARGE, Refused.NOT_POSITIVE}
 
@@ -99,13 +107,17 @@ class Gateway:
         self.intake, self.feeds = Intake(), Feeds()
         self.liveness = Liveness(self.intake.decided_until)
         loop = asyncio.get_running_loop()
-        self.patience = Patience()
+        self.patience, self.throttle = Patience(), Throttle()
         runs = (
             self.intake.run(),
             self.feeds.listen(),
             self.feeds.beat(),
             self.liveness.run(),
             self.patience.run(),
+            self.intake.tire(),
+            self.feeds.follow(),
+            self.feeds.receive_guests(),
+            self.feeds.let_go_of_the_slow(),
         )
         self._tasks = [loop.create_task(run) for run in runs]
 
@@ -129,12 +141,14 @@ class Gateway:
             content = {"status": "ready"} if ready else {"status": "unavailable", "reason": "the database is away"}
             await request.answer(200 if ready else 503, content, extra=allowed)
         elif found := _LOT_PATH.fullmatch(request.path):
-            await self._lot(request, int(found[1]), found[2], allowed)
+            await self._lot(request, int(found[1]), found[2], found[3], allowed)
         else:
             raise refuse("not_found")
 
-    async def _lot(self, request: Request, lot: int, what: str, allowed: Headers) -> None:
-        if request.method != ("POST" if what == "bids" else "GET"):
+    async def _lot(self, request: Request, lot: int, what: str, key: str | None, allowed: Headers) -> None:
+        if key is not None and what == "events":
+            raise refuse("not_found")
+        if request.method != ("POST" if what == "bids" and key is None else "GET"):
             raise refuse("method_not_allowed")
         try:
             ticket = tokens.read(request.bearer)
@@ -142,7 +156,12 @@ class Gateway:
             raise refuse("ticket_refused") from None
         if ticket.lot != lot:
             raise refuse("ticket_refused")
-        await (self._bid if what == "bids" else self._stream)(request, ticket, allowed)
+        if what == "events":
+            await self._stream(request, ticket, allowed)
+        elif key is None:
+            await self._bid(request, ticket, allowed)
+        else:
+            await self._asked(request, ticket, key, allowed)
 
     # Bids ----------------------------------------------------------------------------------------------------------
 
@@ -154,6 +173,8 @@ class Gateway:
         body = await request.body(_MOST_BODY, self.patience)
         # The stamp: when the whole bid was here, before anything else takes time.
         bid = _parsed(body, ticket, ticket.participant, clock.now())
+        if wait := self.throttle.wait(bid.lot, bid.participant, bid.key):
+            raise refuse("too_many_bids", retry_after=wait)
         answer = self._at_once(bid)
         if answer is None:
             try:
@@ -168,56 +189,93 @@ class Gateway:
 
     def _at_once(self, bid: WaitingBid) -> Answer | None:
         """The refusal of a bid that is hopeless by what is remembered here; None when only the room can tell."""
-        feed = self.feeds.get(bid.lot)
-        bidder = rooms.bidder(bid.participant)
-        if feed is None or feed.hall is None or (bidder, bid.key) in feed.keys:
+        feed, move = self.feeds.get(bid.lot), bid.move
+        if feed is None or feed.hall is None or feed.known(move.bidder, bid.key):
             return None
-        decision, _ = decide(feed.hall.room, Bid(bidder, bid.amount, bid.received_at))
-        certain = decision.code in _CERTAIN and hopeless(feed.hall.room, decision.move)
-        return answer_of(feed.hall, decision) if certain else None
+        if not kinds.hopeless(feed.hall.room, move):
+            return None
+        decision, _ = kinds.decide(feed.hall.room, move)
+        return answer_of(feed.hall, decision) if decision.code in _CERTAIN else None
+
+    async def _asked(self, request: Request, ticket: Ticket, key: str, allowed: Headers) -> None:
+        """What became of a bid whose answer was lost."""
+        if ticket.participant is None:
+            raise refuse("bidding_role_missing")
+        if wait := self.throttle.wait(ticket.lot, ticket.participant, f"?{key}"):
+            raise refuse("too_many_bids", retry_after=wait)
+        await request.answer(200, await self._found(ticket, ticket.participant, key), extra=allowed)
+
+    async def _found(self, ticket: Ticket, participant: int, key: str) -> dict[str, Any]:
+        if self.intake.holds(participant, key):
+            return {"status": "pending"}
+        try:
+            written = await self.feeds.in_thread(lambda: kept(ticket.lot, participant, key))
+        except DatabaseError:
+            raise refuse("not_recorded") from None
+        if written is not None:
+            return {
+                "status": "accepted",
+                "number": written.number,
+                "action": written.action,
+                "amount": None if written.amount is None else f"{written.amount.normalize():f}",
+                "received_at": iso(written.received_at),
+            }
+        refused = self.intake.refused(participant, key)
+        return {"status": "unknown"} if refused is None else {"status": "refused", "code": refused.code}
 
     # Streams -------------------------------------------------------------------------------------------------------
 
     async def _stream(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
         viewer = None if ticket.participant is None else rooms.bidder(ticket.participant)
-        if not await self.feeds.in_thread(lambda: live_members([ticket.seat])):
-            raise refuse(Refused.NOT_A_PARTICIPANT)
-        subscribed = await self.feeds.subscribe(ticket, viewer, _last_event(request))
+        try:
+            if not await self.feeds.welcome(ticket):
+                raise refuse(Refused.NOT_A_PARTICIPANT)
+            subscribed = await self.feeds.subscribe(ticket, viewer, _last_event(request))
+        except TooManyStreams:
+            raise refuse("too_many_streams", retry_after=30) from None
+        except DatabaseError:
+            raise refuse("unavailable") from None
         if subscribed is None:
             raise refuse("no_auction")
         feed, subscriber = subscribed
         watching = asyncio.create_task(_closed(request, subscriber.close))
         try:
-            headers: Headers = [
-                (b"content-type", b"text/event-stream; charset=utf-8"),
-                (b"cache-control", b"no-store"),
-                (b"x-accel-buffering", b"no"),
-                *allowed,
-            ]
-            await request.send({"type": "http.response.start", "status": 200, "headers": headers})
-            await _send_part(request, b"retry: 1000\n" + heartbeat())
-            while not subscriber.closed:
-                subscriber.news.clear()
-                if frame := feed.frame(subscriber):
-                    await _send_part(request, frame)
-                elif subscriber.beat:
-                    await _send_part(request, heartbeat())
-                subscriber.beat = False
-                await subscriber.news.wait()
-            await request.send({"type": "http.response.body", "body": b"", "more_body": False})
-        except OSError:
-            pass  # the viewer has gone; it comes back with its Last-Event-ID
+            await self._send_stream(request, feed, subscriber, allowed)
+        except (OSError, DatabaseError):
+            pass  # the viewer or the database has gone; it comes back with its Last-Event-ID
+        except asyncio.CancelledError:
+            if not subscriber.closed:
+                raise
         finally:
             watching.cancel()
-            self.feeds.leave(ticket.lot, feed, subscriber)
+            self.feeds.leave(feed, subscriber)
+
+    async def _send_stream(self, request: Request, feed: Feed, subscriber: Subscriber, allowed: Headers) -> None:
+        await request.send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *allowed]})
+        loop = asyncio.get_running_loop()
+        part: bytes | None = b"retry: 1000\n" + heartbeat()
+        while not subscriber.closed:
+            subscriber.news.clear()
+            if part:
+                subscriber.sending_since = loop.time()
+                await request.send({"type": "http.response.body", "body": part, "more_body": True})
+                subscriber.sending_since = None
+            part = await self.feeds.part(feed, subscriber) if feed.lags(subscriber) else feed.frame(subscriber)
+            if part is None and subscriber.beat:
+                part = heartbeat()
+            subscriber.beat = False
+            if part is None:
+                await subscriber.news.wait()
+        await request.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _accepted(bid: WaitingBid, answer: Answer) -> bytes:
     """The answer as JSON. Put together by hand, being most of what this process writes: no member needs escaping."""
+    amount = "null" if answer.amount is None else f'"{answer.amount}"'
     ends_at = f'"{iso(answer.ends_at)}"' if answer.ends_at else "null"
     repeated = "true" if answer.repeated else "false"
     return (
-        f'{{"accepted":true,"number":{answer.number},"amount":"{answer.amount}",'
+        f'{{"accepted":true,"number":{answer.number},"amount":{amount},'
         f'"received_at":"{iso(bid.received_at)}","ends_at":{ends_at},"repeated":{repeated}}}'
     ).encode()
 
@@ -232,8 +290,13 @@ def _parsed(body: bytes, ticket: Ticket, participant: int, received_at: datetime
     key = content.get("idempotency_key")
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise refuse("key_malformed", field="idempotency_key")
-    amount = _amount(content.get("amount"))
-    return WaitingBid(ticket.lot, participant, ticket.person, amount, key, received_at)
+    action = _ACTIONS.get(content.get("action", Action.BID.value))
+    if action is None:
+        raise refuse("action_unknown", field="action")
+    amount = None
+    if content.get("amount") is not None or action is Action.BID:
+        amount = _amount(content.get("amount"))
+    return WaitingBid(ticket.lot, participant, ticket.person, amount, key, received_at, action)
 
 
 def _amount(value: Any) -> Decimal:
@@ -256,10 +319,6 @@ async def _closed(request: Request, close: Any) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     close()
-
-
-async def _send_part(request: Request, part: bytes) -> None:
-    await request.send({"type": "http.response.body", "body": part, "more_body": True})
 
 
 application = Gateway()

@@ -16,8 +16,16 @@ from procurement.rules.auction.base import Refused
 
 log = logging.getLogger(__name__)
 
-_MOST_WAITING = 20_000
+# Beyond either, a bid is told at once that it was not taken.
+_MOST_WAITING = 5_000
+_LONGEST_WAIT_S = 2.0
+# What has waited for so long without being decided is not taken any more; what is being decided for so long is in the
+# log or not: nobody knows yet.
+_TAKEN_BACK_S = 5.0
+_UNKNOWN_S = 15.0
+_LOOK_AGAIN_S = 0.5
 _BATCH = 500
+_REMEMBERED = 10_000
 # A bid that came just after the end is looked at again for so long: an earlier one, in the queue of another process,
 # may still move the end.
 _SECOND_LOOK = timedelta(milliseconds=500)
@@ -30,11 +38,12 @@ _LONGEST_DRAIN_S = 5.0
 class _Waiting:
     bid: WaitingBid
     answer: asyncio.Future[Answer]
+    since: float
     looks: int = 0
 
 
 class TooBusy(Exception):
-    """The queue is full: better told at once than answered late."""
+    """The bid was not taken: the queue is long or stands still, and that is better told than answered late."""
 
 
 class NotRecorded(Exception):
@@ -48,6 +57,8 @@ class Intake:
         self._desk = Desk()
         self._waiting: list[_Waiting] = []
         self._deciding: list[_Waiting] = []
+        self._looked_at_again: list[_Waiting] = []
+        self._refused: dict[tuple[int, str], Answer] = {}
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -55,11 +66,39 @@ class Intake:
 
     async def submit(self, bid: WaitingBid) -> Answer:
         """What became of the bid, once it is on disk. Raises TooBusy or NotRecorded."""
-        if len(self._waiting) >= _MOST_WAITING:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._waiting and (len(self._waiting) >= _MOST_WAITING or now - self._waiting[0].since > _LONGEST_WAIT_S):
             raise TooBusy
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue(_Waiting(bid, answer))
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._queue(_Waiting(bid, answer, now))
         return await answer
+
+    def holds(self, participant: int, key: str) -> bool:
+        """Whether a bid of that key waits here, or is being decided."""
+        return any(
+            entry.bid.participant == participant and entry.bid.key == key
+            for entry in (*self._deciding, *self._waiting, *self._looked_at_again)
+        )
+
+    def refused(self, participant: int, key: str) -> Answer | None:
+        """The refusal that was told under that key here lately."""
+        return self._refused.get((participant, key))
+
+    async def tire(self) -> None:
+        """Take back what waits for too long, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            now = loop.time()
+            tired = [entry for entry in self._waiting if now - entry.since > _TAKEN_BACK_S]
+            if tired:
+                self._waiting = [entry for entry in self._waiting if now - entry.since <= _TAKEN_BACK_S]
+            for entry in tired:
+                self._fail(entry, TooBusy())
+            for entry in self._deciding:
+                if now - entry.since > _UNKNOWN_S:
+                    self._fail(entry, NotRecorded())
 
     async def run(self) -> None:
         """Decide batch after batch, until cancelled."""
@@ -70,6 +109,9 @@ class Intake:
             self._deciding = batch
             if not self._waiting:
                 self._arrived.clear()
+            if not batch:  # taken back meanwhile
+                self._idle.set()
+                continue
             answers = await loop.run_in_executor(self._thread, self._decided, [entry.bid for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
                 self._tell(entry, answer)
@@ -97,15 +139,31 @@ class Intake:
         self._idle.clear()
 
     def _tell(self, entry: _Waiting, answer: Answer | None) -> None:
-        if entry.answer.done():  # whoever sent it has gone
-            return
         if answer is None:
-            entry.answer.set_exception(NotRecorded())
-        elif _just_late(entry.bid, answer) and entry.looks < _LOOKS:
+            self._fail(entry, NotRecorded())
+        elif _just_late(entry.bid, answer) and entry.looks < _LOOKS and not entry.answer.done():
             entry.looks += 1
-            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._queue, entry)
+            self._looked_at_again.append(entry)
+            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look_again, entry)
         else:
-            entry.answer.set_result(answer)
+            if answer.code is not None:
+                self._remember(entry.bid, answer)
+            if not entry.answer.done():  # whoever sent it may have gone
+                entry.answer.set_result(answer)
+
+    def _look_again(self, entry: _Waiting) -> None:
+        self._looked_at_again.remove(entry)
+        self._queue(entry)
+
+    def _fail(self, entry: _Waiting, error: Exception) -> None:
+        if not entry.answer.done():
+            entry.answer.set_exception(error)
+
+    def _remember(self, bid: WaitingBid, refusal: Answer) -> None:
+        self._refused.pop((bid.participant, bid.key), None)
+        self._refused[bid.participant, bid.key] = refusal
+        if len(self._refused) > _REMEMBERED:
+            del self._refused[next(iter(self._refused))]
 
     def _decided(self, bids: Sequence[WaitingBid]) -> Sequence[Answer | None]:
         """In the room's thread. Where a batch of several lots fails, each is tried alone: one bad lot stops no

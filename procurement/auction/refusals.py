@@ -66,7 +66,11 @@ _SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
     "amount_not_a_number": (422, _("The amount is not a number. Write it like 1234.50.")),
     "key_malformed": (422, _("The idempotency key is 8 to 64 letters, digits, hyphens or underscores.")),
     "not_recorded": (503, _("Your bid could not be recorded just now. Send it again; it counts once.")),
-    "too_busy": (503, _("Too many bids are waiting. Send it again in a moment; it counts once.")),
+    "action_unknown": (422, _("This is not something that can be done in an auction.")),
+    "too_many_bids": (429, _("You are sending more bids than are taken. This one was not taken; wait a moment.")),
+    "too_many_streams": (429, _("You are watching this auction in too many places. Close one of them.")),
+    "unavailable": (503, _("The auction cannot be shown just now. Try again in a moment.")),
+    "too_busy": (503, _("Too many bids are waiting. Yours was not taken. Send it again in a moment; it counts once.")),
 }
 
 

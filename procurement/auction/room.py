@@ -1,4 +1,6 @@
-"""The room decides in batches: one lock, one reading, the pure rule for each bid in order of receipt, one commit.
+"""The room decides in batches: one lock, one reading, the pure rules for each move in order of receipt, one commit.
+
+What time alone has brought about until a move is written before it, by whoever holds the lot's lock first.
 
 Right with any number of processes: the lot's advisory lock is the only order there is between them, and what a
 process remembers of a lot is checked against the head of its log under that lock.
@@ -7,10 +9,11 @@ process remembers of a lot is checked against the head of its log under that loc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
@@ -19,9 +22,9 @@ from django.db import transaction
 from marketplace.models import OrganisationStatus
 from procurement.auction.tokens import OBSERVING_STAFF
 from procurement.queries import auctions as rooms
-from procurement.rules.auction.base import Bid, Decision, Refused, Room
-from procurement.rules.auction.english import decide
-from procurement.rules.auction.log import Event, EventKind, Hall, bid_detail
+from procurement.rules.auction import kinds
+from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
+from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened
 from procurement.rules.auction.views import tells_allowed
 from procurement.services import auction_log
 from procurement.services.auction_log import Written, array, quoted_array
@@ -29,14 +32,20 @@ from procurement.services.auction_log import Written, array, quoted_array
 
 @dataclass(frozen=True, slots=True)
 class WaitingBid:
-    """A bid as it came in. `key` is the bidder's own, so that a double click or a retry bids once."""
+    """A move as it came in, mostly a bid. `key` is the bidder's own, so that a double click or a retry bids once."""
 
     lot: int
     participant: int
     person: int
-    amount: Decimal
+    amount: Decimal | None
     key: str
     received_at: datetime
+    action: Action = Action.BID
+
+    @property
+    def move(self) -> Move:
+        """As the rules take it."""
+        return Move(rooms.bidder(self.participant), self.amount, self.received_at, self.action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,16 @@ class Answer:
 
 _HEADS: Final = "SELECT id, lot_id, last_event, head_hash FROM procurement_auction WHERE lot_id = ANY(%s::bigint[])"
 _WRITTEN_BEFORE: Final = """
-    SELECT event.participant_id, event.key, event.number, event.amount
+    SELECT event.participant_id, event.key, event.number, event.kind, event.amount
     FROM procurement_auctionevent AS event
     JOIN unnest(%s::bigint[], %s::text[]) AS bid (participant, key)
       ON event.participant_id = bid.participant AND event.key = bid.key AND event.key <> ''
+"""
+_KEPT: Final = """
+    SELECT event.number, event.kind, event.amount, event.at
+    FROM procurement_auctionevent AS event
+    JOIN procurement_auction AS auction ON auction.id = event.auction_id AND auction.lot_id = %s
+    WHERE event.participant_id = %s AND event.key = %s AND event.key <> ''
 """
 _LIVE_MEMBERS: Final = """
     SELECT auction.lot_id, seat.id, member.person_id
@@ -102,8 +117,25 @@ _UPDATE_AUCTIONS: Final = """
     WHERE auction.id = now.auction
 """
 
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was written under a key before."""
+
+    number: int
+    kind: str
+    amount: Decimal | None
+
+    def same(self, bid: WaitingBid) -> bool:
+        """Whether it is this move. A price that was taken unseen is written down all the same."""
+        return self.kind == bid.action.value and bid.amount in (None, self.amount)
+
+
 UNKNOWN_AUCTION = "no_auction"
 KEY_REUSED = "idempotency_key_reused"
+EVENT_OF: Final[Mapping[Action, EventKind]] = MappingProxyType({action: kind for kind, action in MOVES.items()})
+# What is done at the price of its moment, named by the bidder or not.
+_AT_A_PRICE: Final = (Action.ACCEPT, Action.CONFIRM)
 
 
 class Desk:
@@ -124,6 +156,22 @@ class Desk:
         self._halls.update(batch.halls)
         return [answers[place] for place in range(len(waiting))]
 
+    def pass_time(self, lots: Sequence[int], at: datetime) -> None:
+        """Write what time alone has brought about in these lots by `at`, with nobody moving."""
+        with transaction.atomic():
+            batch = self._read_lots(lots)
+            for lot in sorted(batch.halls):
+                batch.pass_time(lot, at)
+            batch.write()
+        self._halls.update(batch.halls)
+
+    def _read_lots(self, lots: Sequence[int]) -> _Batch:
+        with auction_log.together():
+            auction_log.lock(lots)
+            heads = auction_log.execute(_HEADS, list(lots))
+        halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
+        return _Batch(halls, {}, set())
+
     def _read(self, waiting: Sequence[WaitingBid]) -> _Batch:
         """What the batch is decided by, read under the locks of its lots."""
         lots = sorted({bid.lot for bid in waiting})
@@ -135,7 +183,7 @@ class Desk:
             )
             members = _live_members({(bid.lot, bid.participant, bid.person) for bid in waiting})
         halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
-        keys = {(participant, key): (number, amount) for participant, key, number, amount in before}
+        keys = {(participant, key): Before(*written) for participant, key, *written in before}
         return _Batch(halls, keys, set(members))
 
     def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
@@ -154,9 +202,10 @@ class _Batch:
     """One transaction's work."""
 
     def __init__(
-        self, halls: dict[int, Hall], before: dict[tuple[int, str], tuple[int, Decimal]], members: set[tuple[int, ...]]
+        self, halls: dict[int, Hall], before: dict[tuple[int, str], Before], members: set[tuple[int, ...]]
     ) -> None:
         self.halls = halls
+        self._as_read = dict(halls)
         self._before = before
         self._members = members
         self._written: list[Written] = []
@@ -167,32 +216,47 @@ class _Batch:
         if hall is None:
             return Answer(UNKNOWN_AUCTION)
         if before := self._before.get((bid.participant, bid.key)):
-            written, amount = before
-            if amount != bid.amount:
+            if not before.same(bid):
                 return Answer(KEY_REUSED, ends_at=hall.room.ends_at)
-            return Answer(None, written, hall.rules.plain(amount), ends_at=hall.room.ends_at, repeated=True)
+            return Answer(None, before.number, _plain(hall, before.amount), ends_at=hall.room.ends_at, repeated=True)
         if (bid.lot, bid.participant, bid.person) not in self._members:
             return Answer(Refused.NOT_A_PARTICIPANT, ends_at=hall.room.ends_at)
-        decision, after = decide(hall.room, Bid(rooms.bidder(bid.participant), bid.amount, bid.received_at))
-        return answer_of(hall, decision, self._accept(hall, bid, after) if decision.accepted else None)
+        hall = self.pass_time(bid.lot, bid.received_at)
+        decision, after = kinds.decide(hall.room, bid.move)
+        return answer_of(hall, decision, self._accept(hall, bid, decision, after) if decision.accepted else None)
 
-    def _accept(self, hall: Hall, bid: WaitingBid, after: Room) -> int:
-        bidder = rooms.bidder(bid.participant)
+    def pass_time(self, lot: int, at: datetime) -> Hall:
+        """The lot's hall with all that time alone brought about by `at`, each of it an event."""
+        while (comes := kinds.coming(self.halls[lot].room)) is not None and comes[0].at <= at:
+            hall, (happening, after) = self.halls[lot], comes
+            self._append(lot, happened(hall.number + 1, happening, after), after)
+        return self.halls[lot]
+
+    def _accept(self, hall: Hall, bid: WaitingBid, decision: Decision, after: Room) -> int:
+        bidder = decision.move.bidder
+        # A price that was taken is written down, whether the bidder named it or not.
+        amount = decision.allowed_amount if bid.amount is None and bid.action in _AT_A_PRICE else bid.amount
         event = Event(
             number=hall.number + 1,
-            kind=EventKind.BID,
+            kind=EVENT_OF[bid.action],
             at=bid.received_at,
             bidder=bidder,
-            amount=bid.amount,
+            amount=amount,
             key=bid.key,
             person=bid.person,
             detail=bid_detail(after, bidder),
         )
-        written, self.halls[bid.lot] = auction_log.chained(hall, hall.auction, event, after)
-        self._written.append(written)
-        self._touched[bid.lot] = None
-        self._before[bid.participant, bid.key] = (event.number, bid.amount)
+        self._append(bid.lot, event, after)
+        self._before[bid.participant, bid.key] = Before(event.number, event.kind.value, amount)
+        if after.play is not None:  # what the move itself called for
+            self.pass_time(bid.lot, bid.received_at)
         return event.number
+
+    def _append(self, lot: int, event: Event, after: Room) -> None:
+        hall = self.halls[lot]
+        written, self.halls[lot] = auction_log.chained(hall, hall.auction, event, after)
+        self._written.append(written)
+        self._touched[lot] = None
 
     def write(self) -> None:
         """The events, what stands for each bidder, and the heads of the logs; and one notification for all."""
@@ -201,7 +265,7 @@ class _Batch:
         halls = [self.halls[lot] for lot in self._touched]
         with auction_log.together():
             auction_log.write(self._written)
-            _update_standings(halls, self._written)
+            _update_standings([(self._as_read[lot].room, self.halls[lot].room) for lot in self._touched], self._written)
             _update_auctions(halls)
             auction_log.notify({lot: self.halls[lot].number for lot in self._touched})
 
@@ -209,14 +273,39 @@ class _Batch:
 def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answer:
     """The decision in the words of the room, with no more than the bidder may be told."""
     rules, allowed, amount = hall.rules, decision.allowed_amount, decision.move.amount
+    if amount is None and decision.move.action in _AT_A_PRICE:
+        amount = allowed
     told = allowed is not None and tells_allowed(rules.reference, rules.shown)
     return Answer(
         code=decision.code,
         number=number,
-        amount=rules.plain(amount) if decision.accepted and amount is not None else None,
+        amount=_plain(hall, amount) if decision.accepted else None,
         allowed_amount=rules.plain(allowed) if told and allowed is not None else None,
         ends_at=decision.ends_at,
     )
+
+
+def _plain(hall: Hall, amount: Decimal | None) -> str | None:
+    return None if amount is None else hall.rules.plain(amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A move as the log has it."""
+
+    number: int
+    action: str
+    amount: Decimal | None
+    received_at: datetime
+
+
+def kept(lot: int, participant: int, key: str) -> Kept | None:
+    """The participant's move under that key; None where the log has none now that every batch under way is committed or
+    given up."""
+    with transaction.atomic():
+        auction_log.lock_shared(lot)
+        row = auction_log.execute(_KEPT, lot, participant, key).fetchone()
+    return None if row is None else Kept(*row)
 
 
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
@@ -238,9 +327,15 @@ def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tup
     return auction_log.execute(_LIVE_OBSERVERS, lots, people, [role.value for role in OBSERVING_STAFF])
 
 
-def _update_standings(halls: Iterable[Hall], written: Iterable[Written]) -> None:
-    accepted = Counter(entry.event.bidder for entry in written)
-    standing = [bid for hall in halls for bid in hall.room.standings.values() if bid.bidder in accepted]
+def _update_standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Written]) -> None:
+    """What stands otherwise than it was read: a move changes its bidder's, what time brings about anybody's."""
+    accepted = Counter(entry.event.bidder for entry in written if entry.event.key)
+    standing = [
+        bid
+        for before, after in rooms_
+        for bid in after.standings.values()
+        if bid is not before.standings.get(bid.bidder)
+    ]
     auction_log.execute(
         _UPDATE_STANDINGS,
         array(bid.bidder for bid in standing),

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from procurement.models import Auction, AuctionEvent, AuctionParticipant
 from procurement.rules.auction.log import Event, EventKind, Hall, fold
+
+_NEW_EVENTS: Final = """
+    SELECT event.auction_id, event.number, event.kind, event.at, event.participant_id, event.amount, event.key,
+      event.person_id, event.detail::text, event.hash
+    FROM unnest(%s::bigint[], %s::int[]) AS known (auction, number)
+    JOIN procurement_auctionevent AS event
+      ON event.auction_id = known.auction AND event.number > known.number
+    ORDER BY event.auction_id, event.number
+"""
 
 
 def of_supplier(lot_id: int, supplier_id: int) -> AuctionParticipant | None:
@@ -30,13 +41,26 @@ def participants(auction: Auction) -> QuerySet[AuctionParticipant]:
     return auction.participants.select_related("supplier").order_by("label")
 
 
-def events(auction_id: int, *, after: int = 0) -> Iterator[tuple[Event, str]]:
-    """The events numbered above `after`, in order, each with its recorded hash. One query."""
-    rows = AuctionEvent.objects.filter(auction=auction_id, number__gt=after).order_by("number")
+def events(auction_id: int, *, after: int = 0, most: int | None = None) -> Iterator[tuple[Event, str]]:
+    """The events numbered above `after`, at most so many, in order, each with its recorded hash. One query."""
+    rows = AuctionEvent.objects.filter(auction=auction_id, number__gt=after).order_by("number")[:most]
     for row in rows.values_list(
         "number", "kind", "at", "participant_id", "amount", "key", "person_id", "detail", "hash"
     ).iterator():
         yield _event(*row[:-1]), row[-1]
+
+
+def events_of(known: Mapping[int, int]) -> dict[int, list[tuple[Event, str]]]:
+    """What is new in many auctions, by the number of the last event known of each. One query."""
+    if not known:
+        return {}
+    found: dict[int, list[tuple[Event, str]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_NEW_EVENTS, [list(known), list(known.values())])
+        for auction, number, kind, at, participant, amount, key, person, detail, head in cursor.fetchall():
+            event = _event(number, kind, at, participant, amount, key, person, json.loads(detail))
+            found.setdefault(auction, []).append((event, head))
+    return found
 
 
 def hall(auction_id: int, known: Hall | None = None) -> Hall | None:

@@ -24,6 +24,7 @@ _LOCK: Final = """
     SELECT pg_advisory_xact_lock(hashtextextended('auction:' || lot, 0))
     FROM (SELECT unnest(%s::bigint[]) AS lot ORDER BY 1 OFFSET 0) AS lots
 """
+_LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('auction:' || %s::bigint, 0))"
 _INSERT: Final = """
     INSERT INTO procurement_auctionevent
       (auction_id, number, kind, at, participant_id, amount, key, person_id, detail, previous_hash, hash)
@@ -53,6 +54,11 @@ def lock(lots: Iterable[int]) -> None:
     A row lock would let waiters overtake each other: with falling bids that refuses two of three that were in time.
     """
     execute(_LOCK, sorted(lots))
+
+
+def lock_shared(lot: int) -> None:
+    """Wait until no batch of the lot is under way; others who only look need not wait for each other."""
+    execute(_LOCK_SHARED, lot)
 
 
 def chained(hall: Hall | None, auction_id: int, event: Event, after: Room | None = None) -> tuple[Written, Hall]:

@@ -1,0 +1,59 @@
+"""How much one bidder may send: so many new bids a second, after a reserve. What is sent again under its key is no new
+bid, but has a measure of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+# More than any person or honest program bids; far less than the room decides.
+A_SECOND = 50.0
+RESERVE = 100.0
+_KEYS: Final = 64
+_MOST_BIDDERS: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Bidder:
+    at: float
+    bids: float
+    repeats: float
+    keys: dict[str, None] = field(default_factory=dict)
+
+
+class Throttle:
+    """One process's measure of its bidders; those who have long been quiet are forgotten."""
+
+    def __init__(self) -> None:
+        self._bidders: dict[tuple[int, int], _Bidder] = {}
+
+    def wait(self, lot: int, participant: int, key: str) -> int:
+        """0 where the bidder may send this now, else the whole seconds after which it may try again."""
+        now = time.monotonic()
+        bidder = self._bidders.get((lot, participant))
+        if bidder is None:
+            bidder = self._bidders[lot, participant] = _Bidder(now, RESERVE, RESERVE)
+            if len(self._bidders) > _MOST_BIDDERS:
+                self._forget(now)
+        earned = (now - bidder.at) * A_SECOND
+        bidder.at = now
+        bidder.bids = min(bidder.bids + earned, RESERVE)
+        bidder.repeats = min(bidder.repeats + earned, RESERVE)
+        if key in bidder.keys:
+            if bidder.repeats < 1:
+                return 1
+            bidder.repeats -= 1
+            return 0
+        if bidder.bids < 1:
+            return 1
+        bidder.bids -= 1
+        bidder.keys[key] = None
+        if len(bidder.keys) > _KEYS:
+            del bidder.keys[next(iter(bidder.keys))]
+        return 0
+
+    def _forget(self, now: float) -> None:
+        quiet = [seat for seat, bidder in self._bidders.items() if (now - bidder.at) * A_SECOND >= RESERVE]
+        for seat in quiet:
+            del self._bidders[seat]
