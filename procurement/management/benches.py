@@ -3,6 +3,6 @@
 from typing import Final
 
 from marketplace.management.benching import Measure
-from procurement.management import bench_bids
+from procurement.management import bench_bids, bench_stream
 
-PARTS: Final[dict[str, Measure]] = {"bids": bench_bids.measure}
+PARTS: Final[dict[str, Measure]] = {"bids": bench_bids.measure, "stream": bench_stream.measure}

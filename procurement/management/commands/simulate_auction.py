@@ -14,21 +14,6 @@ from procurement.rules.auction.scenario import ScenarioRefused, parse
 from procurement.rules.auction.simulation import simulate
 
 
-class MinorUnits(Mapping[str, Decimal]):
-    """Minor units by ISO 4217 code."""
-
-    def __getitem__(self, currency: str) -> Decimal:
-        if not is_currency(currency):
-            raise KeyError(currency)
-        return minor_unit(currency)
-
-    def __iter__(self) -> NoReturn:
-        raise TypeError("looked up, never listed")
-
-    def __len__(self) -> NoReturn:
-        raise TypeError("looked up, never listed")
-
-
 class Command(BaseCommand):
     help = "Run an auction on paper from a scenario; see docs/procedures/simulator.md. Needs no database."
     requires_system_checks: list[str] = []
@@ -39,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            outcome = simulate(parse(_read(options["scenario"]), MinorUnits()))
+            outcome = simulate(parse(read(options["scenario"]), MinorUnits()))
         except ScenarioRefused as refused:
             self.stderr.write(str(refused))
             sys.exit(2)
@@ -63,30 +48,3 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Won by {winner}; ended at {outcome['ended_at_s']} s, extended {outcome['extensions']} times"
         )
-
-
-def _read(path: str) -> object:
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioRefused("", f"{path} cannot be read: {error}") from error
-    try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_once_each)
-    except ScenarioRefused:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise ScenarioRefused("", f"{path} is not JSON: {error}") from error
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")
-
-
-def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object's members; JSON itself would let the last of two fields of one name win unseen."""
-    found: dict[str, Any] = {}
-    for name, value in members:
-        if name in found:
-            raise ScenarioRefused(name, "is there twice")
-        found[name] = value
-    return found
