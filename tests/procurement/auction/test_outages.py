@@ -3,16 +3,21 @@
 import threading
 from datetime import timedelta
 
+import hypothesis
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from marketplace.models import AuditRecord, Heartbeat, Notification, StaffRole
 from procurement.auction import clock
+from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk
 from procurement.models import Auction, AuctionEvent, DueMoment, Outage, OutageEffect
 from procurement.queries import auctions as rooms
+from procurement.rules.auction.document import check
 from procurement.rules.auction.log import replay
-from procurement.services import auctions, outages, pulse
+from procurement.services import auction_protocol, auctions, outages, pulse
 from tests.factories.auctions import START, evaluated_tender, running_auction, seats
 from tests.factories.marketplace import staff
 
@@ -273,3 +278,77 @@ def test_many_processes_that_make_up_for_an_outage_at_once_extend_it_once(sign):
     assert auction.ends_at == later(660)
     assert log_of(auction) == ["scheduled", "started", "paused", "resumed"]
     assert AuditRecord.objects.filter(action="platform.outage").count() == 1
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("bid"), st.integers(0, 2), st.integers(1, 4), st.sampled_from([0.000001, 1, 30, 170])),
+        st.tuples(st.sampled_from(["pause", "resume", "outage", "seen outage", "wait"]), st.integers(1, 200)),
+    ),
+    max_size=15,
+)
+
+
+@hypothesis.settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_whatever_happens_to_an_auction_replay_comes_to_the_same(steps, sign, at, settings):
+    settings.OUTAGE_TOLERANCE_SECONDS = 100
+    OutageEffect.objects.all().delete()
+    Outage.objects.all().delete()
+    Heartbeat.objects.all().delete()
+    auction, operator = running_auction(hard_stop_minutes=40), staff(StaffRole.OPERATOR)
+    places, now, lost, stopped = seats(auction), 0.0, timedelta(), None
+    sign(now)
+
+    def signs(seconds):
+        """Signs often enough, as of a platform that is well."""
+        nonlocal now
+        for _ in range(int(seconds // 90)):
+            now += 90
+            sign(now)
+        now += seconds % 90
+        sign(now)
+
+    def status():
+        auction.refresh_from_db()
+        return auction.status
+
+    for step, *what in steps:
+        if status() == "ended":
+            break
+        if step == "bid":
+            place, steps_down, wait = what
+            signs(wait)
+            best = min(seat.standing_amount for seat in auction.participants.all())
+            Desk().decide([places[place].bid(str(best - steps_down), later(now), key=f"key-{now}")])
+        elif step == "pause" and status() == "running":
+            auctions.pause(auction.pk, "As it must be.", by=operator, at=later(now))
+            stopped = now
+        elif step == "resume" and status() == "paused":
+            auctions.resume(auction.pk, by=operator, at=later(now))
+            lost, stopped = lost + timedelta(seconds=now - stopped), None
+        elif step in ("outage", "seen outage"):
+            began, length = now, what[0] + 100.5
+            if step == "seen outage":
+                at(now + 100.4)
+                clock.tick(later(now + 100.4))
+            now += length
+            sign(now)
+            if stopped is None and later(began) < Auction.objects.get(pk=auction.pk).ends_at:
+                lost += timedelta(seconds=length)
+            outages.attend("clock:one:1", later(now))
+        elif step == "wait":
+            signs(what[0])
+        clock.tick(later(now))
+    if status() == "paused":
+        auctions.resume(auction.pk, by=operator, at=later(now))
+        lost += timedelta(seconds=now - stopped)
+    while status() != "ended":
+        signs((auction.ends_at - later(now)).total_seconds() + 3)
+        clock.tick(later(now))
+    found = replay_lot(auction.lot_id)
+    assert found.differences == ()
+    assert found.hall == rooms.hall(auction.pk)
+    assert found.hall.room.delay == lost
+    assert log_of(auction).count("ended") == 1
+    check(auction_protocol.document(Auction.objects.select_related("lot__tender__buyer").get(pk=auction.pk)))
