@@ -11,7 +11,6 @@ from typing import Final
 
 from asn1crypto import pem
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, FilteredRelation, Q, QuerySet
@@ -88,21 +87,17 @@ class _Read:
 
     crl: x509.CertificateRevocationList
     der: bytes
+    issuer: str
+    this_update: datetime
     next_update: datetime
+    number: int | None
     scope: str
     entries: Mapping[int, Revocation] | None
 
     @property
-    def issuer(self) -> bytes:
+    def issuer_name(self) -> bytes:
         """Its issuer's name, DER, as it stands in the list."""
         return names.issuer_of_list(self.der)
-
-    @property
-    def number(self) -> int | None:
-        try:
-            return self.crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        except x509.ExtensionNotFound:
-            return None
 
 
 def load_list(
@@ -118,10 +113,10 @@ def load_list(
     encoded = _der(encoded)
     issuer = _issuer(encoded)
     read = _read(encoded)
-    if read.crl.last_update_utc > at + _AHEAD:
-        raise ListFromTheFuture(field="list", moment=f"{read.crl.last_update_utc:%Y-%m-%d %H:%M} UTC")
+    if read.this_update > at + _AHEAD:
+        raise ListFromTheFuture(field="list", moment=f"{read.this_update:%Y-%m-%d %H:%M} UTC")
     if source is not None and source.authority.name_sha256 != issuer.name_sha256:
-        raise OtherAuthority(field="list", issuer=read.crl.issuer.rfc4514_string())
+        raise OtherAuthority(field="list", issuer=read.issuer)
     return _take(read, issuer, by=by, at=at, source=source)
 
 
@@ -130,7 +125,7 @@ def _take(
     read: _Read, issuer: TrustedCertificate, *, by: Actor | None, at: datetime, source: RevocationSource | None
 ) -> RevocationList:
     """Make it the current list of this issuer, key and scope, unless that is as new already."""
-    crl, name = read.crl, issuer.name_sha256
+    name = issuer.name_sha256
     _lock(f"{name}:{issuer.key_sha256}:{read.scope}")
     current = (
         RevocationList.objects.filter(
@@ -152,18 +147,18 @@ def _take(
         issuer_sha256=name,
         issuer_key_sha256=issuer.key_sha256,
         scope=read.scope,
-        issuer=crl.issuer.rfc4514_string()[:500],
-        issuer_name=read.issuer,
+        issuer=read.issuer[:500],
+        issuer_name=read.issuer_name,
         sha256=sha256,
         der=read.der,
         size=len(read.der),
         number=str(read.number) if read.number is not None else "",
-        this_update=crl.last_update_utc,
+        this_update=read.this_update,
         next_update=read.next_update,
         loaded_at=at,
         loaded_by=by.person if by else None,
         source=source,
-        count=len(crl),
+        count=len(read.crl),
         is_indexed=read.entries is not None,
     )
     _copy(loaded, read.entries or {})
@@ -312,9 +307,25 @@ def _read(der: bytes) -> _Read:
         next_update = crl.next_update_utc
         if next_update is None:
             raise ValueError
-        return _Read(crl, der, next_update, _scope(crl), _entries(der))
-    except (ValueError, UnsupportedAlgorithm):
+        return _Read(
+            crl=crl,
+            der=der,
+            issuer=crl.issuer.rfc4514_string(),
+            this_update=crl.last_update_utc,
+            next_update=next_update,
+            number=_number(crl),
+            scope=_scope(crl),
+            entries=_entries(der),
+        )
+    except Exception:  # noqa: BLE001 – parts are parsed when asked for, and what is wrong with them has many names
         raise NoRevocationList(field="list") from None
+
+
+def _number(crl: x509.CertificateRevocationList) -> int | None:
+    try:
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _entries(der: bytes) -> Mapping[int, Revocation] | None:
@@ -358,8 +369,8 @@ def _may_sign_lists(issuer: x509.Certificate) -> bool:
 
 def _is_older(read: _Read, current: RevocationList) -> bool:
     """By date; where the dates are equal, by number."""
-    if read.crl.last_update_utc != current.this_update:
-        return read.crl.last_update_utc < current.this_update
+    if read.this_update != current.this_update:
+        return read.this_update < current.this_update
     return read.number is not None and current.number.isdecimal() and read.number < int(current.number)
 
 

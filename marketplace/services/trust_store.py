@@ -94,8 +94,7 @@ def read(encoded: bytes, at: datetime, kind: TrustKind = TrustKind.ANCHOR) -> Au
 
     Raises NoCertificate, NoAuthority, AuthorityExpired.
     """
-    certificate = _certificate(encoded)
-    said = describe(certificate)
+    certificate, said = _described(encoded)
     if not _is_authority(certificate) and not (kind == TrustKind.TSA and _may_stamp(certificate)):
         raise NoAuthority(field="certificate")
     if at >= said.not_after:
@@ -282,14 +281,14 @@ def _record(
 # Reading a certificate
 
 
-def _certificate(encoded: bytes) -> x509.Certificate:
+def _described(encoded: bytes) -> tuple[x509.Certificate, AuthorityDetails]:
     if len(encoded) > MAX_CERTIFICATE:
         raise NoCertificate(field="certificate")
     try:
-        if b"-----BEGIN" in encoded:
-            return x509.load_pem_x509_certificate(encoded)
-        return x509.load_der_x509_certificate(encoded)
-    except ValueError:
+        load = x509.load_pem_x509_certificate if b"-----BEGIN" in encoded else x509.load_der_x509_certificate
+        certificate = load(encoded)
+        return certificate, describe(certificate)
+    except Exception:  # noqa: BLE001 – parts are parsed when asked for, and what is wrong with them has many names
         raise NoCertificate(field="certificate") from None
 
 

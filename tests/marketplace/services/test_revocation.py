@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -25,7 +26,7 @@ from marketplace.models import (
 from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures import Indication, LeftOut, Revocation, Sub, bounded, lists
 from marketplace.signatures.authority import Authority, new_key
-from marketplace.signatures.sign import sign
+from marketplace.signatures.sign import _sequence, _tlv, sign
 from tests.factories.marketplace import NOON, staff
 from tests.factories.signatures import large_list, list_of
 from tests.marketplace.signatures.test_answers import answer, fingerprint, responder_of
@@ -108,13 +109,15 @@ class TestLoading:
             with pytest.raises(refused):
                 revocation.load_list(list_of(signed_by, NOON, b"\x30\x03\x02\x01\x07" * 1000), by=None, at=NOON)
 
-    def test_a_list_that_does_not_agree_with_itself_is_refused(self, authority: Authority) -> None:
+    def test_a_list_that_contradicts_itself_is_refused(self, authority: Authority) -> None:
         crl = authority.crls(NOON)[1]
         p256, p384 = bytes.fromhex("300a06082a8648ce3d040302"), bytes.fromhex("300a06082a8648ce3d040303")
         assert crl.count(p256) == 2
         outer = crl[: crl.rindex(p256)] + p384 + crl[crl.rindex(p256) + len(p256) :]
 
-        for hostile in (outer, crl + b"\0", crl[:-1]):
+        version = replaced(authority, b"\x02\x01\x01", b"\x02\x01\x09")
+        number = replaced(authority, b"\x55\x1d\x14", b"\x55\x1d\x23")
+        for hostile in (outer, crl + b"\0", crl[:-1], version, number):
             with pytest.raises(revocation.NoRevocationList):
                 revocation.load_list(hostile, by=None, at=NOON)
 
@@ -364,3 +367,14 @@ def divided(authority: Authority) -> bytes:
         .add_extension(scope, critical=True)
     )
     return builder.sign(authority.issuing.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def replaced(authority: Authority, old: bytes, new: bytes) -> bytes:
+    """The issuing authority's list with some bytes of what it signs changed, and signed so."""
+    crl = x509.load_der_x509_crl(authority.crls(NOON)[1])
+    assert isinstance(authority.issuing.key, ec.EllipticCurvePrivateKey)
+    signed = crl.tbs_certlist_bytes.replace(old, new, 1)
+    assert signed != crl.tbs_certlist_bytes
+    scheme = bytes.fromhex("300a06082a8648ce3d040302")
+    value = authority.issuing.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    return _sequence(signed, scheme, _tlv(0x03, b"\0" + value))

@@ -19,6 +19,7 @@ from marketplace.services import revocation, trust_store
 from marketplace.shared.errors import NotFound
 from marketplace.signatures.authority import Authority
 from tests.factories.marketplace import NOON, OrganisationFactory, member, staff
+from tests.marketplace.signatures.test_certificates import reissued, twice
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -54,6 +55,10 @@ class TestAdding:
         for nothing in (b"", b"garbage", b"-----BEGIN CERTIFICATE-----\n", bytes(trust_store.MAX_CERTIFICATE + 1)):
             with pytest.raises(trust_store.NoCertificate):
                 trust_store.add(TrustKind.ANCHOR, nothing, by=None, at=NOON)
+        version = authority.root.der.index(b"\xa0\x03\x02\x01\x02") + 4
+        for odd in (authority.root.der[:version] + b"\x09" + authority.root.der[version + 1 :], twofold(authority)):
+            with pytest.raises(trust_store.NoCertificate):
+                trust_store.add(TrustKind.ANCHOR, odd, by=None, at=NOON)
         with pytest.raises(trust_store.AuthorityExpired):
             trust_store.add(TrustKind.ANCHOR, authority.root.der, by=None, at=NOON + 365 * 21 * DAY)
         assert TrustedCertificate.objects.count() == 0
@@ -179,3 +184,8 @@ def test_demo_authority_is_trusted_and_its_lists_renewed(authority: Authority) -
     assert list(kinds) == [TrustKind.ANCHOR, TrustKind.INTERMEDIATE]
     current = RevocationList.objects.filter(is_current=True)
     assert list(current.values_list("loaded_at", flat=True)) == [NOON + DAY] * 2
+
+
+def twofold(authority: Authority) -> bytes:
+    """The root's certificate with its key usage stated twice."""
+    return reissued(authority.root.der, authority.root, twice("key_usage"))
