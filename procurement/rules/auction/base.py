@@ -138,13 +138,14 @@ class Terms:
         """Signed: added to a reference it gives the worst price that beats it."""
         return Fraction(self.step) * (-1 if self.direction is Direction.DOWN else 1)
 
-    def admissible_amount(self, bidder: str, effective: Fraction) -> Decimal:
-        """The effective price as the amount the bidder may type: in minor units, rounded to the side that is
-        admitted."""
-        amount = self.formula(bidder).amount(effective)
-        return (
-            floor_to(amount, self.minor_unit) if self.direction is Direction.DOWN else ceil_to(amount, self.minor_unit)
-        )
+    def least_concession(self, bidder: str, worst: Fraction) -> Decimal | None:
+        """The worst effective price that is admitted as the amount the bidder may type: in minor units, rounded to the
+        side that is admitted. Buying, None where nothing above zero is; selling, at least one unit."""
+        amount = self.formula(bidder).amount(worst)
+        if self.direction is Direction.UP:
+            return max(ceil_to(amount, self.minor_unit), self.minor_unit)
+        rounded = floor_to(amount, self.minor_unit)
+        return rounded if rounded > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,9 @@ def allowed_amount(room: Room, bidder: str) -> Decimal | None:
     if leads_against_itself(room, bidder):
         return None
     worst = worst_admitted(room, bidder)
-    smallest = room.terms.minor_unit
-    if room.terms.direction is Direction.UP:
-        return smallest if worst is None else max(room.terms.admissible_amount(bidder, worst), smallest)
     if worst is None:
-        return None
-    amount = room.terms.admissible_amount(bidder, worst)
-    return amount if amount > 0 else None
+        return room.terms.minor_unit if room.terms.direction is Direction.UP else None
+    return room.terms.least_concession(bidder, worst)
 
 
 def leads_against_itself(room: Room, bidder: str) -> bool:

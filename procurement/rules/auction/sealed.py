@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
-from fractions import Fraction
 
 from procurement.rules.auction.base import (
     Allowance,
@@ -52,11 +50,7 @@ def second_price(room: Room) -> Outcome:
         return Outcome(None, None)
     winner = ranking[0].standing
     if len(ranking) > 1:
-        return Outcome(winner.bidder, _price(room.terms, winner, ranking[1].standing.effective))
+        return Outcome(winner.bidder, room.terms.least_concession(winner.bidder, ranking[1].standing.effective))
     if room.terms.single_bid_price is SingleBidPrice.LIMIT and room.terms.exact_limit is not None:
-        return Outcome(winner.bidder, _price(room.terms, winner, room.terms.exact_limit))
+        return Outcome(winner.bidder, room.terms.least_concession(winner.bidder, room.terms.exact_limit))
     return Outcome(winner.bidder, winner.amount)
-
-
-def _price(terms: Terms, winner: Standing, effective: Fraction) -> Decimal:
-    return terms.admissible_amount(winner.bidder, effective)

@@ -34,10 +34,8 @@ def begins(room: Room, tick: int) -> datetime:
 
 
 def amount_at(room: Room, bidder: str, tick: int) -> Decimal | None:
-    """The tick's effective price as the bidder's amount, rounded so that it is admitted; None where that is not above
-    zero."""
-    amount = room.terms.admissible_amount(bidder, price_at(room, tick))
-    return amount if amount > 0 else None
+    """The tick's effective price as the bidder's amount; None where nothing above zero is admitted."""
+    return room.terms.least_concession(bidder, price_at(room, tick))
 
 
 def price_at(room: Room, tick: int) -> Fraction:

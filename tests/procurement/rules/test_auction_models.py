@@ -8,20 +8,24 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from procurement.management.commands.simulate_auction import MinorUnits, parse, simulate
+from procurement.rules.auction.scenario import parse
+from procurement.rules.auction.simulation import simulate
 from tests.procurement.rules import models
 from tests.procurement.rules.models import strategies
-from tests.procurement.rules.models.paper import Paper
+from tests.procurement.rules.models.paper import MINOR_DIGITS, Paper
 
 EXAMPLES = settings(
     max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
+MINOR_UNITS = {currency: Decimal(1).scaleb(-digits) for currency, digits in MINOR_DIGITS.items()}
+
+
 def simulated(scenario: dict[str, Any]) -> dict[str, Any]:
     """The engine's outcome, by way of the JSON that the command reads and writes."""
     read = json.loads(json.dumps(scenario), parse_float=Decimal)
-    return json.loads(json.dumps(simulate(parse(read, MinorUnits()))))
+    return json.loads(json.dumps(simulate(parse(read, MINOR_UNITS))))
 
 
 def modelled(scenario: dict[str, Any]) -> dict[str, Any]:

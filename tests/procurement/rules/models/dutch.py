@@ -24,6 +24,8 @@ def run(scenario: dict[str, Any]) -> dict[str, Any]:
                 code = "wrong_action"
             elif allowed is None:
                 code = "no_room_left"
+            elif event.get("amount") is not None and exact(event["amount"]) != allowed:
+                code = "price_moved"
         effective = paper.typed(event)
         if code is None and allowed is not None:
             won = Standing(event["bidder"], allowed, at, 0)

@@ -61,6 +61,8 @@ class Japanese:
                 code = "already_confirmed"
             elif price is None:
                 code = "no_room_left"
+            elif event.get("amount") is not None and exact(event["amount"]) != price:
+                code = "price_moved"
         if code is None:
             assert price is not None
             effective = self.paper.effective(bidder, price)

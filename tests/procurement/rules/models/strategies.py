@@ -139,6 +139,9 @@ def events(
                 able = [(name, allowed_now(scenario, found, event["at_s"], name)) for name in names]
                 event["bidder"], allowed = next(((n, a) for n, a in able if a is not None), (bidder, None))
             event["amount"] = draw(amounts(scenario, allowed, limit, step))
+        elif event["do"] in ("accept", "confirm") and draw(st.integers(0, 3)) == 0:
+            # The price that the bidder saw, or another one.
+            event["amount"] = draw(amounts(scenario, allowed_now(scenario, found, event["at_s"], bidder), limit, step))
         found.append(event)
     return draw(st.permutations(found)) if draw(st.integers(0, 5)) == 0 else found
 
@@ -170,7 +173,8 @@ def english(draw: st.DrawFn, *, proxies: bool = True) -> Scenario:
     if proxies and draw(st.booleans()):
         better = -1 if scenario["direction"] == "down" else 1
         for bidder in scenario["bidders"]:
-            if bidder["initial"] is not None:  # a proxy goes one step at a time: the way must not be long
+            # The models' proxies go one step at a time: the way must not be long.
+            if bidder["initial"] is not None or not limited:
                 units = max(1, limit - better * 2 * step + better * draw(st.integers(0, 12)) * step)
                 bidder["initial"] = written(units, scenario["currency"])
             if draw(st.booleans()):
