@@ -2091,6 +2091,8 @@ class Log:
 
     auction: int = -1
     head: str = GENESIS
+    count: int = 0
+    labels: dict[str, Any] = field(default_factory=dict)
     kind: str = ""
     direction: str = ""
     by_amount: bool = True
@@ -2099,28 +2101,27 @@ class Log:
 
 
 def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
-    """The logs of live auctions are whole, end where the audit trail says, and give the ranking that they tell."""
-    report, heads = procedure.report, {}
-    replay = _rules(options.rules)
+    """The logs of live auctions are whole, end where the audit trail says, and give the ranking that they tell; the
+    protocols tell the same."""
+    report = procedure.report
+    heads: dict[str, str] = {}
+    rules = None if options.rules is None else Rules(options.rules)
     for name in procedure.export.names("auctions/"):
         log: Log | None = None
         with report.checking(name, "the chain is whole"):
-            log = _read_log(procedure, name)
+            log = _read_log(_lines(procedure, name))
             heads[f"auction:{log.auction}"] = log.head
         if log is None:
             continue
-        if log.ranking is not None and log.kind in RANKED_HERE and log.by_amount:
-            with report.checking(f"{name}: ranking", "it follows from the bids"):
-                _require_ranking(log)
-        if replay is not None:
+        _check_ranking(procedure, name, log)
+        if rules is not None:
             with report.checking(f"{name}: rules", "by the rules each bid was rightly taken"):
-                replay(procedure, name, log)
+                rules.replay(log.auction, _events(_lines(procedure, name)))
         else:
-            report.unchecked(
-                f"{name}: rules",
-                f"whether the rules ({log.kind}) allowed each bid shows with --rules, or by `manage.py replay_auction`",
-                by_design=True,
-            )
+            _leave_to_rules(procedure, name, log)
+    for name in procedure.export.names("protocols/auction-"):
+        with report.checking(name, "signed by the platform, and of the very log"):
+            _check_protocol(procedure, name, heads, rules)
     if procedure.scope == "supplier" or procedure.audit is None:
         return
     for record in procedure.audit.of("auction.ended"):
@@ -2130,11 +2131,22 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
                 require(heads.get(record["object"]) == head, "its log is missing, or ends elsewhere")
 
 
-def _events(procedure: Procedure, name: str) -> Iterator[tuple[int, dict[str, Any], str]]:
+def _leave_to_rules(procedure: Procedure, name: str, log: Log) -> None:
+    procedure.report.unchecked(
+        f"{name}: rules",
+        f"whether the rules ({log.kind}) allowed each bid shows with --rules, or by `manage.py replay_auction`",
+        by_design=True,
+    )
+
+
+def _lines(procedure: Procedure, name: str) -> Iterator[Any]:
+    return (parsed(raw) for raw in procedure.export.lines(name))
+
+
+def _events(lines: Iterable[Any]) -> Iterator[tuple[int, dict[str, Any], str]]:
     """Number, content and hash of each event, the chain checked on the way. Raises Wrong."""
     previous, auction = GENESIS, None
-    for count, raw in enumerate(procedure.export.lines(name), start=1):
-        line = parsed(raw)
+    for count, line in enumerate(lines, start=1):
         event = line["content"]
         require(event["number"] == count, f"event {count} is missing or out of its place")
         require(event["previous"] == previous, f"event {count} does not follow the one before it")
@@ -2144,18 +2156,19 @@ def _events(procedure: Procedure, name: str) -> Iterator[tuple[int, dict[str, An
         yield count, event, previous
 
 
-def _read_log(procedure: Procedure, name: str) -> Log:
+def _read_log(lines: Iterable[Any]) -> Log:
     log, ended = Log(), False
-    for count, event, head in _events(procedure, name):
+    for count, event, head in _events(lines):
         require(not ended, f"event {count} comes after the end")
         require((count == 1) == (event["kind"] == "scheduled"), f"event {count} is out of turn")
-        log.auction, log.head = event["auction"], head
+        log.auction, log.head, log.count = event["auction"], head, count
         detail = event["detail"]
         if event["kind"] == "scheduled":
             log.kind, log.direction = str(detail["rules"]["kind"]), str(detail["rules"].get("direction", ""))
             log.by_amount = "formulas" not in detail["rules"]
             for place, one in enumerate(detail["bidders"]):
                 log.by_amount &= set(one) <= {"bidder", "label", "amount", "received_at"}
+                log.labels[one["bidder"]] = one["label"]
                 log.standing[one["bidder"]] = (amount(one["amount"]), moment(one["received_at"]), place - MOST_FILES)
         elif event["bidder"] is not None:
             require(event["bidder"] in log.standing, f"event {count} is of nobody admitted")
@@ -2169,40 +2182,80 @@ def _read_log(procedure: Procedure, name: str) -> Log:
     return log
 
 
-def _require_ranking(log: Log) -> None:
+def _order(log: Log) -> list[tuple[str, Decimal]]:
+    """Bidders and amounts from the best on; of two alike the earlier."""
     sign = 1 if log.direction == "down" else -1
     order = sorted(log.standing, key=lambda one: (sign * log.standing[one][0], *log.standing[one][1:]))
-    told = [(one["bidder"], amount(one["amount"])) for one in sorted(log.ranking or [], key=lambda one: one["rank"])]
-    require(told == [(one, log.standing[one][0]) for one in order], "its ranking is not the one that its bids give")
+    return [(one, log.standing[one][0]) for one in order]
 
 
-def _rules(folder: str | None) -> Callable[[Procedure, str, Log], None] | None:
+def _check_ranking(procedure: Procedure, name: str, log: Log) -> None:
+    if log.ranking is None or log.kind not in RANKED_HERE or not log.by_amount:
+        return
+    with procedure.report.checking(f"{name}: ranking", "it follows from the bids"):
+        told = [(one["bidder"], amount(one["amount"])) for one in sorted(log.ranking, key=lambda one: one["rank"])]
+        require(told == _order(log), "its ranking is not the one that its bids give")
+
+
+def _check_protocol(procedure: Procedure, name: str, heads: Mapping[str, str], rules: Rules | None) -> None:
+    document = procedure.export.json(name, LARGEST_LIST)
+    statement = procedure.platform.content(document["statement"])
+    require(statement["kind"] == "auction_protocol", "it is signed as something else")
+    require(statement["tender"] == procedure.tender["number"], "it belongs to another procedure")
+    require(f"protocols/auction-{statement['lot']}.json" == name, "it is of another lot")
+    rest = {part: value for part, value in document.items() if part != "statement"}
+    require(statement["document_sha256"] == sha256(canonical(rest)), "it was changed after it was signed")
+    log, result = _read_log(document["events"]), document["result"]
+    require(heads.get(f"auction:{log.auction}", log.head) == log.head, "it ends elsewhere than the auction's log")
+    for said in (statement, result):
+        require((said["events"], said["head"]) == (log.count, log.head), "it tells another end than its events")
+    require({one["bidder"]: one["label"] for one in document["bidders"]} == log.labels, "its bidders are others")
+    if log.kind in RANKED_HERE and log.by_amount:
+        told = [(one["label"], amount(one["amount"])) for one in sorted(result["ranking"], key=lambda one: one["rank"])]
+        order = [(log.labels[one], sum_) for one, sum_ in _order(log)]
+        require(told == order, "its ranking is not the one that its events give")
+        first = (result["winner"], None if result["price"] is None else amount(result["price"]))
+        require(first == (order[0] if order else (None, None)), "its winner is not the one that its events give")
+    if rules is not None:
+        rules.check(document)
+    elif not procedure.export.names("auctions/"):
+        _leave_to_rules(procedure, name, log)
+
+
+class Rules:
     """The platform's own rules of auctions, from a folder or archive that whoever checks has: they need nothing but
-    Python. Each bid is decided again by them. Raises Unreadable."""
-    if folder is None:
-        return None
-    sys.path.insert(0, folder)
-    try:
-        rules: Any = importlib.import_module("procurement.rules.auction.log")
-    except ImportError as error:
-        raise Unreadable(f"There are no rules of auctions in {folder} ({error}).") from error
-    finally:
-        sys.path.remove(folder)
+    Python. The one place where this program runs code of the platform, and only where it is told to."""
 
-    def event_of(content: Mapping[str, Any]) -> Any:
-        given = {one.name: content[one.name] for one in fields(rules.Event) if one.name in content}
-        sum_ = content["amount"]
-        typed = {"kind": rules.EventKind(content["kind"]), "at": moment(content["at"])}
-        return rules.Event(**given | typed | {"amount": None if sum_ is None else amount(sum_)})
-
-    def replay(procedure: Procedure, name: str, log: Log) -> None:
-        events = ((event_of(content), head) for _count, content, head in _events(procedure, name))
+    def __init__(self, folder: str) -> None:
+        """Raises Unreadable."""
+        sys.path.insert(0, folder)
         try:
-            rules.replay(log.auction, events)
-        except rules.LogBroken as error:
+            self._log: Any = importlib.import_module("procurement.rules.auction.log")
+            self._document: Any = importlib.import_module("procurement.rules.auction.document")
+        except ImportError as error:
+            raise Unreadable(f"There are no rules of auctions in {folder} ({error}).") from error
+        finally:
+            sys.path.remove(folder)
+
+    def replay(self, auction: int, events: Iterable[tuple[int, dict[str, Any], str]]) -> None:
+        """Decide every move again. Raises Wrong."""
+        try:
+            self._log.replay(auction, ((self._event(content), head) for _count, content, head in events))
+        except self._log.LogBroken as error:
             raise Wrong(str(error)) from None
 
-    return replay
+    def check(self, document: Mapping[str, Any]) -> None:
+        """The same of a protocol, and what it says came out. Raises Wrong."""
+        try:
+            self._document.check({part: value for part, value in document.items() if part != "statement"})
+        except (self._log.LogBroken, self._document.DocumentWrong) as error:
+            raise Wrong(str(error)) from None
+
+    def _event(self, content: Mapping[str, Any]) -> Any:
+        given = {one.name: content[one.name] for one in fields(self._log.Event) if one.name in content}
+        sum_ = content["amount"]
+        typed = {"kind": self._log.EventKind(content["kind"]), "at": moment(content["at"])}
+        return self._log.Event(**given | typed | {"amount": None if sum_ is None else amount(sum_)})
 
 
 # What the person who checks brings along -----------------------------------------------------------------------------

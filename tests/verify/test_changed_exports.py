@@ -443,6 +443,36 @@ def test_a_changed_auction_is_found(change: Change, world: World, tmp_path: Path
     assert any(check.startswith("auction") for check in not_ok(checks))
 
 
+def protocol_again(files: Files, *path: Any, to: Any) -> None:
+    """The auction's protocol with something else in it, signed anew by the platform."""
+    name = "protocols/auction-1.json"
+    edited(files, name, *path, to=to)
+    document = json.loads(files[name])
+    content = document.pop("statement")["content"] | {"document_sha256": sha256(rfc8785.dumps(document)).hexdigest()}
+    files[name] = json.dumps(document | {"statement": keys.sign_receipt(content)}).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: edited(f, "protocols/auction-1.json", "result", "price", to="1.00"),
+        lambda f: protocol_again(f, "result", "price", to="1.00"),
+        lambda f: protocol_again(f, "result", "winner", to=2),
+        lambda f: protocol_again(f, "result", "ranking", to=lambda them: them[:1]),
+        lambda f: protocol_again(f, "events", to=lambda them: them[:-1]),
+        lambda f: protocol_again(f, "bidders", 0, "label", to=7),
+        lambda f: protocol_again(f, "result", "head", to="0" * 64),
+        lambda f: f.update({"protocols/auction-2.json": f.pop("protocols/auction-1.json")}),
+    ],
+)
+def test_a_changed_protocol_of_an_auction_is_found(change: Change, world: World, tmp_path: Path) -> None:
+    files = dict(world.auction)
+    change(files)
+    status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
+    assert status == 1
+    assert any(check.startswith("protocols/auction-") for check in not_ok(checks))
+
+
 def test_a_ranking_that_does_not_follow_from_the_bids_is_found(world: World, tmp_path: Path) -> None:
     """The whole log is written anew, hash by hash, with another winner at its end."""
     files = dict(world.auction)
