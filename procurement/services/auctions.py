@@ -165,8 +165,9 @@ def resume(auction_id: int, *, by: Actor, at: datetime, outage_began_at: datetim
         raise PlatformNotTakingBids
     move(auction, AuctionStatus.RUNNING)
     began = min(filter(None, (auction.paused_at, outage_began_at)), default=at)
-    # No bidder lost time before the auction began, nor after now.
-    began = min(max(began, auction.starts_at), at)
+    # No bidder lost time before the auction ran, or what was given back when it ran again, nor after now.
+    runs = auction.events.filter(kind__in=[EventKind.STARTED.value, EventKind.RESUMED.value]).order_by("-number")
+    began = min(max(began, auction.starts_at, runs.values_list("at", flat=True).first() or began), at)
     go_on_later(auction, tender, hall, at - began, by=by, at=at)
     return auction
 

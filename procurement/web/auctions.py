@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from babel.numbers import get_currency_precision
@@ -41,6 +42,16 @@ _FIRST_OVER = ("-ends_at", "-pk")
 
 class PauseForm(forms.Form):
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=300, help_text=gettext_lazy("Everyone sees it."))
+
+
+class ResumeForm(forms.Form):
+    lost_minutes = forms.IntegerField(
+        label=gettext_lazy("Minutes lost before the pause"),
+        min_value=0,
+        max_value=1440,
+        required=False,
+        help_text=gettext_lazy("Where bidders could not bid already then. The pause itself is given back anyway."),
+    )
 
 
 @login_required
@@ -95,6 +106,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "crumbs": _crumbs(found),
         "can_pause": actor_of(request).is_a(StaffRole.OPERATOR),
         "pause_form": PauseForm(),
+        "resume_form": ResumeForm(),
     }
     return render(request, "procurement/auction.html", context)
 
@@ -107,7 +119,13 @@ def pause(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     require_staff(actor, StaffRole.OPERATOR)
     found, auction, _ticket, _hall = _entered(request, number, lot)
     if "resume" in request.POST:
-        service.resume(auction.pk, by=actor, at=now)
+        asked = ResumeForm(request.POST)
+        if not asked.is_valid():
+            messages.error(request, " ".join(asked.errors["lost_minutes"]))
+            return redirect("auction", number, lot)
+        lost = timedelta(minutes=asked.cleaned_data["lost_minutes"] or 0)
+        began = auction.paused_at - lost if auction.paused_at is not None and lost else None
+        service.resume(auction.pk, by=actor, at=now, outage_began_at=began)
         return redirect("auction", number, lot)
     form = PauseForm(request.POST)
     if form.is_valid():

@@ -139,6 +139,15 @@ def test_an_outage_before_the_start_gives_back_no_more_than_the_auction_lost():
     assert resumed.ends_at == later(600 + 160)
 
 
+def test_what_one_pause_gave_back_is_not_given_back_by_the_next():
+    auction, operator = running_auction(), staff(StaffRole.OPERATOR)
+    auctions.pause(auction.pk, "The database was not reachable.", by=operator, at=later(100))
+    auctions.resume(auction.pk, by=operator, at=later(160))
+    auctions.pause(auction.pk, "It is not again.", by=operator, at=later(170))
+    resumed = auctions.resume(auction.pk, by=operator, at=later(180), outage_began_at=later(50))
+    assert resumed.ends_at == later(600 + 60 + 20)
+
+
 def test_only_an_operator_pauses():
     auction = running_auction()
     with pytest.raises(NotFound):
