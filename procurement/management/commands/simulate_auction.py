@@ -2,14 +2,11 @@
 
 import json
 import sys
-from collections.abc import Mapping
-from decimal import Decimal
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace.shared.money import is_currency, minor_unit
+from procurement.management.paper import MinorUnits, read
 from procurement.rules.auction.scenario import ScenarioRefused, parse
 from procurement.rules.auction.simulation import simulate
 

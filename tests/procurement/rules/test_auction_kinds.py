@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from procurement.management.commands.simulate_auction import MinorUnits
+from procurement.management.paper import MinorUnits
 from procurement.rules.auction import kinds, proxies
 from procurement.rules.auction.base import (
     Action,
