@@ -90,6 +90,7 @@ def policy_of(signature: Signature) -> LongTermPolicy:
         ),
         stamping=timestamps.stamp_policy(past=True),
         sunsets=settings.ALGORITHM_SUNSETS,
+        received_at=signature.received_at if hasattr(signature, "queued") else None,
     )
 
 

@@ -120,11 +120,16 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class LongTermPolicy:
-    """What a signature must satisfy: as at its making (`signing`), its stamps (`stamping`), and the sunsets so far."""
+    """What a signature must satisfy: as at its making (`signing`), its stamps (`stamping`), and the sunsets so far.
+
+    `received_at` is when it was received, where its verdict and its stamp had to wait for revocation data: the caller's
+    word, which counts between that moment and its stamp only.
+    """
 
     signing: Policy
     stamping: Policy
     sunsets: Sunsets = field(default_factory=dict)
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +330,8 @@ class _Judgement:
             crls=self._usable((*dossier.crls, *dossier.stamp_crls)),
             ocsps=self._usable((*dossier.ocsps, *dossier.stamp_ocsps)),
         )
-        report = verify(dossier.cms, dossier.payload, policy, moment, evidence)
+        received_at = self.policy.received_at if stamp else None
+        report = verify(dossier.cms, dossier.payload, policy, moment, evidence, received_at)
         proven = moment if stamp or dossier.archives else None
         if report.passed and not set(report.chain) <= {one.sha256 for one in dossier.chain}:
             # Its algorithms were not looked at.
@@ -336,6 +342,11 @@ class _Judgement:
                 f"{len(report.chain)} kept certificates; {len(report.revocation)} kept pieces of revocation data did "
                 "not name it."
             )
+            if received_at:
+                self.rests_on.append(
+                    f"It was received on {_moment(received_at)}, and stamped when its revocation data had come. For "
+                    "the time between them there is the platform’s word."
+                )
         else:
             report = replace(
                 report, reasons=(*report.reasons, *(() if proven else ("The signature has no time stamp.",)))
