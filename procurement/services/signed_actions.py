@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from marketplace.models import SigningRequest
 from marketplace.services.signing_words import ACTIONS as NAMES
@@ -90,11 +91,11 @@ def _content(request: SigningRequest) -> Any:
 
 
 def _about(request: SigningRequest) -> str:
-    """As in: Send the bid · 2026-000123 · 1."""
+    """As in: Send the bid · OL-2026-000123 · lot 1."""
     content = _content(request)
     named = content.get("contract") or content.get("tender", "")
     lot = content.get("lot")
-    return " · ".join([str(NAMES[request.action]), str(named), *([str(lot)] if lot else [])])
+    return " · ".join([str(NAMES[request.action]), str(named), *([_("lot %(lot)s") % {"lot": lot}] if lot else [])])
 
 
 def _url_of_tender(request: SigningRequest) -> str:

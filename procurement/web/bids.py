@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -159,6 +160,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "kept_here": bid_drafts.kept_here(bid.lot.tender),
             "over": bid.opened_at is not None or (bid.status == BidStatus.WITHDRAWN and bid.version == 0),
             "state": state,
+            "badge": "pending" if _is_judged(waiting) and not bid.version else bid,
             "crumbs": crumbs_of(bid.lot, bid),
             "lines": table,
             "total": total_of(bid, draft),
@@ -167,7 +169,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "envelopes": envelopes,
             "waiting_signatures": waiting,
             "action": _main_action(bid, actor, at),
-            "actions": _other_actions(bid, actor, at),
+            "actions": _other_actions(bid, actor, at, waiting),
             "moments": _timeline(bid, at),
             "result": _result(bid),
             "amendments": amendments_since(bid),
@@ -217,11 +219,16 @@ def _main_action(bid: Bid, actor: Actor, at: datetime) -> Action | None:
     return None
 
 
-def _other_actions(bid: Bid, actor: Actor, at: datetime) -> list[Action]:
+def _other_actions(bid: Bid, actor: Actor, at: datetime, waiting: Sequence[QueuedSignature]) -> list[Action]:
     if not bid_queries.is_open(bid.lot, at):
         return []
     if bid.status == BidStatus.DRAFT and bid.version == 0 and actor.has(Role.BID_MANAGER):
-        return [Action(_("Throw away"), reverse("bid_discard", args=[bid.pk]), icon="trash")]
+        throw_away = Action(_("Throw away"), reverse("bid_discard", args=[bid.pk]), icon="trash")
+        if not waiting:
+            return [throw_away]
+        reason = _("It was sent, and its signature is being judged.")
+        cancel = reverse("waiting_signature", args=[waiting[0].pk])
+        return [replace(throw_away, allowed=False, reason=reason, remedy_label=_("Cancel it"), remedy_url=cancel)]
     if bid.status in (BidStatus.SUBMITTED, BidStatus.INVALIDATED) and actor.has(Role.SIGNER):
         return [Action(_("Withdraw"), reverse("bid_withdraw", args=[bid.pk]), icon="arrow-back-up")]
     return []
