@@ -1205,7 +1205,9 @@ def _check_signature(procedure: Procedure, number: str) -> Paper | None:
     signed: Signed | None = None
     with report.checking(f"{base}/signature.p7s", "the signer's, over this document"):
         signed, _content = take_apart(encoded, payload, "data")
-    with report.checking(f"{base}: what it binds", f"{content['action']}, of {content['object']}"):
+    of = content.get("object") if isinstance(content.get("object"), dict) else {}
+    words = f"{content['action']}, of {of.get('type')} {of.get('id')}, version {of.get('version')}"
+    with report.checking(f"{base}: what it binds", words):
         _require_bound(procedure, paper)
     if signed is None:
         return paper
@@ -1767,8 +1769,8 @@ def check_opened(procedure: Procedure, disclosed: Disclosed) -> None:
     if undisclosed:
         report.unchecked(
             "opened bids: sealed content",
-            f"that {undisclosed} opened prices are the sealed ones shows only with the lot's key (--lot-key, --seed or "
-            "--share): it is not disclosed",
+            f"that the prices of {undisclosed} bids are those that were sealed shows only with the lot's key "
+            "(--lot-key, --seed or --share): it is not disclosed",
             by_design=True,
         )
 
@@ -2118,10 +2120,16 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
             with report.checking(f"{name}: rules", "by the rules each bid was rightly taken"):
                 rules.replay(log.auction, _events(_lines(procedure, name)))
         else:
-            _leave_to_rules(procedure, name, log)
+            _leave_to_rules(procedure, name, log.kind)
     for name in procedure.export.names("protocols/auction-"):
+        document: dict[str, Any] | None = None
         with report.checking(name, "signed by the platform, and of the very log"):
-            _check_protocol(procedure, name, heads, rules)
+            document = _checked_protocol(procedure, name, heads)
+        if document is not None and rules is not None:
+            with report.checking(f"{name}: rules", "by the rules each bid was rightly taken, and this came out"):
+                rules.check(document)
+        elif document is not None and not heads:
+            _leave_to_rules(procedure, name, str(document["terms"]["rules"]["kind"]))
     if procedure.scope == "supplier" or procedure.audit is None:
         return
     for record in procedure.audit.of("auction.ended"):
@@ -2131,10 +2139,10 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
                 require(heads.get(record["object"]) == head, "its log is missing, or ends elsewhere")
 
 
-def _leave_to_rules(procedure: Procedure, name: str, log: Log) -> None:
+def _leave_to_rules(procedure: Procedure, name: str, kind: str) -> None:
     procedure.report.unchecked(
         f"{name}: rules",
-        f"whether the rules ({log.kind}) allowed each bid shows with --rules, or by `manage.py replay_auction`",
+        f"whether the rules ({kind}) allowed each bid shows with --rules, or by `manage.py replay_auction`",
         by_design=True,
     )
 
@@ -2197,8 +2205,8 @@ def _check_ranking(procedure: Procedure, name: str, log: Log) -> None:
         require(told == _order(log), "its ranking is not the one that its bids give")
 
 
-def _check_protocol(procedure: Procedure, name: str, heads: Mapping[str, str], rules: Rules | None) -> None:
-    document = procedure.export.json(name, LARGEST_LIST)
+def _checked_protocol(procedure: Procedure, name: str, heads: Mapping[str, str]) -> dict[str, Any]:
+    document: dict[str, Any] = procedure.export.json(name, LARGEST_LIST)
     statement = procedure.platform.content(document["statement"])
     require(statement["kind"] == "auction_protocol", "it is signed as something else")
     require(statement["tender"] == procedure.tender["number"], "it belongs to another procedure")
@@ -2216,10 +2224,7 @@ def _check_protocol(procedure: Procedure, name: str, heads: Mapping[str, str], r
         require(told == order, "its ranking is not the one that its events give")
         first = (result["winner"], None if result["price"] is None else amount(result["price"]))
         require(first == (order[0] if order else (None, None)), "its winner is not the one that its events give")
-    if rules is not None:
-        rules.check(document)
-    elif not procedure.export.names("auctions/"):
-        _leave_to_rules(procedure, name, log)
+    return document
 
 
 class Rules:

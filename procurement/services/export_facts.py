@@ -35,16 +35,23 @@ proof of your own, add --receipt FILE or --proof FILE: it must agree with what i
 What is where
     tender.json          the public facts: timetable, lots, items, documents (by SHA-256), questions, amendments
     signatures/N/        what was signed (payload.json), the signature (signature.p7s, CAdES, DER), its time stamp
-                         (timestamp.tsr) where there is one, and about.json: what it was judged by
+                         (timestamp.tsr) where there is one, the archive time stamps that renewed it (archive-M.tsr,
+                         and in archive-M.json what each covers), and about.json: what it was judged by
     evidence/            the certificates, revocation lists and OCSP answers they were judged by, by their SHA-256
     trust/               the anchors the platform trusted: compare them with what your authority publishes
     receipts/            what the platform confirmed to bidders under its own key
     envelopes/           bids as they were sealed; the lots' keys are not in here
+    documents/           the documents of those bids as they were sealed, where this version was asked for with them;
+                         their hashes stand in what was signed either way
     opened/              what the opening read in them
+    custody/             of keys that a committee holds: how many shares open, their commitments, the lots' public
+                         keys, and which shares were released when; never a share, nor who holds which
     roll/                the roll of bids closed at the deadline: signed root, all leaves, its time stamp, and the
                          proofs of the bids that may be named here
     audit/chain.jsonl    the audit trail, each record in the form in which it is hashed; of a record that is not for
                          the reader of this export, its number, its hash and the one before stand alone
+    audit/anchors/N/     that record N was the trail's head when an authority stamped it: nothing before it can have
+                         been changed since
     auctions/            the events of live auctions, chained by hash
     protocols/           what each live auction came to, with all that it takes to check it; labels until the award
     platform/            the public keys of receipts
