@@ -27,8 +27,8 @@ from marketplace.embedded.supervisor import Child, Supervisor, say
 
 _SECONDS_TO_BE_READY = 60.0
 # One thread takes the requests: with several, bids would reach the room in another order than they came in. Streams
-# have no end of their own; their readers come back by themselves.
-_GATEWAY = ("--runtime-mode", "st", "--workers-kill-timeout", "2")
+# have no end of their own: there must be room for many, and at the end their readers come back by themselves.
+_GATEWAY = ("--runtime-mode", "st", "--backpressure", "24000", "--workers-kill-timeout", "2")
 _WEB_THREADS = ("--workers", "2", "--blocking-threads", "4")
 _APPS = ("marketplace", "procurement", "analytics")
 

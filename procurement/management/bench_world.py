@@ -123,6 +123,8 @@ def suppliers(count: int, at: datetime) -> list[Membership]:
 def gateway(database_url: str, port: int, log: Path, workers: int = 1) -> Iterator[subprocess.Popen[bytes]]:
     """The gateway on its server, as in production, on a port of this machine."""
     options = ["--interface", "asgi", "--runtime-mode", "st", "--no-ws", "--workers", str(workers)]
+    # Every stream is a request that goes on: as many as there are watchers, and bids beside them.
+    options += ["--backlog", "4096", "--backpressure", "24000"]
     address = ["--host", "127.0.0.1", "--port", str(port)]
     with open(log, "wb") as output:
         process = subprocess.Popen(
