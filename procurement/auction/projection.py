@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from procurement.rules.auction import kinds
 from procurement.rules.auction.log import HAPPENINGS, MOVES, Event, EventKind, Hall, iso
 from procurement.rules.auction.views import bidder_view, observer_view, shows_amount
+from procurement.rules.effective import PRICE_ALONE
 from procurement.rules.ranking import Standing
 
 
@@ -37,6 +38,8 @@ def state(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
         "shown": rules.shown.value,
         "bidders": len(room.bidders),
         "course": _course(hall, viewer, now),
+        "clock": _clock(hall, viewer),
+        "proxy_bids": rules.proxy_bids,
     }
     return common | (_observed(hall) if viewer is None else _own(hall, viewer, now))
 
@@ -58,12 +61,28 @@ def _course(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any] | N
     }
 
 
+def _clock(hall: Hall, viewer: str | None) -> dict[str, Any] | None:
+    """How the price of a clock moves on, for whom it is the same price: then the next one needs no message."""
+    clock = hall.rules.clock
+    if clock is None or (viewer is not None and hall.room.terms.formula(viewer) != PRICE_ALONE):
+        return None
+    interval = clock.interval // timedelta(seconds=1)
+    return {"tick": hall.rules.plain(clock.tick), "interval_s": interval, "last": hall.rules.plain(clock.last)}
+
+
 def _observed(hall: Hall) -> dict[str, Any]:
     rows = [
         {"rank": row.rank, "label": row.label, "amount": hall.rules.plain(row.amount), "at": iso(row.received_at)}
         for row in observer_view(hall.room, dict(hall.labels))
     ]
-    return {"own": None, "best": _labelled(hall, hall.room.leader), "allowed": None, "ranking": rows}
+    start = hall.room.terms.limit
+    return {
+        "own": None,
+        "best": _labelled(hall, hall.room.leader),
+        "allowed": None,
+        "ranking": rows,
+        "start_price": _plain(hall, start),
+    }
 
 
 def _own(hall: Hall, viewer: str, now: datetime) -> dict[str, Any]:

@@ -32,11 +32,15 @@ from procurement.auction.tokens import Ticket
 from procurement.models import Auction, Lot
 from procurement.queries import auction_lists
 from procurement.queries import auctions as rooms
+from procurement.rules.auction.base import Action, AuctionKind
 from procurement.rules.auction.log import Event, Hall
 from procurement.rules.lifecycle import AuctionStatus
+from procurement.rules.ranking import Direction
 from procurement.services import auction_pdf, auction_protocol, export_facts
 from procurement.services import auctions as service
 
+# What one button does in the kinds in which no price is typed.
+_PRESS = {AuctionKind.DUTCH: Action.ACCEPT.value, AuctionKind.JAPANESE: Action.CONFIRM.value}
 _FIRST_OVER = ("-ends_at", "-pk")
 
 
@@ -100,6 +104,10 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "is_observer": viewer is None,
         "is_open": hall.room.status not in (AuctionStatus.ENDED, AuctionStatus.CANCELLED),
         "gateway": gateway_origin(request),
+        "press": _PRESS.get(hall.rules.kind),
+        "kind_name": _(found.tender.preset.name),
+        "is_sale": hall.rules.direction is Direction.UP,
+        "clock": _clock_of(hall),
         "digits": get_currency_precision(auction.currency),
         "step": Money(hall.rules.step, auction.currency),
         "limit": Money(auction.start_price, auction.currency) if auction.start_price is not None else None,
@@ -121,7 +129,7 @@ def pause(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     if "resume" in request.POST:
         asked = ResumeForm(request.POST)
         if not asked.is_valid():
-            messages.error(request, " ".join(asked.errors["lost_minutes"]))
+            messages.error(request, " ".join(str(error) for error in asked.errors["lost_minutes"]))
             return redirect("auction", number, lot)
         lost = timedelta(minutes=asked.cleaned_data["lost_minutes"] or 0)
         began = auction.paused_at - lost if auction.paused_at is not None and lost else None
@@ -195,6 +203,15 @@ def _entered(request: HttpRequest, number: str, lot: int) -> tuple[Lot, Auction,
     if hall is None:
         raise NotFound
     return found, found.auction, ticket, hall
+
+
+def _clock_of(hall: Hall) -> dict[str, Any] | None:
+    """How a clock's price moves, in money and seconds."""
+    clock = hall.rules.clock
+    if clock is None:
+        return None
+    tick, last = (Money(amount, hall.currency) for amount in (clock.tick, clock.last))
+    return {"tick": tick, "last": last, "seconds": int(clock.interval.total_seconds())}
 
 
 def _viewer(ticket: Ticket) -> str | None:

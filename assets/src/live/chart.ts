@@ -47,9 +47,13 @@ export class BiddingChart {
       if (event.kind === "scheduled") {
         this.best = event.best ? Number(event.best) : null;
         this.own = typeof event.own === "string" ? Number(event.own) : null;
+      } else if ((event.kind === "automatic_bids" || event.kind === "published") && event.bids?.length) {
+        for (const bid of event.bids) this.bid(bid.amount, bid.leads, bid.own, state);
       } else if (event.kind === "bid" && event.amount) {
-        if (event.leads && state.shown !== "rank") this.best = Number(event.amount);
-        if (event.leads && this.observer) this.best = Number(event.amount);
+        this.bid(event.amount, Boolean(event.leads), event.own === true, state);
+      } else if (event.kind === "tick" && event.price) {
+        this.best = Number(event.price);
+      } else if ((event.kind === "accept" || event.kind === "confirm") && event.amount) {
         if (event.own === true) this.own = Number(event.amount);
       } else if (event.kind !== "ended") {
         continue;
@@ -57,6 +61,11 @@ export class BiddingChart {
       this.rows.push([at, this.best, this.own]);
     }
     this.draw();
+  }
+
+  private bid(amount: string, leads: boolean, own: boolean, state: RoomState): void {
+    if (leads && (this.observer || state.shown !== "rank")) this.best = Number(amount);
+    if (own) this.own = Number(amount);
   }
 
   draw(): void {

@@ -3,7 +3,7 @@
  * number with it), bids, and the measurement of the server's clock.
  */
 import { localNow, setServerTime } from "../lib/clock";
-import type { Update } from "./room";
+import type { Action, Update } from "./room";
 
 const SILENCE = 40_000; // the gateway says something every 15 s
 const WAITS = [300, 700, 1_500, 3_000, 5_000, 8_000];
@@ -15,9 +15,9 @@ export interface Problem {
 }
 
 export interface Accepted {
-  readonly amount: string;
+  readonly amount: string | null;
   readonly received_at: string;
-  readonly ends_at: string | null;
+  readonly ends_at?: string | null;
 }
 
 export class Gateway {
@@ -120,14 +120,27 @@ export class Gateway {
     if (id) this.lastEvent = id;
   }
 
-  /** Sends a bid. A lost connection or a busy gateway is tried again under the same key: it counts once. */
-  async bid(amount: string, key: string, again: () => void): Promise<Accepted | Problem> {
+  /**
+   * Sends a move. A lost connection or a busy gateway is tried again under the same key: it counts once. Where no answer comes in
+   * the end, the gateway is asked by the key what became of it.
+   */
+  async move(action: Action, amount: string | null, key: string, again: () => void): Promise<Accepted | Problem> {
+    try {
+      return await this.sent(action, amount, key, again);
+    } catch (error) {
+      const known = await this.asked(key);
+      if (known) return known;
+      throw error;
+    }
+  }
+
+  private async sent(action: Action, amount: string | null, key: string, again: () => void): Promise<Accepted | Problem> {
     for (let attempt = 0; ; attempt++) {
       try {
         const answer = await fetch(`${this.origin}/live/lots/${this.lot}/bids`, {
           method: "POST",
           headers: { ...this.headers(), "Content-Type": "application/json" },
-          body: JSON.stringify({ amount, idempotency_key: key }),
+          body: JSON.stringify({ action, ...(amount === null ? {} : { amount }), idempotency_key: key }),
           cache: "no-store",
           credentials: "omit",
           signal: AbortSignal.timeout(8_000),
@@ -139,13 +152,34 @@ export class Gateway {
             continue;
           }
         }
-        if (answer.status !== 503 || attempt >= 8) return (await answer.json()) as Accepted | Problem;
+        if ((answer.status !== 503 && answer.status !== 429) || attempt >= 8) return (await answer.json()) as Accepted | Problem;
       } catch (error) {
         if (attempt >= 8) throw error;
       }
       again();
       await new Promise((resolve) => setTimeout(resolve, 250 * Math.min(attempt + 1, 4)));
     }
+  }
+
+  /** What became of a move whose answer never came; null where nobody can say, or it never arrived. */
+  private async asked(key: string): Promise<Accepted | null> {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        const answer = await fetch(`${this.origin}/live/lots/${this.lot}/bids/${key}`, {
+          headers: this.headers(),
+          cache: "no-store",
+          credentials: "omit",
+          signal: AbortSignal.timeout(4_000),
+        });
+        const found = (await answer.json()) as { status: string } & Accepted;
+        if (found.status === "accepted") return found;
+        if (found.status !== "pending") return null;
+      } catch {
+        // asked once more below
+      }
+      await new Promise((resolve) => setTimeout(resolve, 700));
+    }
+    return null;
   }
 
   /** Sets the server's clock from the fastest of some answers; returns the round trip in milliseconds, or null when away. */

@@ -1,0 +1,225 @@
+/** The field and button of those kinds in which a price is typed: English, and turns. */
+import { serverNow } from "../lib/clock";
+import { add, compare, type Decimal, display, multiply, parse, plain, subtract } from "../lib/decimal";
+import { all, language, randomKey } from "../lib/dom";
+import { say } from "../lib/words";
+import { type Desk, message, type Panel } from "./desk";
+import type { Accepted, Problem } from "./gateway";
+
+const SLIP_PER_CENT = 5n;
+
+export class BidPanel implements Panel {
+  private readonly button: HTMLButtonElement;
+  private readonly withdraw: HTMLButtonElement | null;
+  private prefilled = "";
+  private armed = "";
+  private sending = false;
+
+  constructor(
+    private readonly desk: Desk,
+    private readonly input: HTMLInputElement,
+  ) {
+    this.button = input.form?.querySelector("[data-live-button]") as HTMLButtonElement;
+    this.withdraw = desk.page.querySelector("[data-live-withdraw]");
+    this.withdraw?.addEventListener("click", () => void this.takeBack());
+    this.bind();
+  }
+
+  show(): void {
+    this.prefill();
+    this.showButton();
+  }
+
+  tick(): void {
+    this.showButton();
+  }
+
+  private bind(): void {
+    const { input } = this;
+    input.addEventListener("input", () => {
+      this.armed = "";
+      this.showHint();
+      this.showButton();
+      message(this.desk, "", "");
+    });
+    input.addEventListener("focus", () => input.select());
+    input.addEventListener("keydown", (event) => {
+      const change = { ArrowUp: 1n, ArrowDown: -1n, PageUp: 10n, PageDown: -10n }[event.key];
+      if (change === undefined) return;
+      event.preventDefault();
+      this.step(change);
+    });
+    input.form?.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.send();
+    });
+    for (const use of all<HTMLButtonElement>(this.desk.page, "[data-live-use]")) {
+      use.addEventListener("click", () => {
+        this.fillAllowed();
+        input.focus();
+      });
+    }
+    if (!input.disabled) input.focus();
+  }
+
+  private typed(): Decimal | null {
+    const { digits } = this.desk;
+    const value = parse(this.input.value);
+    return value && value.units > 0n && value.scale <= digits ? value : value && value.units > 0n ? trimmed(value, digits) : null;
+  }
+
+  private fillAllowed(): void {
+    const { allowed } = this.desk.state();
+    if (allowed === null) return;
+    this.prefilled = this.desk.amount(allowed);
+    this.input.value = this.prefilled;
+    this.armed = "";
+    this.showButton();
+  }
+
+  /** The best allowed amount stands in the field until the person types another; what was typed is never lost. */
+  private prefill(): void {
+    const { input } = this;
+    const untouched = input.value.trim() === "" || input.value === this.prefilled;
+    if (untouched && this.refusesLeader()) input.value = this.prefilled = "";
+    else if (untouched) this.fillAllowed();
+    this.showHint();
+  }
+
+  private refusesLeader(): boolean {
+    const { own, reference } = this.desk.state();
+    return Boolean(own?.leading) && reference === "leader";
+  }
+
+  /** The way out while less than the step is typed. */
+  private showHint(): void {
+    const state = this.desk.state();
+    const typed = this.typed();
+    const allowed = state.allowed ? parse(state.allowed) : null;
+    const tooWeak = Boolean(typed && allowed && (state.direction === "down" ? compare(typed, allowed) > 0 : compare(typed, allowed) < 0));
+    for (const hint of all(this.desk.page, "[data-live-hint]")) hint.hidden = !tooWeak || this.refusesLeader();
+    this.desk.write("allowed", state.allowed ? this.desk.withCurrency(state.allowed) : "");
+  }
+
+  private step(times: bigint): void {
+    const state = this.desk.state();
+    const step = parse(state.step);
+    const from = this.typed() ?? (state.allowed ? parse(state.allowed) : null);
+    if (!step || !from) return;
+    const next = add(from, multiply(step, { units: times, scale: 0 }));
+    if (next.units <= 0n) return;
+    this.input.value = display(next, this.desk.digits, language);
+    this.armed = "";
+    this.prefill();
+    this.showButton();
+  }
+
+  private reasonNot(): string {
+    const { status, course, ends_at, kind } = this.desk.state();
+    if (!this.desk.mayAct) return say("Your role lets you watch. Bid managers, signers and administrators bid.");
+    if (status === "scheduled") return say("The auction has not started yet.");
+    if (status === "paused") return say("The auction is paused.");
+    if (status !== "running" || Date.parse(ends_at) <= serverNow()) return say("The auction is over.");
+    if (this.refusesLeader()) return say("You lead. You need not bid against yourself.");
+    if (kind === "turn_based" && !(course?.kind === "turn" && course.own)) return say("You bid when it is your turn.");
+    if (!this.typed()) return say("Enter an amount.");
+    return "";
+  }
+
+  private showButton(): void {
+    const { desk, button } = this;
+    const why = this.reasonNot();
+    const typed = this.typed();
+    button.setAttribute("aria-disabled", String(Boolean(why)));
+    const made = desk.state().own?.made ?? null;
+    const bid = typed ? (made ? say("Change to {amount}", { amount: desk.withCurrency(typed) }) : say("Bid {amount}", { amount: desk.withCurrency(typed) })) : "";
+    const text = this.sending ? say("Sending…") : bid || (this.refusesLeader() ? say("You lead") : say("Bid"));
+    const label = this.armed && typed && this.armed === plain(typed) ? say("Yes, bid {amount}", { amount: desk.withCurrency(typed) }) : text;
+    desk.write("button-words", label);
+    desk.write("why", why || (made ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : ""));
+    if (this.withdraw) this.withdraw.hidden = made === null;
+  }
+
+  /** Far better than needed is more often a slip of the finger than a plan: it takes a second press. */
+  private looksLikeSlip(amount: Decimal): boolean {
+    const state = this.desk.state();
+    const allowed = state.allowed ?? state.own?.amount;
+    const reference = allowed ? parse(allowed) : null;
+    const step = parse(state.step);
+    if (!reference || !step) return false;
+    const better = state.direction === "down" ? subtract(reference, amount) : subtract(amount, reference);
+    const threeSteps = multiply(step, { units: 3n, scale: 0 });
+    const share = multiply(reference, { units: SLIP_PER_CENT, scale: 2 });
+    return compare(better, threeSteps) > 0 && compare(better, share) > 0;
+  }
+
+  private async send(): Promise<void> {
+    const { desk } = this;
+    const amount = this.typed();
+    const why = this.reasonNot();
+    if (this.sending) return;
+    if (why || !amount) {
+      message(desk, why || say("Enter an amount."), "bad");
+      this.input.focus();
+      return;
+    }
+    const exact = plain(amount, desk.digits);
+    if (this.looksLikeSlip(amount) && this.armed !== plain(amount)) {
+      this.armed = plain(amount);
+      this.showButton();
+      message(desk, say("This is far better than the price to beat. If you mean it, press once more."), "warn");
+      return;
+    }
+    this.sending = true;
+    message(desk, say("Sending {amount}…", { amount: desk.withCurrency(exact) }), "");
+    this.showButton();
+    try {
+      this.answered(await desk.gateway.move("bid", exact, randomKey(), () => this.again()));
+    } catch {
+      message(desk, say("The server does not answer. Look at your standing above when the connection is back: a bid that arrived counts."), "bad");
+    }
+    this.sending = false;
+    this.armed = "";
+    this.showButton();
+  }
+
+  private again(): void {
+    message(this.desk, say("No answer yet. Sending the same bid again; it counts once."), "warn");
+  }
+
+  private answered(answer: Accepted | Problem): void {
+    const { desk } = this;
+    if ("code" in answer) {
+      const allowed = answer.allowed_amount ? ` ${say("The best allowed amount is {amount}.", { amount: desk.withCurrency(answer.allowed_amount) })}` : "";
+      message(desk, answer.detail + allowed, "bad");
+      this.input.select();
+      return;
+    }
+    const zone = desk.page.dataset.zone || "UTC";
+    const words = { time: desk.clockTime(answer.received_at, true), zone, amount: desk.withCurrency(answer.amount) };
+    message(desk, say("Received at {time} ({zone}): {amount}", words), "good");
+    // The next allowed amount comes with the stream; until then an empty field invites no bid against oneself.
+    this.input.value = this.prefilled = "";
+  }
+
+  /** Takes back the bid of this turn; what stood before the turn stands again. */
+  private async takeBack(): Promise<void> {
+    if (this.sending) return;
+    this.sending = true;
+    try {
+      const answer = await this.desk.gateway.move("withdraw", null, randomKey(), () => this.again());
+      if ("code" in answer) message(this.desk, answer.detail, "bad");
+      else message(this.desk, say("Taken back. Your bid from before this turn stands."), "good");
+    } catch {
+      message(this.desk, say("The server does not answer. Try again when the connection is back."), "bad");
+    }
+    this.sending = false;
+    this.showButton();
+  }
+}
+
+/** Without digits below the minor unit when they are zeros; null where they say something. */
+function trimmed(value: Decimal, digits: number): Decimal | null {
+  const divisor = 10n ** BigInt(value.scale - digits);
+  return value.units % divisor === 0n ? { units: value.units / divisor, scale: digits } : null;
+}

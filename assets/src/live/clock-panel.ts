@@ -1,0 +1,104 @@
+/** One button for the price of the clock: accept it (Dutch), or stay in at it (Japanese). */
+import { serverNow } from "../lib/clock";
+import { randomKey } from "../lib/dom";
+import { say } from "../lib/words";
+import { courseAt } from "./course";
+import { type Desk, message, type Panel } from "./desk";
+import type { Action, Course } from "./room";
+
+export class ClockPanel implements Panel {
+  private sending = false;
+  /** The tick that was confirmed here; the stream says the same a moment later. */
+  private confirmed = -1;
+
+  constructor(
+    private readonly desk: Desk,
+    private readonly button: HTMLButtonElement,
+    private readonly action: Action,
+  ) {
+    button.form?.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.send();
+    });
+    if (!button.disabled) button.focus();
+  }
+
+  show(): void {
+    this.tick(serverNow());
+  }
+
+  tick(now: number): void {
+    const course = courseAt(this.desk.state(), now);
+    const why = this.reasonNot(course, now);
+    this.button.setAttribute("aria-disabled", String(Boolean(why)));
+    const price = this.price(course);
+    const words = price
+      ? this.action === "accept"
+        ? say("Accept {amount}", { amount: this.desk.withCurrency(price) })
+        : say("Stay in at {amount}", { amount: this.desk.withCurrency(price) })
+      : this.action === "accept"
+        ? say("Accept the price")
+        : say("Stay in");
+    this.desk.write("button-words", this.sending ? say("Sending…") : words);
+    this.desk.write("why", why || this.consequence());
+  }
+
+  /** The bidder's own price of this tick; where features count it is not the one on the clock, and comes with the stream. */
+  private price(course: Course | null): string | null {
+    if (course?.kind !== "tick") return null;
+    const { clock, allowed, course: told } = this.desk.state();
+    return clock ? course.price : told?.number === course.number ? allowed : null;
+  }
+
+  private consequence(): string {
+    return this.action === "accept"
+      ? say("The first to accept wins the lot at this price, at once and bindingly.")
+      : say("Whoever does not confirm before the price moves is out for good.");
+  }
+
+  private reasonNot(course: Course | null, now: number): string {
+    const { status, ends_at, refused } = this.desk.state();
+    if (!this.desk.mayAct) return say("Your role lets you watch. Bid managers, signers and administrators bid.");
+    if (status === "scheduled") return say("The auction has not started yet.");
+    if (status === "paused") return say("The auction is paused.");
+    if (status !== "running" || Date.parse(ends_at) <= now) return say("The auction is over.");
+    if (refused === "bidder_out") return say("You did not confirm a price in time: you are out. You may go on watching.");
+    if (this.isConfirmed(course)) return say("You are in at this price. The next one comes at {time}.", { time: course?.until ? this.desk.clockTime(course.until) : "" });
+    if (course === null) return say("The price appears in a moment.");
+    return "";
+  }
+
+  private isConfirmed(course: Course | null): boolean {
+    if (this.action !== "confirm" || course?.kind !== "tick") return false;
+    const { refused, course: told } = this.desk.state();
+    return course.number === this.confirmed || (refused === "already_confirmed" && told?.number === course.number);
+  }
+
+  private async send(): Promise<void> {
+    const { desk } = this;
+    const course = courseAt(desk.state(), serverNow());
+    const why = this.reasonNot(course, serverNow());
+    const price = this.price(course);
+    if (this.sending) return;
+    if (why || !course) {
+      message(desk, why, "bad");
+      return;
+    }
+    this.sending = true;
+    this.tick(serverNow());
+    try {
+      // With the price that was seen: nobody is held to another.
+      const answer = await desk.gateway.move(this.action, price, randomKey(), () => message(desk, say("No answer yet. Sending it again; it counts once."), "warn"));
+      if ("code" in answer) message(desk, answer.detail, "bad");
+      else {
+        if (this.action === "confirm") this.confirmed = course.number;
+        const words = { time: desk.clockTime(answer.received_at, true), amount: desk.withCurrency(answer.amount ?? price) };
+        message(desk, this.action === "accept" ? say("Accepted at {time}: {amount}. The lot is yours.", words) : say("Confirmed at {time}: {amount}", words), "good");
+      }
+    } catch {
+      message(desk, say("The server does not answer. What arrived counts: look above when the connection is back."), "bad");
+    }
+    this.sending = false;
+    this.tick(serverNow());
+  }
+}

@@ -1,0 +1,34 @@
+/** What the panels of the live page share: the room as it stands, words for amounts and times, and the wire. */
+import type { Decimal } from "../lib/decimal";
+import type { Gateway } from "./gateway";
+import type { RoomState } from "./room";
+
+export type Tone = "" | "good" | "warn" | "bad";
+
+export interface Desk {
+  readonly page: HTMLElement;
+  readonly gateway: Gateway;
+  readonly digits: number;
+  readonly mayAct: boolean;
+  state(): RoomState;
+  amount(value: string | Decimal | null): string;
+  withCurrency(value: string | Decimal | null): string;
+  clockTime(moment: string | number, milliseconds?: boolean): string;
+  write(name: string, text: string): void;
+}
+
+/** A part of the page in which something can be done. */
+export interface Panel {
+  /** The room has changed. */
+  show(): void;
+  /** A moment has passed. */
+  tick(now: number): void;
+}
+
+/** Says what became of what was sent, beside the button that sent it. */
+export function message(desk: Desk, text: string, tone: Tone, name = "message"): void {
+  const slot = desk.page.querySelector<HTMLElement>(`[data-live-${name}]`);
+  if (!slot) return;
+  slot.textContent = text;
+  slot.className = `live-message${tone ? ` tone-${tone}` : ""}`;
+}

@@ -1,0 +1,82 @@
+/** What the three figures at the top say, for every kind and for everybody who looks. */
+import { serverNow } from "../lib/clock";
+import { say } from "../lib/words";
+import type { Desk } from "./desk";
+import type { Course, RoomState } from "./room";
+
+/** Bidders stay anonymous until the award: they are known by their labels. */
+export function bidder(label: string | null | undefined): string {
+  return label ? say("Bidder {label}", { label }) : "";
+}
+
+/** Where the viewer stands, or who leads. */
+export function standing(room: RoomState): string {
+  if (room.status === "cancelled") return "—";
+  if (!room.own) return room.best?.label ? bidder(room.best.label) : "—";
+  const { leading, rank } = room.own;
+  if (room.status === "ended") return leading ? say("You won") : rank !== null ? say("Rank {rank}", { rank }) : say("You did not win");
+  if (room.clock || room.kind === "dutch" || room.kind === "japanese") return room.refused === "bidder_out" ? say("You are out") : room.status === "running" ? say("You are in") : "—";
+  return leading ? say("You lead") : rank !== null ? say("Rank {rank}", { rank }) : say("You do not lead");
+}
+
+export interface Timer {
+  readonly label: string;
+  readonly until: number;
+  readonly over: string;
+}
+
+/** What the time runs towards: the start, the next price, the end of a turn, the end. */
+export function timer(room: RoomState, course: Course | null): Timer {
+  if (room.status === "scheduled") return { label: say("Starts in"), until: Date.parse(room.starts_at), over: say("Starting…") };
+  const end = { label: say("Time left"), until: Date.parse(room.ends_at), over: say("Closing…") };
+  if (room.status !== "running" || !course?.until) return end;
+  const until = Date.parse(course.until);
+  switch (course.kind) {
+    case "tick":
+      return course.number === course.last ? { ...end, label: say("Last price, for") } : { label: say("Next price in"), until, over: "…" };
+    case "pause":
+      return { label: say("Round {round} begins in", { round: course.number }), until, over: "…" };
+    case "turn":
+      return { label: course.own ? say("Your turn ends in") : say("{bidder}: turn ends in", { bidder: bidder(course.label) }), until, over: "…" };
+    case "announcement":
+      return { label: say("Result in"), until, over: say("Closing…") };
+  }
+}
+
+/** The line below the standing. */
+export function aside(desk: Desk, room: RoomState, course: Course | null): string {
+  if (!room.own) return "";
+  if (course && course.order.length > 0) {
+    const place = course.order.indexOf(room.own.label) + 1;
+    const turn = place > 0 ? say("your turn is {place} of {count}", { place, count: course.order.length }) : "";
+    const round = say("Round {round} of {rounds}", { round: course.number, rounds: course.last });
+    return [round, turn].filter(Boolean).join(" · ");
+  }
+  return room.own.amount ? say("Your price: {amount}", { amount: desk.withCurrency(room.own.amount) }) : "";
+}
+
+/** The price that counts now: the clock's, or the best one. */
+export function price(desk: Desk, room: RoomState, course: Course | null): string {
+  if (course?.kind === "tick" && room.status === "running") return desk.amount(course.price);
+  return room.best ? desk.amount(room.best.amount) : room.shown === "rank" && room.own ? say("not shown") : "—";
+}
+
+/** What is said aloud and over the page when the course goes on; empty where nothing is. */
+export function called(desk: Desk, before: RoomState, now: RoomState): string {
+  const [was, is] = [before.course, now.course];
+  if (!is || now.status !== "running" || (was && was.kind === is.kind && was.number === is.number && was.label === is.label)) return "";
+  switch (is.kind) {
+    case "tick":
+      return now.own ? say("The price is {amount}.", { amount: desk.withCurrency(is.price) }) : "";
+    case "pause":
+      return say("Pause before round {round}.", { round: is.number });
+    case "turn":
+      return is.own ? say("It is your turn, until {time}.", { time: is.until ? desk.clockTime(is.until) : "" }) : say("It is the turn of {bidder}.", { bidder: bidder(is.label) });
+    case "announcement":
+      return say("The last turn is over. The result comes at {time}.", { time: is.until ? desk.clockTime(is.until) : "" });
+  }
+}
+
+export function isMyTurn(room: RoomState): boolean {
+  return room.status === "running" && room.course?.kind === "turn" && room.course.own && (!room.course.until || Date.parse(room.course.until) > serverNow());
+}
