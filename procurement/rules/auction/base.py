@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -175,9 +175,14 @@ class Room:
     def leader(self) -> Standing | None:
         return leader(self.standings.values(), self.terms.direction)
 
-    @property
+    @cached_property
     def ranking(self) -> tuple[Ranked, ...]:
         return ranking(self.standings.values(), self.terms.direction)
+
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        """The rank of each bidder that has one: looked up for every viewer of the room."""
+        return {line.standing.bidder: line.rank for line in self.ranking}
 
     def with_standing(self, standing: Standing, ends_at: datetime, extensions: int) -> Room:
         """The room after an accepted bid. The old room is not changed."""
@@ -315,13 +320,6 @@ def at_own_price(room: Room) -> Outcome:
     """The best standing bid wins, at its own price."""
     best = room.leader
     return Outcome(best.bidder, best.amount) if best else Outcome(None, None)
-
-
-def postponed(room: Room, by: timedelta) -> Room:
-    """The room after it stood still for that long: all times that are still to come are later by as much."""
-    soft, stop = room.terms.soft_close, room.terms.soft_close and room.terms.soft_close.hard_stop_at
-    terms = replace(room.terms, soft_close=replace(soft, hard_stop_at=stop + by)) if soft and stop else room.terms
-    return replace(room, terms=terms, ends_at=room.ends_at + by, delay=room.delay + by)
 
 
 def effective_of(room: Room, move: Move) -> Fraction | None:

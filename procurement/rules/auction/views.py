@@ -68,7 +68,7 @@ def bidder_view(room: Room, bidder: str, shown: Shown, at: datetime) -> BidderVi
     ranked = shown.rank and kinds.open_standings(now)
     return BidderView(
         own_amount=own.amount if own else None,
-        own_rank=_rank(now, bidder) if ranked else None,
+        own_rank=now.ranks.get(bidder) if ranked else None,
         leading=best is not None and best.bidder == bidder,
         best_amount=best.amount if shown.price and best is not None else None,
         allowed_amount=_allowed_amount(now, bidder, may) if tells_allowed(now.terms.reference, shown) else None,
@@ -78,10 +78,6 @@ def bidder_view(room: Room, bidder: str, shown: Shown, at: datetime) -> BidderVi
         made=made.amount if made else None,
         limit=proxies.limit_of(now, bidder),
     )
-
-
-def _rank(room: Room, bidder: str) -> int | None:
-    return next((line.rank for line in room.ranking if line.standing.bidder == bidder), None)
 
 
 def _allowed_amount(room: Room, bidder: str, may: Allowance) -> Decimal | None:
