@@ -4,8 +4,8 @@ A room changes by moves and by time alone. `decide` judges one move as of its re
 until then; `advance` says what that was, so that it can be written down before the move. Whoever holds the lot's lock
 advances the room first (a batch of moves, or the clock): what comes out never depends on who came, or how often.
 
-The end itself is not a happening: `over` says that it has come, and who closes the auction waits for moves that are
-still on their way.
+The end itself is not a happening: it has come when the room's `ends_at` has, and who closes the auction waits for moves
+that are still on their way.
 """
 
 from __future__ import annotations
@@ -126,14 +126,6 @@ def coming(room: Room) -> tuple[Happening, Room] | None:
     return _KINDS[room.terms.kind].coming(room) if room.status is AuctionStatus.RUNNING else None
 
 
-def due(room: Room) -> datetime | None:
-    """When time alone next changes the room, the end included; None while it does not run."""
-    if room.status is not AuctionStatus.RUNNING:
-        return None
-    happens = coming(room)
-    return happens[0].at if happens else room.ends_at
-
-
 def advance(room: Room, at: datetime) -> tuple[tuple[Happening, ...], Room]:
     """All that time alone has brought about by `at`, that instant included, in order, and the room after it."""
     happened: list[Happening] = []
@@ -141,11 +133,6 @@ def advance(room: Room, at: datetime) -> tuple[tuple[Happening, ...], Room]:
         happened.append(happens[0])
         room = happens[1]
     return tuple(happened), room
-
-
-def over(room: Room, at: datetime) -> bool:
-    """Whether the auction has run its course by `at`."""
-    return room.status is AuctionStatus.RUNNING and at >= room.ends_at
 
 
 def outcome(room: Room) -> Outcome:

@@ -24,7 +24,6 @@ from procurement.rules.auction.base import (
     Room,
     SoftClose,
     Terms,
-    postponed,
 )
 from procurement.rules.auction.concession import allowed_amount
 from procurement.rules.auction.scenario import parse
@@ -78,6 +77,12 @@ def room(kind=AuctionKind.ENGLISH, *, initial=None, bidders="ABC", limits=(), le
     return proxies.opened(state, tuple(proxies.Limit(*limit, START) for limit in limits))
 
 
+def due(state):
+    """When something happens next without a move, the end included."""
+    comes = kinds.coming(state)
+    return comes[0].at if comes else state.ends_at
+
+
 def do(state, bidder, action, seconds, amount=None):
     return kinds.decide(state, Move(bidder, None if amount is None else D(amount), at(seconds), action))
 
@@ -91,9 +96,9 @@ def stands(state):
 
 def test_a_proxy_answers_with_the_least_concession_at_the_instant_it_is_called():
     state = room(initial={"A": "99.00", "B": "100.00"}, limits=[("A", D("90.00"))])
-    assert kinds.due(state) == state.ends_at
+    assert due(state) == state.ends_at
     decision, state = do(state, "B", Action.BID, 10, "95.00")
-    assert (decision.accepted, kinds.due(state)) == (True, at(10))
+    assert (decision.accepted, due(state)) == (True, at(10))
     happened, state = kinds.advance(state, at(10))
     assert [(happens.kind, happens.at) for happens in happened] == [(HappeningKind.AUTOMATIC_BIDS, at(10))]
     assert [(bid.bidder, bid.amount, bid.received_at) for bid in happened[0].bids] == [("A", D("94.00"), at(10))]
@@ -226,7 +231,7 @@ def test_a_dutch_acceptance_counts_at_the_price_of_its_receipt_and_ends_the_auct
     assert (may.actions, may.amount, may.until) == ((Action.ACCEPT,), D("95.00"), at(60))
     decision, after = do(state, "B", Action.ACCEPT, 30)
     assert (decision.accepted, decision.allowed_amount, after.ends_at) == (True, D("95.00"), at(30))
-    assert (kinds.outcome(after), kinds.over(after, at(30))) == (kinds.Outcome("B", D("95.00")), True)
+    assert kinds.outcome(after) == kinds.Outcome("B", D("95.00"))
     assert do(after, "A", Action.ACCEPT, 29)[0].code is Refused.OVER
     assert do(after, "A", Action.ACCEPT, 31)[0].code is Refused.OVER
 
@@ -245,8 +250,9 @@ def test_the_clock_tells_its_ticks_and_what_stood_still_is_given_back():
         (1, at(30), at(60), 95),
         (2, at(60), at(90), 90),
     ]
-    later = postponed(state, timedelta(seconds=100))
-    assert (kinds.due(later), later.ends_at) == (at(190), at(250))
+    hundred = timedelta(seconds=100)
+    later = replace(state, delay=hundred, ends_at=state.ends_at + hundred)
+    assert due(later) == at(190)
     assert kinds.allowed(later, "A", at(189)).amount == D("90.00")
 
 

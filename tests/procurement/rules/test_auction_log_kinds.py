@@ -178,12 +178,12 @@ def test_nothing_that_happened_can_be_left_out_or_changed(kind):
 def test_time_that_was_lost_moves_all_that_is_still_to_come(kind):
     written = Log(kind)
     written.advance(START + timedelta(seconds=20))
-    due, ends_at = kinds.due(written.room), written.room.ends_at
+    due, ends_at = kinds.coming(written.room)[0].at, written.room.ends_at
     written.append(Event(0, EventKind.PAUSED, START + timedelta(seconds=20), detail={"reason": "power"}))
-    assert kinds.due(written.room) is None
+    assert kinds.coming(written.room) is None
     times = times_detail(START, ends_at + HOUR, None)
     written.append(Event(0, EventKind.RESUMED, START + timedelta(seconds=20) + HOUR, detail=times))
-    assert (kinds.due(written.room), written.room.ends_at) == (due + HOUR, ends_at + HOUR)
+    assert (kinds.coming(written.room)[0].at, written.room.ends_at) == (due + HOUR, ends_at + HOUR)
     written.end()
     assert replay(AUCTION, written.events) == written.hall
 
@@ -193,7 +193,7 @@ def test_a_start_put_off_is_no_time_that_was_lost():
     state = fold(None, written.events[0][0], auction=AUCTION, head="a")
     times = times_detail(START + HOUR, state.room.ends_at + HOUR, None)
     later = fold(state, Event(2, EventKind.STARTED, START + HOUR, detail=times), auction=AUCTION, head="b")
-    assert (later.room.delay, kinds.due(later.room)) == (timedelta(), START + HOUR)
+    assert (later.room.delay, kinds.coming(later.room)[0].at) == (timedelta(), START + HOUR)
 
 
 @pytest.mark.parametrize("kind", MOVES)
