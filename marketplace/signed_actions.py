@@ -48,7 +48,7 @@ class SignedAction:
 
     `carry_out(sent, at)` calls the service and answers with what it did; `at` is now. `about` says in a few words what
     is signed, `url` where it is shown, `last(request, received_at)` until when at the latest it may be judged (None: as
-    long as any). `arguments` are the names that `Sent.arguments` has, all of them.
+    long as any), `binds_from(request)` from when on one that waits cannot be cancelled (None: always). `arguments` are the names that `Sent.arguments` has, all of them.
 
     `hold` takes the locks that the service takes before those of rows, and is called before the queue's own row is
     locked. `holds` names what waits for the signature, such as "opening:7".
@@ -60,6 +60,7 @@ class SignedAction:
     url: Callable[[SigningRequest], str]
     arguments: frozenset[str] = frozenset()
     last: Callable[[SigningRequest, datetime], datetime | None] = lambda _request, _received_at: None
+    binds_from: Callable[[SigningRequest], datetime | None] = lambda _request: None
     hold: Callable[[SigningRequest], None] = _nothing
     holds: Callable[[SigningRequest], str] = lambda _request: ""
 

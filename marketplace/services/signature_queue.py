@@ -71,6 +71,11 @@ class NothingWaits(DomainError):
     sentence = _("This signature is not waiting any more: it was judged.")
 
 
+class BindingByNow(DomainError):
+    code = "binding_by_now"
+    sentence = _("It was received in time, and the time to take it back is over. It is judged like all others.")
+
+
 class SignerLeft(NotAllowed):
     code = "signer_left"
     sentence = _("Who sent it does not act for the organisation any more.")
@@ -266,15 +271,26 @@ def _signer(row: QueuedSignature) -> Actor:
 
 @transaction.atomic
 def withdraw(queued_id: int, *, by: Actor, at: datetime) -> QueuedSignature:
-    """Take back a signature that waits: by who sent it, or a signer of the organisation. Raises NothingWaits."""
+    """Take back a signature that waits: by who sent it, or a signer of the organisation.
+
+    Raises NothingWaits, and BindingByNow where what was done could not be taken back by now either.
+    """
     row = own(queued_id, by)
     row = QueuedSignature.objects.select_for_update(of=("self",)).select_related("request").get(pk=row.pk)
     if row.state == QueuedState.WITHDRAWN:
         return row
     if not row.is_waiting:
         raise NothingWaits
+    if binds(row, at):
+        raise BindingByNow
     _end(_action(row.request), row, QueuedState.WITHDRAWN, "withdrawn", _("It was cancelled while it waited."), at, by)
     return row
+
+
+def binds(row: QueuedSignature, at: datetime) -> bool:
+    """Whether a signature that waits cannot be cancelled any more."""
+    begins = _action(row.request).binds_from(row.request)
+    return begins is not None and at >= begins
 
 
 def own(queued_id: int, by: Actor) -> QueuedSignature:

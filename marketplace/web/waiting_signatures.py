@@ -17,7 +17,7 @@ from marketplace import signed_actions
 from marketplace.models import QueuedSignature, QueuedState, StaffRole
 from marketplace.permissions import actor_of, require_staff
 from marketplace.services import signature_queue
-from marketplace.services.signature_queue import NothingWaits
+from marketplace.services.signature_queue import BindingByNow, NothingWaits
 from marketplace.services.signing_words import ACTIONS
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
@@ -45,7 +45,7 @@ def own(request: HttpRequest, queued_id: int) -> HttpResponse:
     if request.method == "POST":
         try:
             signature_queue.withdraw(row.pk, by=actor, at=now)
-        except NothingWaits as error:
+        except (NothingWaits, BindingByNow) as error:
             messages.error(request, str(error))
         else:
             messages.success(request, gettext("The signature is cancelled. Nothing was done under it."))
@@ -99,6 +99,7 @@ def _shown(row: QueuedSignature, now: datetime) -> dict[str, Any]:
         "state": _LOOKS[QueuedState(row.state)],
         "authorities": signature_queue.waits_for(row, now) if waits else [],
         "on_hold": waits and any("on hold" in reason for reason in row.report.get("reasons", ())),
+        "binding": str(BindingByNow()) if waits and action and signature_queue.binds(row, now) else "",
         "age": now - row.received_at,
         "left": max(row.give_up_at - now, timedelta()),
     }

@@ -106,12 +106,14 @@ ACTIONS: Final = (
     SignedAction(
         bids.SUBMIT, _submit, _about, lambda request: reverse("bid", args=[request.object_id]), _KEY,
         last=lambda request, _received_at: bid_verdicts.judged_until(_tender_of(request)),
+        binds_from=lambda request: _tender_of(request).tender_ends_at,
         hold=lambda request: bid_drafts.keep_sealed(_tender_of(request).pk),
         holds=lambda request: bid_verdicts.opening_of(_tender_of(request).pk),
     ),
     SignedAction(
         bids.WITHDRAW, _withdraw, _about, lambda request: reverse("bid", args=[request.object_id]), _KEY,
         last=lambda request, _received_at: bid_verdicts.judged_until(_tender_of(request)),
+        binds_from=lambda request: _tender_of(request).tender_ends_at,
         hold=lambda request: bid_drafts.keep_sealed(_tender_of(request).pk),
         holds=lambda request: bid_verdicts.opening_of(_tender_of(request).pk),
     ),

@@ -47,6 +47,7 @@ _ACTIONS: Final[Mapping[str, Sentence]] = MappingProxyType(
         "question.answered": gettext_lazy("Question answered"),
         "bid.submitted": gettext_lazy("Bid received and sealed"),
         "bid.withdrawn": gettext_lazy("Bid withdrawn"),
+        "bid.signature_expired": gettext_lazy("Signature of a bid, received in time, could not be judged in time"),
         "bid.invalidated": gettext_lazy("Bid to be confirmed after an amendment"),
         "bid.dropped": gettext_lazy("Unfinished bid dropped at the deadline"),
         "bid.opened": gettext_lazy("Bid opened"),

@@ -20,7 +20,7 @@ from marketplace.models import (
 )
 from marketplace.permissions import Actor
 from marketplace.services import signature_queue, signing
-from marketplace.services.signature_queue import NothingWaits, SignatureNotTaken
+from marketplace.services.signature_queue import BindingByNow, NothingWaits, SignatureNotTaken
 from marketplace.shared.errors import NotFound
 from procurement.auction import clock as due_clock
 from procurement.models import Bid, BidEnvelope, Lot, MomentKind, Tender
@@ -180,6 +180,8 @@ def test_the_opening_waits_for_what_was_received_in_time_and_opens_it(lot: Lot, 
 def test_the_opening_waits_no_longer_than_the_grace_and_leaves_evidence(lot: Lot, by: Actor) -> None:
     sent_bid(lot, ["3", "4"])
     row = submitted(drafted_bid(lot, ["1", "2"], by=by), by=by, at=JUST_BEFORE)
+    with pytest.raises(BindingByNow):  # no bid is taken back after the deadline
+        signature_queue.withdraw(row.pk, by=by, at=CLOSES)
     with pytest.raises(SignaturesBeingJudged) as waits:
         opening.open_tender(lot.tender_id, GRACE_OVER - timedelta(microseconds=1))
     assert waits.value.until == GRACE_OVER
