@@ -72,7 +72,7 @@ class Store:
     def of(cls, policy: Policy) -> Store:
         """Raises `Finding` when there is no anchor, or none that can be read."""
         readable = list(_readable(policy.anchors))
-        anchors = tuple(_anchor(certificate) for certificate in readable)
+        anchors = tuple(anchor for certificate in readable if (anchor := _anchor(certificate)) is not None)
         if policy.anchors and not anchors:
             raise Finding(Sub.POLICY_PROCESSING_ERROR, "None of the trusted certificates can be read.")
         if not anchors:
@@ -89,11 +89,11 @@ def valid_paths(
 ) -> list[Path]:
     """The paths that are valid at `moment`, the shortest first.
 
-    Raises pyHanko's errors, of the shortest path, and `Finding` when the anchor itself is outside of its validity:
-    RFC 5280 leaves that open, but nobody answers for an authority's key after its end.
+    Raises pyHanko's error, whatever it is, about the shortest path, and `Finding` when the anchor itself is outside of
+    its validity: RFC 5280 leaves that open, but nobody answers for an authority's key after its end.
     """
     found: list[Path] = []
-    failed: list[errors.ValidationError | errors.PathError] = []
+    failed: list[Exception] = []
     candidates = sorted(_search(certificate, others, store), key=len)[:MAX_PATHS]
     for *below, anchor in candidates:
         if not _is_valid(anchor.certificate, moment):
@@ -101,7 +101,7 @@ def valid_paths(
         path = ValidationPath(anchor, below[:0:-1], below[0])
         try:
             _judge(path, strength, moment)
-        except (errors.ValidationError, errors.PathError) as error:
+        except Exception as error:  # noqa: BLE001 – on odd extensions also TypeError and more; another path may be good
             failed.append(error)
         else:
             found.append(Path((*below, anchor.certificate), path))
@@ -223,17 +223,22 @@ def _key(certificate: bytes, policy: Policy, moment: datetime) -> tuple[object, 
     return (certificate, policy.anchors, policy.intermediates, policy.min_rsa, policy.rsa_3072_from, after_sunset)
 
 
-def _anchor(certificate: x509.Certificate) -> CertTrustAnchor:
-    """A trust anchor held to its own path length and name constraints, which RFC 5280 leaves to us."""
-    names = certificate.name_constraints_value
+def _anchor(certificate: x509.Certificate) -> CertTrustAnchor | None:
+    """A trust anchor held to its own path length and name constraints, which RFC 5280 leaves to us.
+
+    None where they cannot be read: then it cannot be held to them.
+    """
     parameters = None
-    if names is not None:
-        permitted, excluded = names["permitted_subtrees"], names["excluded_subtrees"]
-        parameters = PKIXValidationParams(
-            initial_permitted_subtrees=process_general_subtrees(permitted) if permitted else None,
-            initial_excluded_subtrees=process_general_subtrees(excluded) if excluded else None,
-        )
-    length = certificate.max_path_length
+    try:
+        names, length = certificate.name_constraints_value, certificate.max_path_length
+        if names is not None:
+            permitted, excluded = names["permitted_subtrees"], names["excluded_subtrees"]
+            parameters = PKIXValidationParams(
+                initial_permitted_subtrees=process_general_subtrees(permitted) if permitted else None,
+                initial_excluded_subtrees=process_general_subtrees(excluded) if excluded else None,
+            )
+    except Exception:  # noqa: BLE001 – asn1crypto and pyHanko raise ValueError, TypeError, KeyError and more
+        return None
     # Both: pyHanko 0.38 counts the second down as well, and breaks on None.
     qualifiers = TrustQualifiers(standard_parameters=parameters, max_path_length=length, max_aa_path_length=length)
     return CertTrustAnchor(certificate, quals=qualifiers)

@@ -376,6 +376,33 @@ def test_odd_name_constraints_raise_nothing(judge: Judge, constraint: x509.Exten
     assert report.sub_indication not in {Sub.GENERIC, Sub.POLICY_PROCESSING_ERROR}
 
 
+def odd_authority(name: str, key: Any, above: str, key_above: Any) -> x509.Certificate:
+    """One with a name constraint that pyHanko cannot read."""
+    other = x509.NameConstraints([x509.OtherName(ObjectIdentifier("1.2.3"), NULL)], None)
+    return an_authority(name, key, above, key_above, [(other, True)])
+
+
+def test_an_odd_authority_in_the_trust_store_spoils_nothing(judge: Judge) -> None:
+    root, middle = new_key("p256"), new_key("p256")
+    top = Credential(an_authority("R", root, "R", root), root)
+    below = Credential(an_authority("M", middle, "R", root), middle)
+    authority = Authority(top, below)
+    signature = sign(PAYLOAD, replace(issue(authority), issuers=()), AT)
+    stranger, twin = (
+        Credential(odd_authority(*names), root).der for names in (("X", root, "X", root), ("M", middle, "R", root))
+    )
+    wanted = {"crls": authority.crls(AT), "identifiers": frozenset()}
+
+    def judged(*anchors: bytes, intermediates: tuple[bytes, ...]) -> Report:
+        return judge(signature, anchors=anchors, intermediates=intermediates, **wanted)
+
+    assert judged(stranger, top.der, intermediates=(below.der,)).passed
+    assert judged(top.der, intermediates=(twin, below.der)).passed
+    assert judged(top.der, intermediates=(below.der, twin)).passed
+    assert not judged(top.der, intermediates=(twin,)).passed
+    assert judged(stranger, intermediates=(below.der,)).sub_indication == Sub.POLICY_PROCESSING_ERROR
+
+
 def test_anchor_past_its_end_vouches_for_nothing(judge: Judge) -> None:
     old = Authority.create(AT - 8000 * DAY)
     signature = sign(PAYLOAD, issue(replace(old, issuing=Authority.create(AT).issuing)), AT)
