@@ -2,7 +2,7 @@
 
 A signature is judged by one task at a time, outside every transaction; whoever judged it writes down what came of it,
 and carries out what it is for, in one transaction under the row's lock. A worker that is killed before that has done
-nothing: its claim runs out and another judges again. docs/decisions/0015-signatures-that-wait.md says what counts as
+nothing: its claim runs out and another judges again. docs/decisions/0013-signatures-that-wait.md says what counts as
 of the receipt and what as of the verdict.
 """
 

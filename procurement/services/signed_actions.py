@@ -1,7 +1,7 @@
 """What is done under signatures here: how each is carried out when its verdict comes late, and what waits for it.
 
 A bid counts as received when its signature was. Everything else takes effect when its signature is judged: it begins
-periods for others, and changes what they saw meanwhile. docs/decisions/0015-signatures-that-wait.md has the reasons.
+periods for others, and changes what they saw meanwhile. docs/decisions/0013-signatures-that-wait.md has the reasons.
 """
 
 from __future__ import annotations
