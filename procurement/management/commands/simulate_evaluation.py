@@ -25,7 +25,7 @@ class Command(BaseCommand):
             self.stderr.write(str(refused))
             sys.exit(2)
         if options["json"]:
-            self.stdout.write(json.dumps(outcome, ensure_ascii=False, indent=2))
+            self.stdout.write(json.dumps(outcome, indent=2))
         else:
             self._tell(outcome)
 

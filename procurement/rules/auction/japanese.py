@@ -92,7 +92,8 @@ def _play(room: Room) -> Confirming:
 
 
 def _refused(may: Allowance, move: Move) -> Refused | None:
-    if move.action is not Action.CONFIRM and may.code in (None, Refused.NO_ROOM_LEFT, Refused.ALREADY_CONFIRMED):
+    of_this_bidder = (None, Refused.OUT, Refused.NO_ROOM_LEFT, Refused.ALREADY_CONFIRMED)
+    if move.action is not Action.CONFIRM and may.code in of_this_bidder:
         return Refused.WRONG_ACTION
     if may.code is None and move.amount is not None and move.amount != may.amount:
         return Refused.PRICE_MOVED

@@ -36,7 +36,7 @@ class Node:
         self.path = path
 
     def refuse(self, message: str) -> ScenarioRefused:
-        return ScenarioRefused(self.path, message)
+        return ScenarioRefused(self.path, message if self.path else f"the input {message}")
 
     def members(self, *known: str) -> None:
         """That this is an object with no other fields than these."""

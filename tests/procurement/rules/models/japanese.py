@@ -42,32 +42,32 @@ class Japanese:
 
     def hear(self, event: dict[str, Any]) -> None:
         at, bidder = exact(event["at_s"]), event["bidder"]
-        price = allowed = None
-        effective = self.paper.typed(event)
-        if at < 0:
-            code = "auction_not_started"
-        elif self.ended is not None:
-            code = "auction_over"
-        elif bidder not in self.inside:
-            code = "bidder_out"
-        else:
+        running, price = self.ended is None and at >= 0, None
+        if running and bidder in self.inside and self.running not in self.confirmed[bidder]:
             price = self.paper.amount_for(bidder, self.clock.prices[self.running])
-            again = self.running in self.confirmed[bidder]
-            allowed = None if again else price
-            code = None
-            if event["do"] != "confirm":
-                code = "wrong_action"
-            elif again:
-                code = "already_confirmed"
-            elif price is None:
-                code = "no_room_left"
-            elif event.get("amount") is not None and exact(event["amount"]) != price:
-                code = "price_moved"
+        code = self.refusal(event, at, price)
+        effective = self.paper.typed(event)
         if code is None:
             assert price is not None
             effective = self.paper.effective(bidder, price)
             self.confirmed[bidder][self.running] = (at, len(self.decisions))
-        self.decisions.append(self.paper.decision(event, code, allowed, effective))
+        self.decisions.append(self.paper.decision(event, code, price, effective))
+
+    def refusal(self, event: dict[str, Any], at: Fraction, price: Fraction | None) -> str | None:
+        if at < 0:
+            return "auction_not_started"
+        if self.ended is not None:
+            return "auction_over"
+        if event["do"] != "confirm":
+            return "wrong_action"
+        if event["bidder"] not in self.inside:
+            return "bidder_out"
+        if self.running in self.confirmed[event["bidder"]]:
+            return "already_confirmed"
+        if price is None:
+            return "no_room_left"
+        seen = event.get("amount")
+        return "price_moved" if seen is not None and exact(seen) != price else None
 
     def ranked(self) -> list[Standing]:
         """Who was in at the later tick stands better; at the same tick, who confirmed it earlier."""
