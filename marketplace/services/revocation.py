@@ -185,7 +185,7 @@ def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Eviden
     )
     serials = frozenset(one.serial for one in asked)
     indexed = list(_indexed(current.filter(is_indexed=True), serials))
-    whole, left_out = _whole(current.filter(is_indexed=False))
+    whole, left_out = _whole(current.filter(is_indexed=False), at)
     before = (_before(one, asked, at) for one in indexed if one.this_update > at)
     for older in [one for one in before if one is not None]:
         if isinstance(older, IndexedList):
@@ -197,8 +197,11 @@ def evidence(cms: bytes, intermediates: Iterable[bytes], at: datetime) -> Eviden
     return Evidence(crls=tuple(whole), ocsps=answers, lists=tuple(indexed), left_out=tuple(left_out))
 
 
-def _whole(current: QuerySet[RevocationList]) -> tuple[list[bytes], list[LeftOut]]:
-    """The lists that are read whole, the smallest first, as far as there is time for that; and the others."""
+def _whole(current: QuerySet[RevocationList], at: datetime) -> tuple[list[bytes], list[LeftOut]]:
+    """The lists that are read whole, the smallest first, as far as there is time for that; and others that still hold.
+
+    One that has run out says nothing more: an authority may have gone over to answers about single certificates.
+    """
     found: list[int] = []
     left_out: list[LeftOut] = []
     size = 0
@@ -206,7 +209,7 @@ def _whole(current: QuerySet[RevocationList]) -> tuple[list[bytes], list[LeftOut
         size += one.size
         if len(found) < lists.MAX_WHOLE and size <= lists.MAX_WHOLE_BYTES:
             found.append(one.pk)
-        else:
+        elif one.next_update > at:
             left_out.append(LeftOut(bytes(one.issuer_name), one.size))
     whole = RevocationList.objects.filter(pk__in=found).order_by("pk") if found else RevocationList.objects.none()
     return [bytes(der) for der in whole.values_list("der", flat=True)], left_out

@@ -261,6 +261,7 @@ class TestEvidence:
         report = signing.judge(cms, b"x", identifiers=["VATDE-1"], at=NOON)
         assert report.sub_indication == Sub.TRY_LATER
         assert "too large" in report.reasons[0]
+        assert revocation.evidence(cms, [authority.issuing.der], NOON + 30 * DAY).left_out == ()
 
     def test_what_has_to_be_read_whole_is_given_whole(self, authority: Authority) -> None:
         part = divided(authority)
