@@ -37,7 +37,7 @@ class WaitingSignatureOut(serializers.Serializer[QueuedSignature]):
 
     def get_waits_for(self, row: QueuedSignature) -> list[str]:
         """The authorities whose revocation data is missing."""
-        return signature_queue.waits_for(row, clock.now()) if row.is_waiting else []
+        return signature_queue.waits_for([row], clock.now())[0] if row.is_waiting else []
 
     def get_status_url(self, row: QueuedSignature) -> str:
         return reverse("api_waiting_signature", args=[row.pk])

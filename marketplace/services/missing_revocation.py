@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -25,17 +26,22 @@ def newest_at() -> datetime:
     return max(filter(None, (lists, answers)), default=datetime.min.replace(tzinfo=UTC))
 
 
-def authorities_without(certificate: bytes, at: datetime) -> list[str]:
-    """The names of the authorities above a certificate (DER) that have no list in force, the nearest first."""
-    missing = []
-    for authority in _above(certificate):
-        fresh = RevocationList.objects.filter(
-            is_current=True, issuer_sha256=authority.name_sha256, issuer_key_sha256=authority.key_sha256,
-            next_update__gt=at,
-        )  # fmt: skip
-        if not fresh.exists():
-            missing.append(trust.name_of(authority.subject))
-    return list(dict.fromkeys(missing))
+def authorities_without(certificates: Sequence[bytes], at: datetime) -> list[list[str]]:
+    """For each certificate (DER) the names of the authorities above it that have no list in force, the nearest first.
+
+    Two queries, however many there are.
+    """
+    fresh = set(
+        RevocationList.objects.filter(is_current=True, next_update__gt=at).values_list(
+            "issuer_sha256", "issuer_key_sha256"
+        )
+    )
+    return [
+        list(
+            dict.fromkeys(trust.name_of(one.subject) for one in above if (one.name_sha256, one.key_sha256) not in fresh)
+        )
+        for above in _above(certificates)
+    ]
 
 
 def ask_for(certificate: bytes, at: datetime, *, again: bool = False) -> None:
@@ -47,20 +53,30 @@ def ask_for(certificate: bytes, at: datetime, *, again: bool = False) -> None:
     rested = Q() if again else Q(tried_at=None) | Q(tried_at__lte=at - _ASKED_EVERY)
     sources = RevocationSource.objects.filter(
         rested, kind=RevocationSource.Kind.CRL, enabled=True, authority__enabled=True,
-        authority__name_sha256__in={one.name_sha256 for one in _above(certificate)},
+        authority__name_sha256__in={one.name_sha256 for one in _above([certificate])[0]},
     )  # fmt: skip
     for source in sources:
         RevocationSource.objects.filter(pk=source.pk, next_at__gt=at).update(next_at=at)
         jobs.enqueue("marketplace.tasks.refresh_source", source.pk)
 
 
-def _above(certificate: bytes) -> list[TrustedCertificate]:
-    """The authorities of the store above a certificate (DER), from below."""
+def _above(certificates: Sequence[bytes]) -> list[list[TrustedCertificate]]:
+    """For each certificate (DER) the authorities of the store above it, from below."""
+    store: dict[str, list[TrustedCertificate]] = {}
+    for one in TrustedCertificate.objects.filter(enabled=True).order_by("pk"):
+        store.setdefault(one.name_sha256, []).append(one)
+    return [_climbed(certificate, store) for certificate in certificates]
+
+
+def _climbed(certificate: bytes, store: Mapping[str, list[TrustedCertificate]]) -> list[TrustedCertificate]:
     found: dict[int, TrustedCertificate] = {}
-    wanted = {sha256_hex(certificate_id(certificate).issuer)}
+    wanted = {_issuer(certificate)}
     while wanted:
-        above = TrustedCertificate.objects.filter(enabled=True, name_sha256__in=wanted).exclude(pk__in=found)
-        new = {one.pk: one for one in above.order_by("pk")}
+        new = {one.pk: one for name in sorted(wanted) for one in store.get(name, ()) if one.pk not in found}
         found |= new
-        wanted = {sha256_hex(certificate_id(bytes(one.der)).issuer) for one in new.values()}
+        wanted = {_issuer(bytes(one.der)) for one in new.values()}
     return list(found.values())
+
+
+def _issuer(certificate: bytes) -> str:
+    return sha256_hex(certificate_id(certificate).issuer)

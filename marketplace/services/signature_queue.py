@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -315,7 +315,7 @@ def fetch_now(queued_id: int, *, by: Actor, at: datetime) -> None:
 
 
 def _expire(action: SignedAction, row: QueuedSignature, at: datetime) -> None:
-    names = ", ".join(waits_for(row, at)) or gettext("its authority")
+    names = ", ".join(waits_for([row], at)[0]) or gettext("its authority")
     sentence = gettext(
         "The revocation data of %(authority)s did not come until %(moment)s UTC. Whether the certificate is revoked "
         "could not be said, so the signature received at %(received)s UTC does not count."
@@ -352,9 +352,9 @@ def _action(request: SigningRequest) -> SignedAction:
     return action
 
 
-def waits_for(row: QueuedSignature, at: datetime) -> list[str]:
-    """The authorities, by name, whose revocation data is missing or out of date for this signature."""
-    return missing_revocation.authorities_without(_certificate(row), at)
+def waits_for(rows: Sequence[QueuedSignature], at: datetime) -> list[list[str]]:
+    """For each signature the authorities, by name, whose revocation data is missing or out of date."""
+    return missing_revocation.authorities_without([_certificate(row) for row in rows], at)
 
 
 def _certificate(row: QueuedSignature) -> bytes:

@@ -65,7 +65,10 @@ def waiting(request: HttpRequest) -> HttpResponse:
     rows = listed(request, found, ["received_at", "pk"])
     context = {
         "list": rows,
-        "rows": [_shown(row, now) for row in rows.rows],
+        "rows": [
+            _row(row, authorities, now)
+            for row, authorities in zip(rows.rows, signature_queue.waits_for(rows.rows, now), strict=True)
+        ],
         "late": [row for row in rows.rows if now - row.next_try_at > _NO_WORKER],
         "tabs": tabs("trust_waiting"),
         "crumbs": crumbs(),
@@ -89,17 +92,24 @@ def fetch(request: HttpRequest, queued_id: int) -> HttpResponse:
     return redirect("trust_waiting")
 
 
-def _shown(row: QueuedSignature, now: datetime) -> dict[str, Any]:
+def _row(row: QueuedSignature, authorities: list[str], now: datetime) -> dict[str, Any]:
+    """What both pages say; `authorities` are those whose data is missing."""
     action = signed_actions.find(row.request.action)
-    waits = row.is_waiting
     return {
         "it": row,
         "about": action.about(row.request) if action else ACTIONS.get(row.request.action, row.request.action),
-        "url": action.url(row.request) if action else "",
         "state": _LOOKS[QueuedState(row.state)],
-        "authorities": signature_queue.waits_for(row, now) if waits else [],
-        "on_hold": waits and any("on hold" in reason for reason in row.report.get("reasons", ())),
-        "binding": str(BindingByNow()) if waits and action and signature_queue.binds(row, now) else "",
+        "authorities": authorities,
+        "on_hold": row.is_waiting and any("on hold" in reason for reason in row.report.get("reasons", ())),
         "age": now - row.received_at,
         "left": max(row.give_up_at - now, timedelta()),
+    }
+
+
+def _shown(row: QueuedSignature, now: datetime) -> dict[str, Any]:
+    action = signed_actions.find(row.request.action)
+    waits = row.is_waiting
+    return _row(row, signature_queue.waits_for([row], now)[0] if waits else [], now) | {
+        "url": action.url(row.request) if action else "",
+        "binding": str(BindingByNow()) if waits and action and signature_queue.binds(row, now) else "",
     }

@@ -83,7 +83,7 @@ def test_a_bid_that_waited_is_taken_as_of_its_receipt(lot: Lot, by: Actor) -> No
     assert signature_queue.take(request, cms, by=by, at=NOON + MINUTE, idempotency_key="another") == row
     assert QueuedSignature.objects.count() == 1
     assert (Bid.objects.get().status, Signature.objects.count(), request.used_at) == (BidStatus.DRAFT, 0, None)
-    assert signature_queue.waits_for(row, NOON) == ["Test Issuing CA", "Test Root CA"]
+    assert signature_queue.waits_for([row], NOON) == [["Test Issuing CA", "Test Root CA"]]
 
     # Meanwhile: other prices are typed, the document is left out, the tariff ends; and still no list.
     priced(bid, "99", "99", by=by)

@@ -8,13 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import QueuedSignature, RevocationSource, SigningRequest, StaffRole, TrustedCertificate
 from marketplace.permissions import Actor
 from marketplace.services import signature_queue
 from procurement.models import Bid
+from procurement.services import bids
 from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, member, staff
 from tests.factories.signatures import bring_lists, lose_lists, signed, trust
@@ -106,3 +109,26 @@ def test_a_waiting_signature_is_cancelled_on_its_page(freeze: Callable[..., Any]
     assert again.status_code == 422
     assert "It was cancelled while it waited." in again.content.decode()
     assert "Draft, not sent" in read(client, reverse("bid", args=[bid.pk]))
+
+
+def test_the_operators_list_costs_the_same_however_many_wait(freeze: Callable[..., Any]) -> None:
+    freeze(NOON)
+    trust()
+    lot, operator = tender_taking_bids().lots.get(), signed_in(staff(StaffRole.OPERATOR))
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            read(operator, reverse("trust_waiting"))
+        return len(asked)
+
+    counts = []
+    for number in range(3):
+        by = bidder()
+        request = bids.prepare_submission(drafted_bid(lot, ["1", "2"], by=by).pk, by=by, at=NOON)
+        cms = signed(request)
+        lose_lists()
+        signature_queue.take(request, cms, by=by, at=NOON, idempotency_key="one")
+        if number != 1:
+            counts.append(queries())
+    assert QueuedSignature.objects.count() == 3
+    assert counts[0] == counts[1]
