@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp as wire
 from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
 
@@ -16,6 +19,7 @@ from marketplace.models import (
     EvidenceObject,
     EvidenceRole,
     Notification,
+    OcspAnswer,
     RevocationList,
     Signature,
     SignatureEvidence,
@@ -27,13 +31,15 @@ from marketplace.services import evidence, reverification, revocation, signing, 
 from marketplace.services.timestamps import TimeStampUnavailable
 from marketplace.signatures import longterm
 from marketplace.signatures import timestamps as tokens
+from marketplace.signatures.publication import Publication
+from marketplace.signatures.sign import Credential
 from marketplace.signatures.timestamp_authority import DemoTimeStamps, TimeStampAuthority, credential
 from tests.conftest import FrozenClock
 from tests.factories import signatures
 from tests.factories.at_once import at_the_same_time
-from tests.factories.marketplace import NOON, staff
+from tests.factories.marketplace import NOON, OrganisationFactory, member, staff
 
-MINUTE, DAY, YEAR = timedelta(minutes=1), timedelta(days=1), timedelta(days=365)
+MINUTE, HOUR, DAY, YEAR = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(days=365)
 
 
 @pytest.fixture
@@ -301,6 +307,46 @@ def test_where_a_list_was_overdue_when_the_stamp_came_the_next_one_is_kept_too(
 
     assert len(evidence.dossier(signature).crls) == 4
     assert reverification.judge(signature, evidence.dossier(signature), later).passed
+
+
+def test_where_an_answer_had_run_out_when_the_stamp_came_the_next_one_is_kept_too(
+    tsa: DemoTimeStamps, freeze: Callable[[datetime], FrozenClock]
+) -> None:
+    """The authority publishes no list of its users' certificates, but answers about each for eight hours."""
+    signatures.trust()
+    authority = signatures.authority()
+    RevocationList.objects.filter(issuer=authority.issuing.certificate.subject.rfc4514_string()).delete()
+    actor = member(OrganisationFactory.create())
+    assert actor.organisation is not None
+    signer = signatures.certificate_of(actor.organisation)
+    issuing = TrustedCertificate.objects.get(sha256=hashlib.sha256(authority.issuing.der).hexdigest())
+    asked = OcspAnswer(authority=issuing, serial=f"{signer.serial:X}", not_after=NOON + YEAR, wanted_at=NOON)
+    request = signatures.prepared(actor)
+
+    first = answered(asked, signer, NOON)
+    asked.save()
+    taken = signing.complete(request, signatures.signed(request, signer), by=actor, at=NOON)
+    second = answered(asked, signer, NOON + 9 * HOUR)
+    asked.save()
+    freeze(NOON + 10 * HOUR)
+    assert stamping.stamp(taken.pk, at=NOON + 10 * HOUR)
+
+    kept = evidence.dossier(taken)
+    assert {one.der for one in kept.ocsps} == {first, second}
+    found = reverification.judge(taken, kept, NOON + 3 * YEAR)
+    assert found.passed, found.report.reasons
+
+
+def answered(asked: OcspAnswer, signer: Credential, at: datetime) -> bytes:
+    """What the authority's responder says about a certificate at a moment, put into the row."""
+    authority = signatures.authority()
+    builder = wire.OCSPRequestBuilder().add_certificate(
+        signer.certificate, authority.issuing.certificate, hashes.SHA1()
+    )
+    asked.der = Publication(authority).answer(builder.build().public_bytes(Encoding.DER), at)
+    asked.status, asked.fetched_at = "good", at
+    asked.this_update, asked.next_update = at - MINUTE, at - MINUTE + 8 * HOUR
+    return bytes(asked.der)
 
 
 def test_operators_are_told_once_a_day_that_stamps_are_behind(dead: None, signature: Signature) -> None:
