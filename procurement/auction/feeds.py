@@ -61,14 +61,29 @@ class Subscriber:
         self.seen = seen
         self.closed = False
         self.beat = False
-        self.news = asyncio.Event()
+        self._woken = False
+        self._waiter: asyncio.Future[None] | None = None
         # Since when its connection has not taken what it was sent; by the event loop's own clock.
         self.sending_since: float | None = None
         self.task = asyncio.current_task()
 
+    def wake(self) -> None:
+        """Have it look for what is new."""
+        self._woken = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def news(self) -> None:
+        """Wait until woken, or return at once where that has happened since the last time. A bare future: thousands are
+        woken for every bid, and asyncio's Event takes half as long again."""
+        if not self._woken:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._woken = False
+
     def close(self) -> None:
         self.closed = True
-        self.news.set()
+        self.wake()
 
 
 class Feed:
@@ -114,18 +129,19 @@ class Feed:
             self._remember(event)
         self._frames.clear()
         for subscriber in self.subscribers:
-            subscriber.news.set()
+            subscriber.wake()
 
     def frame(self, subscriber: Subscriber) -> bytes | None:
         """What the subscriber has not been told yet, as one server-sent event; None when there is nothing, or when it
         is no longer kept: see `lags`."""
-        if self.hall is None or subscriber.seen >= self.hall.number or self.lags(subscriber):
-            return None
         wanted = (subscriber.viewer, subscriber.seen)
-        if wanted not in self._frames:
+        made = self._frames.get(wanted)
+        if made is None:
+            if self.hall is None or subscriber.seen >= self.number or self.lags(subscriber):
+                return None
             fresh = list(islice(self.events, len(self.events) - (self.number - subscriber.seen), None))
-            self._frames[wanted] = self._made(fresh, subscriber.viewer)
-        frame, subscriber.seen = self._frames[wanted]
+            made = self._frames[wanted] = self._made(fresh, subscriber.viewer)
+        frame, subscriber.seen = made
         return frame
 
     def lags(self, subscriber: Subscriber) -> bool:
@@ -217,8 +233,8 @@ class Feeds:
 
     async def part(self, feed: Feed, subscriber: Subscriber) -> bytes | None:
         """What is to be sent to the subscriber next, None when it knows all."""
-        if not feed.lags(subscriber):
-            return feed.frame(subscriber)
+        if (frame := feed.frame(subscriber)) is not None or not feed.lags(subscriber):
+            return frame
         found, subscriber.seen = await self.in_thread(lambda: feed.history(subscriber.viewer, subscriber.seen))
         return found or None
 
@@ -277,7 +293,7 @@ class Feeds:
             self._all_behind()
             for subscriber in self._subscribers():
                 subscriber.beat = True
-                subscriber.news.set()
+                subscriber.wake()
             try:
                 await self._part_from_strangers()
             except DatabaseError as error:

@@ -170,6 +170,8 @@ class Gateway:
             raise refuse("bidding_role_missing")
         if not self.liveness.able and not await self.liveness.ready():
             raise refuse("not_recorded")
+        if self.liveness.owes(ticket.lot):
+            raise refuse("not_recorded")
         body = await request.body(_MOST_BODY, self.patience)
         # The stamp: when the whole bid was here, before anything else takes time.
         bid = _parsed(body, ticket, ticket.participant, clock.now())
@@ -255,17 +257,18 @@ class Gateway:
         loop = asyncio.get_running_loop()
         part: bytes | None = b"retry: 1000\n" + heartbeat()
         while not subscriber.closed:
-            subscriber.news.clear()
             if part:
                 subscriber.sending_since = loop.time()
                 await request.send({"type": "http.response.body", "body": part, "more_body": True})
                 subscriber.sending_since = None
-            part = await self.feeds.part(feed, subscriber) if feed.lags(subscriber) else feed.frame(subscriber)
+            part = feed.frame(subscriber)
+            if part is None:
+                part = await self.feeds.part(feed, subscriber)
             if part is None and subscriber.beat:
                 part = heartbeat()
             subscriber.beat = False
             if part is None:
-                await subscriber.news.wait()
+                await subscriber.news()
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -290,7 +293,7 @@ def _parsed(body: bytes, ticket: Ticket, participant: int, received_at: datetime
     key = content.get("idempotency_key")
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise refuse("key_malformed", field="idempotency_key")
-    action = _ACTIONS.get(content.get("action", Action.BID.value))
+    action = _ACTIONS.get(str(content.get("action", Action.BID.value)))
     if action is None:
         raise refuse("action_unknown", field="action")
     amount = None
