@@ -23,8 +23,8 @@ _FIRST_SIGN_S: Final = 3.0
 class Liveness:
     """Writes the sign from a thread and on a connection of its own, and has the process follow the database's time.
 
-    The first sign after an outage gives the auctions their time back before this gateway takes a bid: what would have
-    been refused as late is then in time.
+    With the first sign after an outage auctions get their time back, each before this gateway takes a bid for it: what
+    would have been refused as late is then in time.
     """
 
     def __init__(self, decided_until: Callable[[datetime], datetime]) -> None:
@@ -33,12 +33,20 @@ class Liveness:
         self._carried = clock.Carried()
         self._last: float | None = None
         self._first = asyncio.Event()
+        self._owed: set[int] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="liveness")
+        # Of its own: while many auctions get their time back, the signs go on.
+        self._amends = ThreadPoolExecutor(1, thread_name_prefix="amends")
+        self._making = False
 
     @property
     def able(self) -> bool:
         """Whether the database has lately taken the sign, so that it would take a bid."""
         return self._last is not None and clock.counted() - self._last <= pulse.tolerance().total_seconds()
+
+    def owes(self, lot: int) -> bool:
+        """Whether the lot's auction is still to get back time: what seems late now may be in time then."""
+        return lot in self._owed
 
     async def ready(self) -> bool:
         """`able`, but a gateway that has just begun is given the time for its first sign."""
@@ -65,6 +73,7 @@ class Liveness:
         """Nobody need wait for this gateway. `run` has ended."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._farewell)
         self._thread.shutdown()
+        self._amends.shutdown()
         clock.follow(None)
 
     def _give(self, decided_until: datetime) -> None:
@@ -76,13 +85,27 @@ class Liveness:
             stepped = self._carried.observe(at, before, counted)
             if abs(stepped) > clock.Carried.STEP:
                 log.warning("The database's time moved by %s against this machine's count", stepped)
-            outages.make_up(at)
+            if not self._making:
+                pending = outages.owed()
+                self._owed, self._making = {one.lot for one in pending}, bool(pending)
+                if pending:
+                    self._amends.submit(self._make_up, pending)
             self._last = counted
         except Error as error:
             log.warning("No sign of this gateway could be written: %s", error)
             connection.close()
         except Exception:
             log.exception("No sign of this gateway could be written")
+
+    def _make_up(self, pending: list[outages.Owed]) -> None:
+        """What fails stays owed; the next sign tries again."""
+        try:
+            outages.make_up(pending, lambda one: self._owed.discard(one.lot))
+        except Error as error:
+            log.warning("Auctions wait for their time back: %s", error)
+        finally:
+            connection.close()
+            self._making = False
 
     def _farewell(self) -> None:
         try:

@@ -21,7 +21,7 @@ def recent() -> QuerySet[Outage]:
 
 
 def touched(outage: Outage) -> QuerySet[Auction]:
-    """The auctions for which something is still to be done.
+    """The auctions for which something is still to be done, the soonest end first.
 
     While the outage lasts: those that run, to be paused. After it: those it fell upon, to be given their time back, and
     those that should have started in it, to be put off.
@@ -29,13 +29,13 @@ def touched(outage: Outage) -> QuerySet[Auction]:
     mine = OutageEffect.objects.filter(outage=outage, auction=OuterRef("pk"))
     if outage.ended_at is None:
         running = Q(status=AuctionStatus.RUNNING.value, ends_at__gt=outage.began_at)
-        return Auction.objects.filter(running & ~Exists(mine)).order_by("pk")
+        return Auction.objects.filter(running & ~Exists(mine)).order_by("ends_at", "pk")
     under_way = Q(status__in=_UNDER_WAY, ends_at__gt=outage.began_at, starts_at__lt=outage.ended_at)
     missed = Q(
         status=AuctionStatus.SCHEDULED.value, starts_at__gte=outage.began_at, starts_at__lt=outage.ended_at
     )  # fmt: skip
     done = Exists(mine.filter(settled_at__isnull=False))
-    return Auction.objects.filter((under_way | missed) & ~done).order_by("pk")
+    return Auction.objects.filter((under_way | missed) & ~done).order_by("ends_at", "pk")
 
 
 def owes(auction: Auction) -> bool:

@@ -161,7 +161,7 @@ def resume(auction_id: int, *, by: Actor, at: datetime, outage_began_at: datetim
     """
     require_staff(by, StaffRole.OPERATOR)
     auction, tender, hall = locked(auction_id)
-    if not pulse.can_take_bids(at):
+    if not pulse.can_take_bids(at) or outages.owes(auction):
         raise PlatformNotTakingBids
     move(auction, AuctionStatus.RUNNING)
     began = min(filter(None, (auction.paused_at, outage_began_at)), default=at)

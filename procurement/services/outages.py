@@ -8,7 +8,8 @@ its lock, once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -29,30 +30,51 @@ from procurement.services.transitions import move
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An auction for which an outage still asks for something."""
+
+    outage: int
+    auction: int
+    lot: int
+
+
 def attend(process: str, at: datetime) -> None:
     """What a clock does about outages: notice one that began, give back what is owed, tell whom it concerns."""
     pulse.notice(process)
-    if make_up(at):
+    if make_up(owed()):
         for outage in queries.unsettled().exclude(ended_at=None):
             settle(outage.pk, at=at)
 
 
-def make_up(at: datetime) -> bool:
-    """Pause what an outage holds up, and give back what one that is over took. False where an auction is still owed.
+def owed() -> list[Owed]:
+    """What is still to be done, the soonest end first."""
+    return [
+        Owed(outage.pk, auction, lot)
+        for outage in queries.unsettled()
+        for auction, lot in queries.touched(outage).values_list("pk", "lot_id")
+    ]
+
+
+def make_up(pending: Iterable[Owed], done: Callable[[Owed], None] | None = None) -> bool:
+    """Pause what an outage holds up, and give back what one that is over took; `done` is told of each. False where an
+    auction is still owed.
 
     One auction that fails keeps no other from its due. Raises OperationalError or InterfaceError where the database is
     away.
     """
     complete = True
-    for outage in queries.unsettled():
-        for auction_id in queries.touched(outage).values_list("pk", flat=True):
-            try:
-                bear(outage.pk, auction_id, at=at)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:
-                complete = False
-                log.exception("Auction %s did not get back what outage %s took", auction_id, outage.pk)
+    for one in pending:
+        try:
+            bear(one.outage, one.auction, at=pulse.database_now())
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            complete = False
+            log.exception("Auction %s did not get back what outage %s took", one.auction, one.outage)
+        else:
+            if done is not None:
+                done(one)
     return complete
 
 
@@ -120,8 +142,9 @@ def _extend(effect: OutageEffect, auction: Auction, tender: Tender, hall: Hall, 
         # An operator let it go on before us, and so gave back everything since the pause.
         effect.settled_at = at
         return
+    # Up to now: no gateway takes a bid for an auction that is owed its time.
     since = _lost_since(effect.outage, auction)
-    lost = _ended(effect.outage) - since
+    lost = at - since
     effect.kind, effect.settled_at = OutageEffectKind.UNTOUCHED, at
     if lost <= timedelta():
         return

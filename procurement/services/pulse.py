@@ -77,17 +77,18 @@ def farewell(process: str) -> None:
     Heartbeat.objects.filter(process=process).delete()
 
 
-@transaction.atomic
 def notice(process: str) -> Outage | None:
     """The outage that began where no gateway has given a sign for longer than is tolerated; None where one has, where
     it is known already, and where there never was a gateway."""
-    known = Heartbeat.objects.select_for_update().filter(process=GATEWAY).first()
-    if known is None or Outage.objects.filter(ended_at=None).exists():
+    sign = last_sign()
+    if sign is None or database_now() - sign <= tolerance():
         return None
-    now = database_now()
-    if now - known.at <= tolerance():
-        return None
-    return Outage.objects.create(began_at=known.at, noticed_at=now, noticed_by=process)
+    with transaction.atomic():
+        known = Heartbeat.objects.select_for_update().get(process=GATEWAY)
+        now = database_now()
+        if now - known.at <= tolerance() or Outage.objects.filter(ended_at=None).exists():
+            return None
+        return Outage.objects.create(began_at=known.at, noticed_at=now, noticed_by=process)
 
 
 def can_take_bids(at: datetime) -> bool:
