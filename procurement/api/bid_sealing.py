@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from marketplace.api.authentication import actor_from
-from marketplace.api.parsers import BytesParser
+from marketplace.api.parsers import BYTES, bytes_of
 from marketplace.permissions import Actor
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
@@ -144,19 +144,13 @@ class BidUploads(APIView):
 
 
 class BidUploadParts(APIView):
-    parser_classes = [BytesParser]
-
-    @property
-    def largest_body(self) -> int:
-        return int(settings.BID_PART_MAX_BYTES)
-
     @extend_schema(responses=UploadOut, operation_id="bids_read_upload")
     def get(self, request: Request, bid_id: int, token: UUID) -> Response:
         """How much has arrived: where to go on after a lost connection."""
         return Response(UploadOut(bid_uploads.find(bid_id, token, by=actor_from(request))).data)
 
     @extend_schema(
-        request={"application/octet-stream": OpenApiTypes.BINARY}, responses=UploadOut, operation_id="bids_send_part",
+        request={BYTES: OpenApiTypes.BINARY}, responses=UploadOut, operation_id="bids_send_part",
         parameters=[OpenApiParameter("offset", OpenApiTypes.INT, OpenApiParameter.QUERY, required=True)],
     )  # fmt: skip
     def put(self, request: Request, bid_id: int, token: UUID) -> Response:
@@ -166,7 +160,7 @@ class BidUploadParts(APIView):
         offset = request.query_params.get("offset", "")
         if not offset.isascii() or not offset.isdigit() or len(offset) > 18:
             raise OffsetMissing
-        content = request.data if isinstance(request.data, bytes) else b""
+        content = bytes_of(request, settings.BID_PART_MAX_BYTES)
         return Response(UploadOut(bid_uploads.receive(bid_id, token, int(offset), content, by=actor, at=at)).data)
 
     @extend_schema(responses={204: None}, operation_id="bids_cancel_upload")
