@@ -313,9 +313,20 @@ def require_bounded_directory(path: Path) -> None:
 
 
 def parsed(content: bytes, name: str = "it") -> Any:
-    """The JSON in these bytes, refused where its values would fill the memory."""
+    """The JSON in these bytes, refused where its values would fill the memory, or where two programs could read two
+    things in it."""
     require(sum(map(content.count, (b",", b"[", b"{"))) <= MOST_VALUES, f"{name} holds too many values")
-    return json.loads(content)
+    return json.loads(content, object_pairs_hook=_once_each, parse_constant=_no_number)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    require(len(found) == len(pairs), "it says two things under one name")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise Wrong(f"{text} is no number of JSON")
 
 
 def sha256(content: bytes) -> str:
@@ -1060,11 +1071,13 @@ def verify_export(path: Path, options: argparse.Namespace, report: Report) -> No
         "roll and audit": check_roll_in_audit,
         "signatures and audit": check_signatures_in_audit,
         "bids on the roll": check_bids_are_on_the_roll,
+        "course": check_course,
         "custody": check_custody,
         "keys": partial(check_disclosed, disclosed=disclosed),
         "envelopes": check_envelopes,
         "documents": check_documents,
         "opened bids": partial(check_opened, disclosed=disclosed),
+        "awards": check_awards,
         "auctions": partial(check_auctions, options=options),
         "time stamps": check_newest_stamps,
         "what you bring": partial(check_held, options=options),
@@ -1191,7 +1204,7 @@ def _check_signature(procedure: Procedure, number: str) -> Paper | None:
     paper: Paper | None = None
     with report.checking(f"{base}/payload.json", "canonical JSON"):
         payload, encoded = export.read(f"{base}/payload.json"), export.read(f"{base}/signature.p7s", LARGEST_SIGNATURE)
-        content = json.loads(payload)
+        content = parsed(payload)
         require(canonical(content) == payload, "it is not canonical JSON: what is shown is not what was signed")
         require(content["format"] == "openlot-signature-1", "it is of an unknown form")
         about = export.json(f"{base}/about.json")
@@ -1554,6 +1567,8 @@ def check_custody(procedure: Procedure) -> None:
     if tender.get("key_custody") != "committee":
         for name in export.names("custody/"):
             report.failed(name, "the procedure has no committee that holds keys")
+        if procedure.roll is not None and "custody_sha256" in procedure.roll["statement"]["content"]:
+            report.failed("custody: roll", "the roll's statement names a committee's ceremony, and the export has none")
         return
     if "custody/ceremony.json" not in export:
         if tender["timetable"].get("published_at") is not None:
@@ -1893,6 +1908,7 @@ NOTED = {
     "lot.key_used",
     "protocol.signed",
     "share.released",
+    "tender.opened",
     "tender.published",
     "tender.roll_closed",
 }
@@ -1946,7 +1962,50 @@ def check_audit(procedure: Procedure) -> None:
             f"of {found.hidden} of {found.count} records only the hash is told to the reader of this export",
             by_design=True,
         )
+        if procedure.scope == "auditor" and procedure.tells_bidders:
+            report.failed("audit: for the auditor", "nothing is hidden from auditors once it is told who bids")
     _tell_anchored(procedure, found, anchors, gaps)
+
+
+def check_course(procedure: Procedure) -> None:
+    """Bids are told when they were opened, which is when the trail says, and by bids alone that may be told."""
+    opened_at = procedure.tender["timetable"]["opened_at"]
+    with procedure.report.checking("tender.json: opening", "as the files and the trail tell it"):
+        told = [*procedure.export.names("opened/"), *procedure.leaves]
+        shown = bool(told) and procedure.scope != "supplier"
+        require(opened_at is not None or not shown, "it says that no bid was opened, and bids are here")
+        if procedure.audit is not None:
+            recorded = {moment(one["at"]) for one in procedure.audit.of("tender.opened")}
+            said = set() if opened_at is None else {moment(opened_at)}
+            require(recorded == said, "the audit trail tells another time of the opening")
+
+
+def check_awards(procedure: Procedure) -> None:
+    """An award is of a bid that was opened, at the amount at which it stands; without an auction that is its total."""
+    export = procedure.export
+    if not procedure.tells_bidders:
+        return
+    auctioned = {Path(name).stem for name in export.names("auctions/")}
+    standing: dict[int, dict[str, tuple[str, Any]]] = {}
+    for name in export.names("opened/"):
+        with procedure.report.checking(f"{name}: standing", "its total, or what the auction made of it"):
+            bid = export.json(name)
+            of_lot = standing.setdefault(bid["lot"], {})
+            of_lot[canonical(bid["supplier"]["identifiers"]).decode()] = (bid["supplier"]["name"], bid["standing"])
+            require(str(bid["lot"]) in auctioned or bid["standing"] == bid["total"], "it stands at another amount")
+    for paper in procedure.papers.values():
+        if paper.payload["object"]["type"] != "award":
+            continue
+        with procedure.report.checking(f"signatures/{paper.number}: award", "of a bid that was opened, at its amount"):
+            content = paper.payload["content"]
+            bids = standing.get(content["lot"], {})
+            winner = bids.get(canonical(content["winner_identifiers"]).decode())
+            require(winner is not None, "its winner has no opened bid")
+            known = {(name, None if sum_ is None else amount(sum_)) for name, sum_ in bids.values()}
+            for one in content["bids"]:
+                require((one["supplier"], amount(one["amount"])) in known, "it names a bid that does not stand so")
+            if winner is not None and str(content["lot"]) not in auctioned:
+                require(winner == (content["winner"], content["amount"]), "its amount is not the winner's")
 
 
 def _anchors(procedure: Procedure) -> list[Anchor]:

@@ -55,6 +55,7 @@ def seal(notary: Notary, suppliers: Sequence[Company], now: datetime) -> int:
     for tender in tenders:
         assert tender.opened_at is not None  # as asked for above
         bid_roll.close(tender, tender.opened_at)
+        audit.record("tender.opened", tender, by=None, at=tender.opened_at, stream=f"tender:{tender.pk}")
     return len(tenders)
 
 
