@@ -6,6 +6,7 @@ same bytes could then see two signatures.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from . import der
@@ -58,11 +59,10 @@ def check(encoded: bytes) -> None:
     _, wrapped = _parts(encoded, der.content(encoded), _ENVELOPE)
     (signed,) = _parts(encoded, wrapped, (_one(_SEQUENCE),))
     _, digests, content, _, _, signers = _parts(encoded, signed, _SIGNED_DATA)
-    (digest,) = _parts(encoded, digests, (_one(_SEQUENCE),))
-    _parts(encoded, digest, _HASH_FUNCTION)
+    for digest in _sequences(encoded, digests):
+        _parts(encoded, digest, _HASH_FUNCTION)
     _parts(encoded, content, _CONTENT)
-    for tag, signer, _ in der.members(encoded, *signers):
-        _require(tag == _SEQUENCE, _TOO_LITTLE)
+    for signer in _sequences(encoded, signers):
         _check_signer(encoded, signer)
 
 
@@ -73,9 +73,15 @@ def _check_signer(encoded: bytes, signer: der.Span) -> None:
         if attributes == _ABSENT:
             continue
         _require(attributes[0] < attributes[1], _TOO_LITTLE)
-        for tag, attribute, _ in der.members(encoded, *attributes):
-            _require(tag == _SEQUENCE, _TOO_LITTLE)
+        for attribute in _sequences(encoded, attributes):
             _parts(encoded, attribute, _ATTRIBUTE)
+
+
+def _sequences(encoded: bytes, span: der.Span) -> Iterator[der.Span]:
+    """The contents of the members, all of which have to be sequences."""
+    for tag, inside, _ in der.members(encoded, *span):
+        _require(tag == _SEQUENCE, _TOO_LITTLE)
+        yield inside
 
 
 def _parts(encoded: bytes, span: der.Span, places: tuple[_Place, ...]) -> list[der.Span]:
