@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -9,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from procurement.models import BidFile, ExportScope, Tender
-from procurement.services import bid_files, exports, opening
+from marketplace.models import AuditRecord
+from marketplace.services import audit_anchors, timestamps
+from procurement.demo import committee as browser
+from procurement.models import Bid, BidFile, BidRoll, ExportScope, KeyShare, Tender
+from procurement.services import bid_drafts, bid_files, export_custody, export_jobs, exports, opening
+from tests.factories import bidder_program as program
 from tests.factories.bids import LATER, bidder, sent_bid, tender_taking_bids
+from tests.factories.committee import held_tender
+from tests.factories.marketplace import NOON
 from tests.factories.signatures import trust
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +87,80 @@ def test_a_document_that_the_storage_has_lost_is_named_and_stops_no_export() -> 
     assert f"documents/{kept.bid_id}-{kept.pk}.sealed" in archive.namelist()
     said = json.loads(archive.read("index.json"))["content"]["documents"]
     assert said == {"included": True, "lost": [f"documents/{lost.bid_id}-{lost.pk}.sealed"]}
+
+
+@pytest.fixture
+def authority(settings: Any, tmp_path: Path, freeze: Any) -> None:
+    """The demonstration's time-stamp authority, trusted and asked."""
+    freeze(NOON)
+    settings.TIMESTAMP_AUTHORITY_URLS, settings.TIMESTAMP_LOCAL_DIR = ["local:"], tmp_path / "tsa"
+    timestamps.trust_demo(tmp_path / "tsa", at=NOON)
+
+
+def anchors_in(archive: zipfile.ZipFile) -> list[int]:
+    return [int(name.split("/")[2]) for name in archive.namelist() if name.endswith("/anchor.json")]
+
+
+def test_who_takes_an_export_has_the_trail_anchored_to_its_end(authority: None) -> None:
+    tender = tender_taking_bids()
+    sent_bid(tender.lots.get(), ["10", "20"])
+    export_jobs.anchor(tender, BUYER, at=NOON)
+    first = AuditRecord.objects.filter(stream=f"tender:{tender.pk}").count()
+    sent_bid(tender.lots.get(), ["11", "20"])
+    export_jobs.anchor(tender, exports.Reader(ExportScope.SUPPLIER), at=NOON)  # a bidder's has no trail
+    assert not audit_anchors.is_anchored(f"tender:{tender.pk}")
+
+    export_jobs.anchor(tender, BUYER, at=NOON, quickly=True)
+
+    assert audit_anchors.is_anchored(f"tender:{tender.pk}")
+    last = AuditRecord.objects.filter(stream=f"tender:{tender.pk}").count()
+    # While it is not told who bids, earlier anchors would tell when bids came.
+    assert anchors_in(exported(tender, BUYER)) == [last]
+    opening.open_tender(tender.pk, LATER)
+    assert anchors_in(exported(tender, BUYER)) == [first, last]
+    assert anchors_in(exported(tender, exports.Reader(ExportScope.SUPPLIER, bidder().organisation))) == []
+
+
+def test_an_authority_that_keeps_others_waiting_keeps_no_export_waiting(authority: None, settings: Any) -> None:
+    tender = opened(1)
+    cache.clear()
+    settings.TIMESTAMP_AUTHORITY_URLS, settings.TIMESTAMP_SECONDS = ["http://127.0.0.1:1/"], 1
+    export_jobs.anchor(tender, BUYER, at=LATER)
+    assert audit_anchors.waits()
+    settings.TIMESTAMP_AUTHORITY_URLS = ["local:"]
+
+    export_jobs.anchor(tender, BUYER, at=LATER, quickly=True)
+
+    assert not audit_anchors.is_anchored(f"tender:{tender.pk}")
+    assert anchors_in(exported(tender, BUYER)) == []
+    export_jobs.anchor(tender, BUYER, at=LATER)
+    assert len(anchors_in(exported(tender, BUYER))) == 1
+
+
+def test_a_committees_ceremony_is_in_every_version_and_nothing_that_opens_a_bid() -> None:
+    held = held_tender(escrow=True)
+    by = bidder()
+    bid = Bid.objects.select_related("lot__tender").get(
+        pk=bid_drafts.start(held.tender.lots.get().pk, by=by, at=NOON).pk
+    )
+    program.send(bid, program.sealed_content(bid, b"{}"), by=by)
+    shares_in_clear = [browser.opened_share(held.tender, one)[1] for one in held.holders]
+
+    for reader in (BUYER, exports.Reader(ExportScope.AUDITOR), exports.Reader(ExportScope.SUPPLIER, by.organisation)):
+        archive = exported(held.tender, reader)
+        everything = b"".join(archive.read(name) for name in archive.namelist())
+        said = json.loads(archive.read("custody/ceremony.json"))
+        assert (said["threshold"], len(said["shares"]), said["shares"][-1]["holder"]) == (2, 4, "platform")
+        for secret in (held.seed, *shares_in_clear, *(bytes(one.sealed or b"") for one in KeyShare.objects.all())):
+            for form in (secret, secret.hex().encode(), base64.b64encode(secret)):
+                assert form not in everything
+        if reader.scope == ExportScope.SUPPLIER:
+            for holder in held.holders:
+                assert str(holder.actor.person).encode() not in everything
+                assert holder.key.fingerprint.encode() not in everything
+    opening.open_tender(held.tender.pk, LATER)
+    roll = BidRoll.objects.get(tender=held.tender)
+    assert roll.statement["content"]["custody_sha256"] == export_custody.fingerprint(held.tender)
 
 
 def test_before_the_opening_the_buyer_gets_no_document_and_a_bidder_its_own() -> None:
