@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -95,6 +99,40 @@ def test_several_tasks_at_once_do_it_once(by: Actor, monkeypatch: pytest.MonkeyP
     assert sorted(answer is None for answer in answers) == [False, True, True]
     assert (len(judged), BidEnvelope.objects.count(), Signature.objects.count()) == (1, 1, 1)
     assert Notification.objects.filter(kind="signature_passed").count() == 1
+
+
+def test_a_worker_killed_between_verdict_and_commit_has_done_nothing_and_another_does_it(
+    by: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, (done, tell) = sent(by), os.pipe()
+
+    def work() -> None:
+        record = signature_queue._record
+
+        def stuck(*given: Any, **named: Any) -> None:
+            record(*given, **named)
+            os.write(tell, b"!")
+            time.sleep(60)
+
+        monkeypatch.setattr(signature_queue, "_record", stuck)
+        signature_queue.judge(row.pk, at=NOON)
+
+    worker = os.fork()
+    if worker == 0:  # a thread of its own has a database connection of its own
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        os._exit(1)
+    assert select.select([done], [], [], 30)[0]  # all is written, nothing committed
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+
+    assert (BidEnvelope.objects.count(), Signature.objects.count()) == (0, 0)
+    assert signature_queue.due(NOON) == []  # its claim lasts a while
+    assert signature_queue.judge_due(at=NOON + signature_queue.CLAIM) == 1
+    row.refresh_from_db()
+    assert (row.state, row.attempts, BidEnvelope.objects.get().received_at) == (QueuedState.PASSED, 2, JUST_BEFORE)
+    assert Notification.objects.filter(kind="bid_received").count() == 1
 
 
 def test_whose_claim_ran_out_does_nothing_while_another_is_at_it(by: Actor) -> None:
