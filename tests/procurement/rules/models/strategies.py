@@ -155,7 +155,9 @@ def english(draw: st.DrawFn, *, proxies: bool = True) -> Scenario:
     if not limited:
         scenario["start_price"] = None
     duration = Fraction(str(scenario["duration_s"]))
-    window, extend = draw(st.sampled_from([(180, 180), (30, 60), (60, 30), (30, 30.5), (0, 30), (30, 0), (600, 600)]))
+    window, extend = draw(
+        st.sampled_from([(180, 180), (180, 60), (30, 60), (60, 20), (30, 30.5), (0, 30), (30, 0), (600, 600)])
+    )
     instants = [Fraction(-1), Fraction(0), Fraction(1), Fraction(1), duration / 2, duration - 5, duration - 5, duration]
     if draw(st.booleans()):
         hard_stop = draw(st.none() | st.sampled_from([number(duration + more) for more in (0, 20, 40, 100)]))
