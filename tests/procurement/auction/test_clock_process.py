@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from marketplace.models import AuditRecord
-from procurement.models import Auction, AuctionEvent, DueMoment, Outage
+from procurement.models import Auction, AuctionEvent, DueMoment, Outage, OutageEffect
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from procurement.services import auction_log
@@ -79,6 +79,21 @@ def held(lot):
         thread.join()
 
 
+@contextmanager
+def no_connections():
+    """The database as after a crash, for everybody but us: every connection breaks, and there is no other."""
+    name, ours = connection.settings_dict["NAME"], connection.connection.info.backend_pid
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s", [name, ours]
+        )
+        try:
+            yield
+        finally:
+            cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
 def test_a_clock_killed_between_taking_a_moment_and_doing_it_leaves_it_to_the_next_at_once(tmp_path):
     auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=11))
     log = tmp_path / "clock.log"
@@ -99,16 +114,18 @@ def test_a_clock_killed_between_taking_a_moment_and_doing_it_leaves_it_to_the_ne
     assert replay(auction.pk, rooms.events(auction.pk)).room.status == "ended"
 
 
-def test_an_auction_whose_end_came_while_everything_was_killed_goes_on_by_as_long(tmp_path, monkeypatch):
+def test_what_a_kill_of_everything_and_a_lost_database_took_from_an_auction_is_given_back(tmp_path, monkeypatch):
     monkeypatch.setenv("OUTAGE_TOLERANCE_SECONDS", "2")
-    auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=10) + timedelta(seconds=8))
-    a, *_ = seats(auction)
-    old_end, log = auction.ends_at, tmp_path / "log"
+    log = tmp_path / "log"
     with gateway_process(log) as (_, gateway), clock_process(log) as clock:
         wait_until(lambda: backends("clock"))
-        assert datetime.now(UTC) < old_end
+        with transaction.atomic():  # else the clock starts it
+            auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=10) + timedelta(seconds=3))
         kill(gateway)
         kill(clock)
+        assert datetime.now(UTC) < auction.ends_at
+    a, b, _ = seats(auction)
+    old_end = auction.ends_at
     wait_until(lambda: datetime.now(UTC) > old_end + timedelta(seconds=2.5))
     assert not Outage.objects.exists()
     with clock_process(log), clock_process(log):
@@ -117,9 +134,18 @@ def test_an_auction_whose_end_came_while_everything_was_killed_goes_on_by_as_lon
         with gateway_process(log) as (address, _):
             wait_until(lambda: Outage.objects.filter(settled_at__isnull=False).exists())
             status, answer = post(address, auction.lot_id, token_of(a), "95.00", "after-the-outage")
-    assert (status, answer["accepted"]) == (201, True)
-    outage, (resumed,) = Outage.objects.get(), AuctionEvent.objects.filter(kind="resumed")
-    assert outage.began_at < old_end < outage.ended_at <= resumed.at
-    assert datetime.fromisoformat(resumed.detail["ends_at"]) == old_end + (resumed.at - outage.began_at)
+            assert (status, answer["accepted"]) == (201, True)
+            outage, (resumed,) = Outage.objects.get(), AuctionEvent.objects.filter(kind="resumed")
+            assert outage.began_at < old_end < outage.ended_at <= resumed.at
+            assert datetime.fromisoformat(resumed.detail["ends_at"]) == old_end + (resumed.at - outage.began_at)
+            end = Auction.objects.get().ends_at
+            with no_connections():
+                time.sleep(3)
+                assert post(address, auction.lot_id, token_of(b), "90.00", "into-the-void")[0] == 503
+            wait_until(lambda: Outage.objects.filter(settled_at__isnull=False).count() == 2)
+    assert AuctionEvent.objects.filter(kind="resumed").count() == 2
+    again = OutageEffect.objects.order_by("pk").last()
+    assert again.moved_by > timedelta(seconds=3)
+    assert Auction.objects.get().ends_at == end + again.moved_by
     hall = replay(auction.pk, rooms.events(auction.pk))
-    assert (hall.room.status, hall.number) == ("running", 5)
+    assert (hall.room.status, hall.number) == ("running", 7)
