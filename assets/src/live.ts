@@ -15,7 +15,7 @@ import { Lines } from "./live/lines";
 import type { Action, RoomState, Update } from "./live/room";
 import { Savings } from "./live/savings";
 import { Sound } from "./live/sound";
-import { aside, bidder, called, isMyTurn, price, standing, timer } from "./live/words";
+import { aside, bidder, called, isMyTurn, price, priceLabel, standing, timer } from "./live/words";
 
 class LivePage implements Desk {
   readonly page: HTMLElement;
@@ -247,6 +247,7 @@ class LivePage implements Desk {
     this.write("left", open ? (left > 0 ? timeLeft(left) : over) : this.statusWords());
     this.write("own", aside(this, state, course));
     this.write("best", price(this, state, course));
+    this.write("price", priceLabel(state, course));
     this.savings?.show(state.best?.amount ?? null);
     this.page.classList.toggle("is-close", state.status === "running" && left < 60_000);
     this.page.classList.toggle("is-turn", isMyTurn(state));

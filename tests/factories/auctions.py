@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -56,17 +56,25 @@ def admitted_bid(lot: Lot, supplier: Organisation, amount: str, received_at: dat
 
 
 def evaluated_tender(
-    *amounts: str, lots: int = 1, start: datetime = START, suppliers: Sequence[Organisation] = (), **settings: Any
+    *amounts: str,
+    lots: int = 1,
+    start: datetime = START,
+    suppliers: Sequence[Organisation] = (),
+    procedure: str = "auction_english_reverse",
+    lot: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> Tender:
-    """An English reverse auction in evaluation, planned for `start`, with a bid per amount for each lot.
+    """An auction in evaluation, English reverse if not told otherwise, planned for `start`, with a bid per amount for
+    each lot.
 
     The bids are those of `suppliers`, in their order, as far as they are given. The limit price is 100.00, the step
-    1.00; the auction lasts ten minutes unless the settings say otherwise.
+    1.00, unless `lot` says otherwise; the auction lasts ten minutes unless the settings say so, or its kind does.
     """
+    lasts = {"auction_duration_minutes": 10} if "english" in procedure else {}
     tender = draft_tender(
         lots=lots,
-        procedure="auction_english_reverse",
-        settings={"auction_duration_minutes": 10, "auction_start_delay_minutes": 1, **settings},
+        procedure=procedure,
+        settings={"auction_start_delay_minutes": 1, **lasts, **settings},
         status=TenderStatus.EVALUATION.value,
         published_at=start - timedelta(days=10),
         opened_at=start - timedelta(minutes=1),
@@ -74,11 +82,12 @@ def evaluated_tender(
         tender_ends_at=start - timedelta(minutes=1),
         auction_starts_at=start,
     )
-    tender.lots.update(limit_price=Decimal("100.00"), step_kind="amount", step_value=Decimal("1.00"))
-    for lot in tender.lots.all():
+    usual = {"limit_price": Decimal("100.00"), "step_kind": "amount", "step_value": Decimal("1.00")}
+    tender.lots.update(**usual | dict(lot or {}))
+    for each in tender.lots.all():
         for place, amount in enumerate(amounts):
             supplier = suppliers[place] if place < len(suppliers) else accredited_supplier()
-            admitted_bid(lot, supplier, amount, start - timedelta(hours=2) + timedelta(minutes=place))
+            admitted_bid(each, supplier, amount, start - timedelta(hours=2) + timedelta(minutes=place))
     return tender
 
 

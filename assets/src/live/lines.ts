@@ -74,7 +74,8 @@ export class Lines {
 
   private moment(event: RoomEvent): Line[] {
     const words = this.momentWords(event);
-    const left = (event.out ?? []).map((label) => ({ words: event.own === true ? say("You are out") : say("{who} is out", { who: bidder(label) }), css: "" }));
+    const mine = this.desk.state().own?.label;
+    const left = (event.out ?? []).map((label) => ({ words: label === mine ? say("You are out") : say("{who} is out", { who: bidder(label) }), css: "" }));
     return words ? [...left, { words, amount: event.price ?? null, css: "is-moment" }] : left;
   }
 

@@ -15,7 +15,8 @@ export function standing(room: RoomState): string {
   if (!room.own) return room.best?.label ? bidder(room.best.label) : "—";
   const { leading, rank } = room.own;
   if (room.status === "ended") return leading ? say("You won") : rank !== null ? say("Rank {rank}", { rank }) : say("You did not win");
-  if (room.clock || room.kind === "dutch" || room.kind === "japanese") return room.refused === "bidder_out" ? say("You are out") : room.status === "running" ? say("You are in") : "—";
+  if (room.kind === "dutch") return room.status === "running" ? say("Still open") : "—";
+  if (room.kind === "japanese") return room.refused === "bidder_out" ? say("You are out") : room.status === "running" ? say("You are in") : "—";
   return leading ? say("You lead") : rank !== null ? say("Rank {rank}", { rank }) : say("You do not lead");
 }
 
@@ -59,6 +60,13 @@ export function aside(desk: Desk, room: RoomState, course: Course | null): strin
 export function price(desk: Desk, room: RoomState, course: Course | null): string {
   if (course?.kind === "tick" && room.status === "running") return desk.amount(course.price);
   return room.best ? desk.amount(room.best.amount) : room.shown === "rank" && room.own ? say("not shown") : "—";
+}
+
+/** What that price is. */
+export function priceLabel(room: RoomState, course: Course | null): string {
+  if (room.status === "ended") return say("Best price");
+  if (room.clock || course?.kind === "tick") return say("Price now");
+  return room.own && room.reference === "leader" && room.status !== "cancelled" ? say("Price to beat") : say("Best price");
 }
 
 /** What is said aloud and over the page when the course goes on; empty where nothing is. */
