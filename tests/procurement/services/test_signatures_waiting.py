@@ -191,7 +191,10 @@ def test_the_opening_waits_no_longer_than_the_grace_and_leaves_evidence(lot: Lot
     signature_queue.judge_due(at=GRACE_OVER)
 
     assert state(row) == (QueuedState.EXPIRED, "not_judged_in_time")
-    assert "Test Issuing CA" in row.outcome
+    assert row.outcome == (
+        "The revocation data of Test Issuing CA, Test Root CA did not come until 2026-03-12 12:30:00 UTC. Whether the "
+        "certificate is revoked could not be said, so the signature received at 2026-03-12 11:59:00 UTC does not count."
+    )
     assert sorted(Bid.objects.values_list("status", flat=True)) == [BidStatus.OPENED, BidStatus.WITHDRAWN]
     evidence = AuditRecord.objects.get(action="bid.signature_expired")
     assert evidence.stream == f"tender:{lot.tender_id}"
@@ -243,6 +246,20 @@ def test_a_waiting_signature_is_cancelled_by_its_own_people_only(lot: Lot, by: A
     with pytest.raises(NothingWaits):
         signature_queue.withdraw(other.pk, by=by, at=NOON + HOUR)
     assert state(other)[0] == QueuedState.PASSED
+
+
+def test_what_was_signed_again_with_a_certificate_that_can_be_judged_counts_at_once(lot: Lot, by: Actor) -> None:
+    bid = drafted_bid(lot, ["1", "2"], by=by)
+    request = bids.prepare_submission(bid.pk, by=by, at=NOON)
+    row = sent(request, by=by, at=NOON, cms=signed(request))
+    bring_lists(NOON + MINUTE)
+
+    envelope = signature_queue.take(request, signed(request), by=by, at=NOON + MINUTE, idempotency_key="again")
+    opening.open_tender(lot.tender_id, CLOSES)  # it does not wait for the first
+    signature_queue.judge_due(at=CLOSES)
+
+    assert state(row) == (QueuedState.WITHDRAWN, "signed_again")
+    assert (BidEnvelope.objects.get(), envelope.received_at) == (envelope, NOON + MINUTE)
 
 
 def test_a_worker_that_dies_between_verdict_and_deed_has_it_done_once(lot: Lot, by: Actor) -> None:

@@ -83,7 +83,7 @@ def test_from_the_signature_to_the_opening_everybody_reads_what_it_waits_for(fre
     bring_lists(CLOSES)
     signature_queue.judge_due(at=CLOSES)
     page = read(client, status)
-    assert "The signature passed, and counts as received at 11:59:00 UTC." in page
+    assert "The signature passed, and counts as received at 2026-03-12 11:59:00 UTC." in page
     assert "hx-trigger" not in page
     assert Bid.objects.get().received_at == IN_TIME
     late = operator.post(reverse("trust_waiting_fetch", args=[row.pk]))
