@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from django.conf import settings
@@ -18,15 +19,17 @@ from marketplace.permissions import Actor, actor_for
 from marketplace.shared.money import minor_unit
 from marketplace.signatures import sealing
 from marketplace.signatures.sign import sign
+from procurement import procedures
 from procurement.auction import clock as due
 from procurement.demo.cast import Notary
 from procurement.demo.companies import Company
 from procurement.demo.goods import Line
-from procurement.demo.history import QUESTIONS, limit_of, price_of, quantity_of, title_of
+from procurement.demo.history import QUESTIONS, limit_of, price_of, quantity_of, rounded, title_of
 from procurement.models import Bid, Contract, Lot, Tender
 from procurement.rules.evaluation import PricedItem
 from procurement.rules.lifecycle import BidStatus, ContractStatus, LotStatus
 from procurement.rules.price_table import read
+from procurement.rules.ranking import Direction
 from procurement.services import (
     awards,
     bid_content,
@@ -43,6 +46,8 @@ from procurement.services.lots import ItemRow
 
 RFQ: Final = "rfq_open"
 AUCTION: Final = "auction_english_reverse"
+#: Every kind there is, the usual one first.
+AUCTIONS: Final = tuple(preset.code for preset in procedures.catalogue() if preset.family is procedures.Family.AUCTION)
 # Long enough to hold a working day, whatever day of the week it begins on.
 QUESTIONS_TAKEN: Final = timedelta(days=4, hours=16)
 
@@ -96,9 +101,13 @@ class Stage:
     def draft(self, buyer: Company, line: Line, at: datetime, *, procedure: str = RFQ, lot_count: int = 1) -> Tender:
         """A complete draft: title, description, lots with items, limit prices and auction steps."""
         by = self.actor(buyer)
-        tender = tenders.create(procedure, title_of(self.rng, line, buyer, at), by=by, at=at)
+        sale = procedures.get(procedure).axes.direction is Direction.UP
+        title = title_of(self.rng, line, buyer, at)
+        tender = tenders.create(procedure, f"Sale of stock: {title}" if sale else title, by=by, at=at)
         description = (
-            f"{line.heading} for {buyer.organisation.short_name}. Delivery to {buyer.city}, unloading included. "
+            f"Unused stock of {buyer.organisation.short_name}, to be taken over in {buyer.city}. Prices without VAT."
+            if sale
+            else f"{line.heading} for {buyer.organisation.short_name}. Delivery to {buyer.city}, unloading included. "
             "Prices without VAT, fixed until delivery. Equivalents of a named make are welcome."
         )
         tenders.update(
@@ -117,14 +126,22 @@ class Stage:
         chosen = self.rng.sample(line.goods, self.rng.randint(2, min(4, len(line.goods))))
         goods = [(good, quantity_of(self.rng, good, buyer.size)) for good in chosen]
         until = (at + timedelta(days=45)).date()
+        preset = procedures.get(procedure)
+        # Stock is sold from half of what it was bought for.
+        limit = limit_of(goods)
+        if preset.axes.direction is Direction.UP:
+            limit = rounded(limit / 2)
         fields: lots.LotFields = {
             "title": f"{line.heading} {lot.number}" if lot.number > 1 else line.heading,
-            "limit_price": limit_of(goods),
+            "limit_price": limit,
             "vat_rate": Decimal(19),
             "delivery_place": f"{buyer.city}, {buyer.country.code}",
         }
-        if procedure == AUCTION:
-            fields |= {"step_kind": "percent", "step_value": Decimal("0.5")}
+        if preset.asks.step:
+            # A clock goes its way in some twenty ticks.
+            fields |= {"step_kind": "percent", "step_value": Decimal(2) if preset.asks.clock else Decimal("0.5")}
+        if preset.asks.clock:
+            fields |= {"clock_price": rounded(limit * Decimal("0.6"))}
         lots.update(tender.pk, lot.pk, fields, revision=_revision(tender), by=by, at=at)
         heading = self.headings[line.code]
         other = next(city for city, _code in buyer.country.cities if city != buyer.city)
@@ -180,7 +197,8 @@ class Stage:
             unit = price_of(self.rng, good, supplier.size, at)
             prices[item.pk] = f"{unit:f}"
             total += unit * item.quantity
-        if lot.limit_price is not None and total > lot.limit_price:
+        direction = lot.tender.preset.axes.direction
+        if lot.limit_price is not None and direction.better(Fraction(lot.limit_price), Fraction(total)):
             return None
         try:
             bid = bid_drafts.start(lot.pk, by=by, at=at)

@@ -22,7 +22,7 @@ from procurement.demo.auction_now import make_bidders
 from procurement.demo.cast import Notary
 from procurement.demo.companies import Company
 from procurement.demo.goods import LINES, Line
-from procurement.demo.present import AUCTION, Stage, days_are_days
+from procurement.demo.present import AUCTIONS, Stage, days_are_days
 from procurement.models import Tender
 
 SEED: Final = 20_260
@@ -134,7 +134,7 @@ class _Present:
                 self._in_evaluation(number)
             self._with_a_committee()
             for number in range(2 * each):
-                self._open(number, procedure=AUCTION)
+                self._open(number, procedure=AUCTIONS[number % len(AUCTIONS)])
             for number in range(self.size.open_):
                 self._open(number)
             for number in range(each):
@@ -225,7 +225,7 @@ class _Present:
         if number == 1:
             for supplier in first:
                 self._drafted(supplier, tender, line)
-        self._step("Open auctions" if procedure == AUCTION else "Open requests for quotations")
+        self._step("Open auctions" if procedure in AUCTIONS else "Open requests for quotations")
 
     def _drafted(self, supplier: Company, tender: Tender, line: Line) -> None:
         """The named suppliers have a bid each that is priced but not sent."""
