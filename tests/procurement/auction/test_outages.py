@@ -352,3 +352,22 @@ def test_whatever_happens_to_an_auction_replay_comes_to_the_same(steps, sign, at
     assert found.hall.room.delay == lost
     assert log_of(auction).count("ended") == 1
     check(auction_protocol.document(Auction.objects.select_related("lot__tender__buyer").get(pk=auction.pk)))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_operators_page_shows_what_runs_what_is_late_and_outages(
+    count, sign, client, django_assert_max_num_queries
+):
+    found = [running_auction() for _ in range(count)]
+    for number in range(count):
+        sign(100 * number)
+        sign(100 * number + 60)
+        attend(100 * number + 60)
+    DueMoment.objects.filter(tender=found[0].lot.tender).update(attempts=3, last_error="ValueError: in a bad way")
+    client.force_login(staff(StaffRole.OPERATOR).person)
+    with django_assert_max_num_queries(26):
+        page = client.get("/staff/outages/").content.decode()
+    assert page.count("Extended by the time lost") >= count
+    assert "ValueError: in a bad way" in page
+    assert found[0].lot.tender.number in page
+    assert "gateway:one:1" in page
