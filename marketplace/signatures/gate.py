@@ -249,6 +249,9 @@ def _digest_algorithm(signed_data: cms.SignedData, signer_info: cms.SignerInfo) 
 
 def _scheme(signer_info: cms.SignerInfo) -> algos.SignedDigestAlgorithm:
     scheme = signer_info["signature_algorithm"]
+    # asn1crypto reads them only when they are looked at, and that would be too late to say what is wrong.
+    if scheme["algorithm"].native == "rsassa_pss" and not scheme["parameters"].native:
+        raise _format("The signature does not say how RSA-PSS was used.")
     if not (scheme["algorithm"].native and signer_info["signature"].native):
         raise _format("The signature has no value.")
     return scheme

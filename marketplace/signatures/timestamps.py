@@ -229,6 +229,8 @@ def _read(encoded: bytes) -> Token:
     authority = _authority(signer, certificates)
     _check_signature(signer, authority, bytes(content["content"]))
     _check_purpose(authority)
+    if signer["signature_algorithm"].native is None:  # all of it, while there is somebody to say that it cannot be read
+        raise _format("it names no algorithm")
     der.check(bytes(content["content"]))
     said = tsp.TSTInfo.load(bytes(content["content"]), strict=True)
     if said["version"].native != "v1" or any(one["critical"].native for one in said["extensions"] or ()):
