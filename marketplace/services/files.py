@@ -303,6 +303,11 @@ def safe_name(sent: str) -> str:
     return name[: NAME_MAX_LENGTH - len(suffix)] + suffix
 
 
+def visible(name: str) -> str:
+    """A name that was refused, for saying so: what would turn or hide the text around it is replaced."""
+    return "".join("\ufffd" if c in _HIDING else c for c in name)
+
+
 def kind_of(name: str, allowed: Mapping[str, DocumentType] = DOCUMENT_TYPES) -> DocumentType:
     """What a file of this name claims to be. Raises FileTypeNotAllowed."""
     kind = allowed.get(PurePosixPath(name).suffix.removeprefix(".").lower())

@@ -35,8 +35,8 @@ FORMAT: Final = "openlot-bid-1"
 PLATFORM: Final = "openlot"
 # Envelopes come in steps of this many bytes: their size must not betray how many digits a price has.
 BLOCK: Final = 1024
-#: A sealed price table larger than this is none: thousands of items with long remarks stay far below it.
-LARGEST: Final = 2 * 1024 * 1024
+#: A sealed price table larger than this is none: the longest remarks, names of documents and lines stay below it.
+_LARGEST_WITHOUT_LINES, _LARGEST_LINE = 256 * 1024, 1024
 FILES_AT_MOST: Final = 20
 REMARKS_LENGTH: Final = 4000
 #: What a price is at most, as typed.
@@ -168,11 +168,11 @@ def terms(bid: Bid) -> dict[str, Any]:
     }
 
 
-def is_sealed_content(sealed: bytes) -> bool:
-    """Whether this can be a sealed price table: whole blocks, and not more than one holds. What is inside is not
-    known."""
+def is_sealed_content(sealed: bytes, items: int) -> bool:
+    """Whether this can be a sealed price table of so many items: whole blocks, and not more than one holds. What is
+    inside is not known."""
     plain = len(sealed) - sealing.OVERHEAD
-    return 0 < plain <= LARGEST and plain % BLOCK == 0
+    return 0 < plain <= _LARGEST_WITHOUT_LINES + items * _LARGEST_LINE and plain % BLOCK == 0
 
 
 def decode(bid: Bid, version: int, plain: bytes, items: Sequence[Item]) -> Content:
@@ -181,7 +181,8 @@ def decode(bid: Bid, version: int, plain: bytes, items: Sequence[Item]) -> Conte
     The bytes come from whoever bids and were seen by nobody before: nothing in them is believed.
     """
     try:
-        return _content(bid, version, json.loads(plain, parse_constant=_no_number), items)
+        found = json.loads(plain, parse_constant=_no_number, object_pairs_hook=_once)
+        return _content(bid, version, found, items)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise UnreadableContent(_("its content is not a bid in the platform’s form")) from error
 
@@ -190,12 +191,28 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
 
 
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What a name says twice, each reader may take for something else."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a name that stands twice")
+    return found
+
+
+def _whole(found: Any) -> int:
+    if type(found) is not int:
+        raise ValueError("not a whole number")
+    return found
+
+
 def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[Item]) -> Content:
     if found["format"] != FORMAT or (found["lot"], found["bid"], found["version"]) != (bid.lot_id, bid.pk, version):
         raise UnreadableContent(_("it was made for another lot or another version of the bid"))
     if found["currency"] != bid.currency:
         raise UnreadableContent(_("its currency is not the lot’s"))
-    typed = {int(line["item"]): _text(line["unit_price"], PRICE_LENGTH) for line in found["lines"]}
+    typed = {_whole(line["item"]): _text(line["unit_price"], PRICE_LENGTH) for line in found["lines"]}
+    if len(typed) != len(found["lines"]):
+        raise UnreadableContent(_("it names two prices for one item"))
     if not set(typed) <= {item.pk for item in items}:
         raise UnreadableContent(_("its price table is not the lot’s"))
     lot = bid.lot
@@ -216,7 +233,9 @@ def _files(found: Sequence[Mapping[str, Any]]) -> tuple[ContentFile, ...]:
     if len(found) > FILES_AT_MOST:
         raise ValueError("more documents than a bid holds")
     files = tuple(
-        ContentFile(int(f["file"]), _text(f["name"], 400), _text(f["media_type"], 120), int(f["size"]), f["sha256"])
+        ContentFile(
+            _whole(f["file"]), _text(f["name"], 400), _text(f["media_type"], 120), _whole(f["size"]), f["sha256"]
+        )
         for f in found
     )
     if not all(_SHA256.fullmatch(file.sha256) for file in files) or len({file.file for file in files}) != len(files):

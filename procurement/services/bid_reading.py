@@ -9,6 +9,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from marketplace import audit
+from marketplace.services import files
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidPrice, Item
@@ -92,5 +93,5 @@ def _open_files(bid: Bid, content: Content, envelope: BidEnvelope, private: byte
         try:
             bid_content.open_file(bid, file, signed.get(file.file), private, at)
         except UnreadableDocument as error:
-            lost.append(_("“%(name)s”: %(reason)s") % {"name": file.name, "reason": error})
+            lost.append(_("“%(name)s”: %(reason)s") % {"name": files.visible(file.name), "reason": error})
     return _("These documents could not be read: %(names)s") % {"names": "; ".join(lost)} if lost else ""

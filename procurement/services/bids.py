@@ -36,6 +36,8 @@ from procurement.services.transitions import move
 
 SUBMIT: Final = "bid.submit"
 WITHDRAW: Final = "bid.withdraw"
+#: Each is kept for good. Who replaces a bid so often is no person.
+VERSIONS_AT_MOST: Final = 100
 #: How long a prepared payload waits for its signature, at most until the deadline.
 SIGNING_TIME: Final = timedelta(hours=2)
 
@@ -65,6 +67,11 @@ class OverLimitPrice(DomainError):
 class BelowReservePrice(DomainError):
     code, status = "below_reserve_price", 422
     sentence = gettext_lazy("The total %(total)s is below the lot’s reserve price, %(limit)s. Such a bid is not taken.")
+
+
+class TooManyVersions(DomainError):
+    code = "too_many_versions"
+    sentence = gettext_lazy("A bid can be sent %(most)s times. The one you sent last stands.")
 
 
 class TotalTooLarge(DomainError):
@@ -185,7 +192,7 @@ def prepare_sealed(
     """  # fmt: skip
     bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
     _require_may_be_sent(bid, at)
-    if not bid_content.is_sealed_content(ciphertext):
+    if not bid_content.is_sealed_content(ciphertext, bid.lot.items.count()):
         raise NotSealedContent
     if bid_version != bid_queries.next_version(bid):
         raise ChangedSinceReview
@@ -205,6 +212,8 @@ def _prepare(
 ) -> SigningRequest:  # fmt: skip
     lot, tender = bid.lot, bid.lot.tender
     version = bid_queries.next_version(bid)
+    if version > VERSIONS_AT_MOST:
+        raise TooManyVersions(most=VERSIONS_AT_MOST)
     deadline = tender.tender_ends_at
     assert deadline is not None  # a published tender has one: a constraint of the table
     manifest = {

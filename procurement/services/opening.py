@@ -16,7 +16,7 @@ from marketplace import audit
 from marketplace.models import Role
 from marketplace.services import notifications
 from marketplace.shared.errors import DomainError
-from marketplace.signatures.payload import sha256_hex
+from marketplace.signatures.payload import parse, sha256_hex
 from procurement.models import Bid, BidEnvelope, BidSealing, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
@@ -37,6 +37,14 @@ DROPPED: Final = gettext_lazy("The draft was not sent before the deadline.")
 NOT_CONFIRMED: Final = gettext_lazy("The bid was not confirmed after the amendment.")
 
 
+class DeadlineMoved(DomainError):
+    code = "deadline_moved"
+    sentence = gettext_lazy(
+        "The procedure’s deadline lies before the one that bidders signed, %(signed)s. Nothing is opened before that: "
+        "somebody changed it in the database."
+    )
+
+
 class TenderPeriodRunning(DomainError):
     code = "tender_period_running"
     sentence = gettext_lazy("Bids are sealed until %(until)s UTC. Nobody can open them earlier.")
@@ -47,9 +55,9 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
     """End the time for bids and open every sealed bid; where a committee holds the keys, ask it for them. Run again, it
     does nothing.
 
-    Raises TenderPeriodRunning before the deadline, SignaturesBeingJudged while bids received in time wait for the
-    verdict on their signatures, and keys.UnwrapError or OSError where the platform cannot use a
-    lot's key or its storage just now: the bids stay sealed and are opened when it can.
+    Raises TenderPeriodRunning before the deadline, DeadlineMoved before one that a bidder signed, SignaturesBeingJudged
+    while bids received in time wait for the verdict on their signatures, and keys.UnwrapError or OSError where the
+    platform cannot use a lot's key or its storage just now: the bids stay sealed and are opened when it can.
     """
     bid_drafts.wait_for_submissions(tender_id)
     tender = Tender.objects.select_for_update().get(pk=tender_id)
@@ -58,6 +66,7 @@ def open_tender(tender_id: int, at: datetime) -> Tender:
     if tender.tender_ends_at is None or at < tender.tender_ends_at:
         raise TenderPeriodRunning(until=f"{tender.tender_ends_at:%Y-%m-%d %H:%M:%S}" if tender.tender_ends_at else "")
     bid_verdicts.require_bids_judged(tender, at)
+    _require_signed_deadlines_over(tender, at)
     lots = _close(tender, at)
     if not lots:
         # Nothing is opened, so nothing says that it was: who bid is not told.
@@ -84,6 +93,18 @@ def open_with_keys(tender_id: int, at: datetime) -> Tender:
         _open(tender, lots, at)
         shares.forget(tender, at)
     return tender
+
+
+def _require_signed_deadlines_over(tender: Tender, at: datetime) -> None:
+    """An amendment gives more time and never less. So a deadline before one that was signed was moved by somebody who
+    writes to the database, and would have the platform open bids early with its own key."""
+    payloads = BidEnvelope.objects.filter(
+        bid__lot__tender=tender, bid__status=BidStatus.SUBMITTED.value, superseded_at=None, withdrawal_signature=None
+    ).values_list("signature__request__payload", flat=True)
+    signed = [parse(bytes(payload))["content"]["deadline"] for payload in payloads.iterator(chunk_size=100)]
+    latest = max(signed, default="")  # all in UTC, of one form
+    if latest and datetime.fromisoformat(latest) > at:
+        raise DeadlineMoved(signed=latest)
 
 
 def _close(tender: Tender, at: datetime) -> list[Lot]:

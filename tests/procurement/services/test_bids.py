@@ -26,6 +26,7 @@ from procurement.services.bids import (
     NothingToWithdraw,
     OverLimitPrice,
     PricesIncomplete,
+    TooManyVersions,
     TotalTooLarge,
 )
 from procurement.services.once import IdempotencyKeyReused, IdempotencyKeyUnfit
@@ -159,6 +160,16 @@ def test_a_total_above_the_limit_is_refused_before_sealing(lot: Lot, by: Actor) 
         bids.prepare_submission(bid.pk, by=by, at=NOON)
 
     assert not BidSealing.objects.exists()
+
+
+def test_a_bid_is_not_sent_without_end(lot: Lot, by: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bids, "VERSIONS_AT_MOST", 2)
+    for price in ("1", "2"):
+        bid = sent_bid(lot, [price, "2"], by=by)
+
+    with pytest.raises(TooManyVersions):
+        bids.prepare_submission(bid.pk, by=by, at=NOON)
+    assert bids.prepare_withdrawal(bid.pk, by=by, at=NOON)
 
 
 def test_a_total_that_is_no_price_is_refused_before_sealing(lot: Lot, by: Actor) -> None:

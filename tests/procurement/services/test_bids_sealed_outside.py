@@ -95,7 +95,7 @@ def test_the_manifest_says_what_is_stored_here(lot: Lot) -> None:
     ]
 
 
-@pytest.mark.parametrize("length", [0, 10, 48, 1024, 48 + 1023, 48 + 3 * 1024 * 1024])
+@pytest.mark.parametrize("length", [0, 10, 48, 1024, 48 + 1023, 48 + (256 + 2 + 1) * 1024, 48 + 3 * 1024 * 1024])
 def test_what_is_not_whole_blocks_is_no_sealed_content(lot: Lot, length: int) -> None:
     bid, by = _bid(lot)
 
@@ -179,6 +179,19 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda content: json.dumps(
             content | {"files": [{"file": 1, "name": "a", "media_type": "", "size": "?", "sha256": "0" * 64}]}
         ).encode().replace(b'"?"', b"1e999"), NOT_A_BID,
+    ),
+    "two prices for one item": (
+        lambda content: content | {"lines": [*content["lines"], content["lines"][0] | {"unit_price": "1"}]},
+        "it names two prices for one item",
+    ),
+    "a name that stands twice": (
+        lambda content: json.dumps(content).encode()[:-1] + b', "total": "1.00"}', NOT_A_BID,
+    ),
+    "an item that is nearly a number": (_line(item=1.5), NOT_A_BID),
+    "more documents than a bid holds": (
+        _changed(files=[
+            {"file": n, "name": "a.txt", "media_type": "", "size": 1, "sha256": "0" * 64} for n in range(1000)
+        ]), NOT_A_BID,
     ),
     "remarks without end": (_changed(remarks="x" * 5000), NOT_A_BID),
     "a document without a hash": (
@@ -329,6 +342,23 @@ def test_an_archive_that_hides_how_many_entries_it_has_is_told(lot: Lot, hides: 
 
     reason = "The content of “plan.zip” is not what its extension says. Save it again in that format, or rename it."
     _is_told(sent, "plan.zip", reason)
+
+
+def test_a_name_that_turns_the_text_around_it_is_told_without_doing_so(lot: Lot) -> None:
+    sent, _document = _sent_with(lot, b"plan", said=("../../plan\u202etxt.exe", b"plan"))
+
+    reason = (
+        "The file’s name holds invisible characters that can disguise what it is. Rename the file and send it again."
+    )
+    _is_told(sent, "../../plan\ufffdtxt.exe", f"{reason} Rename the file and send it again.")
+
+
+def test_a_name_with_folders_is_the_last_of_them(lot: Lot) -> None:
+    sent, document = _sent_with(lot, b"plan", said=("../../../etc/plan.txt", b"plan"))
+
+    assert _opened(sent).opening_problem == ""
+    document.refresh_from_db()
+    assert (document.name, document.opened.name) == ("plan.txt", "plan.txt")
 
 
 def test_a_document_that_was_described_and_never_sent_is_told(lot: Lot) -> None:

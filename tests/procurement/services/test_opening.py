@@ -19,7 +19,7 @@ from procurement.queries import bids as bid_queries
 from procurement.queries.audit import of_tender as audit_of_tender
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 from procurement.services import exports, opening
-from procurement.services.opening import TenderPeriodRunning
+from procurement.services.opening import DeadlineMoved, TenderPeriodRunning
 from procurement.web.audit_words import rows_of
 from tests.factories.bids import CLOSES, LATER, bidder, drafted_bid, sent_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, member
@@ -201,6 +201,22 @@ def test_a_lot_without_bids_is_unsuccessful() -> None:
     lot.refresh_from_db()
     assert (lot.status, lot.closing_reason) == (LotStatus.UNSUCCESSFUL, "No bid was sent.")
     assert (tender.status, tender.closed_at) == (TenderStatus.UNSUCCESSFUL, LATER)
+
+
+def test_a_deadline_moved_in_the_database_opens_nothing_early() -> None:
+    """Whoever writes to the database and has no key file would have the platform open with its own."""
+    lot = _lot()
+    bid = sent_bid(lot, ["20", "30"])
+    Tender.objects.update(tender_ends_at=NOON + timedelta(hours=1), enquiry_ends_at=NOON)
+
+    with pytest.raises(DeadlineMoved):
+        opening.open_tender(lot.tender_id, NOON + timedelta(hours=2))
+
+    bid.refresh_from_db()
+    lot.tender.refresh_from_db()
+    assert (bid.status, bid.amount, lot.tender.status) == (BidStatus.SUBMITTED, None, TenderStatus.PUBLISHED)
+    assert not AuditRecord.objects.filter(action="lot.key_used").exists()
+    assert opening.open_tender(lot.tender_id, LATER).status == TenderStatus.EVALUATION
 
 
 def test_too_few_bids_are_not_opened() -> None:
