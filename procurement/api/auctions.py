@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -17,8 +18,9 @@ from marketplace.shared.errors import NotFound
 from marketplace.web.gateway import gateway_origin
 from procurement.auction import tokens
 from procurement.auction.projection import state
-from procurement.models import Lot
+from procurement.models import Auction, Lot
 from procurement.queries import auctions as rooms
+from procurement.services import auction_protocol
 
 
 class _Own(serializers.Serializer[Any]):
@@ -90,3 +92,16 @@ class AuctionDetail(APIView):
                 "state": state(hall, viewer, clock.now()),
             }
         )
+
+
+class AuctionProtocol(APIView):
+    """The protocol of an auction that has ended: terms, every event as it is hashed, the result, and the platform's
+    signature. docs/procedures/auction-protocol.md says what is in it and how to check it alone."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auctions"])
+    def get(self, request: Request, lot_id: int) -> Response:
+        found = Auction.objects.select_related("lot__tender__buyer").filter(lot=lot_id).first()
+        if found is None:
+            raise NotFound
+        tokens.ticket_for(actor_from(request), found.lot)
+        return Response(auction_protocol.document(found))

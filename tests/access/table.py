@@ -334,6 +334,7 @@ API = [
     *get("api_lot", EVERYBODY | {"token"}, lot_id="open_lot"),
     *get("api_lot", NOBODY, lot_id="draft_lot"),
     *get("api_auction", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR | {"token"}, lot_id="hall_lot"),
+    *get("api_auction_protocol", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR | {"token"}, lot_id="over_lot"),
     *get("api_me", PEOPLE | {"token"}),
     *get("api_bids", MEMBERS | {"token"}),
     *post("api_bids", SUPPLIER | {"other_supplier", "token"}, sends={"lot": "third_lot"}),
