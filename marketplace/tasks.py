@@ -23,6 +23,7 @@ from marketplace.services import (
     signature_queue,
     signing_requests,
     stamping,
+    statement_stamps,
     tariffs,
     trust_notices,
 )
@@ -56,6 +57,7 @@ def expire() -> None:
     files.remove_orphans(at=now)
     stamping.find_forgotten(at=now)
     stamping.warn(at=now)
+    statement_stamps.warn(at=now)
     signing_requests.forget_unused(at=now)
     IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
 

@@ -125,10 +125,10 @@ def warn(*, at: datetime) -> None:
     if late:
         words = _("%(count)s signatures still wait for their time stamp. The time-stamp authority answers: %(error)s")
         error = behind(at).exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
-        _tell(_BEHIND_KIND, words, {"count": late, "error": error or "—"}, at)
+        tell_operators(_BEHIND_KIND, words, {"count": late, "error": error or "—"}, at)
     if count := overdue(at).count():
         words = _("%(count)s time stamps should have been renewed by now, before they stop proving anything.")
-        _tell(_RENEWAL_KIND, words, {"count": count}, at)
+        tell_operators(_RENEWAL_KIND, words, {"count": count}, at)
 
 
 @transaction.atomic
@@ -407,7 +407,8 @@ def _hash_now(at: datetime) -> str:
     return str(settings.TIMESTAMP_ARCHIVE_HASH) if "sha256" in near else "sha256"
 
 
-def _tell(kind: str, words: object, values: dict[str, object], at: datetime) -> None:
+def tell_operators(kind: str, words: object, values: dict[str, object], at: datetime) -> None:
+    """Of something about time stamps that goes wrong, once a day."""
     if Notification.objects.filter(kind=kind, created_at__gt=at - _TELL_AGAIN).exists():
         return
     text = str(words) % values

@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
 from marketplace.models import EvidenceKind, EvidenceObject, EvidenceRole, StampedStatement, StatementEvidence
@@ -26,6 +27,8 @@ from marketplace.signatures.payload import canonical, sha256_hex
 from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, read
 
 _log = logging.getLogger(__name__)
+_BEHIND_KIND: Final = "statement_stamps_behind"
+_RENEWAL_KIND: Final = "statement_stamps_not_renewed"
 _PAUSE: Final = timedelta(hours=1)
 #: For a stamp that proves nothing any more: it must not stand in the way of those that can still be renewed.
 _LOST_PAUSE: Final = timedelta(days=7)
@@ -79,7 +82,7 @@ def adopt(kept: StampedStatement, token: bytes, *, at: datetime) -> bool:
     """Keep a stamp that was got before this table was there. False where it does not count; then it is put off."""
     try:
         found = read(token)
-        trust, _evidence = timestamps.trusted_at(found, max(at, found.generated_at), past=True)
+        trust, _found = timestamps.trusted_at(found, max(at, found.generated_at), past=True)
     except TimeStampError as error:
         _log.warning("The time stamp of statement %s does not count: %s", kept.sha256, error.reason)
         _put_off([kept.pk], error.reason, at + _LOST_PAUSE)
@@ -88,9 +91,25 @@ def adopt(kept: StampedStatement, token: bytes, *, at: datetime) -> bool:
     return True
 
 
-def to_renew(kind: StampedStatement.Kind, at: datetime) -> QuerySet[StampedStatement]:
+@transaction.atomic
+def warn(*, at: datetime) -> None:
+    """Tell the operators, once a day, that statements wait for their stamp, or that old stamps come close to their
+    end."""
+    if not timestamps.configured():
+        return
+    since = at - timedelta(minutes=settings.TIMESTAMP_WARN_MINUTES)
+    if late := StampedStatement.objects.filter(stamped_at=None, next_try_at=None, made_at__lte=since).count():
+        words = _("%(count)s rolls of bids or heads of audit trails still wait for their time stamp.")
+        stamping.tell_operators(_BEHIND_KIND, words, {"count": late}, at)
+    half = timedelta(days=settings.RESTAMP_DAYS_BEFORE / 2)
+    if overdue := sum(to_renew(kind, at, half).count() for kind in StampedStatement.Kind):
+        words = _("%(count)s time stamps of rolls or audit trails should have been renewed by now.")
+        stamping.tell_operators(_RENEWAL_KIND, words, {"count": overdue}, at)
+
+
+def to_renew(kind: StampedStatement.Kind, at: datetime, ahead: timedelta | None = None) -> QuerySet[StampedStatement]:
     """Stamps whose certificate ends, or one of whose algorithms reaches its sunset, within RESTAMP_DAYS_BEFORE."""
-    horizon = at + timedelta(days=settings.RESTAMP_DAYS_BEFORE)
+    horizon = at + (timedelta(days=settings.RESTAMP_DAYS_BEFORE) if ahead is None else ahead)
     due = Q(ends_at__lte=horizon)
     if failing := stamping.failing_by(horizon):
         due |= Q(algorithms__overlap=sorted(failing))

@@ -12,7 +12,15 @@ from django.core.cache import cache
 from django.db import DatabaseError, transaction
 
 from marketplace import audit
-from marketplace.models import AnchoredHead, AuditRecord, EvidenceRole, StampedStatement, StatementEvidence
+from marketplace.models import (
+    AnchoredHead,
+    AuditRecord,
+    EvidenceRole,
+    Notification,
+    StaffRole,
+    StampedStatement,
+    StatementEvidence,
+)
 from marketplace.services import audit_anchors, revocation, statement_stamps
 from marketplace.shared import keys
 from marketplace.signatures import merkle
@@ -20,7 +28,7 @@ from marketplace.signatures.payload import canonical
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from marketplace.signatures.timestamps import read
 from tests.conftest import FrozenClock
-from tests.factories.marketplace import NOON, OrganisationFactory
+from tests.factories.marketplace import NOON, OrganisationFactory, staff
 
 MINUTE, YEAR = timedelta(minutes=1), timedelta(days=365)
 
@@ -143,3 +151,26 @@ def test_stamps_are_renewed_before_a_sunset_and_cover_what_was_before(
     assert archive.hash_algorithm == "sha512"
     assert set(before.covered("sha512")) <= set(archive.covers)
     assert StatementEvidence.objects.filter(statement=made, role=EvidenceRole.ARCHIVE).count() == 1
+
+
+def test_operators_are_told_once_a_day_of_rounds_that_wait_and_of_stamps_that_were_not_renewed(
+    tsa: DemoTimeStamps, settings: Any
+) -> None:
+    operator = staff(StaffRole.OPERATOR)
+    recorded("tender:1")
+    assert audit_anchors.anchor(at=NOON) is not None
+    statement_stamps.warn(at=NOON)
+    assert not Notification.objects.exists()
+    settings.TIMESTAMP_AUTHORITY_URLS, settings.TIMESTAMP_SECONDS = ["http://127.0.0.1:1/"], 1
+    recorded("tender:1")
+    audit_anchors.anchor(at=NOON)
+    settings.ALGORITHM_SUNSETS = {"sha256": NOON + timedelta(days=30)}
+
+    for _ in range(2):
+        statement_stamps.warn(at=NOON + timedelta(hours=2))
+
+    told = Notification.objects.filter(person=operator.person).order_by("pk")
+    assert [one.text for one in told] == [
+        "1 rolls of bids or heads of audit trails still wait for their time stamp.",
+        "1 time stamps of rolls or audit trails should have been renewed by now.",
+    ]
