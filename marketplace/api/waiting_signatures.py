@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -11,7 +13,7 @@ from rest_framework.views import APIView
 
 from marketplace.api.authentication import actor_from
 from marketplace.models import QueuedSignature, QueuedState
-from marketplace.services import signature_queue
+from marketplace.services import arrival_receipts, signature_queue
 from marketplace.services.signature_queue import SignatureNotTaken
 from marketplace.shared import clock
 
@@ -34,6 +36,11 @@ class WaitingSignatureOut(serializers.Serializer[QueuedSignature]):
     judged_until = serializers.DateTimeField(source="give_up_at")
     waits_for = serializers.SerializerMethodField()
     status_url = serializers.SerializerMethodField()
+    receipt = serializers.SerializerMethodField()
+
+    def get_receipt(self, row: QueuedSignature) -> dict[str, Any]:
+        """Signed by the platform: what came, and when. Keep it."""
+        return arrival_receipts.of(row)
 
     def get_waits_for(self, row: QueuedSignature) -> list[str]:
         """The authorities whose revocation data is missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from marketplace import signed_actions
 from marketplace.models import QueuedSignature, QueuedState, StaffRole
 from marketplace.permissions import actor_of, require_staff
-from marketplace.services import signature_queue
+from marketplace.services import arrival_receipts, signature_queue
 from marketplace.services.signature_queue import BindingByNow, NothingWaits
 from marketplace.services.signing_words import ACTIONS
 from marketplace.shared import clock
@@ -54,6 +55,17 @@ def own(request: HttpRequest, queued_id: int) -> HttpResponse:
     # Asked by the page every few seconds; what follows the verdict is a page of its own.
     template = "_own.html" if getattr(request, "htmx", False) else "own.html"
     return render(request, f"marketplace/waiting/{template}", shown | {"crumbs": [Crumb(_("Home"), reverse("home"))]})
+
+
+@require_safe
+def receipt(request: HttpRequest, queued_id: int) -> HttpResponse:
+    """The platform's word for when the signature came, to be kept."""
+    row = signature_queue.own(queued_id, actor_of(request))
+    text = json.dumps(arrival_receipts.of(row), indent=2, ensure_ascii=False) + "\n"
+    response = HttpResponse(text, content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="signature-{row.pk}-received.json"'
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @require_safe

@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from marketplace.models import Signature
-from marketplace.services import signing
+from marketplace.services import arrival_receipts, signing
 from marketplace.shared import keys
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope
@@ -53,6 +53,8 @@ def verify(document: bytes) -> Verdict:
         content = keys.verify_receipt(receipt, keys.keyring().receipt_public_keys())
     except (ValueError, RecursionError, keys.ReceiptError):
         return Verdict(False, {}, False)
+    if content.get("kind") == arrival_receipts.KIND:
+        return Verdict(True, content, arrival_receipts.is_on_record(content))
     if content.get("kind") not in (RECEIVED, WITHDRAWN):
         return Verdict(False, {}, False)
     return Verdict(True, content, _on_record(receipt, content))

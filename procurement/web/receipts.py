@@ -13,6 +13,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.permissions import Actor, actor_of
+from marketplace.services import arrival_receipts
+from marketplace.services.signing_words import ACTIONS
 from marketplace.shared import keys
 from marketplace.shared.errors import NotFound
 from marketplace.signatures.payload import sha256_hex
@@ -109,6 +111,15 @@ def _facts(verdict: receipts.Verdict) -> list[Fact]:
         return []
     kinds = {receipts.RECEIVED: _("A bid was received"), receipts.WITHDRAWN: _("A bid was withdrawn")}
     received = datetime.fromisoformat(str(content["received_at"]))
+    if content.get("kind") == arrival_receipts.KIND:
+        return [
+            Fact(_("What happened"), _("A signature was received")),
+            Fact(_("Action"), ACTIONS.get(content["action"], content["action"])),
+            Fact(_("Organisation"), ", ".join(content["organisation"])),
+            Fact(_("Received"), f"{received:%Y-%m-%d %H:%M:%S.%f} UTC"),
+            Fact(_("SHA-256 of what was signed"), content["signed_payload_sha256"]),
+            Fact(_("SHA-256 of the signature"), content["signature_sha256"]),
+        ]
     return [
         Fact(_("What happened"), kinds.get(content.get("kind", ""), "")),
         Fact(_("Procedure"), content.get("tender")),

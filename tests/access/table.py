@@ -124,6 +124,7 @@ ORGANISATION = [
     *get("accreditation_document", SUPPLIERS_TEAM | OPERATOR | AUDITOR, document_id="paper"),
     *both("waiting_signature", SUPPLIER, queued_id="queued"),
     *both("waiting_signature", NOBODY, queued_id=0),
+    *get("waiting_signature_receipt", SUPPLIER, queued_id="queued"),
     *get("tariffs", EVERYBODY),
     *both("subscribe", SIGNERS_AND_ADMINISTRATORS, plan_id="plan"),
     *get("invoices", MEMBERS),

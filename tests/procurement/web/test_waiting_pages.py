@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -64,6 +65,13 @@ def test_from_the_signature_to_the_opening_everybody_reads_what_it_waits_for(fre
     assert "Received, being judged" in read(client, reverse("my_bids"))
     assert "A signature of yours is being judged" in read(client, reverse("home"))
     assert buyer.get(status).status_code == 404
+    receipt = client.get(reverse("waiting_signature_receipt", args=[row.pk])).content
+    for document, verdict in (
+        (receipt, "the same receipt is on record here"),
+        (receipt.replace(b"11:59", b"11:58"), "something in it was changed"),
+    ):
+        checked = Client().post(reverse("receipt_verify"), {"receipt": SimpleUploadedFile("r.json", document)})
+        assert verdict in checked.content.decode()
 
     assert "1 signature waits for revocation data" in read(operator, reverse("home"))
     waiting = read(operator, reverse("trust_waiting"))
