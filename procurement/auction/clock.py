@@ -93,12 +93,13 @@ def tick(at: datetime) -> Tick:
 
     Raises OperationalError or InterfaceError where the database is away.
     """
-    _attend_to_outages(at)
+    _whatever_fails(lambda: outages.attend(_process()))
     moments.call_forward()
     done = failed = 0
     while (succeeded := _carry_out_next(at)) is not None:
         done += succeeded
         failed += not succeeded
+    _whatever_fails(lambda: outages.settle_all(at))
     return Tick(done, failed)
 
 
@@ -116,9 +117,10 @@ def _process() -> str:
     return pulse.process_name(pulse.CLOCK)
 
 
-def _attend_to_outages(at: datetime) -> None:
+def _whatever_fails(what: Callable[[], None]) -> None:
+    """Outages are seen to beside the moments: what is wrong with one keeps no moment from happening."""
     try:
-        outages.attend(_process(), at)
+        what()
     except (OperationalError, InterfaceError):
         raise
     except Exception:

@@ -39,11 +39,16 @@ class Owed:
     lot: int
 
 
-def attend(process: str, at: datetime) -> None:
-    """What a clock does about outages: notice one that began, give back what is owed, tell whom it concerns."""
+def attend(process: str) -> None:
+    """What a clock does about outages before anything else: notice one that began, give back what is owed."""
     pulse.notice(process)
-    if make_up(owed()):
-        for outage in queries.unsettled().exclude(ended_at=None):
+    make_up(owed())
+
+
+def settle_all(at: datetime) -> None:
+    """What a clock does about outages when nothing else is due: tell whom those concern that were made up for."""
+    for outage in queries.unsettled().exclude(ended_at=None):
+        if not queries.touched(outage).exists():
             settle(outage.pk, at=at)
 
 
@@ -56,26 +61,22 @@ def owed() -> list[Owed]:
     ]
 
 
-def make_up(pending: Iterable[Owed], done: Callable[[Owed], None] | None = None) -> bool:
-    """Pause what an outage holds up, and give back what one that is over took; `done` is told of each. False where an
-    auction is still owed.
+def make_up(pending: Iterable[Owed], done: Callable[[Owed], None] | None = None) -> None:
+    """Pause what an outage holds up, and give back what one that is over took; `done` is told of each.
 
-    One auction that fails keeps no other from its due. Raises OperationalError or InterfaceError where the database is
-    away.
+    One auction that fails keeps no other from its due, and stays owed. Raises OperationalError or InterfaceError where
+    the database is away.
     """
-    complete = True
     for one in pending:
         try:
             bear(one.outage, one.auction, at=pulse.database_now())
         except (OperationalError, InterfaceError):
             raise
         except Exception:
-            complete = False
             log.exception("Auction %s did not get back what outage %s took", one.auction, one.outage)
         else:
             if done is not None:
                 done(one)
-    return complete
 
 
 @transaction.atomic

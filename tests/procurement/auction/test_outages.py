@@ -55,7 +55,8 @@ def sign(at):
 
 
 def attend(seconds):
-    outages.attend("clock:one:1", later(seconds))
+    outages.attend("clock:one:1")
+    outages.settle_all(later(seconds))
 
 
 def log_of(auction):
@@ -266,7 +267,8 @@ def test_many_processes_that_make_up_for_an_outage_at_once_extend_it_once(sign):
 
     def process():
         together.wait(10)
-        outages.attend("clock", later(161))
+        outages.attend("clock")
+        outages.settle_all(later(161))
         connection.close()
 
     threads = [threading.Thread(target=process) for _ in range(4)]
@@ -336,7 +338,7 @@ def test_whatever_happens_to_an_auction_replay_comes_to_the_same(steps, sign, at
             sign(now)
             if stopped is None and later(began) < Auction.objects.get(pk=auction.pk).ends_at:
                 lost += timedelta(seconds=length)
-            outages.attend("clock:one:1", later(now))
+            outages.attend("clock:one:1")
         elif step == "wait":
             signs(what[0])
         clock.tick(later(now))

@@ -35,7 +35,7 @@ def ended(monkeypatch):
     for at in (later(100), later(160)):
         monkeypatch.setattr(pulse, "database_now", lambda at=at: at)
         pulse.gateway_beat("gateway:one:1", at, since_last=None)
-    outages.attend("clock:one:1", later(160))
+    outages.attend("clock:one:1")
     Desk().decide([b.bid("88.00", later(650))])
     monkeypatch.setattr(pulse, "last_sign", lambda: None)
     auctions.end(auction.pk, at=later(832))
