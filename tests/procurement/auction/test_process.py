@@ -36,8 +36,9 @@ def database_url():
 
 
 @contextmanager
-def gateway_process(log):
-    """Granian with the gateway on a free port; killed outright at the end, if it was not before."""
+def gateway_process(log, database=None):
+    """Granian with the gateway on a free port, on the tests' database or another; killed outright at the end, if it was
+    not before."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -58,7 +59,7 @@ def gateway_process(log):
     with open(log, "ab") as output:
         process = subprocess.Popen(
             [*command, "--no-ws", "procurement.auction.gateway:application"],
-            env={**os.environ, "DATABASE_URL": database_url(), "OPENLOT_ENVIRONMENT": "development"},
+            env={**os.environ, "DATABASE_URL": database or database_url(), "OPENLOT_ENVIRONMENT": "development"},
             cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,
