@@ -7,6 +7,7 @@ all their bids in the room (`duel`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -26,7 +27,12 @@ from procurement.rules.auction.base import (
     end_after,
     refused_for_shape,
 )
-from procurement.rules.auction.concession import allowed_amount, leads_against_itself, refused_for_price
+from procurement.rules.auction.concession import (
+    allowed_amount,
+    leads_against_itself,
+    refused_for_price,
+    worst_admitted,
+)
 from procurement.rules.ranking import Direction, Standing
 
 
@@ -46,10 +52,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Proxies(Play):
-    """The limits in the order in which they bid. `called_at`: an answer is due since then; `by_limit`: a limit called
-    for it, not a bid."""
+    """The limits in the order in which they bid, and what each counts at its farthest (effective). `called_at`: an
+    answer is due since then; `by_limit`: a limit called for it, not a bid."""
 
     limits: tuple[Limit, ...] = ()
+    farthest: tuple[Fraction, ...] = ()
     called_at: datetime | None = None
     by_limit: bool = False
 
@@ -57,13 +64,13 @@ class Proxies(Play):
 def opened(room: Room, limits: tuple[Limit, ...]) -> Room:
     """The room with the limits that were there before the start: they bid when it starts."""
     ordered = tuple(sorted(limits, key=lambda limit: limit.received_at))
-    return called(replace(room, play=Proxies(ordered)), room.starts_at)
+    return called(replace(room, play=_proxies(room, ordered)), room.starts_at)
 
 
 def called(room: Room, at: datetime, *, by_limit: bool = False) -> Room:
     """The room in which the proxies have been called for, where any has an answer."""
     play = _play(room)
-    if _challenger(room, play.limits) is None:
+    if _challenger(room, play) is None:
         return room
     return replace(room, play=replace(play, called_at=at, by_limit=by_limit))
 
@@ -79,7 +86,7 @@ def answer(room: Room) -> tuple[Happening, Room] | None:
     ends_at = end_after(after, at) if play.by_limit else after.ends_at
     after = replace(
         after,
-        play=Proxies(play.limits),
+        play=replace(play, called_at=None, by_limit=False),
         ends_at=ends_at,
         extensions=after.extensions + (ends_at > after.ends_at),
     )
@@ -94,11 +101,11 @@ def limited(room: Room, move: Move) -> tuple[Refused | None, Room]:
     """A limit set, changed or (without amount) taken back: whether it is refused, and the room after it."""
     limits = tuple(limit for limit in _play(room).limits if limit.bidder != move.bidder)
     if move.amount is None:
-        return None, replace(room, play=Proxies(limits))
+        return None, replace(room, play=_proxies(room, limits))
     if code := _refused_limit(room, move, move.amount):
         return code, room
     limits += (Limit(move.bidder, move.amount, move.received_at),)
-    return None, called(replace(room, play=Proxies(limits)), move.received_at, by_limit=True)
+    return None, called(replace(room, play=_proxies(room, limits)), move.received_at, by_limit=True)
 
 
 def limit_of(room: Room, bidder: str) -> Decimal | None:
@@ -108,11 +115,11 @@ def limit_of(room: Room, bidder: str) -> Decimal | None:
 
 def fought_out(room: Room, limits: tuple[Limit, ...], at: datetime) -> Room:
     """The room when no proxy can answer any more. Raises TooManyBids."""
-    by_bidder = {limit.bidder: limit for limit in limits}
-    while (limit := _challenger(room, limits)) is not None:
+    play, by_bidder = _proxies(room, limits), {limit.bidder: limit for limit in limits}
+    while (limit := _challenger(room, play)) is not None:
         rival = by_bidder.get(room.leader.bidder) if room.leader else None
         room = _bid(room, limit, at)
-        if rival is not None and _challenger(room, limits) == rival:
+        if rival is not None and _challenger(room, play) == rival:
             room = _duelled(room, rival, limit, at)
     return room
 
@@ -156,16 +163,37 @@ def _play(room: Room) -> Proxies:
     return room.play if isinstance(room.play, Proxies) else Proxies()
 
 
-def _challenger(room: Room, limits: tuple[Limit, ...]) -> Limit | None:
+def _proxies(room: Room, limits: tuple[Limit, ...]) -> Proxies:
+    return Proxies(limits, tuple(room.terms.formula(limit.bidder).of(limit.amount) for limit in limits))
+
+
+def _challenger(room: Room, play: Proxies) -> Limit | None:
     """The first proxy that does not lead and can still bid."""
     leader = room.leader.bidder if room.leader else None
-    for limit in limits:
-        if limit.bidder == leader or limit.bidder not in room.bidders:
-            continue
-        amount = allowed_amount(room, limit.bidder)
-        if amount is not None and limit.bears(amount, room.terms.direction):
+    able = _bears_one_bound if room.terms.reference is Reference.LEADER else _bears_its_own
+    for limit in able(room, play):
+        if limit.bidder != leader and limit.bidder in room.bidders:
             return limit
     return None
+
+
+def _bears_one_bound(room: Room, play: Proxies) -> Iterator[Limit]:
+    """Whose limit meets what all have to meet: compared without an amount, as this is asked after every bid."""
+    worst, better = worst_admitted(room, ""), room.terms.direction.better
+    for limit, farthest in zip(play.limits, play.farthest, strict=True):
+        if worst is None:
+            # Nothing to beat and no limit price: buying, there is no least concession to bid.
+            if room.terms.direction is Direction.UP:
+                yield limit
+        elif not better(worst, farthest):
+            yield limit
+
+
+def _bears_its_own(room: Room, play: Proxies) -> Iterator[Limit]:
+    for limit in play.limits:
+        amount = allowed_amount(room, limit.bidder)
+        if amount is not None and limit.bears(amount, room.terms.direction):
+            yield limit
 
 
 def _bid(room: Room, limit: Limit, at: datetime) -> Room:
