@@ -861,9 +861,11 @@ def _referred(values: Mapping[str, Any], certificates: Sequence[x509.Certificate
 
 @dataclass
 class Stamp:
-    """A time stamp that a trusted authority made of something."""
+    """A time stamp that a trusted authority made of something: at the time it states, good to its clock's accuracy.
+    What it stamped existed by `at`, the latest that can be meant."""
 
     at: datetime
+    stated: datetime
     authority: str
     ends_at: datetime
     path: list[x509.Certificate]
@@ -888,7 +890,19 @@ def stamp_of(token: bytes, evidence: Evidence) -> Stamp:
     _require_known_extensions(path)
     evidence.require_unrevoked(path, at)
     ends_at = min(one.not_valid_after_utc for one in path)
-    return Stamp(at.astimezone(UTC), _name(signed.certificate), ends_at, path, name, imprint["hashed_message"].native)
+    stated, accuracy = at.astimezone(UTC), _accuracy(info["accuracy"])
+    return Stamp(
+        stated + accuracy, stated, _name(signed.certificate), ends_at, path, name, imprint["hashed_message"].native
+    )
+
+
+def _accuracy(said: Any) -> timedelta:
+    if said.native is None:
+        return timedelta()
+    parts = {name: said[name].native or 0 for name in ("seconds", "millis", "micros")}
+    require(0 <= parts["seconds"] <= 86_400, "its clock is good for nothing")
+    require(0 <= parts["millis"] < 1000 and 0 <= parts["micros"] < 1000, "its accuracy cannot be read")
+    return timedelta(seconds=parts["seconds"], milliseconds=parts["millis"], microseconds=parts["micros"])
 
 
 @lru_cache(maxsize=64)
@@ -899,9 +913,11 @@ def _token(token: bytes) -> tuple[Signed, bytes]:
 
 @dataclass
 class Stamped:
-    """What the time stamps of one thing prove: that it existed `at`, and that `evidence` did in time."""
+    """What the time stamps of one thing prove: that it existed by `at`, and that `evidence` did in time. `stated` is
+    the time that the first authority gave."""
 
     at: datetime
+    stated: datetime
     authority: str
     evidence: Evidence
     renewals: int
@@ -910,7 +926,7 @@ class Stamped:
     @property
     def words(self) -> str:
         again = f", stamped again {self.renewals} times since" if self.renewals > 1 else ", stamped again since"
-        return f"{self.at:%Y-%m-%d %H:%M:%S} UTC by {self.authority}{again if self.renewals else ''}"
+        return f"{self.stated:%Y-%m-%d %H:%M:%S} UTC by {self.authority}{again if self.renewals else ''}"
 
 
 @dataclass
@@ -953,7 +969,7 @@ def check_stamps(export: Export, folder: str, message: bytes, others: Sequence[b
     own = stamp_of(token, evidence)
     require(hashlib.new(own.hash_name, message).digest() == own.imprint, "it is the time stamp of something else")
     _require_counted(own, later, evidence)
-    return Stamped(own.at, own.authority, evidence, renewals, ends_at or own.ends_at)
+    return Stamped(own.at, own.stated, own.authority, evidence, renewals, ends_at or own.ends_at)
 
 
 def _renewals(export: Export, folder: str) -> int:
@@ -983,7 +999,7 @@ def _require_counted(stamp: Stamp, later: _Covers | None, evidence: Evidence) ->
     """It still counted when the next one covered it."""
     if later is None:
         return
-    require(stamp.at <= later.at + TOLERANCE, "its time stamps are not in the order of their times")
+    require(stamp.stated <= later.at + TOLERANCE, "its time stamps are not in the order of their times")
     require(stamp.ends_at >= later.at, f"the certificate of {stamp.authority} had ended before it was stamped again")
     with suppress(Unknown):  # nobody has to say anything of an authority between two stamps
         evidence.require_unrevoked(stamp.path, later.at)
@@ -1232,12 +1248,22 @@ def _check_signature(procedure: Procedure, number: str) -> Paper | None:
             at, evidence = stamped.at, stamped.evidence
             procedure.stamped.append(stamped)
             report.ok(f"{base}: time", stamped.words)
+            if content["action"] == "bid.submit":
+                _tell_in_time(report, base, stamped.at, moment(content["content"]["deadline"]))
     else:
         report.unchecked(
             f"{base}: time", f"{at:%Y-%m-%d %H:%M:%S} UTC is the platform's word: no time stamp", by_design=True
         )
     _check_signer(procedure, base, paper, signed, at, evidence)
     return paper
+
+
+def _tell_in_time(report: Report, base: str, at: datetime, deadline: datetime) -> None:
+    if at <= deadline:
+        report.ok(f"{base}: in time", "the signature existed before the deadline")
+    else:
+        why = f"stamped {at - deadline} after its deadline: that it came before is the platform's word"
+        report.unchecked(f"{base}: in time", why, by_design=True)
 
 
 def _check_signer(
@@ -1394,7 +1420,7 @@ def _check_roll_time(procedure: Procedure) -> None:
         require(stamped.at >= closed_at - TOLERANCE, "it is older than the roll")
         procedure.stamped.append(stamped)
         procedure.roll_stamped = True
-        report.ok("roll: time", f"{stamped.words}, {stamped.at - closed_at} after it was closed")
+        report.ok("roll: time", f"{stamped.words}, {stamped.stated - closed_at} after it was closed")
 
 
 def _check_proof(procedure: Procedure, name: str) -> None:

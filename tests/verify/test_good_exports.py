@@ -208,3 +208,15 @@ def test_a_bid_that_the_rules_do_not_allow_is_found_with_the_rules(world: World,
     assert "auctions/1.jsonl: rules" in not_ok(checked(path, "--rules", source)[1])
     assert "auctions/1.jsonl: rules" not in not_ok(checked(path)[1])
     assert openlot_verify.run([str(path), "--rules", source + "/docs"], [].append) in (1, 2)
+
+
+def test_a_bid_that_was_stamped_after_its_deadline_is_said_to_be_the_platforms_word(
+    world: World, tmp_path: Path
+) -> None:
+    """In this world the authority was away until five minutes after the deadline."""
+    _status, checks = checked(packed(world.renewed, tmp_path / "export.zip"))
+
+    said = [check for check in checks if check["check"].endswith(": in time")]
+    assert {(one["status"], one["by_design"]) for one in said} == {("not checkable", True)}
+    assert {one["why"].split(":", 1)[0] for one in said} == {"stamped 0"}
+    assert all("is the platform's word" in one["why"] for one in said)
