@@ -350,7 +350,7 @@ def test_a_name_that_turns_the_text_around_it_is_told_without_doing_so(lot: Lot)
     reason = (
         "The file’s name holds invisible characters that can disguise what it is. Rename the file and send it again."
     )
-    _is_told(sent, "../../plan\ufffdtxt.exe", f"{reason} Rename the file and send it again.")
+    _is_told(sent, "../../plan\ufffdtxt.exe", reason)
 
 
 def test_a_name_with_folders_is_the_last_of_them(lot: Lot) -> None:
