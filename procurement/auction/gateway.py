@@ -219,7 +219,7 @@ class Gateway:
                 "status": "accepted",
                 "number": written.number,
                 "action": written.action,
-                "amount": None if written.amount is None else f"{written.amount.normalize():f}",
+                "amount": written.amount,
                 "received_at": iso(written.received_at),
             }
         refused = self.intake.refused(participant, key)

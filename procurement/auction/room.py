@@ -77,7 +77,7 @@ _WRITTEN_BEFORE: Final = """
       ON event.participant_id = bid.participant AND event.key = bid.key AND event.key <> ''
 """
 _KEPT: Final = """
-    SELECT event.number, event.kind, event.amount, event.at
+    SELECT event.number, event.kind, event.amount, event.at, auction.rules ->> 'minor_unit'
     FROM procurement_auctionevent AS event
     JOIN procurement_auction AS auction ON auction.id = event.auction_id AND auction.lot_id = %s
     WHERE event.participant_id = %s AND event.key = %s AND event.key <> ''
@@ -291,11 +291,11 @@ def _plain(hall: Hall, amount: Decimal | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A move as the log has it."""
+    """A move as the log has it, the amount in the currency's minor unit."""
 
     number: int
     action: str
-    amount: Decimal | None
+    amount: str | None
     received_at: datetime
 
 
@@ -305,7 +305,11 @@ def kept(lot: int, participant: int, key: str) -> Kept | None:
     with transaction.atomic():
         auction_log.lock_shared(lot)
         row = auction_log.execute(_KEPT, lot, participant, key).fetchone()
-    return None if row is None else Kept(*row)
+    if row is None:
+        return None
+    number, action, amount, received_at, minor_unit = row
+    plain = None if amount is None else f"{amount.quantize(Decimal(minor_unit)):f}"
+    return Kept(number, action, plain, received_at)
 
 
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:

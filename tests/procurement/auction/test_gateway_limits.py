@@ -1,0 +1,227 @@
+"""What one bidder, one viewer and one bad connection can take from the others: bounded, and said."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from procurement.auction import asgi, feeds, intake, throttle
+from procurement.auction.gateway import Gateway
+from procurement.queries import auctions as rooms
+from procurement.rules.auction.log import replay
+from tests.factories.auctions import running_auction, seats
+from tests.procurement.auction.asgi_client import Stream, gateway, run, scope_of, token_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def started_now(*amounts, **settings):
+    return running_auction(*amounts, start=datetime.now(UTC) - timedelta(seconds=1), **settings)
+
+
+def test_a_bidder_that_floods_is_told_to_wait_and_its_retries_are_not_counted(monkeypatch):
+    monkeypatch.setattr(throttle, "RESERVE", 5.0)
+    monkeypatch.setattr(throttle, "A_SECOND", 0.5)
+    auction = started_now(reference="own")
+    a, b, _ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            statuses = [(await client.bid(a, f"{90 - n}.00", f"bid-number-{n}"))[0] for n in range(7)]
+            assert statuses == [201] * 5 + [429] * 2
+            path = f"/live/lots/{auction.lot_id}/bids"
+            body = json.dumps({"amount": "50.00", "idempotency_key": "one-too-many"}).encode()
+            status, headers, problem = await client.request("POST", path, token=token_of(a), body=body)
+            assert (status, problem["code"], headers["retry-after"]) == (429, "too_many_bids", "1")
+            # What was sent before, and what others send, is taken.
+            status, answer = await client.bid(a, "90.00", "bid-number-0")
+            assert (status, answer["repeated"]) == (200, True)
+            assert (await client.bid(b, "80.00", "of-another"))[0] == 201
+
+    run(errand())
+
+
+def test_a_person_watches_a_lot_in_so_many_places(monkeypatch):
+    monkeypatch.setattr(feeds, "STREAMS_EACH", 2)
+    auction = started_now()
+    a, b, _ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            lot = auction.lot_id
+            async with client.stream(lot, token_of(a)) as one, client.stream(lot, token_of(a)) as two:
+                await one.until(2)
+                await two.until(2)
+                status, headers, problem = await client.get(f"/live/lots/{lot}/events", token=token_of(a))
+                assert (status, problem["code"], headers["retry-after"]) == (429, "too_many_streams", "30")
+                async with client.stream(lot, token_of(b)) as other:
+                    await other.until(2)
+            async with client.stream(lot, token_of(a)) as again:
+                await again.until(2)
+
+    run(errand())
+
+
+class DeafStream(Stream):
+    """A client that reads nothing after the first lines."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = 0
+
+    async def send(self, message):
+        self.parts += 1
+        if self.parts > 2:
+            await asyncio.Event().wait()
+
+
+def test_a_client_that_never_reads_is_let_go_and_holds_up_nobody(monkeypatch):
+    monkeypatch.setattr(feeds, "_LONGEST_SEND_S", 0.3)
+    monkeypatch.setattr(feeds, "_LOOK_EVERY_S", 0.1)
+    auction = started_now()
+    a, b, _ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            deaf = DeafStream()
+            scope = scope_of("GET", f"/live/lots/{auction.lot_id}/events", token_of(a), {})
+            serving = asyncio.create_task(client.app(scope, deaf.receive, deaf.send))
+            async with client.stream(auction.lot_id, token_of(b)) as other:
+                await other.until(2)
+                assert (await client.bid(a, "90.00", "before-the-deaf"))[0] == 201
+                await other.until(3)
+                await asyncio.wait_for(serving, 5)
+                feed = client.app.feeds.get(auction.lot_id)
+                assert [subscriber.viewer for subscriber in feed.subscribers] == [rooms.bidder(b.participant.pk)]
+
+    run(errand())
+
+
+def test_of_a_long_auction_only_the_latest_events_are_kept_and_the_rest_is_read_again(monkeypatch):
+    monkeypatch.setattr(feeds, "_WINDOW", 4)
+    monkeypatch.setattr(feeds, "_PART", 3)
+    auction = started_now(reference="own")
+    a, *_ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            for n in range(9):
+                assert (await client.bid(a, f"{90 - n}.00", f"bid-number-{n}"))[0] == 201
+            async with client.stream(auction.lot_id, token_of(a)) as stream:
+                seen = []
+                while len(seen) < 11:
+                    last, content = await stream.next()
+                    assert len(content["events"]) <= 3
+                    seen += content["events"]
+                    assert last == seen[-1]["number"]
+                assert [event["number"] for event in seen] == list(range(1, 12))
+                assert len(client.app.feeds.get(auction.lot_id).events) == 4
+                # A repeated key is known however long ago it was used.
+                status, answer = await client.bid(a, "90.00", "bid-number-0")
+                assert (status, answer["repeated"], answer["number"]) == (200, True, 3)
+
+    run(errand())
+
+
+def test_when_the_room_stands_still_a_bid_is_not_taken_rather_than_hung_on_to(monkeypatch):
+    monkeypatch.setattr(intake, "_LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(intake, "_TAKEN_BACK_S", 0.4)
+    monkeypatch.setattr(intake, "_LOOK_AGAIN_S", 0.05)
+    auction = started_now(reference="own")
+    a, b, c = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            decide, held = client.app.intake._desk.decide, asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def slow(bids):
+                asyncio.run_coroutine_threadsafe(held.wait(), loop).result()
+                return decide(bids)
+
+            monkeypatch.setattr(client.app.intake._desk, "decide", slow)
+            first = asyncio.create_task(client.bid(a, "90.00", "being-decided"))
+            await asyncio.sleep(0.05)
+            second = asyncio.create_task(client.bid(b, "80.00", "waiting-long"))
+            await asyncio.sleep(0.25)
+            path = f"/live/lots/{auction.lot_id}/bids"
+            assert (await client.get(f"{path}/being-decided", token=token_of(a)))[2] == {"status": "pending"}
+            status, problem = await client.bid(c, "70.00", "not-even-queued")
+            assert (status, problem["code"]) == (503, "too_busy")
+            status, problem = await second
+            assert (status, problem["code"]) == (503, "too_busy")
+            held.set()
+            assert (await first)[0] == 201
+            # What was said not to be taken was not.
+            assert (await client.get(f"{path}/waiting-long", token=token_of(b)))[2] == {"status": "unknown"}
+            assert replay(auction.pk, await asyncio.to_thread(_events, auction)).number == 3
+
+    run(errand())
+
+
+def _events(auction):
+    try:
+        return list(rooms.events(auction.pk))
+    finally:
+        connection.close()
+
+
+def test_what_became_of_a_bid_is_told_by_its_key():
+    auction = started_now()
+    a, b, _ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            path = f"/live/lots/{auction.lot_id}/bids"
+            _, given = await client.bid(a, "90.00", "first-bid")
+            await client.bid(b, "89.99", "too-small")
+            status, _, answer = await client.get(f"{path}/first-bid", token=token_of(a))
+            assert (status, answer) == (
+                200,
+                {
+                    "status": "accepted",
+                    "number": 3,
+                    "action": "bid",
+                    "amount": "90.00",
+                    "received_at": given["received_at"],
+                },
+            )
+            assert (await client.get(f"{path}/too-small", token=token_of(b)))[2] == {
+                "status": "refused",
+                "code": "step_not_met",
+            }
+            assert (await client.get(f"{path}/never-sent", token=token_of(b)))[2] == {"status": "unknown"}
+            assert (await client.get(f"{path}/first-bid", token=token_of(b)))[2] == {"status": "unknown"}
+            assert (await client.get(f"{path}/short", token=token_of(b)))[0] == 404
+            assert (await client.get(f"{path}/first-bid"))[0] == 401
+
+    run(errand())
+
+
+def test_a_body_that_does_not_come_is_given_up(monkeypatch):
+    monkeypatch.setattr(asgi, "LONGEST_BODY_S", 0.2)
+    monkeypatch.setattr(asgi, "_LOOK_EVERY_S", 0.05)
+    auction = started_now()
+    a, *_ = seats(auction)
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def errand():
+        async with gateway() as client:
+            app: Gateway = client.app
+            parts = [{"type": "http.request", "body": b'{"amount": ', "more_body": True}]
+
+            async def receive():
+                if parts:
+                    return parts.pop()
+                await asyncio.Event().wait()
+
+            await app(scope_of("POST", f"/live/lots/{auction.lot_id}/bids", token_of(a), {}), receive, send)
+            assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (400, "body_incomplete")
+            assert (await client.bid(a, "90.00", "another-one"))[0] == 201
+
+    run(errand())

@@ -1,0 +1,79 @@
+"""What a bidder is sent where only ranks are shown: the same to the byte, whatever the others' amounts are."""
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from procurement.auction.feeds import sent_event
+from procurement.auction.projection import update
+from procurement.auction.room import Desk, answer_of
+from procurement.queries import auctions as rooms
+from procurement.rules.auction import kinds
+from tests.factories.auctions import START, running_auction, seats
+
+pytestmark = pytest.mark.django_db
+
+
+def later(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def told(rival_first, rival_bids, **settings):
+    """All that the third bidder is sent in an auction where a rival bids those amounts: stream, and the answers to its
+    own bids."""
+    auction = running_auction("100.00", rival_first, "100.00", shown="rank", reference="own", **settings)
+    own, rival, _ = seats(auction)
+    desk, now = Desk(), later(500)
+    answers = []
+    for second, amount in enumerate(rival_bids, start=1):
+        desk.decide([rival.bid(amount, later(2 * second), key=f"rival-{second}")])
+        for mine in (f"{90 - second}.00", "99.99"):
+            (answer,) = desk.decide([own.bid(mine, later(2 * second + 1), key=f"own-{second}-{mine}")])
+            answers.append(answer)
+    hall = rooms.hall(auction.pk)
+    viewer = rooms.bidder(own.participant.pk)
+    events = [event for event, _ in rooms.events(auction.pk)]
+    frames = [
+        sent_event("update", update(hall, events[seen:], viewer, now), hall.number) for seen in range(len(events))
+    ]
+    labels = {hall.labels[viewer]: "me"}
+    text = b"".join(frames).decode()
+    # Labels are drawn by lot; which one is ours says nothing.
+    text = re.sub(r'"label":"(\d+)"', lambda found: f'"label":"{labels.get(found[1], "other")}"', text)
+    return text, answers
+
+
+@pytest.mark.parametrize("terms", [{}, {"soft_close_window_seconds": 540}], ids=["plain", "soft close"])
+def test_a_rivals_amounts_change_nothing_where_only_ranks_are_shown(terms):
+    # The rival leads in one run by a cent, in the other by far: the same ranks, other amounts.
+    near, near_answers = told("95.00", ["70.00", "60.00", "50.00"], **terms)
+    far, far_answers = told("91.50", ["71.99", "41.00", "12.34"], **terms)
+    assert near == far
+    assert near_answers == far_answers
+    assert '"own"' in near
+    assert not re.search(r"\b(95|91|70|71|60|41|50|12)\.\d\d\b", near)
+
+
+def test_a_refusal_tells_nothing_of_the_leader_where_only_ranks_are_shown():
+    auction = running_auction("100.00", "50.00", shown="rank", reference="own")
+    own, _ = seats(auction)
+    hall = rooms.hall(auction.pk)
+    move = own.bid("99.50", later(5)).move
+    decision, _ = kinds.decide(hall.room, move)
+    answer = answer_of(hall, decision)
+    assert (answer.code, answer.allowed_amount) == ("step_not_met", "99.00")
+
+
+def test_the_seat_of_another_is_never_named():
+    auction = running_auction("100.00", "99.00", "98.00")
+    own, rival, other = seats(auction)
+    Desk().decide([rival.bid("90.00", later(1))])
+    hall = rooms.hall(auction.pk)
+    events = [event for event, _ in rooms.events(auction.pk)]
+    text = json.dumps(update(hall, events, rooms.bidder(own.participant.pk), later(2)))
+    for seat in (rival, other):
+        assert seat.participant.supplier.short_name not in text
+        assert f'"{seat.participant.pk}"' not in text
+        assert "key-90.00" not in text
