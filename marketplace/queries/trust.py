@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from marketplace.models import AuditRecord, RevocationList, RevocationSource, TrustedCertificate
 from marketplace.signatures import certificate_id
+from marketplace.signatures.lists import MAX_WHOLE_BYTES
 from marketplace.signatures.payload import sha256_hex
 
 _NAMED: Final = re.compile(r"(?:^|[,+])(CN|O)=((?:\\.|[^,+\\])+)")
@@ -46,6 +47,12 @@ class Dated:
     age: timedelta
     #: Until the next one is due; since then where it is overdue.
     left: timedelta
+
+    @property
+    def is_too_large(self) -> bool:
+        """It can neither be indexed nor be read whole: while it holds, those it may be about cannot sign."""
+        unread = not self.list.is_indexed and self.list.size > MAX_WHOLE_BYTES
+        return unread and self.freshness is not Freshness.OVERDUE
 
 
 def name_of(subject: str) -> str:

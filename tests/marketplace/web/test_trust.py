@@ -231,6 +231,14 @@ class TestLists:
 
         assert client.get(self.URL).context["rows"] == []
 
+    def test_a_list_too_large_to_be_read_is_said_to_be_one(self, client: Client) -> None:
+        root()
+        loaded = revocation.load_list(authority().crls(NOON)[0], by=None, at=NOON)
+
+        for is_indexed, size, said in ((True, 2**23, False), (False, 2**22, False), (False, 2**22 + 1, True)):
+            RevocationList.objects.filter(pk=loaded.pk).update(is_indexed=is_indexed, size=size)
+            assert ("Too large to be read whole" in text_of(client.get(self.URL))) is said
+
     def test_a_list_is_loaded_by_hand(self, client: Client, operator: Actor) -> None:
         root()
         crl = SimpleUploadedFile("root.crl", authority().crls(NOON)[0])
