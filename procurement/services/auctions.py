@@ -3,36 +3,33 @@ cancelled."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
 from marketplace.models import StaffRole
 from marketplace.permissions import Actor, require_staff
 from marketplace.shared.errors import DomainError
-from marketplace.shared.money import minor_unit
-from procurement.models import Auction, AuctionParticipant, Bid, Lot, MomentKind, Tender
+from procurement.models import Auction, Bid, Lot, MomentKind, Tender
 from procurement.procedures import AuctionSettings
 from procurement.queries import auctions as rooms
 from procurement.queries import outages
-from procurement.rules.auction.base import StepKind, anonymous_order, step_amount
+from procurement.rules.auction import kinds
 from procurement.rules.auction.log import (
     Event,
     EventKind,
     Hall,
-    LotRules,
     ranking_detail,
     scheduled_detail,
     times_detail,
 )
 from procurement.rules.lifecycle import AuctionStatus, BidStatus, LotStatus, TenderStatus
-from procurement.services import auction_course, auction_log, moments, pulse
+from procurement.services import auction_course, auction_log, auction_terms, moments, pulse
 from procurement.services.transitions import move
 
 # The clock may come this late without the bidders losing time that was promised to them.
@@ -132,7 +129,7 @@ def end(auction_id: int, *, at: datetime) -> Auction:
     auction.ended_at = auction.ends_at
     ranking = ranking_detail(hall.room)
     append(auction, hall, EventKind.ENDED, at, detail={"ranking": ranking}, saves=["ended_at"])
-    _settle(auction, hall)
+    _settle(auction, hall, at)
     record("auction.ended", auction, tender, None, at, ranking=ranking, head=auction.head_hash)
     go_on(tender)
     return auction
@@ -228,8 +225,9 @@ def locked(auction_id: int) -> tuple[Auction, Tender, Hall]:
 def _make(
     tender: Tender, lot: Lot, bids: list[Bid], settings: AuctionSettings, starts_at: datetime, at: datetime
 ) -> Auction:
-    rules = _rules(tender, lot, bids, settings)
-    ends_at = starts_at + timedelta(minutes=settings.duration_minutes or 0)
+    rules = auction_terms.rules_of(tender, lot, bids, settings)
+    length = kinds.length(rules.terms(lot.limit_price, None), len(bids))
+    ends_at = starts_at + (length or timedelta(minutes=settings.duration_minutes or 0))
     stop = settings.hard_stop_minutes
     auction = Auction.objects.create(
         lot=lot,
@@ -240,7 +238,7 @@ def _make(
         ends_at=ends_at,
         hard_stop_at=None if stop is None else starts_at + timedelta(minutes=stop),
     )
-    seats = _seat(auction, bids)
+    seats = auction_terms.seat(auction, bids, stand=kinds.first_bids_stand(rules.kind))
     auction_log.lock([lot.pk])
     detail = scheduled_detail(
         rules,
@@ -249,63 +247,14 @@ def _make(
         auction.starts_at,
         auction.ends_at,
         auction.hard_stop_at,
-        [(rooms.bidder(seat.pk), seat.label, seat.initial_amount, seat.standing_at) for seat in seats],
+        [
+            (rooms.bidder(seat.pk), seat.label, seat.initial_amount, auction_terms.received_at(seat.bid))
+            for seat in seats
+        ],
     )
     append(auction, None, EventKind.SCHEDULED, at, detail=detail)
     moments.schedule(MomentKind.AUCTION_STARTS, tender, starts_at, lot)
     return auction
-
-
-def _rules(tender: Tender, lot: Lot, bids: list[Bid], settings: AuctionSettings) -> LotRules:
-    unit = minor_unit(lot.currency)
-    amounts = [_opened_amount(bid) for bid in bids]
-    # Without a limit price a step in percent is counted from the best first bid.
-    step = step_amount(StepKind(lot.step_kind), lot.step_value or unit, lot.limit_price or min(amounts), unit)
-    return LotRules(
-        direction=tender.preset.axes.direction,
-        minor_unit=unit,
-        step=step,
-        reference=settings.reference,
-        shown=settings.shown,
-        soft_close_window=timedelta(seconds=settings.soft_close_window_seconds),
-        soft_close_extend=timedelta(seconds=settings.soft_close_extend_seconds),
-        soft_close_from=settings.soft_close_from,
-        max_extensions=settings.max_extensions,
-    )
-
-
-def _seat(auction: Auction, bids: list[Bid]) -> list[AuctionParticipant]:
-    """Seats under labels whose order tells nothing about who came when."""
-    by_name = {str(bid.pk): bid for bid in bids}
-    order = anonymous_order(by_name, salt=secrets.token_hex())
-    labels = {name: str(number) for number, name in enumerate(order, start=1)}
-    seats = []
-    for name, bid in by_name.items():
-        amount = _opened_amount(bid)
-        seat = AuctionParticipant(
-            auction=auction,
-            bid=bid,
-            supplier_id=bid.supplier_id,
-            label=labels[name],
-            initial_amount=amount,
-            standing_amount=amount,
-            standing_at=_received_at(bid),
-        )
-        seats.append(seat)
-    return AuctionParticipant.objects.bulk_create(seats)
-
-
-def _opened_amount(bid: Bid) -> Decimal:
-    if bid.amount is None:
-        raise ValueError(f"bid {bid.pk} has not been opened")
-    return bid.amount
-
-
-def _received_at(bid: Bid) -> datetime:
-    received = bid.amount_received_at or bid.received_at
-    if received is None:
-        raise ValueError(f"bid {bid.pk} was never sent")
-    return received
 
 
 def append(
@@ -341,8 +290,9 @@ def shift(auction: Auction, by: timedelta) -> None:
         auction.hard_stop_at += by
 
 
-def _settle(auction: Auction, hall: Hall) -> None:
-    """The final amounts, when they were received, and the ranks: from the room to the bids."""
+def _settle(auction: Auction, hall: Hall, at: datetime) -> None:
+    """The final amounts, when they were received, and the ranks: from the room to the bids. Who took no price of a
+    clock has bid nothing that it could be held to."""
     seats = {rooms.bidder(seat.pk): seat for seat in auction.participants.select_related("bid")}
     bids = []
     for line in hall.room.ranking:
@@ -351,6 +301,16 @@ def _settle(auction: Auction, hall: Hall) -> None:
         bid.rank = line.rank
         bids.append(bid)
     Bid.objects.bulk_update(bids, ["amount", "amount_received_at", "rank"])
+    for bidder in sorted(seats.keys() - hall.room.standings.keys()):
+        _reject(auction, seats[bidder].bid, at)
+
+
+def _reject(auction: Auction, bid: Bid, at: datetime) -> None:
+    move(bid, BidStatus.REJECTED)
+    bid.rank, bid.decision_reason = None, gettext("It took no price in the auction.")
+    bid.save(update_fields=["status", "rank", "decision_reason", "updated_at"])
+    stream = f"tender:{auction.lot.tender_id}"
+    audit.record("bid.rejected", bid, by=None, at=at, stream=stream, reason=bid.decision_reason)
 
 
 def record(action: str, auction: Auction, tender: Tender, by: Actor | None, at: datetime, **details: Any) -> None:

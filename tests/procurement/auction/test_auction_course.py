@@ -1,0 +1,105 @@
+"""What time alone brings about, written by the clock: in order, never ahead of a move on its way, through pauses."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from marketplace.models import StaffRole
+from procurement.auction import clock
+from procurement.auction.replay import replay_lot
+from procurement.auction.room import Desk, WaitingBid
+from procurement.models import Auction, AuctionEvent, DueMoment, MomentKind
+from procurement.rules.auction.base import Action
+from procurement.rules.auction.document import check
+from procurement.services import auction_protocol, auctions, outages, pulse
+from tests.factories.auctions import START, evaluated_tender, seats
+from tests.factories.marketplace import staff
+
+pytestmark = pytest.mark.django_db
+
+
+def later(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def dutch():
+    """A price clock from 60.00 up to the limit of 100.00, by 10.00 every minute."""
+    tender = evaluated_tender("98.00", "97.00")
+    tender.procedure, tender.settings = "auction_dutch", {"clock_interval_seconds": 60}
+    tender.save()
+    tender.lots.update(clock_price=Decimal("60.00"), step_value=Decimal("10.00"))
+    (auction,) = auctions.schedule(tender.pk, at=later(-30))
+    clock.tick(later(0.1))
+    return auction
+
+
+def told(auction, kind="tick"):
+    """When each happened, in seconds after the start."""
+    found = AuctionEvent.objects.filter(auction=auction, kind=kind).order_by("number")
+    return [(at - START).total_seconds() for at in found.values_list("at", flat=True)]
+
+
+def accept(seat, seconds):
+    lot = seat.participant.auction.lot_id
+    move = WaitingBid(lot, seat.participant.pk, seat.by.person.pk, None, "accept-1", later(seconds), Action.ACCEPT)
+    return Desk().decide([move])[0]
+
+
+def test_ticks_are_written_at_their_times_however_late_the_clock_comes(dutch):
+    assert told(dutch) == [0]
+    for seconds in (59.9, 60.2, 185):
+        clock.tick(later(seconds))
+    assert told(dutch) == [0, 60, 120, 180]
+    waiting = DueMoment.objects.get(kind=MomentKind.AUCTION_MOVES, done_at=None)
+    assert waiting.due_at == waiting.next_try_at == later(240)
+    assert replay_lot(dutch.lot_id).differences == ()
+
+
+def test_no_tick_is_written_before_a_move_that_a_gateway_still_decides(dutch, monkeypatch):
+    monkeypatch.setattr(pulse, "database_now", lambda: later(61))
+    pulse.gateway_beat("gateway:one:1", later(59), since_last=None)
+    clock.tick(later(61))
+    assert told(dutch) == [0]
+    answer = accept(seats(dutch)[0], 59.5)
+    assert (answer.code, answer.amount) == (None, "60.00")
+    clock.tick(later(61.3))
+    assert told(dutch) == [0]
+
+
+def test_a_pause_moves_the_ticks_that_are_to_come(dutch):
+    operator = staff(StaffRole.OPERATOR)
+    auctions.pause(dutch.pk, "Bidders cannot reach us.", by=operator, at=later(90))
+    clock.tick(later(150))
+    assert told(dutch) == [0, 60]
+    auctions.resume(dutch.pk, by=operator, at=later(190))
+    clock.tick(later(225))
+    assert told(dutch) == [0, 60, 220]
+    assert replay_lot(dutch.lot_id).differences == ()
+
+
+def test_an_outage_moves_the_ticks_that_are_to_come(dutch, monkeypatch):
+    for seconds in (58, 158):
+        monkeypatch.setattr(pulse, "database_now", lambda at=seconds: later(at))
+        pulse.gateway_beat("gateway:one:1", later(seconds), since_last=None)
+        outages.attend("clock:one:1")
+        clock.tick(later(seconds))
+    assert told(dutch) == [0]
+    monkeypatch.setattr(pulse, "database_now", lambda: later(161))
+    pulse.gateway_beat("gateway:one:1", later(161), since_last=None)
+    clock.tick(later(161))
+    assert told(dutch) == [0, 160]
+    dutch.refresh_from_db()
+    assert dutch.ends_at == later(400)
+
+
+def test_an_accepted_price_ends_the_auction_at_once_and_its_protocol_holds(dutch):
+    clock.tick(later(65))
+    assert accept(seats(dutch)[1], 70).amount == "70.00"
+    clock.tick(later(72.1))
+    found = Auction.objects.select_related("lot__tender__buyer").get()
+    assert (found.status, found.ended_at) == ("ended", later(70))
+    _hall, came_out = check(auction_protocol.document(found))
+    assert (came_out["winner"], came_out["price"]) == (seats(dutch)[1].participant.label, "70.00")
+    assert not DueMoment.objects.filter(done_at=None, kind__startswith="auction_").exists()
