@@ -85,7 +85,7 @@ export class Lines {
       case "started":
         return say("Started");
       case "paused":
-        return say("Paused by the operator");
+        return say("Paused");
       case "resumed":
         return say("Resumed");
       case "retimed":
