@@ -161,7 +161,12 @@ def export_file(request: HttpRequest, number: str, export_id: int) -> HttpRespon
 def _leaves(roll: BidRoll | None, after: str) -> dict[str, Any]:
     """A page of the roll's leaves, and after which the next begins."""
     found = bid_roll.page_of(roll, after, _LEAVES + 1) if roll is not None else []
-    return {"leaves": found[:_LEAVES], "more_after": found[_LEAVES - 1] if len(found) > _LEAVES else "", "after": after}
+    return {
+        "leaves": found[:_LEAVES],
+        "first_place": RollLeaf.objects.filter(roll=roll, hash__lte=after).count() + 1 if after else 1,
+        "more_after": found[_LEAVES - 1] if len(found) > _LEAVES else "",
+        "after": after,
+    }
 
 
 def _published(request: HttpRequest, number: str) -> Tender:

@@ -102,6 +102,7 @@ def test_a_long_roll_is_read_in_pages_and_compared_when_the_buyer_asks(monkeypat
     assert [leaf in first for leaf in leaves] == [True, True, False]
     assert f"?after={leaves[1]}" in first
     assert [leaf in second for leaf in leaves] == [False, False, True]
+    assert ('start="1"' in first, 'start="3"' in second) == (True, True)
     assert "Checked just now" not in first
     assert "Compare the bids as they are stored now" in first
     assert "Checked just now" in client.get(url, {"compare": ""}).content.decode()
