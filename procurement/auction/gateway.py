@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import django
+from django.conf import settings
 from django.db import DatabaseError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.config.settings")
@@ -107,7 +108,7 @@ class Gateway:
         self.intake, self.feeds = Intake(), Feeds()
         self.liveness = Liveness(self.intake.decided_until)
         loop = asyncio.get_running_loop()
-        self.patience, self.throttle = Patience(), Throttle()
+        self.patience, self.throttle = Patience(), Throttle(settings.GATEWAY_BIDS_PER_SECOND)
         runs = (
             self.intake.run(),
             self.feeds.listen(),

@@ -156,22 +156,6 @@ class Desk:
         self._halls.update(batch.halls)
         return [answers[place] for place in range(len(waiting))]
 
-    def pass_time(self, lots: Sequence[int], at: datetime) -> None:
-        """Write what time alone has brought about in these lots by `at`, with nobody moving."""
-        with transaction.atomic():
-            batch = self._read_lots(lots)
-            for lot in sorted(batch.halls):
-                batch.pass_time(lot, at)
-            batch.write()
-        self._halls.update(batch.halls)
-
-    def _read_lots(self, lots: Sequence[int]) -> _Batch:
-        with auction_log.together():
-            auction_log.lock(lots)
-            heads = auction_log.execute(_HEADS, list(lots))
-        halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
-        return _Batch(halls, {}, set())
-
     def _read(self, waiting: Sequence[WaitingBid]) -> _Batch:
         """What the batch is decided by, read under the locks of its lots."""
         lots = sorted({bid.lot for bid in waiting})

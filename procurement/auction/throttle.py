@@ -7,9 +7,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-# More than any person or honest program bids; far less than the room decides.
-A_SECOND = 50.0
-RESERVE = 100.0
 _KEYS: Final = 64
 _MOST_BIDDERS: Final = 10_000
 
@@ -25,7 +22,8 @@ class _Bidder:
 class Throttle:
     """One process's measure of its bidders; those who have long been quiet are forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, a_second: float) -> None:
+        self._a_second, self._reserve = a_second, 2 * a_second
         self._bidders: dict[tuple[int, int], _Bidder] = {}
 
     def wait(self, lot: int, participant: int, key: str) -> int:
@@ -33,13 +31,13 @@ class Throttle:
         now = time.monotonic()
         bidder = self._bidders.get((lot, participant))
         if bidder is None:
-            bidder = self._bidders[lot, participant] = _Bidder(now, RESERVE, RESERVE)
+            bidder = self._bidders[lot, participant] = _Bidder(now, self._reserve, self._reserve)
             if len(self._bidders) > _MOST_BIDDERS:
                 self._forget(now)
-        earned = (now - bidder.at) * A_SECOND
+        earned = (now - bidder.at) * self._a_second
         bidder.at = now
-        bidder.bids = min(bidder.bids + earned, RESERVE)
-        bidder.repeats = min(bidder.repeats + earned, RESERVE)
+        bidder.bids = min(bidder.bids + earned, self._reserve)
+        bidder.repeats = min(bidder.repeats + earned, self._reserve)
         if key in bidder.keys:
             if bidder.repeats < 1:
                 return 1
@@ -54,6 +52,6 @@ class Throttle:
         return 0
 
     def _forget(self, now: float) -> None:
-        quiet = [seat for seat, bidder in self._bidders.items() if (now - bidder.at) * A_SECOND >= RESERVE]
+        quiet = [seat for seat, bidder in self._bidders.items() if (now - bidder.at) * self._a_second >= self._reserve]
         for seat in quiet:
             del self._bidders[seat]

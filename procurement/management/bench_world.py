@@ -130,7 +130,8 @@ def gateway(database_url: str, port: int, log: Path, workers: int = 1) -> Iterat
         process = subprocess.Popen(
             [sys.executable, "-m", "granian", *options, *address, "procurement.auction.gateway:application"],
             cwd=settings.BASE_DIR,
-            env={**os.environ, "DATABASE_URL": database_url},
+            # What one bidder may send is not what is measured.
+            env={**os.environ, "DATABASE_URL": database_url, "GATEWAY_BIDS_PER_SECOND": "100000"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
