@@ -227,6 +227,7 @@ def _rows(hall: Hall, events: list[tuple[Event, str]], viewer: str | None) -> li
         {
             "number": event.number,
             "kind": auction_pdf.in_words(event.kind.value),
+            "reason": event.detail.get("reason", ""),
             "at": event.at,
             "label": hall.labels.get(event.bidder or "", "") if event.number in told else "",
             "own": event.bidder is not None and event.bidder == viewer,
