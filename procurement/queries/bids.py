@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Final
 
 from django.db.models import Count, F, Max, Prefetch, QuerySet
 
@@ -25,6 +26,10 @@ STANDING = (BidStatus.ADMITTED, BidStatus.WINNING, BidStatus.LOSING)
 def own(supplier: Organisation) -> QuerySet[Bid]:
     """The supplier's own bids, newest first, with lot, tender and buyer; the encrypted draft is left where it is."""
     return Bid.objects.filter(supplier=supplier).select_related("lot__tender__buyer").defer("draft").order_by("-pk")
+
+
+#: What waits for the signature of a bid, as the queue of signatures names it: this and the tender's key.
+OPENING: Final = "opening:"
 
 
 def being_judged(bid: Bid) -> QuerySet[BidSealing]:

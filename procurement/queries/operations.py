@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from marketplace.models import Heartbeat, StaffRole
+from marketplace.models import Heartbeat, QueuedSignature, QueuedState, StaffRole
 from marketplace.permissions import Actor
 from marketplace.queries.keyset import capped_count
 from marketplace.waiting import Task
-from procurement.models import Auction, DueMoment, Outage
+from procurement.models import Auction, DueMoment, MomentKind, Outage
+from procurement.queries.bids import OPENING
 from procurement.rules.lifecycle import AuctionStatus
 
 # What waits for longer than this is late.
@@ -38,9 +40,14 @@ class Hall:
 
 
 def overdue(at: datetime) -> QuerySet[DueMoment]:
-    """What should have happened, the longest overdue first. A paused auction's end is late by design, and left out."""
+    """What should have happened, the longest overdue first. What is late by design is left out: a paused auction's end,
+    and an opening that waits for signatures received in time."""
+    judged = QueuedSignature.objects.filter(
+        state=QueuedState.WAITING, holds=Concat(Value(OPENING), Cast(OuterRef("tender_id"), TextField()))
+    )
     late = DueMoment.objects.filter(done_at=None, due_at__lt=at - OVERDUE)
     late = late.exclude(lot__auction__status=AuctionStatus.PAUSED.value, kind__startswith="auction_")
+    late = late.exclude(Exists(judged), kind=MomentKind.TENDER_ENDS.value)
     return late.select_related("tender", "lot").order_by("due_at", "pk")
 
 

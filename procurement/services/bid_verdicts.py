@@ -12,6 +12,7 @@ from marketplace.models import QueuedSignature
 from marketplace.services import signature_queue
 from marketplace.shared.errors import DomainError
 from procurement.models import Bid, Tender
+from procurement.queries.bids import OPENING
 
 
 class SignaturesBeingJudged(DomainError):
@@ -65,4 +66,4 @@ def judged_until(tender: Tender) -> datetime:
 
 def opening_of(tender_id: int) -> str:
     """What waits for the signature of a bid of this tender, as the queue names it."""
-    return f"opening:{tender_id}"
+    return f"{OPENING}{tender_id}"

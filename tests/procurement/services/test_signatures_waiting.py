@@ -24,6 +24,7 @@ from marketplace.services.signature_queue import BindingByNow, NothingWaits, Sig
 from marketplace.shared.errors import NotFound
 from procurement.auction import clock as due_clock
 from procurement.models import Bid, BidEnvelope, Lot, MomentKind, Tender
+from procurement.queries import operations
 from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import amendments, bid_documents, bid_drafts, bids, moments, opening
 from procurement.services.bid_drafts import SignatureBeingJudged
@@ -166,6 +167,7 @@ def test_the_opening_waits_for_what_was_received_in_time_and_opens_it(lot: Lot, 
 
     assert due_clock.tick(CLOSES) == due_clock.Tick(1, 0)
     assert Tender.objects.get().status == TenderStatus.PUBLISHED
+    assert not operations.overdue(CLOSES + 10 * MINUTE).exists()  # nobody has to look after it
     bring_lists(CLOSES + MINUTE)
     signature_queue.judge_due(at=CLOSES + MINUTE)
     due_clock.tick(CLOSES + MINUTE)
