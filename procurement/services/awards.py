@@ -213,6 +213,8 @@ def _reopen(tender: Tender) -> None:
 
 
 def _best(lot: Lot) -> Sentence:
+    if lot.tender.terms.single_bid_price is not None:
+        return _("The best admitted bid, at the price of the second best.")
     if lot.tender.preset.axes.direction is Direction.UP:
         return _("The highest admitted bid.")
     return _("The lowest admitted bid.")
