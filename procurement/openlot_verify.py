@@ -349,7 +349,23 @@ def amount(text: Any) -> Decimal:
     except InvalidOperation:
         raise Wrong(f"{str(text)[:40]!r} is no amount") from None
     require(found.is_finite(), "an amount is not a number")
+    # Whoever computes with ten to the billion is never done.
+    require(len(str(text)) <= 60 and abs(found.adjusted()) <= 60, "an amount is no price of anything")
     return found
+
+
+def require_tame(value: Any) -> None:
+    """No text in it is a number beyond all prices. Raises Wrong."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and one[:1] in "+-.0123456789" and "e" in one.lower():
+            with suppress(InvalidOperation):
+                require(abs(Decimal(one).adjusted()) <= 60, "an amount is no price of anything")
 
 
 def leaf_hash(leaf: bytes, algorithm: str = "sha256") -> bytes:
@@ -2336,12 +2352,14 @@ class Rules:
 
     def check(self, document: Mapping[str, Any]) -> None:
         """The same of a protocol, and what it says came out. Raises Wrong."""
+        require_tame(document)
         try:
             self._document.check({part: value for part, value in document.items() if part != "statement"})
         except (self._log.LogBroken, self._document.DocumentWrong) as error:
             raise Wrong(str(error)) from None
 
     def _event(self, content: Mapping[str, Any]) -> Any:
+        require_tame(content)
         given = {one.name: content[one.name] for one in fields(self._log.Event) if one.name in content}
         sum_ = content["amount"]
         typed = {"kind": self._log.EventKind(content["kind"]), "at": moment(content["at"])}

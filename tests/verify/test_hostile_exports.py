@@ -139,6 +139,23 @@ def test_a_heap_of_small_values_and_of_evidence_is_not_read(
     assert "evidence/lists/" in not_ok(checked(packed(world.buyer, tmp_path / "export.zip"))[1])
 
 
+@pytest.mark.parametrize("sum_", ["1e999999999", "1E-999999999", "NaN", "9" * 5000])
+def test_a_number_beyond_all_prices_keeps_nobody_computing(sum_: str, world: World, tmp_path: Path) -> None:
+    """Rules compute exactly: a fraction of ten to the billion would never be done."""
+    source = str(Path(openlot_verify.__file__).parents[1])
+    for name in ("auctions/1.jsonl", "protocols/auction-1.json", "opened/"):
+        files = dict(world.auction)
+        name = next(one for one in sorted(files) if one.startswith(name))
+        files[name] = (
+            files[name].replace(b'"250.0000"', f'"{sum_}"'.encode()).replace(b'"300.00"', f'"{sum_}"'.encode())
+        )
+        assert files[name] != world.auction[name]
+        status, _checks = checked(packed(signed_again(files), tmp_path / "export.zip"), "--rules", source)
+        assert status == 1
+    with pytest.raises(openlot_verify.Wrong):
+        openlot_verify.require_tame({"detail": [{"step": sum_ if "e" in sum_.lower() else "1e99"}]})
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"no archive", b"PK\x03\x04" + bytes(100)])
 def test_what_is_no_archive_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "export.zip").write_bytes(content)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from procurement.rules.auction import kinds
 from procurement.rules.auction.log import GENESIS, Event, EventKind, Hall, LogBroken, iso, replay
 
 FORMAT: Final = "openlot-auction-1"
+_LARGEST_EXPONENT: Final = 60
 
 
 class DocumentWrong(ValueError):
@@ -71,6 +73,7 @@ def check(document: Any) -> tuple[Hall, dict[str, Any]]:
     Raises LogBroken where the log does not hold, DocumentWrong where the document says something else than its log, or
     is none.
     """
+    _require_tame(document)
     try:
         if document["format"] != FORMAT:
             raise DocumentWrong("it is not of a format that is known here")
@@ -96,6 +99,21 @@ def check(document: Any) -> tuple[Hall, dict[str, Any]]:
         if said.get(name) != value:
             raise DocumentWrong(f"{name}: the log gives {value}, the document says {said.get(name)}")
     return hall, came_out
+
+
+def _require_tame(document: Any) -> None:
+    """No number in it is beyond all prices: an exact fraction of ten to the billion would never be done."""
+    waiting = [document]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and one[:1] in "+-.0123456789" and "e" in one.lower():
+            with suppress(InvalidOperation):
+                if abs(Decimal(one).adjusted()) > _LARGEST_EXPONENT:
+                    raise DocumentWrong("an amount is no price of anything")
 
 
 def _replayed(auction: int, found: list[tuple[Event, str]]) -> Hall:

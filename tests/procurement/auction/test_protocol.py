@@ -92,6 +92,8 @@ def test_there_is_none_before_the_end():
         (lambda d: d.pop("tender"), "not an auction's document"),
         (lambda d: d["events"][0]["content"]["detail"].pop("rules"), "event 1"),
         (lambda d: d.update(format="other"), "format"),
+        # An exact fraction of that would never be done.
+        (lambda d: d["events"][2]["content"].update(amount="1e999999999"), "no price of anything"),
     ],
 )
 def test_a_document_that_was_changed_does_not_hold(ended, forge, said):
