@@ -47,8 +47,10 @@ class SignedAction:
     """An action of a name, as signing requests carry it.
 
     `carry_out(sent, at)` calls the service and answers with what it did; `at` is now. `about` says in a few words what
-    is signed, `url` where it is shown, `last(request, received_at)` until when at the latest it may be judged (None: as
-    long as any), `binds_from(request)` from when on one that waits cannot be cancelled (None: always). `arguments` are the names that `Sent.arguments` has, all of them.
+    is signed, `url` where it is shown. `arguments` are the names that `Sent.arguments` has, all of them.
+
+    `last(request, received_at)` is until when at the latest it may be judged (None: as long as any),
+    `binds_from(request)` from when on one that waits cannot be cancelled (None: it always can).
 
     `hold` takes the locks that the service takes before those of rows, and is called before the queue's own row is
     locked. `holds` names what waits for the signature, such as "opening:7".
