@@ -28,7 +28,7 @@ LEAF_FORMAT: Final = "openlot-audit-head-1"
 STATEMENT_KIND: Final = "audit_anchor"
 ALGORITHM: Final = "RFC 9162 Merkle tree, SHA-256"
 #: Records looked at in one round; a platform that has more takes several.
-_AT_MOST: Final = 200_000
+_AT_MOST: Final = 50_000
 #: Numbers are given before transactions commit: so many before the last one seen are looked at again.
 _LOOKED_BACK: Final = 10_000
 _AT_ONCE: Final = 2000
@@ -78,6 +78,11 @@ def of(stream: str) -> Iterator[Anchor]:
             found.size,
             tuple(step.hex() for step in found.path),
         )
+
+
+def count(stream: str) -> int:
+    """In how many rounds the trail's head was anchored."""
+    return AnchoredHead.objects.filter(record__stream=stream).count()
 
 
 def waits() -> bool:

@@ -105,7 +105,9 @@ def build(tender: Tender, reader: Reader, out: BinaryIO, progress: Callable[[int
 def weight(tender: Tender, reader: Reader) -> int:
     """About how many entries the archive will have."""
     signatures = _signatures(tender, reader).count()
-    return 3 * signatures + 4 * _bids(tender, reader).count() + _documents(tender, reader).count() + 10
+    bids, documents = _bids(tender, reader).count(), _documents(tender, reader).count()
+    anchors = 0 if reader.scope == ExportScope.SUPPLIER else audit_anchors.count(f"tender:{tender.pk}")
+    return 3 * signatures + 4 * bids + documents + 2 * anchors + 10
 
 
 def document_bytes(tender: Tender, reader: Reader) -> int:
