@@ -83,11 +83,7 @@ class _Bench:
             time.sleep(1.0)
             committed = dict(self._bid() for _ in range(self._bids))
             time.sleep(1.0)
-            assert watchers.stdin is not None
-            assert watchers.stdout is not None
-            watchers.stdin.write("stop\n")
-            watchers.stdin.flush()
-            told = {number: (count, at) for number, count, at in json.loads(watchers.stdout.readline())}
+            told = what_was_told(watchers)
         missing = [number for number in committed if told.get(number, (0, 0.0))[0] < self._clients]
         if missing:
             raise CommandError(f"Not every client was told of the events {missing}.")
@@ -99,11 +95,24 @@ class _Bench:
         self._sent += 1
         seat = self._seats[self._sent % len(self._seats)]
         amount = FIRST_PRICE - self._sent * Decimal("0.01")
-        bid = WaitingBid(seat.lot, seat.participant, seat.person, amount, f"stream-{self._sent}", clock.now())
-        (answer,) = self._desk.decide([bid])
+        (answer,) = self._desk.decide([bid_of(seat, amount, f"stream-{self._sent}")])
         if answer.number is None:
             raise CommandError(f"A bid of the benchmark was refused: {answer.code}.")
         return answer.number, time.monotonic()
+
+
+def bid_of(seat: Seat, amount: Decimal, key: str) -> WaitingBid:
+    """The seat's bid, received now."""
+    return WaitingBid(seat.lot, seat.participant, seat.person, amount, key, clock.now())
+
+
+def what_was_told(watchers: subprocess.Popen[str]) -> dict[int, tuple[int, float]]:
+    """Stop the watchers: by event, how many of them were told, and when the last one was."""
+    assert watchers.stdin is not None
+    assert watchers.stdout is not None
+    watchers.stdin.write("stop\n")
+    watchers.stdin.flush()
+    return {number: (count, at) for number, count, at in json.loads(watchers.stdout.readline())}
 
 
 @contextmanager
