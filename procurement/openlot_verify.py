@@ -10,8 +10,8 @@ with ok, FAILED or "not checkable" and why. Exit status: 0 when nothing failed a
 must hold, 1 otherwise, 2 when there is nothing to check (unreadable, hostile, wrong usage).
 
 This file stands alone, on purpose in one piece: copy it anywhere, it needs Python 3.11 and the packages cryptography,
-asn1crypto and rfc8785, and shares no code with the platform that it checks. It reads and prints; it writes nothing,
-unpacks nothing to disk and fetches nothing.
+asn1crypto and rfc8785, and shares no code with the platform that it checks (--rules alone runs the platform's rules of
+auctions, from a folder you name). It reads and prints; it writes nothing, unpacks nothing to disk and fetches nothing.
 """
 
 from __future__ import annotations
@@ -1705,7 +1705,7 @@ class Disclosed:
 
     lots: dict[int, bytes] = field(default_factory=dict)
     seed: bytes | None = None
-    shares: dict[str, bytes] = field(default_factory=dict)  # by the file's name
+    shares: dict[str, bytes] = field(default_factory=dict)  # by the file
 
     @classmethod
     def read(cls, options: argparse.Namespace) -> Disclosed:
@@ -1720,7 +1720,7 @@ class Disclosed:
         if options.seed:
             found.seed = _secret(options.seed, 32)
         for file in options.share:
-            found.shares[Path(file).name] = _secret(file, 33)
+            found.shares[file] = _secret(file, 33)
         return found
 
 
@@ -2334,6 +2334,7 @@ class Rules:
 
     def __init__(self, folder: str) -> None:
         """Raises Unreadable."""
+        writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         sys.path.insert(0, folder)
         try:
             self._log: Any = importlib.import_module("procurement.rules.auction.log")
@@ -2342,6 +2343,7 @@ class Rules:
             raise Unreadable(f"There are no rules of auctions in {folder} ({error}).") from error
         finally:
             sys.path.remove(folder)
+            sys.dont_write_bytecode = writes
 
     def replay(self, auction: int, events: Iterable[tuple[int, dict[str, Any], str]]) -> None:
         """Decide every move again. Raises Wrong."""

@@ -170,7 +170,8 @@ def test_without_documents_it_is_said_that_they_are_not_included(world: World, t
 def test_an_auction_is_decided_again_by_the_platforms_own_rules(world: World, tmp_path: Path) -> None:
     """The rules are pure: a folder of them, or an archive, is enough, on a computer without the platform."""
     path, rules = packed(world.auction, tmp_path / "export.zip"), tmp_path / "rules"
-    shutil.copytree(Path(openlot_verify.__file__).parent / "rules", rules / "procurement" / "rules")
+    own = Path(openlot_verify.__file__).parent / "rules"
+    shutil.copytree(own, rules / "procurement" / "rules", ignore=shutil.ignore_patterns("__pycache__"))
     (rules / "procurement" / "__init__.py").write_text("")
     words = [str(path), "--platform-key", world.fingerprint, "--rules", str(rules)]
     alone = shutil.copy(openlot_verify.__file__, tmp_path / "openlot_verify.py")
@@ -186,6 +187,7 @@ def test_an_auction_is_decided_again_by_the_platforms_own_rules(world: World, tm
 
     assert (run.returncode, run.stderr) == (0, "")
     assert "ok            auctions/1.jsonl: rules: by the rules each bid was rightly taken" in run.stdout
+    assert list(rules.rglob("__pycache__")) == []  # it writes nothing
     said = next(check for check in checked(path)[1] if check["check"] == "auctions/1.jsonl: rules")
     assert "manage.py replay_auction" in said["why"]
 
