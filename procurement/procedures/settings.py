@@ -13,6 +13,7 @@ from procurement.procedures.axes import Axes, Family, Rebidding
 from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference, SingleBidPrice
 from procurement.rules.auction.views import Shown
 from procurement.rules.periods import DayKind
+from procurement.rules.ranking import Direction
 from procurement.rules.words import gettext_noop
 
 # No price lies below another by so many per cent: a procedure without these settings flags none.
@@ -77,6 +78,11 @@ class Procedure:
     def live(self) -> bool:
         """Whether bidders compete in a live room after the opening."""
         return self.axes.rebidding is Rebidding.LIVE
+
+    @property
+    def is_sale(self) -> bool:
+        """Whether whoever holds the procedure sells: then the highest price is the best."""
+        return self.axes.direction is Direction.UP
 
     @property
     def asks(self) -> LotAsks:
@@ -227,6 +233,8 @@ def _problem(setting: Setting, value: object) -> Problem | None:
     if value is None:
         return None if setting.nullable else _refused(setting, "required", gettext_noop("%(setting)s is needed."))
     if setting.kind == "flag":
+        if setting.choices and value is not setting.default:
+            return _refused(setting, "fixed", gettext_noop("%(setting)s: this cannot be changed in this procedure."))
         if isinstance(value, bool):
             return None
         return _refused(setting, "not_a_flag", gettext_noop("%(setting)s is yes or no."))

@@ -127,7 +127,7 @@ def need_of(lot: Lot, supplier_id: int, at: datetime, *, bid_id: int | None = No
     preset = lot.tender.preset
     value = lot.limit_price if lot.tender.limit_price_shown else None
     return Need(
-        action=Action.LIVE_AUCTION if preset.auction else Action.BID,
+        action=Action.LIVE_AUCTION if preset.live else Action.BID,
         family=preset.family.value,
         lot_value=Money(value, lot.currency) if value is not None else None,
         bids_this_month=sent_this_month(supplier_id, at, except_bid=bid_id),

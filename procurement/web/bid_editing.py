@@ -26,6 +26,7 @@ from marketplace.web import bundle
 from procurement import permissions
 from procurement.models import Bid, BidFile
 from procurement.queries import bids as bid_queries
+from procurement.rules.ranking import Direction
 from procurement.services import bid_content, bid_documents, bid_drafts, bid_uploads
 from procurement.services import bids as service
 from procurement.services.bid_drafts import Draft, DraftDocument
@@ -231,6 +232,7 @@ def _edit_page(
             "table": table,
             "total": Money(table.total, bid.currency),
             "limit": Money(table.limit, bid.currency) if table.limit is not None else None,
+            "is_sale": table.direction is Direction.UP,
             "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
             "draft": draft,
             "documents": documents_of(bid, draft, editing=True),

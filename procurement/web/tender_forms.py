@@ -8,40 +8,21 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from marketplace.shared.clock import time_zones
-from marketplace.shared.errors import Sentence
 from procurement import procedures
 from procurement.models import Lot, Tender
 from procurement.procedures import Setting
 from procurement.rules.periods import PeriodUnit
 from procurement.web.fields import MomentField, NumberField
 from procurement.web.search import currency_choices
-from procurement.web.tender_words import FAMILY_NAMES
+from procurement.web.setting_words import CHOICE_WORDS, unit_in_words
 
 #: Settings that stand in the timetable, not among the terms.
 PERIODS = ("enquiry_period_days", "tender_period_days")
-_CHOICE_WORDS: dict[tuple[str, str], Sentence] = {
-    ("day_kind", "calendar"): gettext_lazy("calendar days"),
-    ("day_kind", "working"): gettext_lazy("working days"),
-    ("reference", "leader"): gettext_lazy("the leading bid"),
-    ("reference", "own"): gettext_lazy("the bidder’s own last bid"),
-    ("shown", "price"): gettext_lazy("the best price"),
-    ("shown", "rank"): gettext_lazy("their own rank"),
-    ("shown", "both"): gettext_lazy("the best price and their own rank"),
-    ("single_bid_price", "own"): gettext_lazy("its own price"),
-    ("single_bid_price", "limit"): gettext_lazy("the limit price"),
-    ("soft_close_from", "receipt"): gettext_lazy("the moment the bid was received"),
-    ("soft_close_from", "end"): gettext_lazy("the end as it stood"),
-}
-_UNIT_WORDS: dict[str, Sentence] = {
-    "days": gettext_lazy("days"),
-    "minutes": gettext_lazy("minutes"),
-    "seconds": gettext_lazy("seconds"),
-    "percent": gettext_lazy("per cent"),
-}
 
 
 class RevisionForm(forms.Form):
@@ -54,18 +35,19 @@ class NewForm(forms.Form):
     """A title and a kind in plain words."""
 
     title = forms.CharField(
-        label=gettext_lazy("What do you want to buy?"),
+        label=gettext_lazy("What do you want to buy or sell?"),
         max_length=200,
         help_text=gettext_lazy("A title that suppliers find: “Office chairs for the Rostock site”."),
     )
-    procedure = forms.ChoiceField(label=gettext_lazy("How do you want to buy it?"), widget=forms.RadioSelect)
+    procedure = forms.ChoiceField(label=gettext_lazy("How?"), widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["procedure"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [
-            (preset.code, f"{FAMILY_NAMES[preset.family]}: {_(preset.summary)}") for preset in procedures.catalogue()
+            (preset.code, format_html("<strong>{}</strong><br>{}", _(preset.name), _(preset.summary)))
+            for preset in procedures.catalogue()
         ]
 
 
@@ -245,18 +227,13 @@ def _is_fixed(setting: Setting) -> bool:
     return (setting.minimum is not None and setting.minimum == setting.maximum) or len(setting.choices) == 1
 
 
-def _unit_of(setting: Setting) -> str:
-    """The unit people count in: a day of a period may last a minute here."""
-    return "minutes" if setting.unit == "days" and settings.PERIOD_UNIT == PeriodUnit.MINUTE else setting.unit
-
-
 def _setting_field(setting: Setting) -> forms.Field:
     label = _(setting.label)
-    unit = str(_UNIT_WORDS.get(_unit_of(setting), setting.unit))
+    unit = unit_in_words(setting)
     if setting.kind == "flag":
         return forms.BooleanField(label=label, required=False)
     if setting.kind == "choice":
-        words = [(value, _CHOICE_WORDS.get((setting.name, value), value)) for value in setting.choices]
+        words = [(value, CHOICE_WORDS.get((setting.name, value), value)) for value in setting.choices]
         return forms.ChoiceField(label=label, choices=words)
     bounds = f"{setting.minimum} – {setting.maximum} {unit}".strip()
     if setting.nullable:

@@ -27,8 +27,15 @@ from procurement.rules.lifecycle import BidStatus, LotStatus
 from procurement.services import custody, timetable
 from procurement.web import tender_page, tender_words
 from procurement.web.audit_words import AuditRow, rows_of
+from procurement.web.setting_words import in_words
 
 AUDIT_PAGE = 50
+
+# Periods stand in the timetable, the rest among the facts of the procedure.
+_SAID_ELSEWHERE = (
+    *("day_kind", "enquiry_period_days", "tender_period_days", "minimum_remainder_days", "standstill_days"),
+    *("minimum_bids", "limit_price_shown", "abnormally_low_below_mean", "abnormally_low_below_next"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,8 @@ def overview(request: HttpRequest, number: str) -> HttpResponse:
         context
         | {
             "facts": _facts(tender, context["lots"], context["shows_limit"]),
+            "auction_facts": _auction_facts(tender),
+            "auction_summary": _(tender.preset.summary),
             "moments": tender_words.timeline(tender, at),
             "answer": answer,
             "amendments": _amendments(tender),
@@ -178,14 +187,29 @@ def _facts(tender: Tender, lots: list[Lot], with_limit: bool) -> list[Fact]:
     vat = _("with VAT") if tender.vat_included else _("without VAT")
     facts = [
         Fact(_("Procedure"), _(tender.preset.name)),
-        Fact(_("Buyer"), tender.buyer.full_name),
-        Fact(_("Limit price"), limit if with_limit and limit else _("not shown") if not with_limit else _("none")),
+        Fact(_("Seller") if tender.preset.is_sale else _("Buyer"), tender.buyer.full_name),
+        Fact(
+            _("Reserve price") if tender.preset.is_sale else _("Limit price"),
+            limit if with_limit and limit else _("not shown") if not with_limit else _("none"),
+        ),
         Fact(_("Prices"), _("in %(currency)s, %(vat)s") % {"currency": tender.currency, "vat": vat}),
         Fact(_("Delivery"), "; ".join(places)),
         Fact(_("Keys to the bids"), _keys_of(tender)),
         Fact(_("Bids needed"), str(tender.settings.get("minimum_bids", tender.preset.setting("minimum_bids").default))),
     ]
     return [fact for fact in facts if fact.value]
+
+
+def _auction_facts(tender: Tender) -> list[Fact]:
+    """How the auction goes: what whoever bids has to know of its rules."""
+    if tender.preset.auction is None:
+        return []
+    given = tender.settings
+    return [
+        Fact(_(setting.label), in_words(setting, given.get(setting.name, setting.default)))
+        for setting in tender.preset.settings
+        if setting.name not in _SAID_ELSEWHERE
+    ]
 
 
 def _keys_of(tender: Tender) -> Sentence:

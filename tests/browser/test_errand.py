@@ -205,8 +205,8 @@ def _publishes(bert: Visitor) -> None:
     bert.picture("home")
     bert.menu("We buy")
     bert.follows("New procedure")
-    page.get_by_label("What do you want to buy?").fill(TITLE)
-    page.get_by_label(re.compile("^Request for quotations")).check()
+    page.get_by_label("What do you want to buy or sell?").fill(TITLE)
+    page.get_by_label(re.compile("^Open request for quotations")).check()
     bert.picture("new")
     bert.presses("Begin the draft")
 

@@ -6,6 +6,7 @@ from procurement.procedures.axes import Axes, Family, Rebidding
 from procurement.procedures.presets.common import (
     ABNORMALLY_LOW,
     DAY_KIND,
+    LIMIT_PRICE_ALWAYS_SHOWN,
     LIMIT_PRICE_SHOWN,
     choice,
     days,
@@ -109,7 +110,7 @@ DUTCH = Procedure(
     ),
     axes=Axes(rebidding=Rebidding.LIVE),
     auction=AuctionKind.DUTCH,
-    settings=(*_PERIODS, LIMIT_PRICE_SHOWN, _START_DELAY, _clock(60), _PRICE_SHOWN, _PARTICIPANTS),
+    settings=(*_PERIODS, LIMIT_PRICE_ALWAYS_SHOWN, _START_DELAY, _clock(60), _PRICE_SHOWN, _PARTICIPANTS),
 )
 JAPANESE = Procedure(
     code="auction_japanese",
@@ -122,7 +123,7 @@ JAPANESE = Procedure(
     ),
     axes=Axes(rebidding=Rebidding.LIVE),
     auction=AuctionKind.JAPANESE,
-    settings=(*_PERIODS, LIMIT_PRICE_SHOWN, _START_DELAY, _clock(60), _PRICE_SHOWN, _PARTICIPANTS),
+    settings=(*_PERIODS, LIMIT_PRICE_ALWAYS_SHOWN, _START_DELAY, _clock(60), _PRICE_SHOWN, _PARTICIPANTS),
 )
 SEALED_FIRST_PRICE = Procedure(
     code="auction_sealed_first_price",

@@ -50,7 +50,14 @@ def flag(name: str, label: str, default: bool) -> Setting:
     return Setting(name, "flag", label, default)
 
 
+def fixed_flag(name: str, label: str, value: bool) -> Setting:
+    """What cannot be chosen in this procedure."""
+    return Setting(name, "flag", label, value, choices=("yes" if value else "no",))
+
+
 DAY_KIND = choice("day_kind", gettext_noop("Days are counted as"), "working", "calendar", "working")
+#: A clock shows where it goes, and one of its ends is the limit price.
+LIMIT_PRICE_ALWAYS_SHOWN = fixed_flag("limit_price_shown", gettext_noop("Bidders see the limit price"), True)
 LIMIT_PRICE_SHOWN = flag("limit_price_shown", gettext_noop("Bidders see the limit price"), True)
 ABNORMALLY_LOW = (
     percentage(
