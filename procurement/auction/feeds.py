@@ -15,6 +15,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -23,7 +24,7 @@ import psycopg
 from django.db import DatabaseError, connection, connections
 
 from marketplace.shared import clock
-from procurement.auction.projection import update
+from procurement.auction.projection import for_all, update
 from procurement.auction.room import live_members
 from procurement.auction.tokens import Ticket
 from procurement.models import Auction
@@ -48,6 +49,11 @@ _LONGEST_SEND_S = 10.0
 _LOOK_EVERY_S = 1.0
 
 
+# Frames tell the time: one that was made this long ago is made again for who comes later.
+_FRESH = timedelta(milliseconds=50)
+_NEVER: Final[tuple[datetime, dict[str, Any]]] = (datetime.min.replace(tzinfo=UTC), {})
+
+
 class TooManyStreams(Exception):
     """This person watches the lot in too many places already, or the process has enough to do."""
 
@@ -69,17 +75,19 @@ class Subscriber:
 
     def wake(self) -> None:
         """Have it look for what is new."""
-        self._woken = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        else:
+            self._woken = True
 
-    async def news(self) -> None:
-        """Wait until woken, or return at once where that has happened since the last time. A bare future: thousands are
+    def news(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """To be awaited until woken; at once where that has happened since the last time. A bare future: thousands are
         woken for every bid, and asyncio's Event takes half as long again."""
-        if not self._woken:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+        self._waiter = loop.create_future()
+        if self._woken:
+            self._waiter.set_result(None)
         self._woken = False
+        return self._waiter
 
     def close(self) -> None:
         self.closed = True
@@ -99,7 +107,8 @@ class Feed:
         self.streams: Counter[int] = Counter()
         self.again_at = 0.0
         self.opening = asyncio.Lock()
-        self._frames: dict[tuple[str | None, int], tuple[bytes, int]] = {}
+        self._frames: dict[tuple[str | None, int], bytes] = {}
+        self._shared: tuple[datetime, dict[str, Any]] = _NEVER
 
     @property
     def number(self) -> int:
@@ -127,21 +136,24 @@ class Feed:
         self.hall = rooms.folded(self.auction, fresh, self.hall)
         for event, _ in fresh:
             self._remember(event)
-        self._frames.clear()
+        self.forget_frames()
         for subscriber in self.subscribers:
             subscriber.wake()
 
     def frame(self, subscriber: Subscriber) -> bytes | None:
         """What the subscriber has not been told yet, as one server-sent event; None when there is nothing, or when it
         is no longer kept: see `lags`."""
+        number = self.number
+        if subscriber.seen >= number:
+            return None
         wanted = (subscriber.viewer, subscriber.seen)
-        made = self._frames.get(wanted)
-        if made is None:
-            if self.hall is None or subscriber.seen >= self.number or self.lags(subscriber):
+        frame = self._frames.get(wanted)
+        if frame is None:
+            if self.lags(subscriber):
                 return None
-            fresh = list(islice(self.events, len(self.events) - (self.number - subscriber.seen), None))
-            made = self._frames[wanted] = self._made(fresh, subscriber.viewer)
-        frame, subscriber.seen = made
+            fresh = list(islice(self.events, len(self.events) - (number - subscriber.seen), None))
+            frame = self._frames[wanted] = self._made(fresh, subscriber.viewer)[0]
+        subscriber.seen = number
         return frame
 
     def lags(self, subscriber: Subscriber) -> bool:
@@ -155,8 +167,17 @@ class Feed:
 
     def _made(self, events: list[Event], viewer: str | None) -> tuple[bytes, int]:
         assert self.hall is not None
-        last = events[-1].number
-        return sent_event("update", update(self.hall, events, viewer, clock.now()), last), last
+        last, now = events[-1].number, clock.now()
+        made_at, shared = self._shared
+        if now - made_at > _FRESH:
+            shared = for_all(self.hall, now)
+            self._shared = now, shared
+        return sent_event("update", update(self.hall, events, viewer, now, shared), last), last
+
+    def forget_frames(self) -> None:
+        """What was made is out of date: of what happened, or by the time it tells."""
+        self._frames.clear()
+        self._shared = _NEVER
 
     def _remember(self, event: Event) -> None:
         self.events.append(event)
@@ -291,6 +312,8 @@ class Feeds:
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
             self._all_behind()
+            for feed in self._feeds.values():
+                feed.forget_frames()
             for subscriber in self._subscribers():
                 subscriber.beat = True
                 subscriber.wake()

@@ -263,13 +263,13 @@ class Gateway:
                 await request.send({"type": "http.response.body", "body": part, "more_body": True})
                 subscriber.sending_since = None
             part = feed.frame(subscriber)
-            if part is None:
+            if part is None and subscriber.seen < feed.number:
                 part = await self.feeds.part(feed, subscriber)
             if part is None and subscriber.beat:
                 part = heartbeat()
             subscriber.beat = False
             if part is None:
-                await subscriber.news()
+                await subscriber.news(loop)
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -14,16 +14,20 @@ from procurement.rules.effective import PRICE_ALONE
 from procurement.rules.ranking import Standing
 
 
-def update(hall: Hall, events: Iterable[Event], viewer: str | None, now: datetime) -> dict[str, Any]:
-    """The events the viewer has not seen yet, and the state after them. `viewer` is a bidder, None an observer."""
+def update(
+    hall: Hall, events: Iterable[Event], viewer: str | None, now: datetime, shared: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The events the viewer has not seen yet, and the state after them. `viewer` is a bidder, None an observer;
+    `shared` is what `for_all` told of this hall a moment ago."""
     shown = (_event(hall, event, viewer) for event in events)
-    return {"events": [event for event in shown if event is not None], "state": state(hall, viewer, now)}
+    events_shown = [event for event in shown if event is not None]
+    return {"events": events_shown, "state": state(hall, viewer, now, shared)}
 
 
-def state(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
-    """The room as the viewer sees it; amounts are strings in the currency's minor unit, times UTC."""
+def for_all(hall: Hall, now: datetime) -> dict[str, Any]:
+    """What every viewer of the room sees alike."""
     room, rules = hall.room, hall.rules
-    common = {
+    return {
         "number": hall.number,
         "kind": rules.kind.value,
         "status": room.status.value,
@@ -37,10 +41,13 @@ def state(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
         "reference": rules.reference.value,
         "shown": rules.shown.value,
         "bidders": len(room.bidders),
-        "course": _course(hall, viewer, now),
-        "clock": _clock(hall, viewer),
         "proxy_bids": rules.proxy_bids,
     }
+
+
+def state(hall: Hall, viewer: str | None, now: datetime, shared: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The room as the viewer sees it; amounts are strings in the currency's minor unit, times UTC."""
+    common = {**(shared or for_all(hall, now)), "course": _course(hall, viewer, now), "clock": _clock(hall, viewer)}
     return common | (_observed(hall) if viewer is None else _own(hall, viewer, now))
 
 
