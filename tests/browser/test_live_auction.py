@@ -1,4 +1,4 @@
-"""A live auction in two browsers, through the gateway in a process of its own and by the real clock."""
+"""A live auction in three browsers, through the gateway in a process of its own and by the real clock."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ from tests.factories.marketplace import MembershipFactory, accredited_supplier
 MINUTES = 10
 
 
-def test_two_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: Gateway) -> None:
-    suppliers = [accredited_supplier(short_name="Nordwand"), accredited_supplier(short_name="Südsitz")]
-    anna, bob = (_bidder(visit, name, of) for name, of in zip(("anna", "bob"), suppliers, strict=True))
-    auction = _auction(suppliers, left=timedelta(minutes=MINUTES))
-    for person in (anna, bob):
+def test_three_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: Gateway) -> None:
+    suppliers = [accredited_supplier(short_name=name) for name in ("Nordwand", "Südsitz", "Westholz")]
+    names = ("anna", "bob", "cleo")
+    anna, bob, cleo = (_bidder(visit, name, of) for name, of in zip(names, suppliers, strict=True))
+    auction = _auction(suppliers, "100.00", "99.00", "99.50", left=timedelta(minutes=MINUTES))
+    for person in (anna, bob, cleo):
         person.menu("Auctions")
         person.follows(re.compile("Lot 1"))
         expect(_top(person)).to_contain_text("99.00")
         _is_live(person)
-    expect(_top(anna)).to_contain_text("Rank 2")
+    expect(_top(anna)).to_contain_text("Rank 3")
     expect(_top(bob)).to_contain_text("You lead")
+    expect(_top(cleo)).to_contain_text("Rank 2")
     anna.picture("live")
 
     # By keyboard: the best allowed amount stands in the field that has the focus.
@@ -59,6 +61,7 @@ def test_two_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: Gat
     bob.page.keyboard.press("Enter")
     expect(_top(bob)).to_contain_text("You lead")
     expect(_top(anna)).to_contain_text("Rank 2")
+    expect(_top(cleo)).to_contain_text("Rank 3")
 
     # What happened while the connection was cut is there when it is back.
     gateway.stop()
@@ -85,6 +88,8 @@ def test_the_end_of_an_auction(visit: Callable[..., Visitor], gateway: Gateway) 
     anna, bob = (_bidder(visit, name, of) for name, of in zip(("anna", "bob"), suppliers, strict=True))
     auction = _auction(
         suppliers,
+        "100.00",
+        "99.00",
         left=timedelta(seconds=15),
         soft_close_window_seconds=60,
         soft_close_extend_seconds=10,
@@ -130,11 +135,9 @@ def _bidder(visit: Callable[..., Visitor], name: str, supplier: Organisation) ->
     return visitor
 
 
-def _auction(suppliers: list[Organisation], *, left: timedelta, **settings: object) -> Auction:
+def _auction(suppliers: list[Organisation], *amounts: str, left: timedelta, **settings: object) -> Auction:
     start = edge.now() - timedelta(minutes=MINUTES) + left
-    return running_auction(
-        "100.00", "99.00", start=start, suppliers=suppliers, auction_duration_minutes=MINUTES, **settings
-    )
+    return running_auction(*amounts, start=start, suppliers=suppliers, auction_duration_minutes=MINUTES, **settings)
 
 
 def _url(auction: Auction) -> str:
