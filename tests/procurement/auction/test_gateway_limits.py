@@ -142,7 +142,7 @@ def test_when_the_room_stands_still_a_bid_is_not_taken_rather_than_hung_on_to(mo
 
             monkeypatch.setattr(client.app.intake._desk, "decide", slow)
             first = asyncio.create_task(client.bid(a, "90.00", "being-decided"))
-            while not client.app.intake._deciding:
+            while not client.app.intake._deciding:  # noqa: ASYNC110  (the intake tells nobody when it begins)
                 await asyncio.sleep(0.01)
             second = asyncio.create_task(client.bid(b, "80.00", "waiting-long"))
             await asyncio.sleep(0.4)
