@@ -175,9 +175,7 @@ SENTENCES: Final = (
     _("The file’s name holds invisible characters that can disguise what it is. Rename the file and send it again."),
     _("The part of the page that seals documents could not be loaded. Check the connection and try again."),
     _("The price table is not complete."),
-    _(
-        "The lines together are larger than any price can be. Look for a comma or a zero too many in the unit prices."
-    ),
+    _("The lines together are larger than any price can be. Look for a comma or a zero too many in the unit prices."),
     _("The total is above the limit price: such a bid is not taken."),
     _(
         "This browser does not know every document of the bid. Load the draft from the file you saved, or remove "
