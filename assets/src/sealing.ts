@@ -8,6 +8,7 @@ import { all, csrfToken, language } from "./lib/dom";
 import { say } from "./lib/words";
 import { Refused } from "./sealing/api";
 import type { Document } from "./sealing/content";
+import { type AnswerProblem, type Answers, bound, counts, read as readAnswers } from "./sealing/criteria";
 import { type Added, type Settings, Uploads, fileChoice, megabytes } from "./sealing/documents";
 import * as drafts from "./sealing/draft";
 import { names, sealAndPrepare, sealedFor } from "./sealing/review";
@@ -29,6 +30,7 @@ interface PageSettings extends Settings {
   /** The address of the signing page, with NONCE in its place. */
   readonly sign: string;
   readonly problems: Readonly<Record<string, string>>;
+  readonly answerProblems: Readonly<Record<AnswerProblem, string>>;
 }
 
 const SAVE_AFTER = 800;
@@ -66,11 +68,36 @@ class BidPage {
     addEventListener("beforeunload", (event) => {
       if (this.uploads.pending && !this.sealing) event.preventDefault();
     });
+    if (settings.terms.criteria) {
+      // After the table's own listener: the limit is of what the total counts as.
+      form.addEventListener("input", () => this.effect());
+      this.effect();
+    }
     if (!settings.keptHere) void this.keepHere();
   }
 
   private get typed(): Map<number, string> {
     return new Map(this.settings.terms.items.map(({ item }) => [item, this.price(item).value]));
+  }
+
+  private get fields(): (HTMLInputElement | HTMLSelectElement)[] {
+    return all<HTMLInputElement | HTMLSelectElement>(this.form, "[data-answer]");
+  }
+
+  private get answered(): Map<string, string> {
+    return new Map(this.fields.map((field) => [field.dataset.answer ?? "", field.value]));
+  }
+
+  private get answers(): Answers | null {
+    const { criteria, digits, direction } = this.settings.terms;
+    return criteria && readAnswers(criteria, this.answered, digits, direction);
+  }
+
+  /** The total that just meets the limit price with the answers as they are; null where there is none to meet. */
+  private get limit(): string | null {
+    const { limit, digits, direction } = this.settings.terms;
+    const { answers } = this;
+    return answers && limit !== null ? bound(answers.formula, limit, digits, direction) : limit;
   }
 
   private get remarks(): string {
@@ -79,6 +106,24 @@ class BidPage {
 
   private price(item: number): HTMLInputElement {
     return this.form.querySelector<HTMLInputElement>(`#price_${item}`)!;
+  }
+
+  /** What the total counts as, as one types. */
+  private effect(): void {
+    const { terms } = this.settings;
+    const { answers, limit } = this;
+    const table = read(terms.items, this.typed, terms.digits, limit, terms.direction);
+    const priced = table.lines.some(({ problem }) => problem === null);
+    for (const part of all(this.form, "[data-counts]")) part.hidden = !answers || !priced;
+    if (!answers) return;
+    for (const part of all(this.form, "[data-counts-as]")) part.textContent = `${this.money(counts(answers.formula, table.total, terms.digits))} ${terms.currency}`;
+    for (const part of all(this.form, "[data-arithmetic]")) part.textContent = answers.arithmetic(table.total);
+    for (const warning of all(this.form, "[data-beyond-limit]")) warning.hidden = !priced || !table.beyondLimit;
+  }
+
+  private money(text: string): string {
+    const value = parse(text);
+    return value ? display(value, this.settings.terms.digits, language) : text;
   }
 
   /* Drafts that stay in this browser */
@@ -107,6 +152,7 @@ class BidPage {
   private fill(draft: drafts.LocalDraft): void {
     for (const { item } of this.settings.terms.items) this.price(item).value = draft.prices[item] ?? "";
     this.form.querySelector<HTMLTextAreaElement>("#remarks")!.value = draft.remarks;
+    for (const field of this.fields) field.value = draft.answers?.[field.dataset.answer ?? ""] ?? "";
     const there = new Map(this.settings.documents.filter(({ arrived }) => arrived).map(({ id, size }) => [id, size]));
     this.documents = draft.documents.filter(({ id, size }) => there.get(id) === size);
     this.form.querySelector("[data-price-table]")?.dispatchEvent(new Event("input", { bubbles: true }));
@@ -115,7 +161,7 @@ class BidPage {
   private async save(): Promise<drafts.LocalDraft | null> {
     clearTimeout(this.timer);
     try {
-      const draft = await drafts.save(this.settings.terms, this.typed, this.remarks, this.documents);
+      const draft = await drafts.save(this.settings.terms, this.typed, this.remarks, this.documents, this.answered);
       const time = new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
       this.say(say("Saved in this browser {time}", { time }), false);
       return draft;
@@ -128,7 +174,7 @@ class BidPage {
   private async export(): Promise<void> {
     const draft = (await this.save()) ?? {
       format: "openlot-draft-1" as const, bid: this.settings.terms.bid, lot: this.settings.terms.lot, prices: Object.fromEntries(this.typed),
-      remarks: this.remarks, documents: this.documents, saved_at: new Date().toISOString(),
+      remarks: this.remarks, answers: Object.fromEntries(this.answered), documents: this.documents, saved_at: new Date().toISOString(),
     };
     const link = document.createElement("a");
     link.href = URL.createObjectURL(drafts.asFile(draft));
@@ -233,19 +279,20 @@ class BidPage {
 
   private async sealed(): Promise<string | null> {
     const { terms } = this.settings;
-    const table = read(terms.items, this.typed, terms.digits, terms.limit, terms.direction);
-    if (!this.complete(table)) return null;
+    const { answers } = this;
+    const table = read(terms.items, this.typed, terms.digits, this.limit, terms.direction);
+    if (!this.complete(table, answers)) return null;
     if (this.uploads.pending) return this.refuse("review", say("Wait until the documents have arrived, or cancel those that have not."));
     const known = new Set(this.documents.map(({ id }) => id));
     if (this.settings.documents.some(({ id, arrived }) => !arrived || !known.has(id))) {
       return this.refuse("review", this.settings.keptHere ? say("Not every document has arrived whole. Remove the unfinished ones and add them again.") : say("This browser does not know every document of the bid. Load the draft from the file you saved, or remove those documents."));
     }
     if (this.settings.keptHere ? !(await this.saveOnServer()) : !(await this.save())) return this.refuse("review", this.saved.textContent || say("Not saved yet: the connection is lost. Trying again."));
-    return sealAndPrepare(terms, table, this.remarks, [...this.documents].sort((a, b) => a.id - b.id), this.settings.prepare);
+    return sealAndPrepare(terms, table, this.remarks, [...this.documents].sort((a, b) => a.id - b.id), answers, this.settings.prepare);
   }
 
-  private complete(table: Table): boolean {
-    let first: HTMLInputElement | null = null;
+  private complete(table: Table, answers: Answers | null): boolean {
+    let first: HTMLElement | null = null;
     for (const { item, problem } of table.lines) {
       const input = this.price(item);
       input.classList.toggle("is-invalid", problem !== null);
@@ -254,11 +301,23 @@ class BidPage {
       if (said) said.textContent = problem ? (this.settings.problems[problem] ?? "") : "";
       if (problem) first ??= input;
     }
+    const priced = first === null;
+    for (const { question, problem } of answers?.given ?? []) {
+      const field = this.fields.find((one) => one.dataset.answer === question.name);
+      if (!field) continue;
+      field.classList.toggle("is-invalid", problem !== null);
+      field.setAttribute("aria-invalid", String(problem !== null));
+      const said = field.parentElement?.querySelector<HTMLElement>("[data-answer-error]");
+      if (said) said.textContent = problem ? this.settings.answerProblems[problem] : "";
+      if (problem) first ??= field;
+    }
     if (first) {
-      this.refuse("review", say("The price table is not complete."));
-      first.focus();
+      this.refuse("review", priced ? say("Not everything that counts besides the price is answered.") : say("The price table is not complete."));
+      (first as HTMLElement).focus();
     } else if (table.tooLarge) {
       this.refuse("review", say("The lines together are larger than any price can be. Look for a comma or a zero too many in the unit prices."));
+    } else if (table.beyondLimit && answers) {
+      this.refuse("review", say("What the total counts as does not meet the limit price: such a bid is not taken."));
     } else if (table.beyondLimit) {
       this.refuse("review", this.settings.terms.direction === "up" ? say("The total is below the reserve price: such a bid is not taken.") : say("The total is above the limit price: such a bid is not taken."));
     }
@@ -338,6 +397,12 @@ async function signingPage(root: HTMLElement): Promise<void> {
   for (const { item, unit_price, amount } of sealed.lines) {
     for (const cell of all(root, `[data-sealed-price="${item}"]`)) cell.textContent = money(unit_price);
     for (const cell of all(root, `[data-sealed-amount="${item}"]`)) cell.textContent = money(amount);
+  }
+  const answered = new Map((sealed.answers ?? []).map(({ question, answer }) => [question, answer]));
+  for (const cell of all(root, "[data-sealed-answer]")) cell.textContent = answered.get(cell.dataset.sealedAnswer ?? "") ?? "—";
+  for (const part of all(root, "[data-sealed-counts]")) {
+    part.hidden = !sealed.counts;
+    part.querySelector("[data-sealed-counts-as]")!.textContent = sealed.counts ?? "";
   }
   for (const cell of all(root, "[data-sealed-total]")) cell.textContent = money(sealed.total);
   for (const part of all(root, "[data-sealed-remarks]")) {

@@ -1,4 +1,4 @@
-/** The browser reads a price table as the server does, and writes the content that the server reads. */
+/** The browser reads a price table, and what counts besides, as the server does, and writes the content that the server reads. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -7,14 +7,16 @@ import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const { cases } = JSON.parse(readFileSync(path.resolve(here, "../../tests/procurement/rules/price_tables.json")));
+const known = (name) => JSON.parse(readFileSync(path.resolve(here, "../../tests/procurement/rules", name)));
+const asked = known("criteria.json");
+const { cases } = known("price_tables.json");
 let page;
 
 before(async () => {
   globalThis.document = { getElementById: () => null };
   const built = await esbuild.build({
     stdin: {
-      contents: 'export { read } from "./table"; export { canonical } from "./canonical"; export { contentOf } from "./content"; export { examined } from "./filetypes";',
+      contents: 'export { read } from "./table"; export { bound, counts, read as readAnswers } from "./criteria"; export { canonical } from "./canonical"; export { contentOf } from "./content"; export { examined } from "./filetypes";',
       resolveDir: path.resolve(here, "../src/sealing"),
     },
     bundle: true,
@@ -33,6 +35,18 @@ for (const wanted of cases) {
     assert.equal(table.total, wanted.total);
     assert.equal(table.beyondLimit, wanted.beyond_limit ?? false);
     assert.equal(table.tooLarge, wanted.too_large ?? false);
+  });
+}
+
+for (const wanted of asked.cases) {
+  test(`what counts besides the price: ${wanted.name}`, () => {
+    const criteria = asked[wanted.criteria];
+    const typed = new Map(criteria.questions.map(({ name }, place) => [name, wanted.typed[place]]));
+    const answers = page.readAnswers(criteria, typed, wanted.digits, wanted.direction ?? "down");
+    assert.deepEqual(answers.given.map(({ problem, plain }) => problem ?? plain), wanted.answers);
+    assert.equal(page.counts(answers.formula, wanted.total, wanted.digits), wanted.counts);
+    assert.equal(page.bound(answers.formula, wanted.limit, wanted.digits, wanted.direction ?? "down"), wanted.bound);
+    if (wanted.arithmetic) assert.equal(answers.arithmetic(wanted.total), wanted.arithmetic);
   });
 }
 

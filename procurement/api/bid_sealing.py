@@ -52,7 +52,8 @@ class ItemToPriceOut(serializers.Serializer[Any]):
 
 class SealingTermsOut(serializers.Serializer[Any]):
     """What a program needs to seal the bid by itself. `digits` are the currency's decimal places, `block` the bytes to
-    which the content is padded, `public_key` the lot's X25519 key in base64."""
+    which the content is padded, `criteria` what counts besides the price and has to be answered in the content,
+    `public_key` the lot's X25519 key in base64."""
 
     format = serializers.CharField()
     platform = serializers.CharField()
@@ -65,6 +66,8 @@ class SealingTermsOut(serializers.Serializer[Any]):
     block = serializers.IntegerField()
     items = ItemToPriceOut(many=True)
     limit = serializers.CharField(allow_null=True)
+    direction = serializers.ChoiceField(["down", "up"])
+    criteria = serializers.DictField(allow_null=True)
     public_key = serializers.CharField()
     custody = serializers.ChoiceField(["platform", "committee"])
 

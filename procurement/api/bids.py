@@ -88,6 +88,7 @@ class BidDetailOut(BidOut):
     total = serializers.DecimalField(20, 4, allow_null=True)
     complete = serializers.BooleanField()
     remarks = serializers.CharField()
+    answers = serializers.DictField(child=serializers.CharField())
     documents = BidDocumentOut(many=True)
 
 
@@ -96,11 +97,13 @@ class BidIn(serializers.Serializer[Any]):
 
 
 class DraftIn(serializers.Serializer[Any]):
-    """`revision` is the one that was read; prices are decimal strings by item id."""
+    """`revision` is the one that was read; prices are decimal strings by item id, answers to what counts besides
+    the price by its name: an answer to choose from, or a cost as a decimal string."""
 
     revision = serializers.IntegerField()
     prices = serializers.DictField(child=serializers.CharField(max_length=60, allow_blank=True), required=False)
     remarks = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    answers = serializers.DictField(child=serializers.CharField(max_length=120, allow_blank=True), required=False)
 
     def validate_prices(self, value: dict[str, str]) -> dict[int, str]:
         if not all(name.isascii() and name.isdigit() and len(name) <= 18 for name in value):
@@ -177,8 +180,8 @@ class BidDetail(APIView):
         given = sent.validated_data
         remarks = given["remarks"] if "remarks" in given else bid_drafts.read_draft(bid, by=actor).remarks
         bid_drafts.save(
-            bid.pk, prices=given.get("prices", {}), remarks=remarks, revision=given["revision"], by=actor,
-            at=clock.now(),
+            bid.pk, prices=given.get("prices", {}), remarks=remarks, answers=given.get("answers"),
+            revision=given["revision"], by=actor, at=clock.now(),
         )  # fmt: skip
         return Response(_detail(_own(actor, bid_id), actor))
 
@@ -293,6 +296,7 @@ def _detail(bid: Bid, actor: Actor) -> dict[str, Any]:
         total, complete, remarks = table.total, table.complete, draft.remarks
     found["prices"] = BidPriceOut(prices, many=True).data
     found |= {"total": None if total is None else f"{total:f}", "complete": complete, "remarks": remarks}
+    found["answers"] = dict(bid.answers if bid.opened_at is not None else draft.answers)
     found["documents"] = [
         _document(document, document.name or about.name, document.media_type or about.media_type)
         for document in bid.files.filter(removed_at=None)

@@ -139,6 +139,7 @@ class TenderDetailOut(TenderOut):
     documents = DocumentOut(many=True)
     questions = QuestionOut(many=True)
     amendments = AmendmentOut(many=True)
+    criteria = serializers.DictField(help_text="what counts besides the price; empty where nothing does")
 
 
 class PublicView(APIView):

@@ -42,6 +42,12 @@ class Bid(models.Model):
     currency = models.CharField(max_length=3)
     initial_amount = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
     amount = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
+    answers = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        help_text="to what counts besides the price, by the question's name; empty until opened",
+    )
     amount_received_at = models.DateTimeField(null=True, blank=True, help_text="when the standing amount was received")
     remarks = models.TextField(blank=True)
     opening_problem = models.CharField(max_length=300, blank=True, help_text="why the envelope did not open")
@@ -63,7 +69,7 @@ class Bid(models.Model):
             # Sealed means sealed: no amount stands in a row that has not been opened.
             models.CheckConstraint(
                 condition=models.Q(opened_at__isnull=False)
-                | models.Q(initial_amount__isnull=True, amount__isnull=True, remarks=""),
+                | models.Q(initial_amount__isnull=True, amount__isnull=True, remarks="", answers={}),
                 name="bid_amount_only_after_opening",
             ),
         ]

@@ -1,5 +1,7 @@
 """Tenders, their lots and items, documents, questions and amendments."""
 
+from collections.abc import Mapping
+
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -7,9 +9,12 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.shared.errors import Sentence
+from marketplace.shared.money import minor_unit
 from procurement import procedures
 from procurement.models import units
 from procurement.models.custody import KeyCustody
+from procurement.rules.criteria import Answers, Criteria
+from procurement.rules.effective import PRICE_ALONE, EffectivePrice
 from procurement.rules.lifecycle import ClarificationStatus, LotStatus, TenderStatus
 
 TENDER_STATUS_NAMES = {
@@ -46,6 +51,8 @@ class Tender(models.Model):
     procedure_version = models.PositiveIntegerField()
     # Settings within the preset's bounds: see procurement.procedures (minimum bids, show the limit price, …).
     settings = models.JSONField(default=dict, blank=True)
+    # What counts besides the price, as rules.criteria keeps it; empty where nothing does.
+    criteria = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()), blank=True)
     title = models.CharField(_("title"), max_length=200)
     description = models.TextField(_("description"), blank=True)
     status = models.CharField(
@@ -118,6 +125,11 @@ class Tender(models.Model):
         return procedures.resolve(self.preset, self.settings)
 
     @property
+    def price_criteria(self) -> Criteria:
+        """What bidders of every lot are asked besides their prices."""
+        return Criteria.from_json(self.criteria)
+
+    @property
     def limit_price_shown(self) -> bool:
         """Whether bidders see the limit prices; a draft whose settings are not yet right shows none."""
         return self.settings.get("limit_price_shown", self.preset.setting("limit_price_shown").default) is True
@@ -170,6 +182,16 @@ class Lot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}. {self.title}"
+
+    def answers(self, typed: Mapping[str, str]) -> Answers:
+        """What a bidder answers to what counts besides the price, by the question's name. The tender is loaded."""
+        return self.tender.price_criteria.read(typed, minor_unit(self.currency))
+
+    def formula(self, answers: Mapping[str, str]) -> EffectivePrice:
+        """What an amount of a bidder with these answers counts as. The tender is loaded."""
+        if not self.tender.criteria:
+            return PRICE_ALONE
+        return self.answers(answers).formula(self.tender.preset.axes.direction)
 
 
 class Item(models.Model):

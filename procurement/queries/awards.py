@@ -43,7 +43,7 @@ def comparison_of(lot: Lot, opened: Iterable[Bid], items: Iterable[Item] | None 
     priced = [PricedItem(item.pk, item.quantity) for item in (lot.items.all() if items is None else items)]
     return compare(
         priced,
-        [_priced(bid) for bid in opened],
+        [_priced(bid, lot) for bid in opened],
         minor_unit=minor_unit(lot.currency),
         direction=lot.tender.preset.axes.direction,
         limit=lot.limit_price,
@@ -65,6 +65,7 @@ def price_to_pay(lot: Lot, chosen: Bid, standing: Sequence[Bid]) -> Decimal:
         minor_unit=minor_unit(lot.currency),
         limit=lot.limit_price,
         step=minor_unit(lot.currency),
+        formulas={str(bid.pk): lot.formula(bid.answers) for bid in standing},
         kind=kind,
         single_bid_price=lot.tender.terms.single_bid_price or SingleBidPrice.OWN,
     )
@@ -93,6 +94,8 @@ def comparison(lot: Lot, at: datetime) -> LotComparison:
     """The comparison table of a lot; without a column before the opening. Five queries."""
     items = list(lot.items.select_related("category"))
     opened = list(bids.opened_of_tender(lot.tender, at).filter(lot=lot))
+    for bid in opened:
+        bid.lot = lot
     counted = {str(b.pk): b for b in opened if b.status != BidStatus.REJECTED and b.amount is not None}
     found = comparison_of(lot, counted.values(), items)
     return LotComparison(
@@ -118,7 +121,7 @@ def of_tender(tender: Tender) -> QuerySet[Award]:
 LIVE = (AwardStatus.PENDING.value, AwardStatus.ACTIVE.value)
 
 
-def _priced(bid: Bid) -> PricedBid:
+def _priced(bid: Bid, lot: Lot) -> PricedBid:
     assert bid.amount is not None
     assert bid.initial_amount is not None
     assert bid.amount_received_at is not None
@@ -128,4 +131,5 @@ def _priced(bid: Bid) -> PricedBid:
         total=bid.amount,
         received_at=bid.amount_received_at,
         initial_total=bid.initial_amount,
+        formula=lot.formula(bid.answers),
     )

@@ -52,6 +52,15 @@ def by_life_cycle_cost(non_price_cost: Decimal) -> EffectivePrice:
     return EffectivePrice(addend=Fraction(non_price_cost))
 
 
+def bound(formula: EffectivePrice, limit: Decimal, minor_unit: Decimal, direction: Direction) -> Decimal:
+    """The limit, which is of effective prices, as an amount of this bidder: the worst that still meets it. Below zero
+    where costs alone are beyond it."""
+    if formula is PRICE_ALONE:
+        return limit
+    amount = formula.amount(Fraction(limit))
+    return floor_to(amount, minor_unit) if direction is Direction.DOWN else ceil_to(amount, minor_unit)
+
+
 def floor_to(value: Fraction, minor_unit: Decimal) -> Decimal:
     """The largest multiple of the minor unit that is not above the value."""
     return _rounded(value, minor_unit, ROUND_FLOOR)

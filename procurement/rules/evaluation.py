@@ -1,4 +1,4 @@
-"""Lowest price per lot: the arithmetic of the price table and of the comparison, and the flags of abnormally low
+"""Best price per lot: the arithmetic of the price table and of the comparison, and the flags of abnormally low
 bids."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from procurement.rules.effective import half_up_to
+from procurement.rules.effective import PRICE_ALONE, EffectivePrice, half_up_to
 from procurement.rules.ranking import Direction, Standing, ranking
 
 TENTH_OF_A_PERCENT = Decimal("0.1")
@@ -28,7 +28,8 @@ class PricedBid:
     """An opened bid. `unit_prices` by item; `total` is what stands: after a live auction no longer the sum of the
     table.
 
-    `initial_total` is what the envelope said, the basis of the comparison with the mean of the others.
+    `initial_total` is what the envelope said, the basis of the comparison with the mean of the others. `formula` is
+    what its total counts as.
     """
 
     bidder: str
@@ -36,6 +37,11 @@ class PricedBid:
     total: Decimal
     received_at: datetime
     initial_total: Decimal
+    formula: EffectivePrice = PRICE_ALONE
+
+    @property
+    def effective(self) -> Fraction:
+        return self.formula.of(self.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A bidder's column, below the items: total, rank, distance from the best and from the limit price."""
+    """A bidder's column, below the items: total, what it counts as, rank, distance from the best and from the limit.
+
+    Ranks, the distance from the best and whether the limit is met go by what counts (`effective`); what is saved, and
+    whether a bid is abnormally low, by the totals that would be paid.
+    """
 
     bidder: str
     rank: int
     total: Decimal
+    effective: Fraction
     best: bool
     above_best: Decimal | None
     saving: Decimal | None
@@ -107,13 +118,13 @@ def compare(
     limit: Decimal | None = None,
     thresholds: AbnormallyLow | None = None,
 ) -> Comparison:
-    """The comparison table of a lot. Bidders with equal totals stand in the order in which their amounts were
-    received."""
-    lines = ranking((Standing(b.bidder, b.total, Fraction(b.total), b.received_at) for b in bids), direction)
+    """The comparison table of a lot. Bidders whose totals count as the same stand in the order in which their amounts
+    were received."""
+    lines = ranking((Standing(b.bidder, b.total, b.effective, b.received_at) for b in bids), direction)
     by_bidder = {bid.bidder: bid for bid in bids}
     ordered = [by_bidder[line.standing.bidder] for line in lines]
     flags = abnormally_low(ordered, thresholds or AbnormallyLow()) if direction is Direction.DOWN else {}
-    best = ordered[0].total if ordered else Decimal(0)
+    best = ordered[0].effective if ordered else Fraction(0)
     columns = tuple(
         _column(bid, rank, best, direction, limit, flags.get(bid.bidder, ()))
         for rank, bid in enumerate(ordered, start=1)
@@ -148,19 +159,20 @@ def _less(whole: Fraction, percentage: Decimal) -> Fraction:
 
 
 def _column(
-    bid: PricedBid, rank: int, best: Decimal, direction: Direction, limit: Decimal | None, flags: tuple[str, ...]
+    bid: PricedBid, rank: int, best: Fraction, direction: Direction, limit: Decimal | None, flags: tuple[str, ...]
 ) -> Column:
-    total, sign = Fraction(bid.total), 1 if direction is Direction.DOWN else -1
+    sign = 1 if direction is Direction.DOWN else -1
     saving = None if limit is None else (limit - bid.total) * sign
     return Column(
         bidder=bid.bidder,
         rank=rank,
         total=bid.total,
+        effective=bid.effective,
         best=rank == 1,
-        above_best=percent((total - Fraction(best)) * sign, Fraction(best)),
+        above_best=percent((bid.effective - best) * sign, best),
         saving=saving,
         saving_percent=None if saving is None or limit is None else percent(Fraction(saving), Fraction(limit)),
-        within_limit=saving is None or saving >= 0,
+        within_limit=limit is None or not direction.better(Fraction(limit), bid.effective),
         abnormally_low=flags,
     )
 

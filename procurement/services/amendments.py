@@ -24,9 +24,10 @@ from marketplace.signatures.payload import parse
 from procurement.models import Amendment, Bid, Lot, MomentKind, Tender
 from procurement.permissions import ASKING_ROLES, require_tender_signed
 from procurement.queries import clarifications as queries
+from procurement.rules.criteria import Criteria
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
 from procurement.rules.periods import extended_end
-from procurement.services import documents, lots, moments, timetable, words
+from procurement.services import criteria, documents, lots, moments, timetable, words
 from procurement.services.completeness import missing_in_lot
 from procurement.services.drafts import Change, lock_tender, stream_of
 from procurement.services.lots import ItemRow, LotFields
@@ -56,12 +57,14 @@ class AmendedMeanwhile(DomainError):
 
 
 class AmendmentFields(TypedDict, total=False):
-    """The tender's own fields that an amendment may change. Dates are aware."""
+    """The tender's own fields that an amendment may change. Dates are aware; `criteria` is all that counts besides the
+    price from then on."""
 
     title: str
     description: str
     enquiry_ends_at: datetime
     tender_ends_at: datetime
+    criteria: Criteria
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,9 @@ def _require_valid(tender: Tender, proposal: Proposal, at: datetime) -> None:
     enquiry = proposal.fields.get("enquiry_ends_at")
     if enquiry is not None and enquiry != tender.enquiry_ends_at and enquiry <= at:
         found["enquiry_ends_at"] = [_("This moment has passed.")]
+    if (asked := proposal.fields.get("criteria")) is not None:
+        wrong = criteria.problems(asked, tender.preset.axes.direction)
+        found |= {f"criteria-{name}": sentences for name, sentences in wrong.items()}
     known = {lot.pk: lot for lot in tender.lots.filter(status=LotStatus.ACTIVE.value)}
     if not {*proposal.lots, *proposal.items} <= set(known):
         raise NotFound
@@ -239,6 +245,7 @@ def _values(
     texts = {name: proposal.fields[name] for name in ("title", "description") if name in proposal.fields}
     return {
         **{name: value.strip() for name, value in texts.items()},
+        **({"criteria": proposal.fields["criteria"].as_json()} if "criteria" in proposal.fields else {}),
         "tender_ends_at": end.isoformat(),
         "enquiry_ends_at": enquiry.isoformat() if enquiry else "",
         "lots": [
@@ -278,11 +285,19 @@ def _apply(tender: Tender, values: Mapping[str, Any], at: datetime) -> Effect:
     tender.enquiry_ends_at = datetime.fromisoformat(values["enquiry_ends_at"]) if values["enquiry_ends_at"] else None
     tender.save(update_fields=["title", "description", "tender_ends_at", "enquiry_ends_at", "updated_at"])
     changes = changes_between(before, _in_words(tender))
-    matters = [change for entry in values["lots"] for change in _apply_lot(tender, entry)]
+    matters = _apply_criteria(tender, values["criteria"]) if "criteria" in values else []
+    matters += [change for entry in values["lots"] for change in _apply_lot(tender, entry)]
     matters += [change for entry in values["items"] for change in _apply_items(tender, entry)]
     documents.require_room(tender, len(values["documents"]))
     added = [_apply_document(tender, entry, at) for entry in values["documents"]]
     return Effect([*changes, *matters, *added], invalidates_bids=bool(matters))
+
+
+def _apply_criteria(tender: Tender, kept: Mapping[str, Any]) -> list[Change]:
+    before = criteria.in_words(tender)
+    tender.criteria = dict(kept)
+    tender.save(update_fields=["criteria", "updated_at"])
+    return changes_between(before, criteria.in_words(tender))
 
 
 def _apply_lot(tender: Tender, entry: Mapping[str, Any]) -> list[Change]:

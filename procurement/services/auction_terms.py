@@ -13,6 +13,7 @@ from procurement.procedures import AuctionSettings
 from procurement.rules.auction.base import AuctionKind, StepKind, anonymous_order, step_amount
 from procurement.rules.auction.lot_rules import LotRules
 from procurement.rules.auction.timetable import THREE_ROUNDS, PriceClock, Timetable
+from procurement.rules.effective import half_up_to
 from procurement.rules.ranking import Direction
 
 # Between which prices of its lot a clock goes.
@@ -25,9 +26,9 @@ _CLOCK_ENDS: Final = {
 def rules_of(tender: Tender, lot: Lot, bids: list[Bid], settings: AuctionSettings) -> LotRules:
     """The rules of the lot's auction, by the tender's settings and the lot's own step and prices."""
     unit, direction = minor_unit(lot.currency), tender.preset.axes.direction
-    amounts = [_opened_amount(bid) for bid in bids]
-    # Without a limit price a step in percent is counted from the best first bid.
-    best = min(amounts) if direction is Direction.DOWN else max(amounts)
+    # Without a limit price a step in percent is counted from what the best first bid counts as: steps are of that.
+    effective = [lot.formula(bid.answers).of(_opened_amount(bid)) for bid in bids]
+    best = half_up_to(min(effective) if direction is Direction.DOWN else max(effective), unit)
     step = step_amount(StepKind(lot.step_kind), lot.step_value or unit, lot.limit_price or best, unit)
     return LotRules(
         kind=settings.kind,

@@ -251,6 +251,7 @@ def _make(
             (rooms.bidder(seat.pk), seat.label, seat.initial_amount, auction_terms.received_at(seat.bid))
             for seat in seats
         ],
+        {rooms.bidder(seat.pk): lot.formula(seat.bid.answers) for seat in seats} if tender.criteria else {},
     )
     append(auction, None, EventKind.SCHEDULED, at, detail=detail)
     moments.schedule(MomentKind.AUCTION_STARTS, tender, starts_at, lot)

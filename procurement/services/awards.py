@@ -25,7 +25,7 @@ from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import AwardStatus, BidStatus, ContractStatus, LotStatus, TenderStatus
 from procurement.rules.periods import period_end
 from procurement.rules.ranking import Direction
-from procurement.services import contracts, evaluation, moments, outcomes, words
+from procurement.services import contracts, criteria, evaluation, moments, outcomes, words
 from procurement.services.evaluation import ReasonMissing
 from procurement.services.once import once
 from procurement.services.timetable import reckoning_of
@@ -215,6 +215,8 @@ def _reopen(tender: Tender) -> None:
 def _best(lot: Lot) -> Sentence:
     if lot.tender.terms.single_bid_price is not None:
         return _("The best admitted bid, at the price of the second best.")
+    if lot.tender.criteria:
+        return _("The admitted bid that counts as best with what was asked besides the price.")
     if lot.tender.preset.axes.direction is Direction.UP:
         return _("The highest admitted bid.")
     return _("The lowest admitted bid.")
@@ -303,6 +305,7 @@ def _content(award: Award, lot: Lot, bid: Bid, standing: list[Bid]) -> dict[str,
                 "rank": found.rank,
                 "supplier": found.supplier.full_name,
                 "amount": Money(found.amount, found.currency).as_string() if found.amount is not None else "",
+                **({"counts_as": criteria.counts_as(lot, found, found.amount)} if lot.tender.criteria else {}),
             }
             for found in standing
         ],

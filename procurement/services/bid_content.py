@@ -7,9 +7,9 @@ import re
 import tempfile
 import unicodedata
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -24,14 +24,18 @@ from marketplace.services import files as stored_files
 from marketplace.shared.money import minor_unit
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import canonical
-from procurement.models import Bid, BidFile, Item
+from procurement.models import Bid, BidFile, Item, Lot, Tender
 from procurement.queries import bids as bid_queries
+from procurement.rules.criteria import QUESTIONS_MOST, Answers
+from procurement.rules.effective import bound, half_up_to
 from procurement.rules.evaluation import PricedItem
 from procurement.rules.price_table import PriceTable, read
 from procurement.rules.ranking import Direction
 from procurement.services import bid_files, words
 
 FORMAT: Final = "openlot-bid-1"
+#: The form of a bid for a tender in which more than the price counts: it holds answers too.
+FORMAT_WITH_ANSWERS: Final = "openlot-bid-2"
 PLATFORM: Final = "openlot"
 # Envelopes come in steps of this many bytes: their size must not betray how many digits a price has.
 BLOCK: Final = 1024
@@ -41,6 +45,8 @@ FILES_AT_MOST: Final = 20
 REMARKS_LENGTH: Final = 4000
 #: What a price is at most, as typed.
 PRICE_LENGTH: Final = 60
+#: What an answer to what counts besides the price is at most.
+ANSWER_LENGTH: Final = 120
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -77,6 +83,7 @@ class Content:
 
     `problem` is not empty where the bid says plainly what the lot does not take: an item without a price (then it is
     not `complete`, and `total` is no total of a bid), a total above the limit. What can be read is here all the same.
+    `answers` are those to what counts besides the price, by the question's name.
     """
 
     lines: tuple[ContentLine, ...]
@@ -85,6 +92,7 @@ class Content:
     files: tuple[ContentFile, ...]
     problem: str = ""
     complete: bool = True
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 def info(bid: Bid, part: str) -> bytes:
@@ -113,9 +121,11 @@ def encode(bid: Bid, version: int, content: Content, items: Sequence[Item]) -> b
         }
         for item in items
     ]
+    asked = bid.lot.tender.price_criteria.questions
+    answers = [{"question": each.name, "answer": content.answers[each.name]} for each in asked]
     plain = canonical(
         {
-            "format": FORMAT,
+            "format": format_of(bid.lot.tender),
             "lot": bid.lot_id,
             "bid": bid.pk,
             "version": version,
@@ -127,19 +137,40 @@ def encode(bid: Bid, version: int, content: Content, items: Sequence[Item]) -> b
                 {"file": f.file, "name": f.name, "media_type": f.media_type, "size": f.size, "sha256": f.sha256}
                 for f in content.files
             ],
+            **({"answers": answers} if asked else {}),
         }
     )
     return plain + b" " * (-len(plain) % BLOCK)
 
 
-def of_table(table: PriceTable, remarks: str = "", files: tuple[ContentFile, ...] = ()) -> Content:
+def format_of(tender: Tender) -> str:
+    """Which form a bid has: who seals with a program that knows of no answers learns it before the deadline."""
+    return FORMAT_WITH_ANSWERS if tender.criteria else FORMAT
+
+
+def of_table(
+    table: PriceTable,
+    remarks: str = "",
+    files: tuple[ContentFile, ...] = (),
+    answers: Mapping[str, str] | None = None,
+) -> Content:
     """What a bid with this price table says. Lines without a price are left out."""
     lines = tuple(
         ContentLine(line.item, line.unit_price, line.amount)
         for line in table.lines
         if line.unit_price is not None and line.amount is not None
     )
-    return Content(lines, table.total, remarks, files)
+    return Content(lines, table.total, remarks, files, answers=answers or {})
+
+
+def table_of(lot: Lot, items: Iterable[Item], prices: Mapping[int, str], answers: Answers) -> PriceTable:
+    """The lot's price table with prices as typed. A limit price that bidders do not see is not measured against; where
+    more than the price counts, the limit is of what a total counts as, and becomes the total that just meets it."""
+    unit, direction = minor_unit(lot.currency), lot.tender.preset.axes.direction
+    limit = lot.limit_price if lot.tender.limit_price_shown else None
+    if limit is not None:
+        limit = bound(answers.formula(direction), limit, unit, direction)
+    return read([PricedItem(item.pk, item.quantity) for item in items], prices, unit, limit, direction)
 
 
 def terms(bid: Bid) -> dict[str, Any]:
@@ -148,7 +179,7 @@ def terms(bid: Bid) -> dict[str, Any]:
     lot, tender = bid.lot, bid.lot.tender
     shown = lot.limit_price is not None and tender.limit_price_shown
     return {
-        "format": FORMAT,
+        "format": format_of(tender),
         "platform": PLATFORM,
         "bid": bid.pk,
         "lot": bid.lot_id,
@@ -163,6 +194,7 @@ def terms(bid: Bid) -> dict[str, Any]:
         ],
         "limit": f"{lot.limit_price:f}" if shown else None,
         "direction": tender.preset.axes.direction.value,
+        "criteria": tender.criteria or None,
         "public_key": b64encode(bytes(lot.public_key or b"")).decode(),
         "custody": tender.key_custody,
     }
@@ -206,7 +238,8 @@ def _whole(found: Any) -> int:
 
 
 def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[Item]) -> Content:
-    if found["format"] != FORMAT or (found["lot"], found["bid"], found["version"]) != (bid.lot_id, bid.pk, version):
+    tender, made_for = bid.lot.tender, (found["lot"], found["bid"], found["version"])
+    if found["format"] != format_of(tender) or made_for != (bid.lot_id, bid.pk, version):
         raise UnreadableContent(_("it was made for another lot or another version of the bid"))
     if found["currency"] != bid.currency:
         raise UnreadableContent(_("its currency is not the lot’s"))
@@ -215,18 +248,34 @@ def _content(bid: Bid, version: int, found: Mapping[str, Any], items: Sequence[I
         raise UnreadableContent(_("it names two prices for one item"))
     if not set(typed) <= {item.pk for item in items}:
         raise UnreadableContent(_("its price table is not the lot’s"))
-    lot = bid.lot
-    limit = lot.limit_price if lot.tender.limit_price_shown else None
-    priced = [PricedItem(item.pk, item.quantity) for item in items]
-    table = read(priced, typed, minor_unit(bid.currency), limit, lot.tender.preset.axes.direction)
-    content = of_table(table, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]))
+    answers = _answers(bid, found["answers"] if tender.criteria else ())
+    table = table_of(bid.lot, items, typed, answers)
+    content = of_table(table, _text(found["remarks"], REMARKS_LENGTH), _files(found["files"]), answers.plain)
     if not table.complete:
         return replace(content, problem=_incomplete(table, items), complete=False)
+    if not answers.complete:
+        return replace(content, problem=_unanswered(answers), complete=False)
     if table.too_large:
         raise UnreadableContent(_("its total is larger than any price can be"))
     if table.total != Decimal(_text(found["total"], PRICE_LENGTH)):
         raise UnreadableContent(_("its total is not the sum of its lines"))
-    return replace(content, problem=_beyond(table, bid.currency)) if table.beyond_limit else content
+    return replace(content, problem=_beyond(table, bid, answers)) if table.beyond_limit else content
+
+
+def _answers(bid: Bid, found: Sequence[Mapping[str, Any]]) -> Answers:
+    """What was answered to what the tender asks. An answer to another question, or a second one, makes it no bid."""
+    if len(found) > QUESTIONS_MOST:
+        raise ValueError("more answers than a tender asks for")
+    given = {_text(each["question"], ANSWER_LENGTH): _text(each["answer"], ANSWER_LENGTH) for each in found}
+    asked = {question.name for question in bid.lot.tender.price_criteria.questions}
+    if len(given) != len(found) or not set(given) <= asked:
+        raise UnreadableContent(_("it answers other questions than the procedure asks"))
+    return bid.lot.answers(given)
+
+
+def _unanswered(answers: Answers) -> str:
+    names = ", ".join(f"“{answer.question.name}”" for answer in answers.wrong)
+    return _("it has no answer that counts to %(questions)s") % {"questions": names}
 
 
 def _files(found: Sequence[Mapping[str, Any]]) -> tuple[ContentFile, ...]:
@@ -257,8 +306,19 @@ def _incomplete(table: PriceTable, items: Sequence[Item]) -> str:
     return _("its price table is not complete: no price that counts for item %(items)s") % {"items": shown}
 
 
-def _beyond(table: PriceTable, currency: str) -> str:
-    assert table.limit is not None
+def _beyond(table: PriceTable, bid: Bid, answers: Answers) -> str:
+    currency, limit = bid.currency, bid.lot.limit_price
+    assert limit is not None
+    if answers.criteria:
+        direction = bid.lot.tender.preset.axes.direction
+        counts_as = half_up_to(answers.formula(direction).of(table.total), minor_unit(currency))
+        return _(
+            "its total %(total)s counts as %(counts_as)s, which does not meet the lot’s limit price, %(limit)s"
+        ) % {
+            "total": words.price(table.total, currency),
+            "counts_as": words.price(counts_as, currency),
+            "limit": words.price(limit, currency),
+        }
     said = (
         _("its total %(total)s is below the lot’s reserve price, %(limit)s")
         if table.direction is Direction.UP
@@ -266,7 +326,7 @@ def _beyond(table: PriceTable, currency: str) -> str:
     )
     return said % {
         "total": words.price(table.total, currency),
-        "limit": words.price(table.limit, currency),
+        "limit": words.price(limit, currency),
     }
 
 

@@ -21,16 +21,15 @@ from marketplace import audit, entitlements
 from marketplace.permissions import Actor, organisation_of, person_of
 from marketplace.shared import keys
 from marketplace.shared.errors import DomainError, NotFound, Sentence, StaleForm
-from marketplace.shared.money import minor_unit
 from marketplace.signatures.payload import canonical
 from procurement import permissions
 from procurement.models import Bid, Item, KeyCustody, Lot, Tender
 from procurement.queries import bids as bid_queries
-from procurement.rules.evaluation import PricedItem
+from procurement.rules.criteria import Answers
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.rules.price_table import PriceTable, read
+from procurement.rules.price_table import PriceTable
 from procurement.services import bid_files
-from procurement.services.bid_content import PRICE_LENGTH, REMARKS_LENGTH
+from procurement.services.bid_content import ANSWER_LENGTH, PRICE_LENGTH, REMARKS_LENGTH, table_of
 from procurement.services.transitions import move
 
 #: States in which the supplier may go on writing; what was sent stays sent until it is replaced.
@@ -103,11 +102,13 @@ class DraftDocument:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the bidder has written so far: prices as typed by item id, documents by file id."""
+    """What the bidder has written so far: prices as typed by item id, documents by file id, answers by the name of what
+    is asked besides the price."""
 
     prices: Mapping[int, str] = field(default_factory=dict)
     remarks: str = ""
     documents: Mapping[int, DraftDocument] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file_names(self) -> dict[int, str]:
@@ -164,10 +165,20 @@ def read_draft(bid: Bid, *, by: Actor) -> Draft:
 
 
 @transaction.atomic
-def save(bid_id: int, *, prices: Mapping[int, str], remarks: str, revision: int, by: Actor, at: datetime) -> Bid:
+def save(
+    bid_id: int,
+    *,
+    prices: Mapping[int, str],
+    remarks: str,
+    revision: int,
+    by: Actor,
+    at: datetime,
+    answers: Mapping[str, str] | None = None,
+) -> Bid:
     """Keep what was typed. `revision` is the one the form was opened with; StaleForm says what was changed meanwhile.
 
-    Prices of items not named stay as they were. Raises DraftStaysWithBidder where the committee holds the key.
+    Prices of items, and answers to questions, that are not named stay as they were. Raises DraftStaysWithBidder where
+    the committee holds the key.
     """
     bid = editable(bid_id, by=by, at=at)
     require_kept_here(bid)
@@ -176,11 +187,13 @@ def save(bid_id: int, *, prices: Mapping[int, str], remarks: str, revision: int,
     before = decrypted(bid)
     known = {item.pk: item for item in bid.lot.items.all()}
     typed = {item: text.strip()[:PRICE_LENGTH] for item, text in prices.items() if item in known}
-    after = replace(before, prices={**before.prices, **typed}, remarks=remarks)
+    asked = {question.name for question in bid.lot.tender.price_criteria.questions}
+    answered = {name: text.strip()[:ANSWER_LENGTH] for name, text in (answers or {}).items() if name in asked}
+    after = replace(before, prices={**before.prices, **typed}, remarks=remarks, answers={**before.answers, **answered})
     if after == before:
         return bid
     if revision != bid.revision:
-        raise StaleForm(_differences(before, typed, remarks, known))
+        raise StaleForm(_differences(before, typed, remarks, known, answered))
     keep(bid, after)
     return bid
 
@@ -256,9 +269,12 @@ def require_open(lot: Lot, at: datetime) -> None:
 
 def price_table(lot: Lot, draft: Draft) -> PriceTable:
     """The lot's price table as the draft fills it. A limit price that bidders do not see is not measured against."""
-    items = [PricedItem(item.pk, item.quantity) for item in lot.items.all()]
-    limit = lot.limit_price if lot.tender.limit_price_shown else None
-    return read(items, draft.prices, minor_unit(lot.currency), limit, lot.tender.preset.axes.direction)
+    return table_of(lot, lot.items.all(), draft.prices, answers_of(lot, draft))
+
+
+def answers_of(lot: Lot, draft: Draft) -> Answers:
+    """What the draft answers to what counts besides the price."""
+    return lot.answers(draft.answers)
 
 
 def require_kept_here(bid: Bid) -> None:
@@ -301,6 +317,7 @@ def keep(bid: Bid, draft: Draft) -> None:
         {
             "prices": {str(item): typed for item, typed in draft.prices.items()},
             "remarks": draft.remarks,
+            "answers": dict(draft.answers),
             "documents": {
                 str(pk): {"name": d.name, "media_type": d.media_type, "sha256": d.sha256, "key": d.key.hex()}
                 for pk, d in draft.documents.items()
@@ -324,16 +341,25 @@ def decrypted(bid: Bid) -> Draft:
             int(pk): DraftDocument(d["name"], d["media_type"], d["sha256"], bytes.fromhex(d["key"]))
             for pk, d in found.get("documents", {}).items()
         },
+        answers=found.get("answers", {}),
     )
 
 
-def _differences(saved: Draft, typed: Mapping[int, str], remarks: str, items: Mapping[int, Item]) -> list[Sentence]:
+def _differences(
+    saved: Draft, typed: Mapping[int, str], remarks: str, items: Mapping[int, Item], answers: Mapping[str, str]
+) -> list[Sentence]:
     """What another page saved, beside what this one sends."""
     found: list[Sentence] = [
         _("Item %(number)s: saved is “%(saved)s”, you have “%(sent)s”.")
         % {"number": items[item].number, "saved": saved.prices.get(item, ""), "sent": text}
         for item, text in typed.items()
         if saved.prices.get(item, "") != text
+    ]
+    found += [
+        _("%(question)s: saved is “%(saved)s”, you have “%(sent)s”.")
+        % {"question": name, "saved": saved.answers.get(name, ""), "sent": text}
+        for name, text in answers.items()
+        if saved.answers.get(name, "") != text
     ]
     if saved.remarks != remarks:
         found.append(_("The remarks saved are: “%(saved)s”.") % {"saved": saved.remarks})

@@ -67,7 +67,7 @@ def _opened(bid: Bid, envelope: BidEnvelope | None, items: Sequence[Item], priva
 
 
 def _record(bid: Bid, content: Content, envelope: BidEnvelope, private: bytes, at: datetime) -> None:
-    bid.remarks = content.remarks
+    bid.remarks, bid.answers = content.remarks, dict(content.answers)
     if content.complete:
         bid.initial_amount = bid.amount = content.total
         bid.amount_received_at = bid.received_at

@@ -20,11 +20,14 @@ from marketplace.permissions import Actor
 from marketplace.services import notifications, signing
 from marketplace.services.signing import Judged
 from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
+from marketplace.shared.money import minor_unit
 from marketplace.signatures import sealing
 from marketplace.signatures.payload import sha256_hex
 from procurement import permissions
 from procurement.models import Amendment, Bid, BidEnvelope, BidFile, BidSealing
 from procurement.queries import bids as bid_queries
+from procurement.rules.criteria import AnswerProblem, Answers
+from procurement.rules.effective import half_up_to
 from procurement.rules.lifecycle import BidStatus
 from procurement.rules.price_table import PriceProblem, PriceTable
 from procurement.rules.ranking import Direction
@@ -52,6 +55,25 @@ PRICE_PROBLEMS: Final[Mapping[PriceProblem, Sentence]] = MappingProxyType(
 )
 
 
+ANSWER_PROBLEMS: Final[Mapping[AnswerProblem, Sentence]] = MappingProxyType(
+    {
+        AnswerProblem.MISSING: gettext_lazy("This counts besides the price: answer it."),
+        AnswerProblem.NOT_OFFERED: gettext_lazy("Choose one of the answers."),
+        AnswerProblem.NOT_A_NUMBER: gettext_lazy("This is not an amount. Write it like 1250.50."),
+        AnswerProblem.NEGATIVE: gettext_lazy("A cost is not below zero."),
+        AnswerProblem.TOO_PRECISE: gettext_lazy("A cost has no smaller part than the currency’s minor unit."),
+        AnswerProblem.TOO_LARGE: gettext_lazy("This cost is too large to be right."),
+    }
+)
+
+
+class AnswersIncomplete(Invalid):
+    """`errors` has one entry for each question without an answer that counts: "answer_<key>"."""
+
+    code = "answers_incomplete"
+    sentence = gettext_lazy("Not everything that counts besides the price is answered.")
+
+
 class PricesIncomplete(Invalid):
     """`errors` has one entry for each line that is wrong: "price_<item id>"."""
 
@@ -72,6 +94,14 @@ class BelowReservePrice(DomainError):
 class TooManyVersions(DomainError):
     code = "too_many_versions"
     sentence = gettext_lazy("A bid can be sent %(most)s times. The one you sent last stands.")
+
+
+class LimitNotMet(DomainError):
+    code, status = "limit_not_met", 422
+    sentence = gettext_lazy(
+        "The total %(total)s counts as %(counts_as)s with your answers, and does not meet the lot’s limit price of "
+        "%(limit)s. Such a bid is not taken."
+    )
 
 
 class TotalTooLarge(DomainError):
@@ -135,8 +165,13 @@ def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[C
             f"price_{first_wrong.item}" if first_wrong else "",
         )
     ]
+    answers = bid_drafts.answers_of(lot, draft)
+    if answers.criteria:
+        found.append(_answered(answers))
     if table.too_large:
         found.append(Check(False, str(TotalTooLarge()), "total"))
+    elif answers.criteria and lot.limit_price is not None and lot.tender.limit_price_shown:
+        found.append(_in_effect(bid, table, answers))
     elif table.limit is not None:
         limit = words.price(table.limit, lot.currency)
         found.append(Check(not table.beyond_limit, _beside_limit(table) % {"limit": limit}, "total"))
@@ -159,18 +194,20 @@ def prepare_submission(bid_id: int, *, by: Actor, at: datetime) -> SigningReques
     """Seal the draft as it stands and prepare its manifest for a signature. What was prepared before is thrown away.
 
     For who has no program of its own to seal with. Raises DraftStaysWithBidder where the committee holds the key,
-    PricesIncomplete, TotalTooLarge, OverLimitPrice, NotEntitled, and whatever ended the time for bids.
+    PricesIncomplete, AnswersIncomplete, TotalTooLarge, OverLimitPrice, BelowReservePrice, LimitNotMet, NotEntitled,
+    and whatever ended the time for bids.
     """
     bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
     _require_may_be_sent(bid, at)
     bid_drafts.require_kept_here(bid)
     draft = bid_drafts.read_draft(bid, by=by)
-    table = _complete(bid, bid_drafts.price_table(bid.lot, draft))
+    answers = bid_drafts.answers_of(bid.lot, draft)
+    table = _complete(bid, bid_drafts.price_table(bid.lot, draft), answers)
     documents = _arrived(bid, None)
     if any(document.pk not in draft.documents for document in documents):
         raise DocumentsNotHere(field="documents")
     files = tuple(_described(document, draft.documents[document.pk]) for document in documents)
-    content = bid_content.of_table(table, draft.remarks, files)
+    content = bid_content.of_table(table, draft.remarks, files, answers.plain)
     version = bid_queries.next_version(bid)
     plain = bid_content.encode(bid, version, content, list(bid.lot.items.all()))
     public = bytes(bid.lot.public_key or b"")
@@ -393,14 +430,24 @@ def _withdrawable(bid: Bid) -> BidEnvelope:
     return BidEnvelope.objects.select_for_update().get(bid=bid, version=bid.version)
 
 
-def _complete(bid: Bid, table: PriceTable) -> PriceTable:
+def _complete(bid: Bid, table: PriceTable, answers: Answers) -> PriceTable:
     wrong: dict[str, list[Sentence]] = {
         f"price_{line.item}": [PRICE_PROBLEMS[line.problem]] for line in table.lines if line.problem
     }
     if wrong:
         raise PricesIncomplete(wrong)
+    if answers.wrong:
+        raise AnswersIncomplete(
+            {
+                f"answer_{answer.question.key}": [ANSWER_PROBLEMS[answer.problem]]
+                for answer in answers.wrong
+                if answer.problem
+            }
+        )
     if table.too_large:
         raise TotalTooLarge(field="total")
+    if table.beyond_limit and answers.criteria:
+        raise LimitNotMet(field="total", **_limit_words(bid, table, answers))
     if table.beyond_limit and table.limit is not None:
         refused = BelowReservePrice if table.direction is Direction.UP else OverLimitPrice
         raise refused(
@@ -409,6 +456,32 @@ def _complete(bid: Bid, table: PriceTable) -> PriceTable:
             limit=words.price(table.limit, bid.currency),
         )
     return table
+
+
+def _answered(answers: Answers) -> Check:
+    said = {"answered": len(answers.given) - len(answers.wrong), "all": len(answers.given)}
+    anchor = f"answer_{answers.wrong[0].question.key}" if answers.wrong else ""
+    text = _("%(answered)s of %(all)s questions that count besides the price are answered.") % said
+    return Check(answers.complete, text, anchor)
+
+
+def _in_effect(bid: Bid, table: PriceTable, answers: Answers) -> Check:
+    """Whether what the total counts as meets the limit price."""
+    if table.beyond_limit:
+        return Check(False, str(LimitNotMet(**_limit_words(bid, table, answers))), "total")
+    text = _("The total counts as %(counts_as)s with your answers, and meets the limit price of %(limit)s.")
+    return Check(True, text % _limit_words(bid, table, answers), "total")
+
+
+def _limit_words(bid: Bid, table: PriceTable, answers: Answers) -> dict[str, str]:
+    counts_as = answers.formula(bid.lot.tender.preset.axes.direction).of(table.total)
+    limit = bid.lot.limit_price
+    assert limit is not None  # there is one to be met
+    return {
+        "total": words.price(table.total, bid.currency),
+        "counts_as": words.price(half_up_to(counts_as, minor_unit(bid.currency)), bid.currency),
+        "limit": words.price(limit, bid.currency),
+    }
 
 
 def _beside_limit(table: PriceTable) -> str:

@@ -17,7 +17,7 @@ from marketplace.shared.money import minor_unit
 from procurement import procedures
 from procurement.models import Lot, Tender
 from procurement.rules.auction.base import SingleBidPrice, StepKind, step_amount
-from procurement.services import custody, timetable, words
+from procurement.services import criteria, custody, timetable, words
 from procurement.services.lots import field_problems
 
 # A clock that ticks more often keeps people at their desks for a day.
@@ -70,6 +70,9 @@ def _of_tender(tender: Tender) -> Iterator[Missing]:
 def _of_terms(tender: Tender) -> Iterator[Missing]:
     for problem in procedures.problems(tender.preset, tender.settings):
         yield Missing(problem.code, words.problem(problem), "terms")
+    for sentences in criteria.problems(tender.price_criteria, tender.preset.axes.direction).values():
+        for sentence in sentences:
+            yield Missing("criteria_refused", sentence, "criteria")
 
 
 def missing_in_lot(tender: Tender, lot: Lot) -> Iterator[Missing]:

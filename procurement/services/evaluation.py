@@ -45,12 +45,13 @@ class AlreadyDecided(DomainError):
 
 
 def rank(lot: Lot, at: datetime) -> None:
-    """Rank the bids that still count, by amount and then by receipt, and flag what looks too low or above the limit."""
+    """Rank the bids that still count, by what their amounts count as and then by receipt; flag what looks too low or is
+    above the limit."""
     bids = list(bid_queries.opened(at).filter(lot=lot).prefetch_related("prices"))
     counted = [bid for bid in bids if bid.status != BidStatus.REJECTED and bid.amount is not None]
     places = {
         line.standing.bidder: line.rank
-        for line in ranking((_standing(bid) for bid in counted), lot.tender.preset.axes.direction)
+        for line in ranking((_standing(bid, lot) for bid in counted), lot.tender.preset.axes.direction)
     }
     low = {column.bidder: column.abnormally_low for column in comparison_of(lot, counted).columns}
     for bid in bids:
@@ -179,7 +180,9 @@ def _reject_the_rest(lot: Lot, at: datetime) -> None:
         bid.lot = lot
         move(bid, BidStatus.REJECTED)
         bid.decision_reason = (
-            _("The bid is below the reserve price, where the auction starts.")
+            _("What the bid counts as does not meet the limit price, where the auction starts.")
+            if lot.tender.criteria
+            else _("The bid is below the reserve price, where the auction starts.")
             if lot.tender.preset.axes.direction is Direction.UP
             else _("The bid is above the limit price, where the auction starts.")
         )
@@ -226,13 +229,13 @@ def _require_undecided(bid: Bid) -> None:
 def _beyond_limit(bid: Bid, lot: Lot) -> bool:
     if lot.limit_price is None or bid.amount is None:
         return False
-    return lot.tender.preset.axes.direction.better(Fraction(lot.limit_price), Fraction(bid.amount))
+    return lot.tender.preset.axes.direction.better(Fraction(lot.limit_price), lot.formula(bid.answers).of(bid.amount))
 
 
-def _standing(bid: Bid) -> Standing:
+def _standing(bid: Bid, lot: Lot) -> Standing:
     assert bid.amount is not None
     assert bid.amount_received_at is not None
-    return Standing(str(bid.pk), bid.amount, Fraction(bid.amount), bid.amount_received_at, bid.pk)
+    return Standing(str(bid.pk), bid.amount, lot.formula(bid.answers).of(bid.amount), bid.amount_received_at, bid.pk)
 
 
 def _stream(lot: Lot) -> str:

@@ -17,7 +17,7 @@ from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, Clarification, Item, Lot, Tender, TenderDocument
 from procurement.queries import tenders
 from procurement.rules.lifecycle import ClarificationStatus
-from procurement.services import receipts
+from procurement.services import criteria, receipts
 
 README: Final = """\
 Openlot: export of procedure {number}
@@ -114,6 +114,7 @@ def tender_facts(tender: Tender, *, shows_limit: bool) -> dict[str, Any]:
         "status": tender.status,
         "currency": tender.currency,
         "vat_included": tender.vat_included,
+        **({"criteria": tender.criteria} if tender.criteria else {}),
         "time_zone": tender.time_zone,
         "timetable": {
             "published_at": _instant(tender.published_at),
@@ -160,6 +161,7 @@ def opened_bid(bid: Bid) -> dict[str, Any]:
         "currency": bid.currency,
         "total": _amount(bid.initial_amount, bid.currency),
         "standing": _amount(bid.amount, bid.currency),
+        **({"answers": bid.answers, "counts_as": criteria.counted(bid)} if bid.lot.tender.criteria else {}),
         "rank": bid.rank,
         "remarks": bid.remarks,
         "problem": bid.opening_problem,

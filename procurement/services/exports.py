@@ -167,7 +167,7 @@ def _bid_parts(tender: Tender, gathered: _Gathered) -> Iterator[tuple[str, Conte
             if reader.documents and stands:
                 yield from _document_parts(envelope, gathered)
     opened = bids.filter(opened_at__isnull=False, status__in=[status.value for status in OPENED])
-    opened = opened.select_related("lot", "supplier").defer("draft").order_by("pk")
+    opened = opened.select_related("lot__tender", "supplier").defer("draft").order_by("pk")
     for bid in opened.prefetch_related("prices__item", "supplier__identifiers").iterator(chunk_size=_AT_ONCE):
         yield f"opened/{bid.pk}.json", export_facts.pretty(export_facts.opened_bid(bid))
 

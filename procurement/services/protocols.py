@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
@@ -26,7 +27,7 @@ from procurement import permissions
 from procurement.models import Bid, ProtocolKind, ProtocolSignature, Tender
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import BidStatus, TenderStatus
-from procurement.services import bid_roll, receipts
+from procurement.services import bid_roll, criteria, receipts
 
 #: A kind of its own, though its number is the tender's: what is signed about a tender is public, this is the buyer's.
 OBJECT: Final = "protocol"
@@ -146,7 +147,7 @@ def content_of(tender: Tender, kind: ProtocolKind, at: datetime) -> dict[str, An
         "tender_title": tender.title,
         "opened_at": receipts.instant(tender.opened_at),
         **({"roll_root": roll.root, "roll_size": roll.size} if roll else {}),
-        "lots": _lots(tender, list(found.prefetch_related("supplier__identifiers", "envelopes")), describe),
+        "lots": _lots(tender, _of_lots(tender, found.prefetch_related("supplier__identifiers", "envelopes")), describe),
     }
 
 
@@ -169,6 +170,23 @@ def _lots(tender: Tender, bids: Iterable[Bid], describe: Callable[[Bid], dict[st
     ]
 
 
+def _of_lots(tender: Tender, bids: Iterable[Bid]) -> list[Bid]:
+    """The bids with their lots and the tender itself: what an amount counts as is the lot's to say."""
+    lots = {lot.pk: lot for lot in tender.lots.all()}
+    found = list(bids)
+    for bid in found:
+        bid.lot = lots[bid.lot_id]
+        bid.lot.tender = tender
+    return found
+
+
+def _counts_as(bid: Bid, amount: Decimal | None) -> dict[str, Any]:
+    """Nothing where the price alone counts."""
+    if not bid.lot.tender.criteria:
+        return {}
+    return {"answers": bid.answers, "counts_as": criteria.counts_as(bid.lot, bid, amount)}
+
+
 def _opened(bid: Bid) -> dict[str, Any]:
     """What stays as it was at the opening, whatever the auction and the evaluation made of it."""
     sealed = next((one for one in bid.envelopes.all() if one.version == bid.version), None)
@@ -176,6 +194,7 @@ def _opened(bid: Bid) -> dict[str, Any]:
         "received_at": receipts.instant(bid.received_at) if bid.received_at else "",
         "sha256": sealed.manifest["content"]["sha256"] if sealed else "",
         "amount": _amount(bid.initial_amount, bid.currency),
+        **_counts_as(bid, bid.initial_amount),
         "currency": bid.currency,
         "not_opened": bid.opening_problem,
     }
@@ -185,6 +204,7 @@ def _evaluated(bid: Bid) -> dict[str, Any]:
     is_rejected = bid.status == BidStatus.REJECTED
     return {
         "amount": _amount(bid.amount, bid.currency),
+        **_counts_as(bid, bid.amount),
         "currency": bid.currency,
         "admitted": not is_rejected,
         "rank": bid.rank,

@@ -74,6 +74,8 @@ def publish(tender_id: int, *, by: Actor, at: datetime) -> Tender:
     )  # fmt: skip
     lots = list(tender.lots.select_for_update())
     held: dict[str, object] = {"keys": tender.key_custody}
+    if tender.criteria:
+        held["criteria"] = tender.criteria
     if tender.key_custody == KeyCustody.COMMITTEE:
         ceremony = custody.give_keys(tender, lots)
         held |= {"ceremony": ceremony.pk, "threshold": ceremony.threshold}

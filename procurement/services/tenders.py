@@ -114,6 +114,7 @@ def copy(tender_id: int, *, by: Actor, at: datetime) -> Tender:
         procedure=preset.code,
         procedure_version=preset.version,
         settings=known if not procedures.problems(preset, known) else {},
+        criteria=source.criteria,
         **{name: getattr(source, name) for name in ("title", "description", "currency", "vat_included", "time_zone")},
     )
     own = by.acts_for(source.buyer_id)

@@ -26,6 +26,7 @@ from procurement.queries import awards as award_queries
 from procurement.queries import bids as bid_queries
 from procurement.rules.lifecycle import AwardStatus
 from procurement.services import awards as service
+from procurement.web.bid_parts import counted
 from procurement.web.opening import FLAGS, crumbs_of, own_lot
 
 
@@ -58,11 +59,15 @@ def propose(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     found = own_lot(actor, number, lot)
     permissions.require_awarder(actor, found)
     compared = award_queries.comparison(found, at)
-    standing = [(column, bid) for column, bid in compared.columns if bid.status in bid_queries.STANDING]
+    standing = [
+        (column, bid, counted(bid, found.answers(bid.answers), Money(column.total, bid.currency)))
+        for column, bid in compared.columns
+        if bid.status in bid_queries.STANDING
+    ]
     pending = Award.objects.filter(lot=found, status=AwardStatus.PENDING.value).first()
     best = standing[0][1].pk if standing else None
     form = AwardForm(request.POST or None, initial={"bid": pending.bid_id if pending else best})
-    form.fields["bid"].choices = [(bid.pk, bid.supplier.short_name) for _column, bid in standing]  # type: ignore[attr-defined]
+    form.fields["bid"].choices = [(bid.pk, bid.supplier.short_name) for _column, bid, _counts in standing]  # type: ignore[attr-defined]
     if request.method == "POST" and form.is_valid():
         try:
             chosen, reason = form.cleaned_data["bid"], form.cleaned_data["reason"]

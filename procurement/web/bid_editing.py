@@ -30,7 +30,16 @@ from procurement.rules.ranking import Direction
 from procurement.services import bid_content, bid_documents, bid_drafts, bid_uploads
 from procurement.services import bids as service
 from procurement.services.bid_drafts import Draft, DraftDocument
-from procurement.web.bid_parts import amendments_since, attachment, crumbs_of, documents_of, item_lines, own_bid
+from procurement.web.bid_parts import (
+    amendments_since,
+    answer_rows,
+    attachment,
+    counted,
+    crumbs_of,
+    documents_of,
+    item_lines,
+    own_bid,
+)
 
 #: Numbers of rows and revisions as forms send them: Python reads no number of thousands of digits.
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -121,8 +130,11 @@ def discard(request: HttpRequest, bid_id: int) -> HttpResponse:
 
 def _autosave(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) -> HttpResponse:
     prices, remarks, revision = _typed(request)
+    answers = _answered(request, bid)
     try:
-        saved = bid_drafts.save(bid.pk, prices=prices, remarks=remarks, revision=revision, by=actor, at=at)
+        saved = bid_drafts.save(
+            bid.pk, prices=prices, remarks=remarks, answers=answers, revision=revision, by=actor, at=at
+        )
     except DomainError as error:
         return JsonResponse({"code": error.code, "detail": str(error)}, status=error.status)
     draft = bid_drafts.read_draft(saved, by=actor)
@@ -143,15 +155,18 @@ def _autosave(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) -> Htt
 def _save_and_go_on(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) -> HttpResponse:
     """Save what was typed, then do what the pressed button says: stay, add the chosen document, or review."""
     prices, remarks, revision = _typed(request)
+    answers = _answered(request, bid)
     try:
-        bid = bid_drafts.save(bid.pk, prices=prices, remarks=remarks, revision=revision, by=actor, at=at)
+        bid = bid_drafts.save(
+            bid.pk, prices=prices, remarks=remarks, answers=answers, revision=revision, by=actor, at=at
+        )
         for upload in request.FILES.getlist("file"):
             bid_documents.add(bid.pk, upload, by=actor, at=at)
     except DomainError as error:
         if error.status in (403, 404):
             raise
         kept = bid_drafts.read_draft(bid, by=actor)
-        typed = Draft({**kept.prices, **prices}, remarks, kept.documents)
+        typed = Draft({**kept.prices, **prices}, remarks, kept.documents, {**kept.answers, **answers})
         return _edit_page(request, bid, typed, at, error=error, status=error.status)
     if request.POST.get("then") == "review":
         return review(request, bid.pk)
@@ -166,6 +181,14 @@ def _typed(request: HttpRequest) -> tuple[dict[int, str], str, int]:
     revision = request.POST.get("revision", "")
     remarks = request.POST.get("remarks", "").replace("\r\n", "\n")
     return prices, remarks, int(revision) if _NUMBER.fullmatch(revision) else 0
+
+
+def _answered(request: HttpRequest, bid: Bid) -> dict[str, str]:
+    """The answers that were sent, by the question's name. A field is named after its question: one that was amended
+    meanwhile has no answer yet."""
+    questions = bid.lot.tender.price_criteria.questions
+    sent = {question.name: request.POST.get(f"answer_{question.key}") for question in questions}
+    return {name: text for name, text in sent.items() if text is not None}
 
 
 def _sealing(bid: Bid, draft: Draft) -> dict[str, Any]:
@@ -193,6 +216,7 @@ def _sealing(bid: Bid, draft: Draft) -> dict[str, Any]:
         },
         "documents": documents,
         "problems": {problem.value: str(sentence) for problem, sentence in service.PRICE_PROBLEMS.items()},
+        "answerProblems": {problem.value: str(sentence) for problem, sentence in service.ANSWER_PROBLEMS.items()},
         "keptHere": bid_drafts.kept_here(bid.lot.tender),
         "uploads": reverse("api_bid_uploads", args=[bid.pk]),
         "prepare": reverse("api_bid_prepare_sealed", args=[bid.pk]),
@@ -216,6 +240,9 @@ def _edit_page(
     lot, tender = bid.lot, bid.lot.tender
     table = bid_drafts.price_table(lot, draft)
     lines = item_lines(lot, table, mark_missing=checked)
+    answers = bid_drafts.answers_of(lot, draft)
+    questions = answer_rows(answers, mark_missing=checked)
+    total = Money(table.total, bid.currency)
     actor = actor_of(request)
     # What the person sees is what is kept now; the next save goes on from there.
     current = Bid.objects.only("revision").get(pk=bid.pk)
@@ -230,7 +257,10 @@ def _edit_page(
             "crumbs": crumbs_of(lot, bid),
             "lines": lines,
             "table": table,
-            "total": Money(table.total, bid.currency),
+            "total": total,
+            "questions": questions,
+            "counts_as": counted(bid, answers, total if table.priced else None),
+            "lots_limit": Money(lot.limit_price, bid.currency) if lot.limit_price is not None else None,
             "limit": Money(table.limit, bid.currency) if table.limit is not None else None,
             "is_sale": table.direction is Direction.UP,
             "digits": max(0, -int(minor_unit(bid.currency).as_tuple().exponent)),
@@ -246,7 +276,10 @@ def _edit_page(
             "checks": service.checks(bid, draft, table, at=at)
             if bid_drafts.kept_here(tender)
             else service.entitlement_checks(bid, at=at),
-            "errors": [(row.item.description, f"price_{row.item.pk}", row.error) for row in lines if row.error]
+            "errors": [
+                *((row.item.description, f"price_{row.item.pk}", row.error) for row in lines if row.error),
+                *((row.question.name, row.name, row.error) for row in questions if row.error),
+            ]
             if checked
             else [],
             "sentence": str(error) if error else "",

@@ -13,10 +13,12 @@ from django.utils.translation import gettext as _
 
 from marketplace.permissions import Actor
 from marketplace.shared.errors import NotFound, Sentence
-from marketplace.shared.money import Money
+from marketplace.shared.money import Money, minor_unit
 from marketplace.web.parts import Crumb
 from procurement import permissions
 from procurement.models import Amendment, Bid, BidFile, Item, Lot
+from procurement.rules.criteria import Answer, Answers, Question
+from procurement.rules.effective import half_up_to
 from procurement.rules.price_table import Line, PriceTable
 from procurement.services import bid_drafts, bids
 from procurement.services.bid_drafts import Draft
@@ -29,6 +31,28 @@ class ItemLine:
     item: Item
     line: Line
     error: Sentence = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """A question that counts besides the price, and what stands beside it."""
+
+    question: Question
+    answer: Answer
+    error: Sentence = ""
+
+    @property
+    def name(self) -> str:
+        """Of the form's field."""
+        return f"answer_{self.question.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class CountsAs:
+    """What the total counts as, and how."""
+
+    amount: Money
+    arithmetic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +84,28 @@ def item_lines(lot: Lot, table: PriceTable, *, mark_missing: bool = False) -> li
         problem = line.problem if line.typed or mark_missing else None
         found.append(ItemLine(items[line.item], line, bids.PRICE_PROBLEMS[problem] if problem else ""))
     return found
+
+
+def answer_rows(answers: Answers, *, mark_missing: bool = False) -> list[AnswerRow]:
+    found = []
+    for answer in answers.given:
+        problem = answer.problem if answer.typed or mark_missing else None
+        found.append(AnswerRow(answer.question, answer, bids.ANSWER_PROBLEMS[problem] if problem else ""))
+    return found
+
+
+def answers_of(bid: Bid, draft: Draft) -> Answers:
+    """The answers of an opened bid, else of the draft that the organisation alone can read."""
+    return bid.lot.answers(bid.answers) if bid.opened_at is not None else bid_drafts.answers_of(bid.lot, draft)
+
+
+def counted(bid: Bid, answers: Answers, total: Money | None) -> CountsAs | None:
+    """What a total counts as with these answers; None where the price alone counts, or there is no total."""
+    if total is None or not answers.criteria:
+        return None
+    direction, unit = bid.lot.tender.preset.axes.direction, minor_unit(bid.currency)
+    amount = half_up_to(answers.formula(direction).of(total.amount), unit)
+    return CountsAs(Money(amount, bid.currency), answers.arithmetic(total.amount, direction, unit))
 
 
 def sent_or_drafted(bid: Bid, draft: Draft) -> list[ItemLine]:

@@ -18,7 +18,7 @@ from procurement.models import BidSealing
 from procurement.queries import bids as bid_queries
 from procurement.services import bid_drafts
 from procurement.services import bids as service
-from procurement.web.bid_parts import crumbs_of, documents_of, item_lines, own_bid
+from procurement.web.bid_parts import answer_rows, counted, crumbs_of, documents_of, item_lines, own_bid
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,6 +34,7 @@ def sign(request: HttpRequest, bid_id: int, nonce: str) -> HttpResponse:
     draft = bid_drafts.read_draft(bid, by=actor)
     table = bid_drafts.price_table(bid.lot, draft)
     tender = bid.lot.tender
+    answers = bid_drafts.answers_of(bid.lot, draft)
     kept_here = bid_drafts.kept_here(tender)
     files = len(sealed.manifest["files"]) if sealed else 0
 
@@ -66,6 +67,8 @@ def sign(request: HttpRequest, bid_id: int, nonce: str) -> HttpResponse:
             "tender": tender,
             "lines": item_lines(bid.lot, table),
             "total": Money(table.total, bid.currency),
+            "questions": answer_rows(answers),
+            "counts_as": counted(bid, answers, Money(table.total, bid.currency)),
             "remarks": draft.remarks,
             "documents": documents_of(bid, draft),
         },

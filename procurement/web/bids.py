@@ -32,6 +32,9 @@ from procurement.services import bid_drafts
 from procurement.services import bids as service
 from procurement.web.bid_parts import (
     amendments_since,
+    answer_rows,
+    answers_of,
+    counted,
     crumbs_of,
     documents_of,
     own_bid,
@@ -145,6 +148,7 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
     draft = bid_drafts.read_draft(bid, by=actor)
     readable = bid.opened_at is not None or bid_drafts.kept_here(bid.lot.tender)
     table = sent_or_drafted(bid, draft) if readable else []
+    answers, total = answers_of(bid, draft), total_of(bid, draft)
     envelopes = list(
         bid.envelopes.select_related("signature__certificate", "signature__person", "signature__stamp").order_by(
             "-version"
@@ -163,7 +167,9 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "badge": "pending" if _is_judged(waiting) and not bid.version else bid,
             "crumbs": crumbs_of(bid.lot, bid),
             "lines": table,
-            "total": total_of(bid, draft),
+            "total": total,
+            "questions": answer_rows(answers) if readable else [],
+            "counts_as": counted(bid, answers, total),
             "remarks": bid.remarks or draft.remarks,
             "documents": documents_of(bid, draft),
             "envelopes": envelopes,
@@ -246,6 +252,8 @@ def _result(bid: Bid) -> list[Fact]:
     facts = []
     if bid.amount is not None:
         facts.append(Fact(_("Your final price"), Money(bid.amount, bid.currency)))
+        if counts := counted(bid, bid.lot.answers(bid.answers), Money(bid.amount, bid.currency)):
+            facts.append(Fact(_("It counts as"), f"{counts.amount.as_string()} {bid.currency}: {counts.arithmetic}"))
     if bid.rank is not None:
         facts.append(Fact(_("Your rank"), str(bid.rank)))
     if bid.opening_problem:

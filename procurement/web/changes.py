@@ -21,10 +21,11 @@ from procurement.models import Lot, Tender
 from procurement.permissions import require_tender_signed
 from procurement.queries import tenders as queries
 from procurement.rules.lifecycle import LotStatus
-from procurement.services import amendments, cancellation
+from procurement.services import amendments, cancellation, criteria
 from procurement.services.amendments import AmendmentFields, NewDocument, Proposal
 from procurement.services.lots import ItemRow, LotFields
 from procurement.web import tender_page
+from procurement.web.criteria_forms import CriteriaForm
 from procurement.web.editor import LotSection
 from procurement.web.lot_forms import ImportForm, LotForm, item_table
 from procurement.web.tender_forms import AmendForm, CancelForm
@@ -41,21 +42,31 @@ def amend(request: HttpRequest, number: str) -> HttpResponse:
     require_tender_signed(actor_of(request), tender)
     data = request.POST if request.method == "POST" else None
     form = AmendForm(tender, data, request.FILES or None)
+    counting = CriteriaForm(tender, data)
+    del counting.fields["revision"]
     sections = [_section(tender, lot, data) for lot in queries.with_parts(tender) if lot.status == LotStatus.ACTIVE]
     notes: list[str] = []
-    valid = [form.is_valid(), *(part.is_valid() for section in sections for part in (section.form, section.table))]
+    valid = [
+        form.is_valid(),
+        counting.is_valid(),
+        *(part.is_valid() for section in sections for part in (section.form, section.table)),
+    ]
     if data is not None and all(valid):
         try:
-            prepared = amendments.prepare(tender.pk, _proposal(form, sections), by=actor_of(request), at=clock.now())
+            proposal = _proposal(tender, form, counting, sections)
+            prepared = amendments.prepare(tender.pk, proposal, by=actor_of(request), at=clock.now())
         except DomainError as error:
             if error.status in (403, 404):
                 raise
-            notes = _show(error, form, sections)
+            notes = _show(error, form, counting, sections)
         else:
             return redirect("tender_amend_sign", number, prepared.nonce)
     context = {
         "tender": tender,
         "form": form,
+        "criteria": counting,
+        "criteria_open": counting.is_bound and (bool(counting.errors) or counting.changes(tender)),
+        "example": criteria.example(tender),
         "sections": sections,
         "notes": notes,
         "next_step": next_step(tender, clock.now()),
@@ -169,11 +180,13 @@ def _rows_of(lot: Lot) -> list[ItemRow]:
     ]
 
 
-def _proposal(form: AmendForm, sections: list[LotSection]) -> Proposal:
+def _proposal(tender: Tender, form: AmendForm, counting: CriteriaForm, sections: list[LotSection]) -> Proposal:
     """What differs from the procedure as it is."""
     given, changed = form.cleaned_data, set(form.changed_data)
     values = {name: given[name] for name in (*_TEXTS, *_DATES) if name in changed}
     fields = AmendmentFields(**values)  # type: ignore[typeddict-item]  # named as the service names them
+    if counting.changes(tender):
+        fields["criteria"] = counting.criteria()
     lots: dict[int, LotFields] = {}
     items: dict[int, list[ItemRow]] = {}
     for section in sections:
@@ -188,12 +201,15 @@ def _proposal(form: AmendForm, sections: list[LotSection]) -> Proposal:
     return Proposal(given["reason"], fields, lots, items, new)
 
 
-def _show(error: DomainError, form: AmendForm, sections: list[LotSection]) -> list[str]:
+def _show(error: DomainError, form: AmendForm, counting: CriteriaForm, sections: list[LotSection]) -> list[str]:
     """Each sentence where it belongs: on the form, in its lot, in its cell; what is left over comes back."""
     if not isinstance(error, Invalid):
         return [str(error)]
-    notes = []
+    ours = {name: told for name, told in error.errors.items() if name.startswith(f"{criteria.SECTION}-")}
+    notes = counting.show(Invalid(ours), head=f"{criteria.SECTION}-")
     for name, sentences in error.errors.items():
+        if name in ours:
+            continue
         place, _dash, rest = name.partition("-")
         pk, _dash, field = rest.partition("-")
         section = next((one for one in sections if str(one.lot.pk) == pk), None)

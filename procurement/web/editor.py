@@ -24,7 +24,8 @@ from marketplace.web.refusals import show_on
 from procurement.models import Lot, Tender
 from procurement.permissions import require_tender_create
 from procurement.queries import tenders as queries
-from procurement.services import documents, lots, tenders, timetable
+from procurement.services import criteria, documents, lots, tenders, timetable
+from procurement.web.criteria_forms import CriteriaForm
 from procurement.web.draft_parts import anchor, gaps_of, own_draft
 from procurement.web.item_table import COLUMNS, cells_of, decoded
 from procurement.web.lot_forms import ImportForm, ItemTable, LotForm, initial_of, item_table, prefix_of
@@ -98,6 +99,19 @@ def save_terms(request: HttpRequest, number: str) -> HttpResponse:
         tenders.update_settings(tender.pk, "terms", form.given(), revision=revision, by=actor, at=clock.now())
 
     return _save(request, tender, "terms", form, write)
+
+
+@require_POST
+def save_criteria(request: HttpRequest, number: str) -> HttpResponse:
+    """What counts besides the price; “More rows” saves and comes back with a blank one."""
+    tender = own_draft(request, number)
+    form = CriteriaForm(tender, request.POST)
+
+    def write(actor: Actor) -> None:
+        revision = form.cleaned_data["revision"]
+        criteria.update(tender.pk, form.criteria(), revision=revision, by=actor, at=clock.now())
+
+    return _save(request, tender, criteria.SECTION, form, write)
 
 
 @require_POST
@@ -278,7 +292,10 @@ def _told(form: forms.BaseForm | ItemTable, error: Invalid | StaleForm) -> list[
         if isinstance(form, forms.BaseForm):
             show_on(form, error)
         return sentences
-    if isinstance(form, forms.BaseForm):
+    if isinstance(form, CriteriaForm):
+        for sentence in form.show(error):
+            form.add_error(None, sentence)
+    elif isinstance(form, forms.BaseForm):
         show_on(form, error)
     return [str(sentence) for sentences in error.errors.values() for sentence in sentences]
 
@@ -301,6 +318,7 @@ def _fragment(request: HttpRequest, tender: Tender, section: str, problems: list
         "problems": problems,
         "at": clock.now(),
         "gaps": gaps_of(tender),
+        "example": criteria.example(tender) if section == criteria.SECTION else None,
     }
     return render(request, "procurement/_saved.html", context)
 
@@ -332,6 +350,8 @@ def _page(
         "at": at,
         "basics": given.get("basics") or BasicsForm(tender),
         "terms": given.get("terms") or TermsForm(tender),
+        "criteria": given.get(criteria.SECTION) or CriteriaForm(tender),
+        "example": criteria.example(tender),
         "timetable": given.get("timetable") or TimetableForm(tender),
         "counted": timetable.suggested(tender, at),
         "sections": sections,

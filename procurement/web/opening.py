@@ -29,9 +29,11 @@ from procurement.models import Bid, BidFile, Lot, Tender
 from procurement.queries import awards as award_queries
 from procurement.queries import bids as bid_queries
 from procurement.queries.awards import LotComparison
+from procurement.rules.criteria import Question
 from procurement.rules.lifecycle import AwardStatus, BidStatus, TenderStatus
 from procurement.services import bid_roll, evaluation, protocols
 from procurement.web import tender_page
+from procurement.web.bid_parts import AnswerRow, CountsAs, answer_rows, counted
 
 FLAGS = {
     "below_mean": gettext_lazy("Far below the mean of the others"),
@@ -62,16 +64,21 @@ def protocol(request: HttpRequest, number: str) -> HttpResponse:
         "envelopes__signature__certificate", "envelopes__signature__stamp"
     )
     opened = list(found) if full else []
+    by_lot = {lot.pk: lot for lot in tender.lots.prefetch_related("items")}
+    for lot in by_lot.values():
+        lot.tender = tender
+    for bid in opened:
+        bid.lot = by_lot[bid.lot_id]
     counts = bid_queries.counts_by_lot(tender) if full or tender.opened_at else {}
     awards = {award.lot_id: award for award in award_queries.of_tender(tender).filter(status=AwardStatus.ACTIVE.value)}
     lots = [
         {
             "lot": lot,
-            "bids": [bid for bid in opened if bid.lot_id == lot.pk],
+            "bids": [(bid, _counted(bid)) for bid in opened if bid.lot_id == lot.pk],
             "count": counts.get(lot.pk, 0),
             "award": awards.get(lot.pk),
         }
-        for lot in tender.lots.prefetch_related("items")
+        for lot in by_lot.values()
     ]
     return render(
         request,
@@ -105,6 +112,8 @@ def comparison(request: HttpRequest, number: str, lot: int) -> HttpResponse:
             **tender_page.context(request, tender, "protocol"),
             "lot": found,
             "compared": compared,
+            "answers": _answers(found, compared),
+            "effects": _effects(compared),
             "flags": FLAGS,
             "awards": awards,
             "live_award": next((award for award in awards if award.status == AwardStatus.ACTIVE), None),
@@ -283,6 +292,23 @@ def _award_action(actor: Actor, lot: Lot, compared: LotComparison) -> Action | N
     return Action(_("Award the lot"), url, icon="trophy")
 
 
+def _counted(bid: Bid) -> CountsAs | None:
+    total = None if bid.amount is None else Money(bid.amount, bid.currency)
+    return counted(bid, bid.lot.answers(bid.answers), total)
+
+
+def _effects(compared: LotComparison) -> list[CountsAs]:
+    """What each column's total counts as; empty where the price alone counts."""
+    found = [_counted(bid) for _column, bid in compared.columns]
+    return [counts for counts in found if counts is not None]
+
+
+def _answers(lot: Lot, compared: LotComparison) -> list[tuple[Question, list[AnswerRow]]]:
+    """What counts besides the price, each with the answers in the columns' order."""
+    given = [answer_rows(lot.answers(bid.answers)) for _column, bid in compared.columns]
+    return [(question, [rows[n] for rows in given]) for n, question in enumerate(lot.tender.price_criteria.questions)]
+
+
 def _csv_rows(compared: LotComparison) -> Iterator[list[Any]]:
     for row in compared.rows:
         line: list[Any] = [row.item.number, row.item.description, row.item.quantity, str(row.item.unit_name)]
@@ -295,4 +321,8 @@ def _csv_rows(compared: LotComparison) -> Iterator[list[Any]]:
         total += ["", Money(column.total, bid.currency).rounded().amount]
         rank += ["", column.rank]
     yield total
+    for question, answers in _answers(compared.lot, compared):
+        yield ["", question.name, "", "", *(cell for row in answers for cell in ("", row.answer.plain))]
+    if effects := _effects(compared):
+        yield ["", _("Counts as"), "", "", *(cell for counts in effects for cell in ("", counts.amount.amount))]
     yield rank

@@ -16,7 +16,7 @@ from marketplace.web.parts import Action, Crumb, Fact, Moment
 from procurement.models import Tender
 from procurement.permissions import require_tender_create
 from procurement.queries import tenders as queries
-from procurement.services import publishing, tenders, timetable
+from procurement.services import criteria, publishing, tenders, timetable
 from procurement.services.custody import CommitteeChanged
 from procurement.web import custody, tender_page
 from procurement.web.draft_parts import gaps_of, own_draft
@@ -44,6 +44,7 @@ def review(request: HttpRequest, number: str) -> HttpResponse:
         "gaps": gaps,
         "blocked": blocked,
         "moments": moments,
+        "example": criteria.example(tender),
         "documents": documents_of(tender),
         **custody.summary(tender),
         "facts": [

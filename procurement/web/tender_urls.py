@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("procedures/<str:number>/edit/", editor.edit, name="tender_edit"),
     path("procedures/<str:number>/edit/basics/", editor.save_basics, name="tender_save_basics"),
     path("procedures/<str:number>/edit/terms/", editor.save_terms, name="tender_save_terms"),
+    path("procedures/<str:number>/edit/criteria/", editor.save_criteria, name="tender_save_criteria"),
     path("procedures/<str:number>/edit/timetable/", editor.save_timetable, name="tender_save_timetable"),
     path("procedures/<str:number>/edit/lots/", editor.add_lot, name="tender_add_lot"),
     path("procedures/<str:number>/edit/lots/<int:lot_id>/", editor.save_lot, name="tender_save_lot"),

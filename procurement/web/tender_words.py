@@ -60,6 +60,8 @@ def next_step(tender: Tender, at: datetime) -> str:
         case TenderStatus.PUBLISHED if tender.tender_ends_at is not None and at < tender.tender_ends_at:
             if preset.live:
                 after = _("the admitted bidders then compete live.")
+            elif tender.criteria:
+                after = _("the bid whose price counts as best wins each lot.")
             elif preset.axes.direction is Direction.UP:
                 after = _("the highest price wins each lot.")
             else:

@@ -24,7 +24,7 @@ from procurement.models import Amendment, Bid, KeyCustody, Lot, Tender, TenderDo
 from procurement.queries import audit as audit_queries
 from procurement.queries import custody as custody_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus
-from procurement.services import custody, timetable
+from procurement.services import criteria, custody, timetable
 from procurement.web import tender_page, tender_words
 from procurement.web.audit_words import AuditRow, rows_of
 from procurement.web.setting_words import in_words
@@ -79,6 +79,7 @@ def overview(request: HttpRequest, number: str) -> HttpResponse:
             "moments": tender_words.timeline(tender, at),
             "answer": answer,
             "amendments": _amendments(tender),
+            "example": criteria.example(tender),
             "documents": documents_of(tender)[:5],
             "bids_counted": _bids_counted(tender) if context["is_buyer"] and tender.published_at else None,
         },

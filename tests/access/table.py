@@ -210,6 +210,7 @@ DRAFTS = [
     *get("tender_edit", BUYER, number="draft"),
     *post("tender_save_basics", BUYER, number="draft"),
     *post("tender_save_terms", BUYER, number="draft"),
+    *post("tender_save_criteria", BUYER, number="draft"),
     *post("tender_save_timetable", BUYER, number="draft"),
     *post("tender_add_lot", BUYER, number="draft"),
     *post("tender_save_lot", BUYER, number="draft", lot_id="draft_lot"),

@@ -1,5 +1,6 @@
 /** What is inside a sealed bid: its canonical form and padding, as procurement/services/bid_content.py reads it. */
 import { canonical } from "./canonical";
+import type { Answers, Criteria } from "./criteria";
 import { type Bytes, joined } from "./hpke";
 import type { Item, Table } from "./table";
 
@@ -17,6 +18,8 @@ export interface Terms {
   readonly items: readonly Item[];
   readonly limit: string | null;
   readonly direction: "down" | "up";
+  /** What counts besides the price; then the content holds answers, and is of another format. */
+  readonly criteria: Criteria | null;
   readonly public_key: string;
   readonly custody: "platform" | "committee";
 }
@@ -38,7 +41,7 @@ export function infoOf(terms: Pick<Terms, "platform" | "lot" | "bid">, part: str
 }
 
 /** The canonical JSON of a complete table, padded with spaces to whole blocks. */
-export function contentOf(terms: Terms, table: Table, remarks: string, documents: readonly Document[]): Bytes {
+export function contentOf(terms: Terms, table: Table, remarks: string, documents: readonly Document[], answers: Answers | null = null): Bytes {
   const lines = table.lines.map(({ item, unitPrice, amount }, place) => {
     const { number, quantity, unit } = terms.items[place] ?? { number: 0, quantity: "", unit: "" };
     return { item, number, quantity, unit, unit_price: unitPrice, amount };
@@ -54,6 +57,7 @@ export function contentOf(terms: Terms, table: Table, remarks: string, documents
     total: table.total,
     remarks,
     files,
+    ...(answers ? { answers: answers.given.map(({ question, plain: answer }) => ({ question: question.name, answer })) } : {}),
   });
   const padding = (terms.block - (plain.length % terms.block)) % terms.block;
   return joined([plain, new Uint8Array(padding).fill(0x20)]);

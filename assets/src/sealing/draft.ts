@@ -13,6 +13,8 @@ export interface LocalDraft {
   readonly lot: number;
   readonly prices: Readonly<Record<string, string>>;
   readonly remarks: string;
+  /** By the question's name; a draft of before there were questions has none. */
+  readonly answers?: Readonly<Record<string, string>>;
   readonly documents: readonly Document[];
   readonly saved_at: string;
 }
@@ -28,13 +30,14 @@ export async function load(terms: Terms): Promise<LocalDraft | null> {
   return checked(await recall<unknown>(place(terms)), terms);
 }
 
-export async function save(terms: Terms, prices: ReadonlyMap<number, string>, remarks: string, documents: readonly Document[]): Promise<LocalDraft> {
+export async function save(terms: Terms, prices: ReadonlyMap<number, string>, remarks: string, documents: readonly Document[], answers: ReadonlyMap<string, string> = new Map()): Promise<LocalDraft> {
   const draft: LocalDraft = {
     format: "openlot-draft-1",
     bid: terms.bid,
     lot: terms.lot,
     prices: Object.fromEntries(prices),
     remarks,
+    answers: Object.fromEntries(answers),
     documents,
     saved_at: new Date().toISOString(),
   };
@@ -63,7 +66,7 @@ export async function fromFile(file: File, terms: Terms): Promise<LocalDraft> {
 function checked(found: unknown, terms: Terms): LocalDraft | null {
   const draft = found as Partial<LocalDraft> | null;
   if (draft?.format !== "openlot-draft-1" || draft.bid !== terms.bid || draft.lot !== terms.lot) return null;
-  const texts = typeof draft.remarks === "string" && Object.values(draft.prices ?? {}).every((price) => typeof price === "string");
+  const texts = typeof draft.remarks === "string" && [draft.prices, draft.answers].every((typed) => Object.values(typed ?? {}).every((text) => typeof text === "string"));
   const documents = draft.documents ?? [];
   const described = Array.isArray(documents) && documents.every((d) => Number.isInteger(d.id) && [d.name, d.media_type, d.sha256, d.key].every((text) => typeof text === "string"));
   return texts && described ? (draft as LocalDraft) : null;

@@ -1,6 +1,7 @@
 /** Sealing a bid as it stands, and what the page where it is signed needs to know of it. */
 import { base64, call, unbase64 } from "./api";
 import { type Document, type Terms, contentOf, infoOf } from "./content";
+import type { Answers } from "./criteria";
 import { hex, seal } from "./hpke";
 import { keep, recall } from "./store";
 import type { Table } from "./table";
@@ -9,6 +10,9 @@ import type { Table } from "./table";
 export interface Sealed {
   readonly lines: readonly { readonly item: number; readonly unit_price: string; readonly amount: string }[];
   readonly total: string;
+  readonly answers: readonly { readonly question: string; readonly answer: string }[];
+  /** What the total counts as, with the arithmetic; empty where the price alone counts. */
+  readonly counts: string;
   readonly remarks: string;
   readonly documents: readonly { readonly name: string; readonly size: number }[];
   readonly content: { readonly size: number; readonly sha256: string };
@@ -21,8 +25,8 @@ interface Prepared {
 }
 
 /** Seal the content, hand the ciphertext over, and remember what it said. The nonce of what is to be signed. */
-export async function sealAndPrepare(terms: Terms, table: Table, remarks: string, documents: readonly Document[], url: string): Promise<string> {
-  const plain = contentOf(terms, table, remarks, documents);
+export async function sealAndPrepare(terms: Terms, table: Table, remarks: string, documents: readonly Document[], answers: Answers | null, url: string): Promise<string> {
+  const plain = contentOf(terms, table, remarks, documents, answers);
   const ciphertext = await seal(unbase64(terms.public_key), plain, infoOf(terms, "content"));
   const { nonce } = await call<Prepared>("POST", url, {
     content: base64(ciphertext),
@@ -33,6 +37,8 @@ export async function sealAndPrepare(terms: Terms, table: Table, remarks: string
   await keep(`sealed:${nonce}`, {
     lines: table.lines.map(({ item, unitPrice, amount }) => ({ item, unit_price: unitPrice ?? "", amount: amount ?? "" })),
     total: table.total,
+    answers: (answers?.given ?? []).map(({ question, plain: answer }) => ({ question: question.name, answer: answer ?? "" })),
+    counts: answers?.arithmetic(table.total) ?? "",
     remarks,
     documents: documents.map(({ name, size }) => ({ name, size })),
     content: { size: ciphertext.length, sha256: hex(new Uint8Array(await crypto.subtle.digest("SHA-256", ciphertext))) },

@@ -562,6 +562,7 @@ def amend_form(page, **given):
     """What the amendment's form would send, with some of it changed."""
     form = page.context["form"]
     data = {name: form[name].value() for name in form.fields}
+    data |= {bound.html_name: bound.value() for bound in page.context["criteria"]}
     for section in page.context["sections"]:
         for part in (section.form, section.table.management_form, *section.table.forms):
             data |= {bound.html_name: bound.value() for bound in part}
