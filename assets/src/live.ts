@@ -109,6 +109,14 @@ class LivePage implements Desk {
 
   /* What the gateway says */
 
+  /** What counts of the best price and of the own one, where that is not the price alone. */
+  private showEffect(): void {
+    const { best, own } = this.room;
+    const said = (amount: string | null | undefined): string => (amount ? say("counts as {amount}", { amount: this.withCurrency(amount) }) : "");
+    this.write("best-counts", said(best?.counts_as));
+    this.write("own-counts", said(own?.counts_as));
+  }
+
   private take(update: Update): void {
     const before = this.room;
     this.room = update.state;
@@ -193,6 +201,7 @@ class LivePage implements Desk {
     if (!state.own) this.ranking();
     this.write("bidders", String(state.bidders));
     this.write("ends", this.clockTime(status === "scheduled" ? state.starts_at : state.ends_at));
+    this.showEffect();
     for (const panel of this.panels) panel.show();
     this.tick();
   }

@@ -9,7 +9,7 @@ from typing import Any
 
 from procurement.rules.auction import kinds
 from procurement.rules.auction.log import HAPPENINGS, MOVES, Event, EventKind, Hall, iso
-from procurement.rules.auction.views import bidder_view, observer_view, shows_amount
+from procurement.rules.auction.views import BidderView, bidder_view, observer_view, shows_amount
 from procurement.rules.effective import PRICE_ALONE
 from procurement.rules.ranking import Standing
 
@@ -79,8 +79,14 @@ def _clock(hall: Hall, viewer: str | None) -> dict[str, Any] | None:
 
 def _observed(hall: Hall) -> dict[str, Any]:
     rows = [
-        {"rank": row.rank, "label": row.label, "amount": hall.rules.plain(row.amount), "at": iso(row.received_at)}
-        for row in observer_view(hall.room, dict(hall.labels))
+        {
+            "rank": row.rank,
+            "label": row.label,
+            "amount": hall.rules.plain(row.amount),
+            **_counts_as(hall, line.standing.bidder, row.amount),
+            "at": iso(row.received_at),
+        }
+        for row, line in zip(observer_view(hall.room, dict(hall.labels)), hall.room.ranking, strict=True)
     ]
     start = hall.room.terms.limit
     return {
@@ -98,6 +104,7 @@ def _own(hall: Hall, viewer: str, now: datetime) -> dict[str, Any]:
         "own": {
             "label": hall.labels.get(viewer),
             "amount": _plain(hall, view.own_amount),
+            **_counts_as(hall, viewer, view.own_amount),
             "rank": view.own_rank,
             "leading": view.leading,
             "made": _plain(hall, view.made),
@@ -105,10 +112,30 @@ def _own(hall: Hall, viewer: str, now: datetime) -> dict[str, Any]:
         },
         "best": _labelled(hall, hall.room.leader) if view.best_amount is not None else None,
         "allowed": _plain(hall, view.allowed_amount),
+        **_effect(hall, viewer, view),
         "actions": [action.value for action in view.actions],
         "until": None if view.until is None else iso(view.until),
         "refused": view.refused.value if view.refused else None,
     }
+
+
+def _effect(hall: Hall, viewer: str, view: BidderView) -> dict[str, Any]:
+    """Where more than the price counts: the viewer's own formula, and what the amount allowed counts as."""
+    if not hall.room.terms.formulas:
+        return {}
+    formula, allowed = hall.room.terms.formula(viewer), view.allowed_amount
+    return {
+        "formula": {"factor": str(formula.factor), "addend": str(formula.addend)},
+        "allowed_counts_as": None if allowed is None else hall.rules.shown_price(formula.of(allowed)),
+    }
+
+
+def _counts_as(hall: Hall, bidder: str, amount: Decimal | None) -> dict[str, str | None]:
+    """What an amount of the bidder counts as; nothing where the price alone counts."""
+    if not hall.room.terms.formulas:
+        return {}
+    effective = None if amount is None else hall.room.terms.formula(bidder).of(amount)
+    return {"counts_as": None if effective is None else hall.rules.shown_price(effective)}
 
 
 def _event(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | None:
@@ -169,7 +196,9 @@ def _first_prices(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any
     first = {row["bidder"]: Decimal(row["amount"]) for row in rows if row["amount"] is not None}
     best = None
     if first:
-        best = min(first.values()) if hall.rules.direction == "down" else max(first.values())
+        effects = {name: hall.room.terms.formula(name).of(amount) for name, amount in first.items()}
+        pick = min if hall.rules.direction == "down" else max
+        best = first[pick(effects, key=lambda name: effects[name])]
     if viewer is not None:
         shown = hall.rules.shown.price
         return {"best": _plain(hall, best) if shown else None, "own": _plain(hall, first.get(viewer))}
@@ -180,7 +209,8 @@ def _first_prices(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any
 def _labelled(hall: Hall, standing: Standing | None) -> dict[str, Any] | None:
     if standing is None:
         return None
-    return {"label": hall.labels.get(standing.bidder), "amount": hall.rules.plain(standing.amount)}
+    counts = _counts_as(hall, standing.bidder, standing.amount)
+    return {"label": hall.labels.get(standing.bidder), "amount": hall.rules.plain(standing.amount), **counts}
 
 
 def _plain(hall: Hall, amount: Decimal | None) -> str | None:

@@ -141,7 +141,12 @@ def _section(
 
 def _ranking(came_out: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
-        (str(line["rank"]), _bidder(line["label"]), line["amount"], _utc(line["received_at"]))
+        (
+            str(line["rank"]),
+            _bidder(line["label"]),
+            _("%(amount)s, counts as %(counts_as)s") % line if "counts_as" in line else line["amount"],
+            _utc(line["received_at"]),
+        )
         for line in came_out["ranking"]
     ]
     heads = [_("Rank"), _("Bidder"), came_out["currency"], _("Received (UTC)")]
@@ -153,12 +158,24 @@ def _bidders(bidders: Sequence[Mapping[str, Any]], currency: str) -> dict[str, A
     rows = [
         (_bidder(row["label"]), row["name"] or "—", row["amount"] or "—", _utc(row["received_at"])) for row in bidders
     ]
+    notes = [] if named else [str(_("Names are told once the lot is awarded."))]
+    if any("formula" in row for row in bidders):
+        notes.append(_("Ranks, limits and steps go by what a price counts as: %(formulas)s.") % {
+            "formulas": "; ".join(_formula(row) for row in bidders)
+        })  # fmt: skip
     return _section(
         _("Bidders and their first bids"),
-        note="" if named else _("Names are told once the lot is awarded."),
+        note=" ".join(notes),
         heads=[_("Bidder"), _("Name"), currency, _("Received (UTC)")],
         rows=rows, widths=["auto", "1fr", "auto", "auto"], figures=[2],
     )  # fmt: skip
+
+
+def _formula(row: Mapping[str, Any]) -> str:
+    """“Bidder 2: price × 7/8 + 0”: exact, as the log has it."""
+    formula = row.get("formula", {"factor": "1", "addend": "0"})
+    words: str = _("price × %(factor)s + %(addend)s") % formula
+    return f"{_bidder(row['label'])}: {words}"
 
 
 def _pauses(pauses: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

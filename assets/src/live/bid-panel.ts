@@ -4,6 +4,7 @@ import { add, compare, type Decimal, display, multiply, parse, plain, subtract }
 import { all, language, randomKey } from "../lib/dom";
 import { say } from "../lib/words";
 import { type Desk, message, type Panel } from "./desk";
+import { effect } from "./effect";
 import type { Accepted, Problem } from "./gateway";
 
 const SLIP_PER_CENT = 5n;
@@ -138,6 +139,8 @@ export class BidPanel implements Panel {
     desk.write("button-words", label);
     desk.write("why", why || (made ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : ""));
     if (this.withdraw) this.withdraw.hidden = made === null;
+    const { formula } = desk.state();
+    desk.write("counts", formula && typed ? say("{amount} counts as {counts} with your answers.", { amount: desk.withCurrency(typed), counts: desk.withCurrency(effect(formula, typed, desk.digits)) }) : "");
   }
 
   /** Far better than needed is more often a slip of the finger than a plan: it takes a second press. */

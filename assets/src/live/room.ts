@@ -2,6 +2,8 @@
 export interface Labelled {
   readonly label: string | null;
   readonly amount: string;
+  /** Where more than the price counts. */
+  readonly counts_as?: string | null;
 }
 
 export type Action = "bid" | "accept" | "confirm" | "withdraw" | "limit";
@@ -28,6 +30,8 @@ export interface PriceClock {
 export interface Own {
   readonly label: string;
   readonly amount: string | null;
+  /** Where more than the price counts. */
+  readonly counts_as?: string | null;
   readonly rank: number | null;
   readonly leading: boolean;
   /** The bid of the turn that runs, which nobody else knows of yet. */
@@ -58,6 +62,8 @@ export interface RoomState {
   readonly own: Own | null;
   readonly best: Labelled | null;
   readonly allowed: string | null;
+  /** Where more than the price counts: what the bidder's amounts come to, as fractions like "7/8". A bidder's only. */
+  readonly formula?: { readonly factor: string; readonly addend: string };
   /** What may be done now, until when that may change, and why nothing may be. A bidder's only. */
   readonly actions?: readonly Action[];
   readonly until?: string | null;

@@ -58,6 +58,7 @@ def result(hall: Hall, events: Iterable[Event]) -> dict[str, Any]:
                 "rank": line.rank,
                 "label": hall.labels[line.standing.bidder],
                 "amount": plain(line.standing.amount),
+                **({"counts_as": hall.rules.shown_price(line.standing.effective)} if room.terms.formulas else {}),
                 "received_at": iso(line.standing.received_at),
             }
             for line in room.ranking
