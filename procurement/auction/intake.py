@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, connection
 
-from procurement.auction.room import Answer, Desk, WaitingBid
+from procurement.auction.room import HELD, Answer, Desk, WaitingBid
 from procurement.rules.auction.base import Refused
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class Intake:
         self._waiting: list[_Waiting] = []
         self._deciding: list[_Waiting] = []
         self._looked_at_again: list[_Waiting] = []
+        # What waits for other gateways, and goes into every batch: nothing that was received later overtakes it.
+        self._held: list[_Waiting] = []
         self._refused: dict[tuple[int, str], Answer] = {}
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -78,7 +80,7 @@ class Intake:
         """Whether a bid of that key waits here, or is being decided."""
         return any(
             entry.bid.participant == participant and entry.bid.key == key
-            for entry in (*self._deciding, *self._waiting, *self._looked_at_again)
+            for entry in (*self._deciding, *self._held, *self._waiting, *self._looked_at_again)
         )
 
     def refused(self, participant: int, key: str) -> Answer | None:
@@ -105,7 +107,8 @@ class Intake:
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            batch, self._waiting = self._held + self._waiting[:_BATCH], self._waiting[_BATCH:]
+            self._held = []
             self._deciding = batch
             if not self._waiting:
                 self._arrived.clear()
@@ -116,12 +119,15 @@ class Intake:
             for entry, answer in zip(batch, answers, strict=True):
                 self._tell(entry, answer)
             self._deciding = []
-            if not self._waiting:
+            if self._held:
+                loop.call_later(_LOOK_EVERY_S, self._arrived.set)
+            elif not self._waiting:
                 self._idle.set()
 
     def decided_until(self, now: datetime) -> datetime:
         """Up to when all that came in is decided; asked in the event loop, where bids are stamped."""
-        return min((entry.bid.received_at for entry in (*self._deciding, *self._waiting)), default=now)
+        undecided = (*self._deciding, *self._held, *self._waiting)
+        return min((entry.bid.received_at for entry in undecided), default=now)
 
     async def drain(self) -> None:
         """Wait until all that came in is decided and told, while `run` still runs."""
@@ -141,6 +147,8 @@ class Intake:
     def _tell(self, entry: _Waiting, answer: Answer | None) -> None:
         if answer is None:
             self._fail(entry, NotRecorded())
+        elif answer is HELD:
+            self._held.append(entry)
         elif _just_late(entry.bid, answer) and entry.looks < _LOOKS and not entry.answer.done():
             entry.looks += 1
             self._looked_at_again.append(entry)

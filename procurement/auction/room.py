@@ -20,13 +20,14 @@ import psycopg
 from django.db import transaction
 
 from marketplace.models import OrganisationStatus
+from marketplace.shared import clock
 from procurement.auction.tokens import OBSERVING_STAFF
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
 from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened
 from procurement.rules.auction.views import tells_allowed
-from procurement.services import auction_log
+from procurement.services import auction_log, pulse
 from procurement.services.auction_log import Written, array, quoted_array
 
 
@@ -132,6 +133,8 @@ class Before:
 
 
 UNKNOWN_AUCTION = "no_auction"
+# Not decided: another gateway may still hold a move that was received before.
+HELD: Final = Answer("held")
 KEY_REUSED = "idempotency_key_reused"
 EVENT_OF: Final[Mapping[Action, EventKind]] = MappingProxyType({action: kind for kind, action in MOVES.items()})
 # What is done at the price of its moment, named by the bidder or not.
@@ -145,8 +148,8 @@ class Desk:
         self._halls: dict[int, Hall] = {}
 
     def decide(self, waiting: Sequence[WaitingBid]) -> list[Answer]:
-        """The answers, in the order of `waiting`; bids are decided in the order of receipt. On an error nothing is
-        written."""
+        """The answers, in the order of `waiting`; bids are decided in the order of receipt. HELD ones are to be handed
+        in again, before any that was received later. On an error nothing is written."""
         order = sorted(range(len(waiting)), key=lambda place: waiting[place].received_at)
         with transaction.atomic():
             batch = self._read(waiting)
@@ -167,8 +170,10 @@ class Desk:
             )
             members = _live_members({(bid.lot, bid.participant, bid.person) for bid in waiting})
         halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
+        timed = any(kinds.is_timed(hall.room) for hall in halls.values())
+        others = pulse.decided_by_others(pulse.process_name(pulse.GATEWAY)) if timed else None
         keys = {(participant, key): Before(*written) for participant, key, *written in before}
-        return _Batch(halls, keys, set(members))
+        return _Batch(halls, keys, set(members), others)
 
     def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
         """The hall of a lot whose log has come to `number` and `head`; from memory where that is what is remembered."""
@@ -186,9 +191,14 @@ class _Batch:
     """One transaction's work."""
 
     def __init__(
-        self, halls: dict[int, Hall], before: dict[tuple[int, str], Before], members: set[tuple[int, ...]]
+        self,
+        halls: dict[int, Hall],
+        before: dict[tuple[int, str], Before],
+        members: set[tuple[int, ...]],
+        decided_by_others: datetime | None,
     ) -> None:
         self.halls = halls
+        self._decided_by_others = decided_by_others
         self._as_read = dict(halls)
         self._before = before
         self._members = members
@@ -205,9 +215,19 @@ class _Batch:
             return Answer(None, before.number, _plain(hall, before.amount), ends_at=hall.room.ends_at, repeated=True)
         if (bid.lot, bid.participant, bid.person) not in self._members:
             return Answer(Refused.NOT_A_PARTICIPANT, ends_at=hall.room.ends_at)
+        if self._is_held(hall.room, bid):
+            return HELD
         hall = self.pass_time(bid.lot, bid.received_at)
         decision, after = kinds.decide(hall.room, bid.move)
         return answer_of(hall, decision, self._accept(hall, bid, decision, after) if decision.accepted else None)
+
+    def _is_held(self, room: Room, bid: WaitingBid) -> bool:
+        """Whether deciding it now could shut out an earlier one at another gateway. A gateway that has given no sign
+        for as long as is tolerated has answered nobody; longer no move is held."""
+        if self._decided_by_others is None or clock.now() - bid.received_at > pulse.tolerance():
+            return False
+        settled = kinds.settles(room, bid.move)
+        return settled is not None and self._decided_by_others < settled
 
     def pass_time(self, lot: int, at: datetime) -> Hall:
         """The lot's hall with all that time alone brought about by `at`, each of it an event."""

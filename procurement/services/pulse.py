@@ -32,6 +32,10 @@ LONGEST_DRAIN: Final = timedelta(seconds=30)
 _KEPT: Final = timedelta(minutes=5)
 # A database whose clock went back by more than this was set; below it is a correction.
 _SET_BACK: Final = timedelta(seconds=2)
+_DECIDED_BY_OTHERS: Final = """
+    SELECT min((detail ->> 'decided_until')::timestamptz) FROM marketplace_heartbeat
+    WHERE starts_with(process, %s) AND process <> %s AND at >= clock_timestamp() - make_interval(secs => %s)
+"""
 
 
 def tolerance() -> timedelta:
@@ -122,6 +126,14 @@ def decided_by_all(at: datetime) -> datetime:
         return at
     alive = Heartbeat.objects.filter(process__startswith=f"{GATEWAY}:", at__gte=at - tolerance())
     return min([at, sign, *(_decided_until(beat.detail) for beat in alive)])
+
+
+def decided_by_others(process: str) -> datetime | None:
+    """Up to when every other gateway that lives has decided what it received; None where there is no other."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DECIDED_BY_OTHERS, [f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS])
+        found: datetime | None = cursor.fetchone()[0]
+    return found
 
 
 def last_sign() -> datetime | None:

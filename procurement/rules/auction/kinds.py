@@ -61,6 +61,8 @@ class Kind:
     open_standings: bool = True
     # Whether what was bid before the auction stands in its room.
     first_bids_stand: bool = True
+    # Whether the first move that is accepted ends the auction.
+    first_wins: bool = False
     # Whether a bid stands as soon as it is accepted, and nothing else is kept of it.
     stands_at_once: bool = False
     # Whether a move can never be accepted, asked of a room that may be behind the log.
@@ -83,6 +85,7 @@ _KINDS: Final[Mapping[AuctionKind, Kind]] = MappingProxyType(
             length=ticking.length,
             course=ticking.course,
             first_bids_stand=False,
+            first_wins=True,
         ),
         AuctionKind.JAPANESE: Kind(
             japanese.decide,
@@ -133,6 +136,22 @@ def advance(room: Room, at: datetime) -> tuple[tuple[Happening, ...], Room]:
         happened.append(happens[0])
         room = happens[1]
     return tuple(happened), room
+
+
+def is_timed(room: Room) -> bool:
+    """Whether what time brings about, or one move, shuts out moves that were received before."""
+    return not _KINDS[room.terms.kind].stands_at_once
+
+
+def settles(room: Room, move: Move) -> datetime | None:
+    """Deciding the move settles what became of all moves received before this instant: one that is decided later comes
+    too late. None where it settles nothing, as in an English auction."""
+    if room.status is not AuctionStatus.RUNNING or not is_timed(room):
+        return None
+    if _KINDS[room.terms.kind].first_wins:
+        return move.received_at
+    happened, _ = advance(room, move.received_at)
+    return happened[-1].at if happened else None
 
 
 def outcome(room: Room) -> Outcome:

@@ -1,0 +1,112 @@
+"""Two gateways on a lot where the first move wins, or time shuts others out: first received, first decided."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from marketplace.models import Heartbeat
+from marketplace.shared import clock
+from procurement.auction.intake import Intake
+from procurement.auction.room import HELD, Answer, Desk, WaitingBid
+from procurement.models import AuctionEvent
+from procurement.rules.auction.base import Action
+from procurement.services import auctions
+from tests.factories.auctions import evaluated_tender, seats
+from tests.procurement.auction.asgi_client import run
+
+pytestmark = pytest.mark.django_db
+
+
+def started(procedure, began_before, **lot):
+    begins = clock.now() - timedelta(seconds=began_before)
+    lot = {"step_value": Decimal("10.00"), **lot}
+    tender = evaluated_tender("98.00", "97.00", start=begins, procedure=procedure, clock_interval_seconds=5, lot=lot)
+    (auction,) = auctions.schedule(tender.pk, at=begins - timedelta(seconds=30))
+    return auctions.start(auction.pk, at=begins)
+
+
+def move(seat, action, at):
+    lot = seat.participant.auction.lot_id
+    return WaitingBid(lot, seat.participant.pk, seat.by.person.pk, None, f"{action}-key", at, action)
+
+
+def other_gateway_decided(until):
+    told = {"at": clock.now(), "detail": {"decided_until": until.isoformat()}}
+    Heartbeat.objects.update_or_create(process="gateway:another:1", defaults=told)
+
+
+def test_of_two_acceptances_at_two_gateways_the_one_received_first_wins():
+    auction = started("auction_dutch", 1, clock_price=Decimal("60.00"))
+    first, second = seats(auction)
+    earlier = clock.now() - timedelta(milliseconds=20)
+    later = earlier + timedelta(milliseconds=10)
+    other_gateway_decided(earlier)  # it still holds the earlier one
+    here, there = Desk(), Desk()
+    assert here.decide([move(second, Action.ACCEPT, later)]) == [HELD]
+    (won,) = there.decide([move(first, Action.ACCEPT, earlier)])
+    assert won.accepted
+    other_gateway_decided(clock.now())
+    (lost,) = here.decide([move(second, Action.ACCEPT, later)])
+    assert (lost.code, lost.ends_at) == ("auction_over", earlier)
+
+
+def test_a_confirmation_received_before_the_tick_ended_is_not_shut_out_by_a_move_after_it():
+    auction = started("auction_japanese", 6, clock_price=Decimal("60.00"))
+    slow, quick = seats(auction)
+    Desk().decide([move(quick, Action.CONFIRM, auction.starts_at + timedelta(seconds=1))])
+    ends = auction.starts_at + timedelta(seconds=5)
+    before, after = ends - timedelta(milliseconds=5), ends + timedelta(milliseconds=5)
+    other_gateway_decided(before)
+    again = replace(move(quick, Action.CONFIRM, after), key="second-tick")
+    assert Desk().decide([again]) == [HELD]
+    (confirmed,) = Desk().decide([move(slow, Action.CONFIRM, before)])
+    assert confirmed.accepted
+    other_gateway_decided(ends)
+    (taken,) = Desk().decide([again])
+    assert taken.accepted
+    ticks = AuctionEvent.objects.filter(auction=auction, kind="tick").order_by("number")
+    assert [tick.detail["out"] for tick in ticks] == [[], []]
+
+
+def test_a_gateway_that_gives_no_sign_or_gets_nowhere_holds_nobody_up_for_long():
+    auction = started("auction_dutch", 20, clock_price=Decimal("60.00"))
+    first, second = seats(auction)
+    other_gateway_decided(auction.starts_at)
+    received = clock.now() - timedelta(seconds=11)
+    assert Desk().decide([move(first, Action.ACCEPT, received)])[0].accepted
+    auction = started("auction_dutch", 1, clock_price=Decimal("60.00"))
+    first, second = seats(auction)
+    Heartbeat.objects.update(at=clock.now() - timedelta(seconds=11))
+    assert Desk().decide([move(second, Action.ACCEPT, clock.now())])[0].accepted
+
+
+def test_what_is_held_goes_before_what_came_later_and_counts_as_undecided():
+    now = clock.now()
+    early, late = (WaitingBid(1, 1, 1, None, f"key-{n}", now + timedelta(seconds=n), Action.ACCEPT) for n in (0, 1))
+    batches = []
+
+    class Held:
+        def decide(self, bids):
+            batches.append([bid.key for bid in bids])
+            return [HELD if len(batches) == 1 else Answer(None, number) for number in range(len(bids))]
+
+    async def errand():
+        intake = Intake()
+        intake._desk = Held()
+        running = asyncio.create_task(intake.run())
+        first = asyncio.create_task(intake.submit(early))
+        await asyncio.sleep(0.05)
+        assert batches == [["key-0"]]
+        assert intake.holds(1, "key-0")
+        assert intake.decided_until(now + timedelta(hours=1)) == now
+        second = asyncio.create_task(intake.submit(late))
+        assert [(await answer).number for answer in (first, second)] == [0, 1]
+        await intake.drain()
+        running.cancel()
+        await intake.aclose()
+
+    run(errand())
+    assert batches == [["key-0"], ["key-0", "key-1"]]
