@@ -230,6 +230,13 @@ def wait_for_submissions(tender_id: int) -> None:
     _lock_opening("pg_advisory_xact_lock", tender_id)
 
 
+def alone_with(bid_id: int) -> None:
+    """Nobody else changes or sends the bid until this transaction ends. Taken before every lock of rows, and kept where
+    the service's own work is undone because the signature has to wait: what was signed is still there when it waits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"bid:{bid_id}"])
+
+
 def hold(tender_id: int) -> Tender:
     """The tender, kept as it is until this transaction ends. Bidders share this lock; opening, amending and
     cancelling wait for it."""
@@ -247,6 +254,7 @@ def editable(bid_id: int, *, by: Actor, at: datetime) -> Bid:
 
 def locked(found: Bid, at: datetime) -> Bid:
     """The bid under its tender's shared lock and its own; raises when bids are no longer taken."""
+    alone_with(found.pk)
     tender = hold(found.lot.tender_id)
     bid = Bid.objects.select_for_update(of=("self",)).select_related("lot", "supplier").get(pk=found.pk)
     bid.lot.tender = tender

@@ -47,6 +47,11 @@ def _withdraw(sent: Sent, _at: datetime) -> BidEnvelope:
     )
 
 
+def _hold(request: SigningRequest) -> None:
+    bid_drafts.keep_sealed(_tender_of(request).pk)
+    bid_drafts.alone_with(int(request.object_id))
+
+
 def _tender_of(request: SigningRequest) -> Tender:
     return Tender.objects.defer("search").get(lots__bids=int(request.object_id))
 
@@ -63,10 +68,6 @@ def _cancel(sent: Sent, at: datetime) -> Any:
 
 
 def _declare_lost(sent: Sent, at: datetime) -> Any:
-    return unopenable.declare(sent.request.pk, sent.cms, by=sent.by, at=at, verdict=sent.verdict)
-
-
-def _give_up_keys(sent: Sent, at: datetime) -> Any:
     return unopenable.declare(sent.request.pk, sent.cms, by=sent.by, at=at, verdict=sent.verdict)
 
 
@@ -107,21 +108,20 @@ ACTIONS: Final = (
         bids.SUBMIT, _submit, _about, lambda request: reverse("bid", args=[request.object_id]), _KEY,
         last=lambda request, _received_at: bid_verdicts.judged_until(_tender_of(request)),
         binds_from=lambda request: _tender_of(request).tender_ends_at,
-        hold=lambda request: bid_drafts.keep_sealed(_tender_of(request).pk),
+        hold=_hold,
         holds=lambda request: bid_verdicts.opening_of(_tender_of(request).pk),
     ),
     SignedAction(
         bids.WITHDRAW, _withdraw, _about, lambda request: reverse("bid", args=[request.object_id]), _KEY,
         last=lambda request, _received_at: bid_verdicts.judged_until(_tender_of(request)),
         binds_from=lambda request: _tender_of(request).tender_ends_at,
-        hold=lambda request: bid_drafts.keep_sealed(_tender_of(request).pk),
+        hold=_hold,
         holds=lambda request: bid_verdicts.opening_of(_tender_of(request).pk),
     ),
     # What is left to bidders after an amendment is counted from its preparation: it waits no longer than it may be
     # signed, and never past the deadline, at which the service looks itself.
     SignedAction(amendments.ACTION, _amend, _about, _url_of_tender, last=lambda request, _at: request.expires_at),
     SignedAction(cancellation.ACTION, _cancel, _about, _url_of_tender),
-    SignedAction(unopenable.ACTION, _give_up_keys, _about, _url_of_tender),
     SignedAction(unopenable.ACTION, _declare_lost, _about, _url_of_tender),
     *(
         SignedAction(

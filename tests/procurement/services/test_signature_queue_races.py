@@ -8,10 +8,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
 
 from marketplace.models import Notification, QueuedSignature, QueuedState, Signature
@@ -20,7 +21,7 @@ from marketplace.services import signature_queue, signing
 from marketplace.services.signature_queue import NothingWaits
 from procurement.models import Bid, BidEnvelope, Tender
 from procurement.rules.lifecycle import BidStatus
-from procurement.services import bids, opening
+from procurement.services import bid_documents, bids, opening
 from procurement.services.bid_verdicts import SignaturesBeingJudged
 from tests.factories.at_once import at_the_same_time, wait_until_blocked
 from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
@@ -53,27 +54,24 @@ def sent(by: Actor) -> QueuedSignature:
     return row  # type: ignore[no-any-return]  # it waits: what else is taken is the action's own
 
 
-class Opener:
-    """Opens a tender in another thread as soon as something is about to be done, and while it is."""
+class Meanwhile:
+    """Does something in another thread as soon as something else is about to be done, and while it is."""
 
-    def __init__(self, tender_id: int, at: datetime) -> None:
+    def __init__(self, other: Callable[[], object]) -> None:
         self._answers: list[object] = []
-        self._thread = threading.Thread(target=self._open, args=(tender_id, at))
+        self._thread = threading.Thread(target=lambda: self._answers.extend(at_the_same_time(other)))
 
     def before(self, what: Callable[..., Any]) -> Callable[..., Any]:
-        def after_the_opening_has_begun(*given: Any) -> Any:
+        def after_the_other_has_begun(*given: Any) -> Any:
             self._thread.start()
             wait_until_blocked()
             return what(*given)
 
-        return after_the_opening_has_begun
+        return after_the_other_has_begun
 
     def answer(self) -> object:
         self._thread.join(30)
         return self._answers[0]
-
-    def _open(self, tender_id: int, at: datetime) -> None:
-        self._answers += at_the_same_time(lambda: opening.open_tender(tender_id, at))
 
 
 def test_one_signature_sent_twice_at_once_waits_once(by: Actor) -> None:
@@ -161,7 +159,7 @@ def test_the_opening_does_not_slip_in_before_a_signature_begins_to_wait(
     bid = drafted_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by)
     request = bids.prepare_submission(bid.pk, by=by, at=JUST_BEFORE)
     lose_lists()
-    opener = Opener(bid.lot.tender_id, JUST_AFTER)
+    opener = Meanwhile(lambda: opening.open_tender(bid.lot.tender_id, JUST_AFTER))
     monkeypatch.setattr(signature_queue, "_keep", opener.before(signature_queue._keep))
 
     signature_queue.take(request, signed(request), by=by, at=JUST_BEFORE, idempotency_key="one")
@@ -169,12 +167,31 @@ def test_the_opening_does_not_slip_in_before_a_signature_begins_to_wait(
     assert isinstance(opener.answer(), SignaturesBeingJudged)
 
 
+def test_no_document_is_taken_out_before_a_signature_begins_to_wait(by: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was signed names it, and is carried out later whatever was changed since."""
+    bid = drafted_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by)
+    document = bid_documents.add(bid.pk, ContentFile(b"the plan", name="plan.txt"), by=by, at=NOON)
+    request = bids.prepare_submission(bid.pk, by=by, at=NOON)
+    lose_lists()
+    colleague = Meanwhile(lambda: bid_documents.remove(bid.pk, document.pk, by=by, at=NOON))
+    monkeypatch.setattr(signature_queue, "_keep", colleague.before(signature_queue._keep))
+
+    row = signature_queue.take(request, signed(request), by=by, at=NOON, idempotency_key="one")
+
+    assert isinstance(colleague.answer(), Bid)
+    bring_lists(NOON)
+    signature_queue.judge(row.pk, at=NOON)
+    assert BidEnvelope.objects.get().manifest["files"][0]["file"] == document.pk
+    assert bid.files.get().sealed_path
+
+
 def test_the_opening_after_its_grace_and_a_verdict_do_not_wait_for_each_other(
     by: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both come for the tender and the row: in the same order, or they would stand in each other's way for good."""
     row = sent(by)
-    opener = Opener(Tender.objects.get().pk, row.give_up_at)
+    tender_id = Tender.objects.get().pk
+    opener = Meanwhile(lambda: opening.open_tender(tender_id, row.give_up_at))
     monkeypatch.setattr(signature_queue, "_carry_out", opener.before(signature_queue._carry_out))
 
     signature_queue.judge(row.pk, at=row.give_up_at - timedelta(microseconds=1))
