@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from marketplace.models import QueuedSignature, SigningRequest
 from marketplace.permissions import Actor
+from marketplace.services import signature_queue
 from procurement.demo import committee as browser
 from procurement.models import Bid, Contract, ExportScope, Tender
 from procurement.models.protocol import ProtocolKind
@@ -19,6 +21,7 @@ from procurement.services import (
     amendments,
     awards,
     bid_drafts,
+    bids,
     cancellation,
     contracts,
     evaluation,
@@ -30,6 +33,7 @@ from procurement.services import (
 from procurement.services.amendments import Proposal
 from tests.factories import bidder_program as program
 from tests.factories.bids import (
+    CLOSES,
     LATER,
     awarded,
     bidder,
@@ -41,11 +45,11 @@ from tests.factories.bids import (
 )
 from tests.factories.committee import Committee, held_tender
 from tests.factories.marketplace import NOON, member
-from tests.factories.signatures import signed, trust
+from tests.factories.signatures import bring_lists, certificate_of, lose_lists, signed, trust
 from tests.verify.test_good_exports import checked, not_ok
 
 pytestmark = pytest.mark.django_db
-DAY_AFTER = LATER + timedelta(days=1)
+BEFORE, DAY_AFTER = CLOSES - timedelta(hours=1), LATER + timedelta(days=1)
 Built = tuple[Tender, Actor | None]
 
 
@@ -174,6 +178,30 @@ def a_rejected_bid() -> Built:
     return Tender.objects.get(pk=lot.tender_id), member(rejected.supplier)
 
 
+def bids_whose_signatures_waited() -> Built:
+    """One judged after the deadline, under a certificate that was revoked since, and one never judged."""
+    tender, mine, rival = tender_taking_bids(), bidder(), bidder()
+    lot = tender.lots.get()
+    sent_bid(lot, ["12", "22"], by=bidder())
+    request = bids.prepare_submission(drafted_bid(lot, ["10", "20"], by=mine).pk, by=mine, at=BEFORE)
+    certificate = certificate_of(request.organisation)
+    cms = signed(request, certificate)
+    waits = [signature_of(request, cms, by=mine)]
+    request = bids.prepare_submission(drafted_bid(lot, ["11", "21"], by=rival).pk, by=rival, at=BEFORE)
+    waits.append(signature_of(request, signed(request), by=rival))
+    after = CLOSES + timedelta(minutes=1)
+    bring_lists(after, {int(certificate.serial): CLOSES})
+    signature_queue.judge(waits[0].pk, at=after)
+    opening.open_tender(tender.pk, CLOSES + timedelta(minutes=30))
+    assert [QueuedSignature.objects.get(pk=row.pk).state for row in waits] == ["passed", "expired"]
+    return Tender.objects.get(pk=tender.pk), mine
+
+
+def signature_of(request: SigningRequest, cms: bytes, *, by: Actor) -> QueuedSignature:
+    lose_lists()
+    return signature_queue.take(request, cms, by=by, at=BEFORE, idempotency_key=request.nonce[:32])  # type: ignore[no-any-return]  # it waits
+
+
 STATES: list[Callable[[], Built]] = [
     cancelled_before_the_deadline,
     cancelled_after_the_opening,
@@ -187,6 +215,7 @@ STATES: list[Callable[[], Built]] = [
     a_contract_in_force_and_protocols,
     an_award_that_fell_away,
     a_rejected_bid,
+    bids_whose_signatures_waited,
 ]
 
 
