@@ -89,7 +89,7 @@ class AuctionDetail(APIView):
                 "ticket": tokens.issue(ticket),
                 "bids_url": f"{gateway}/live/lots/{lot.pk}/bids",
                 "events_url": f"{gateway}/live/lots/{lot.pk}/events",
-                "state": state(hall, viewer, clock.now()),
+                "state": state(hall, viewer, clock.now(), number=rooms.last_noticed(hall, viewer)),
             }
         )
 

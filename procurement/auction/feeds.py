@@ -24,7 +24,7 @@ import psycopg
 from django.db import DatabaseError, connection, connections
 
 from marketplace.shared import clock
-from procurement.auction.projection import for_all, update
+from procurement.auction.projection import for_all, goes_unnoticed, update
 from procurement.auction.room import live_members
 from procurement.auction.tokens import Ticket
 from procurement.models import Auction
@@ -152,9 +152,9 @@ class Feed:
             if self.lags(subscriber):
                 return None
             fresh = list(islice(self.events, len(self.events) - (number - subscriber.seen), None))
-            frame = self._frames[wanted] = self._made(fresh, subscriber.viewer)[0]
+            frame = self._frames[wanted] = self._made(fresh, subscriber.viewer)
         subscriber.seen = number
-        return frame
+        return frame or None
 
     def lags(self, subscriber: Subscriber) -> bool:
         """Whether the subscriber has missed more than is kept."""
@@ -163,16 +163,20 @@ class Feed:
     def history(self, viewer: str | None, seen: int) -> tuple[bytes, int]:
         """The next part of what the viewer has missed, and the last event in it. In a thread: asks the database."""
         found = [event for event, _ in rooms.events(self.auction, after=seen, most=_PART)]
-        return self._made(found, viewer) if found else (b"", self.number)
+        return (self._made(found, viewer), found[-1].number) if found else (b"", self.number)
 
-    def _made(self, events: list[Event], viewer: str | None) -> tuple[bytes, int]:
+    def _made(self, events: list[Event], viewer: str | None) -> bytes:
+        """Nothing where the viewer may notice none of the events: not even that something was sent."""
         assert self.hall is not None
-        last, now = events[-1].number, clock.now()
+        noticed = [event for event in events if not goes_unnoticed(self.hall, event, viewer)]
+        if not noticed:
+            return b""
+        now = clock.now()
         made_at, shared = self._shared
         if now - made_at > _FRESH:
             shared = for_all(self.hall, now)
             self._shared = now, shared
-        return sent_event("update", update(self.hall, events, viewer, now, shared), last), last
+        return sent_event("update", update(self.hall, noticed, viewer, now, shared), noticed[-1].number)
 
     def forget_frames(self) -> None:
         """What was made is out of date: of what happened, or by the time it tells."""
@@ -254,10 +258,11 @@ class Feeds:
 
     async def part(self, feed: Feed, subscriber: Subscriber) -> bytes | None:
         """What is to be sent to the subscriber next, None when it knows all."""
-        if (frame := feed.frame(subscriber)) is not None or not feed.lags(subscriber):
-            return frame
-        found, subscriber.seen = await self.in_thread(lambda: feed.history(subscriber.viewer, subscriber.seen))
-        return found or None
+        while (frame := feed.frame(subscriber)) is None and feed.lags(subscriber):
+            found, subscriber.seen = await self.in_thread(lambda: feed.history(subscriber.viewer, subscriber.seen))
+            if found:
+                return found
+        return frame
 
     async def listen(self) -> None:
         """Follow the notifications, until cancelled. After every gap each feed is read again."""

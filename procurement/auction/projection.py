@@ -19,9 +19,18 @@ def update(
 ) -> dict[str, Any]:
     """The events the viewer has not seen yet, and the state after them. `viewer` is a bidder, None an observer;
     `shared` is what `for_all` told of this hall a moment ago."""
-    shown = (_event(hall, event, viewer) for event in events)
+    noticed = [event for event in events if not goes_unnoticed(hall, event, viewer)]
+    shown = (_event(hall, event, viewer) for event in noticed)
     events_shown = [event for event in shown if event is not None]
-    return {"events": events_shown, "state": state(hall, viewer, now, shared)}
+    number = noticed[-1].number if noticed else 0
+    return {"events": events_shown, "state": state(hall, viewer, now, shared, number=number)}
+
+
+def goes_unnoticed(hall: Hall, event: Event, viewer: str | None) -> bool:
+    """Whether the viewer may not learn that there was such an event: another bidder's confidential move."""
+    if viewer is None or event.bidder == viewer or event.kind not in MOVES:
+        return False
+    return not kinds.told_at_once(hall.rules.kind, MOVES[event.kind])
 
 
 def for_all(hall: Hall, now: datetime) -> dict[str, Any]:
@@ -45,9 +54,19 @@ def for_all(hall: Hall, now: datetime) -> dict[str, Any]:
     }
 
 
-def state(hall: Hall, viewer: str | None, now: datetime, shared: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The room as the viewer sees it; amounts are strings in the currency's minor unit, times UTC."""
+def state(
+    hall: Hall,
+    viewer: str | None,
+    now: datetime,
+    shared: Mapping[str, Any] | None = None,
+    *,
+    number: int | None = None,
+) -> dict[str, Any]:
+    """The room as the viewer sees it; amounts are strings in the currency's minor unit, times UTC. `number` is that of
+    the last event the viewer may know of, where it is not the last of all."""
     common = {**(shared or for_all(hall, now)), "course": _course(hall, viewer, now), "clock": _clock(hall, viewer)}
+    if number is not None:
+        common["number"] = number
     return common | (_observed(hall) if viewer is None else _own(hall, viewer, now))
 
 

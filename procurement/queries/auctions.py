@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from procurement.models import Auction, AuctionEvent, AuctionParticipant
-from procurement.rules.auction.log import Event, EventKind, Hall, fold
+from procurement.rules.auction import kinds
+from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, fold
 
 _NEW_EVENTS: Final = """
     SELECT event.auction_id, event.number, event.kind, event.at, event.participant_id, event.amount, event.key,
@@ -69,6 +70,17 @@ def hall(auction_id: int, known: Hall | None = None) -> Hall | None:
     Taken at its word: procurement.auction.replay is what recomputes the hashes.
     """
     return folded(auction_id, events(auction_id, after=known.number if known else 0), known)
+
+
+def last_noticed(hall: Hall, viewer: str | None) -> int:
+    """The number of the last event the viewer may know of: not of another bidder's confidential move."""
+    confidential = kinds.confidential(hall.rules.kind)
+    if viewer is None or not confidential:
+        return hall.number
+    moves = [kind.value for kind, action in MOVES.items() if action in confidential]
+    of_others = Q(kind__in=moves) & ~Q(participant=int(viewer))
+    known = AuctionEvent.objects.filter(auction=hall.auction, number__lte=hall.number).exclude(of_others)
+    return known.order_by("-number").values_list("number", flat=True).first() or 0
 
 
 def folded(auction_id: int, following: Iterable[tuple[Event, str]], known: Hall | None = None) -> Hall | None:

@@ -93,7 +93,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     found, auction, ticket, hall = _entered(request, number, lot)
     viewer = _viewer(ticket)
     now = clock.now()
-    room = state(hall, viewer, now)
+    room = state(hall, viewer, now, number=rooms.last_noticed(hall, viewer))
     context: dict[str, Any] = {
         "lot": found,
         "tender": found.tender,

@@ -166,9 +166,15 @@ def course(room: Room, at: datetime) -> Course | None:
     return _KINDS[room.terms.kind].course(advance(room, at)[1], at)
 
 
+def confidential(kind: AuctionKind) -> frozenset[Action]:
+    """The moves of which others than the bidder do not learn when they are made. What they led to is told in its
+    time."""
+    return _KINDS[kind].confidential
+
+
 def told_at_once(kind: AuctionKind, action: Action) -> bool:
-    """Whether others than the bidder learn of such a move when it is made. What it led to is told in its time."""
-    return action not in _KINDS[kind].confidential
+    """Whether others than the bidder learn of such a move when it is made."""
+    return action not in confidential(kind)
 
 
 def open_standings(room: Room) -> bool:

@@ -3,15 +3,20 @@
 import json
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from procurement.auction.feeds import sent_event
-from procurement.auction.projection import update
-from procurement.auction.room import Desk, answer_of
+from marketplace.shared import clock
+from procurement.auction.feeds import Feed, Subscriber, sent_event
+from procurement.auction.projection import state, update
+from procurement.auction.room import Desk, WaitingBid, answer_of
+from procurement.auction.tokens import Ticket
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
-from tests.factories.auctions import START, running_auction, seats
+from procurement.rules.auction.base import Action
+from procurement.services import auctions
+from tests.factories.auctions import START, evaluated_tender, running_auction, seats
 
 pytestmark = pytest.mark.django_db
 
@@ -77,3 +82,40 @@ def test_the_seat_of_another_is_never_named():
         assert seat.participant.supplier.short_name not in text
         assert f'"{seat.participant.pk}"' not in text
         assert "key-90.00" not in text
+
+
+def test_the_others_do_not_notice_a_confirmation_while_its_tick_runs(monkeypatch):
+    monkeypatch.setattr("asyncio.current_task", lambda: None)
+    now = clock.now()
+    tender = evaluated_tender(
+        "98.00", "97.00", start=now, procedure="auction_japanese", clock_interval_seconds=60,
+        lot={"step_value": Decimal("10.00"), "clock_price": Decimal("60.00")},
+    )  # fmt: skip
+    (auction,) = auctions.schedule(tender.pk, at=now - timedelta(seconds=30))
+    auctions.start(auction.pk, at=now)
+    own, rival = seats(auction)
+    viewer, lot = rooms.bidder(own.participant.pk), auction.lot_id
+    auctions.advance(auction.pk, at=now)
+    feed = Feed(lot, auction.pk)
+    watcher = Subscriber(Ticket(lot, own.by.person.pk, own.participant.pk, True), viewer, 0)
+    feed.read()
+    assert feed.frame(watcher)
+
+    def seen():
+        hall = rooms.hall(auction.pk)
+        return rooms.last_noticed(hall, viewer), state(hall, viewer, now, number=rooms.last_noticed(hall, viewer))
+
+    before = seen()
+    confirmation = WaitingBid(
+        lot, rival.participant.pk, rival.by.person.pk, None, "rivals-key", now + timedelta(seconds=1), Action.CONFIRM
+    )
+    assert Desk().decide([confirmation])[0].accepted
+    feed.take(list(rooms.events(auction.pk, after=feed.number)))
+    # Neither an empty frame, nor another number on a page that is loaded anew.
+    assert feed.frame(watcher) is None
+    assert watcher.seen == feed.number > before[0]
+    assert seen() == before
+    observer = Subscriber(Ticket(lot, own.by.person.pk, None, False), None, before[0])
+    assert b'"ranking":[{"rank":1' in (feed.frame(observer) or b"")
+    mine = Subscriber(watcher.ticket, rooms.bidder(rival.participant.pk), before[0])
+    assert b'"confirm"' in (feed.frame(mine) or b"")
