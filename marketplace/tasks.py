@@ -74,7 +74,7 @@ def refresh_source(source_id: int) -> None:
     """Ask one source. Nothing is tried again here: the source knows when it is due. Signatures that waited for what it
     sent are judged at once."""
     if revocation_sources.refresh(source_id, at=clock.now()):
-        signature_queue.judge_due(at=clock.now())
+        signature_queue.judge_due(clock.now)
 
 
 @shared_task(name="marketplace.tasks.judge_signature")
@@ -86,7 +86,7 @@ def judge_signature(queued_id: int) -> None:
 @shared_task(name="marketplace.tasks.judge_signatures")
 def judge_signatures() -> None:
     """Every few seconds: judge the signatures that wait and are due, whatever became of the tasks that should have."""
-    signature_queue.judge_due(at=clock.now())
+    signature_queue.judge_due(clock.now)
 
 
 @shared_task(name="marketplace.tasks.stamp_signature")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=5)
 _AGAIN: Final = (Sub.TRY_LATER, Sub.GENERIC)
 #: Of one organisation. Whoever has so many waiting is told to try again later, as before there was a queue.
 MOST_WAITING: Final = 200
-#: In one go, so that its time is still the present one at the end of it.
+#: By one task; those of other tasks come in between.
 _AT_ONCE: Final = 50
 
 
@@ -156,12 +156,13 @@ def due(at: datetime) -> list[int]:
     return list(ready.values_list("pk", flat=True)[:_AT_ONCE])
 
 
-def judge_due(*, at: datetime) -> int:
-    """Judge those that are due; how many. One that cannot be carried out for a flaw of ours stops no other."""
-    pks = due(at)
+def judge_due(now: Callable[[], datetime]) -> int:
+    """Judge those that are due, each as of its own turn; how many. One that cannot be carried out for a flaw of ours
+    stops no other."""
+    pks = due(now())
     for pk in pks:
         try:
-            judge(pk, at=at)
+            judge(pk, at=now())
         except Exception:  # noqa: BLE001  a flaw of ours; the log has it
             _log.exception("The waiting signature %s could not be judged", pk)
     return len(pks)

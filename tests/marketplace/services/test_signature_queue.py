@@ -52,6 +52,18 @@ def waits(by: Actor, credential: Credential | None = None, at: datetime = NOON) 
     return signature_queue.take(request, cms, by=by, at=at)
 
 
+def test_each_of_many_is_judged_at_its_own_turn(by: Actor) -> None:
+    """Periods that begin with the verdict, and a deadline that passes meanwhile, go by the time it is then."""
+    rows = [waits(by), waits(by)]
+    bring_lists(NOON)
+    turns = iter([NOON, NOON + MINUTE, NOON + 2 * MINUTE])
+
+    assert signature_queue.judge_due(lambda: next(turns)) == 2
+
+    decided = [QueuedSignature.objects.get(pk=row.pk).decided_at for row in rows]
+    assert decided == [NOON + MINUTE, NOON + 2 * MINUTE]
+
+
 def test_it_is_tried_less_and_less_often_but_at_once_when_data_comes(by: Actor) -> None:
     row = waits(by)
     tried = []
@@ -69,7 +81,7 @@ def test_it_is_tried_less_and_less_often_but_at_once_when_data_comes(by: Actor) 
         next_at=at, fetched_at=at - MINUTE,
     )  # fmt: skip
     assert signature_queue.due(at - MINUTE) == [row.pk]
-    assert signature_queue.judge_due(at=NOON + timedelta(hours=24)) == 1
+    assert signature_queue.judge_due(lambda: NOON + timedelta(hours=24)) == 1
     row.refresh_from_db()
     assert (row.state, row.code) == (QueuedState.EXPIRED, "not_judged_in_time")
 

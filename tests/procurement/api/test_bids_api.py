@@ -103,7 +103,7 @@ def test_a_bid_that_cannot_be_judged_yet_is_accepted_and_answered_for_later(lot:
     status = sent["Location"]
     assert client_of(bidder()).get(status).status_code == 404
     bring_lists(NOON)
-    signature_queue.judge_due(at=NOON)
+    signature_queue.judge_due(lambda: NOON)
     assert api.get(status).json()["state"] == "passed"
     assert api.post(url, body, format="json", headers=key).json() == bid.envelopes.get().receipt
 

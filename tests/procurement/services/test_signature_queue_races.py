@@ -127,7 +127,7 @@ def test_a_worker_killed_between_verdict_and_commit_has_done_nothing_and_another
 
     assert (BidEnvelope.objects.count(), Signature.objects.count()) == (0, 0)
     assert signature_queue.due(NOON) == []  # its claim lasts a while
-    assert signature_queue.judge_due(at=NOON + signature_queue.CLAIM) == 1
+    assert signature_queue.judge_due(lambda: NOON + signature_queue.CLAIM) == 1
     row.refresh_from_db()
     assert (row.state, row.attempts, BidEnvelope.objects.get().received_at) == (QueuedState.PASSED, 2, JUST_BEFORE)
     assert Notification.objects.filter(kind="bid_received").count() == 1

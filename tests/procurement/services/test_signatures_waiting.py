@@ -126,7 +126,7 @@ def test_a_certificate_revoked_before_the_receipt_refuses(lot: Lot, by: Actor) -
     row = sent(request, by=by, at=NOON, cms=cms)
     bring_lists(NOON + MINUTE, {int(credential.serial): NOON - MINUTE})
 
-    assert signature_queue.judge_due(at=NOON + MINUTE) == 1
+    assert signature_queue.judge_due(lambda: NOON + MINUTE) == 1
 
     assert state(row) == (QueuedState.REFUSED, "REVOKED_NO_POE")
     with pytest.raises(SignatureNotTaken, match="revoked"):
@@ -169,7 +169,7 @@ def test_the_opening_waits_for_what_was_received_in_time_and_opens_it(lot: Lot, 
     assert Tender.objects.get().status == TenderStatus.PUBLISHED
     assert not operations.overdue(CLOSES + 10 * MINUTE).exists()  # nobody has to look after it
     bring_lists(CLOSES + MINUTE)
-    signature_queue.judge_due(at=CLOSES + MINUTE)
+    signature_queue.judge_due(lambda: CLOSES + MINUTE)
     due_clock.tick(CLOSES + MINUTE)
 
     assert state(row) == (QueuedState.PASSED, "")
@@ -190,7 +190,7 @@ def test_the_opening_waits_no_longer_than_the_grace_and_leaves_evidence(lot: Lot
 
     opening.open_tender(lot.tender_id, GRACE_OVER)
     bring_lists(GRACE_OVER)
-    signature_queue.judge_due(at=GRACE_OVER)
+    signature_queue.judge_due(lambda: GRACE_OVER)
 
     assert state(row) == (QueuedState.EXPIRED, "not_judged_in_time")
     assert row.outcome == (
@@ -258,7 +258,7 @@ def test_what_was_signed_again_with_a_certificate_that_can_be_judged_counts_at_o
 
     envelope = signature_queue.take(request, signed(request), by=by, at=NOON + MINUTE, idempotency_key="again")
     opening.open_tender(lot.tender_id, CLOSES)  # it does not wait for the first
-    signature_queue.judge_due(at=CLOSES)
+    signature_queue.judge_due(lambda: CLOSES)
 
     assert state(row) == (QueuedState.WITHDRAWN, "signed_again")
     assert (BidEnvelope.objects.get(), envelope.received_at) == (envelope, NOON + MINUTE)
@@ -292,10 +292,10 @@ def test_a_deed_that_fails_for_a_flaw_of_ours_leaves_the_signature_waiting(
     bring_lists(NOON + MINUTE)
     with monkeypatch.context() as patched:
         patched.setattr("procurement.services.receipts.for_envelope", lambda *_arguments: 1 / 0)
-        signature_queue.judge_due(at=NOON + MINUTE)
+        signature_queue.judge_due(lambda: NOON + MINUTE)
     assert (state(row)[0], Signature.objects.count()) == (QueuedState.WAITING, 0)
 
-    signature_queue.judge_due(at=NOON + MINUTE + signature_queue.CLAIM)
+    signature_queue.judge_due(lambda: NOON + MINUTE + signature_queue.CLAIM)
 
     assert (state(row)[0], BidEnvelope.objects.get().received_at) == (QueuedState.PASSED, NOON)
     assert connection.needs_rollback is False

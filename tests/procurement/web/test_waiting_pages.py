@@ -89,7 +89,7 @@ def test_from_the_signature_to_the_opening_everybody_reads_what_it_waits_for(fre
         page = read(reader, tender.get_absolute_url())
         assert "Signatures received before the deadline are still being judged" in page
     bring_lists(CLOSES)
-    signature_queue.judge_due(at=CLOSES)
+    signature_queue.judge_due(lambda: CLOSES)
     page = read(client, status)
     assert "The signature passed, and counts as received at 2026-03-12 11:59:00 UTC." in page
     assert "hx-trigger" not in page
