@@ -55,7 +55,7 @@ def ask_for(certificate: bytes, at: datetime, *, again: bool = False) -> None:
         rested, kind=RevocationSource.Kind.CRL, enabled=True, authority__enabled=True,
         authority__name_sha256__in={one.name_sha256 for one in _above([certificate])[0]},
     )  # fmt: skip
-    for source in sources:
+    for source in sources.order_by("pk"):  # all lock the rows in one order
         RevocationSource.objects.filter(pk=source.pk, next_at__gt=at).update(next_at=at)
         jobs.enqueue("marketplace.tasks.refresh_source", source.pk)
 
