@@ -199,7 +199,7 @@ def bids_whose_signatures_waited() -> Built:
 
 def signature_of(request: SigningRequest, cms: bytes, *, by: Actor) -> QueuedSignature:
     lose_lists()
-    return signature_queue.take(request, cms, by=by, at=BEFORE, idempotency_key=request.nonce[:32])  # type: ignore[no-any-return]  # it waits
+    return signature_queue.take(request, cms, by=by, at=BEFORE, idempotency_key=request.nonce[:32])
 
 
 STATES: list[Callable[[], Built]] = [
