@@ -1,7 +1,8 @@
 """What a buyer account has spent: rollups of its awarded contracts, exact and per currency.
 
 A contract counts once both sides have signed it (in force or completed). Every amount is without VAT: where a tender's
-prices include it, it is taken out of each contract and rounded half up to the currency's minor unit.
+prices include it, it is taken out of each contract and rounded half up to the currency's minor unit. What the account
+sold is no spend and is left out.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from analytics.rules.spend import Saving, apportion
 from marketplace.models import Heading
 from marketplace.shared.money import minor_unit
 from procurement.models import BidPrice, Contract
+from procurement.procedures.catalogue import sales
 from procurement.rules.lifecycle import ContractStatus
 
 COUNTED: Final = (ContractStatus.ACTIVE.value, ContractStatus.COMPLETED.value)
@@ -182,7 +184,7 @@ def by_category(choice: Choice) -> list[Row]:
 
 def accounts_totals(buyer_ids: list[int], since: datetime) -> dict[int, list[Row]]:
     """What each of these accounts has spent since then, a row per currency, the most used first."""
-    signed = Contract.objects.filter(buyer_id__in=buyer_ids, status__in=COUNTED, signed_at__gte=since)
+    signed = bought().filter(buyer_id__in=buyer_ids, signed_at__gte=since)
     rows = _rollup(signed.annotate(net=net("amount"), net_limit=net("limit_price")), "buyer_id", "currency")
     found: dict[int, list[Row]] = {}
     for row in rows.order_by("-count", "currency"):
@@ -221,7 +223,12 @@ def _saving(sums: dict[str, Any]) -> Saving:
 
 
 def _of(buyer_id: int) -> QuerySet[Contract]:
-    return Contract.objects.filter(buyer_id=buyer_id, status__in=COUNTED, signed_at__isnull=False)
+    return bought().filter(buyer_id=buyer_id, signed_at__isnull=False)
+
+
+def bought() -> QuerySet[Contract]:
+    """The contracts that cost their account something; in a sale it was paid."""
+    return Contract.objects.filter(status__in=COUNTED).exclude(tender__procedure__in=sales())
 
 
 def _lines(bid: Any, category: str = "") -> QuerySet[BidPrice]:

@@ -10,7 +10,7 @@ from django.db.models import Count, F, Max, Sum
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from analytics.queries.spend import COUNTED, net
+from analytics.queries.spend import COUNTED, bought, net
 from marketplace.models import StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared.money import Money
@@ -61,7 +61,7 @@ def _quiet(at: datetime) -> list[Row]:
 
 
 def _largest(at: datetime) -> list[Row]:
-    signed = Contract.objects.filter(status__in=COUNTED, signed_at__gte=at - YEAR)
+    signed = bought().filter(signed_at__gte=at - YEAR)
     accounts = signed.order_by().values("buyer", "currency", name=F("buyer__short_name"))
     return [
         Row(account["name"], _url(account["buyer"]), figure=Money(account["spent"], account["currency"]))

@@ -44,6 +44,11 @@ def catalogue() -> tuple[Procedure, ...]:
     return tuple(get(code) for code in _VERSIONS)
 
 
+def sales() -> tuple[str, ...]:
+    """The codes of the procedures in which whoever holds them sells: what is signed there is no spend."""
+    return tuple(code for code in _VERSIONS if get(code).is_sale)
+
+
 def as_json(procedure: Procedure) -> dict[str, object]:
     """The preset for people's tools: code, family, version, name, axes, defaults and bounds of every setting."""
     return {

@@ -66,7 +66,8 @@ def bought(buyer: Organisation, first: Organisation, second: Organisation, steel
         procedure="auction_english_reverse",
     )
     signed_contract(buyer, second, {paint: "100.00"}, signed_at=MAY, limit_price=None)
-    # None of these counts: not signed by both, terminated, another buyer's, before and after the period.
+    # None of these counts: a sale, not signed by both, terminated, another buyer's, before and after the period.
+    signed_contract(buyer, first, {steel: "77.00"}, signed_at=MAY, procedure="auction_english_forward")
     signed_contract(buyer, first, {steel: "77.00"}, signed_at=MAY, status=ContractStatus.SIGNING)
     signed_contract(buyer, first, {steel: "77.00"}, signed_at=MAY, status=ContractStatus.TERMINATED)
     signed_contract(OrganisationFactory.create(is_buyer=True), first, {steel: "77.00"}, signed_at=MAY)
