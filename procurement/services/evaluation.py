@@ -16,11 +16,11 @@ from marketplace.permissions import Actor
 from marketplace.services import notifications
 from marketplace.shared.errors import DomainError, NotFound
 from procurement import permissions
-from procurement.models import Award, Bid, Lot, Tender
+from procurement.models import Auction, Award, Bid, Lot, Tender
 from procurement.procedures import Rebidding
 from procurement.queries import bids as bid_queries
 from procurement.queries.awards import comparison_of
-from procurement.rules.lifecycle import AwardStatus, BidStatus, LotStatus, TenderStatus
+from procurement.rules.lifecycle import AuctionStatus, AwardStatus, BidStatus, LotStatus, TenderStatus
 from procurement.rules.ranking import Direction, Standing, ranking
 from procurement.services import auctions, outcomes
 from procurement.services.transitions import move
@@ -148,13 +148,20 @@ def settle(tender: Tender, at: datetime, *, by: Actor | None = None) -> None:
         if BidStatus.OPENED in found:
             undecided = True
         elif not found & {status.value for status in bid_queries.STANDING}:
-            outcomes.fail_lot(lot, _("No bid was admitted."), at, by=by)
+            reason = _("No bidder took a price in the auction.") if _took_no_price(lot) else _("No bid was admitted.")
+            outcomes.fail_lot(lot, reason, at, by=by)
     if outcomes.conclude(tender, at, by=by):
         return
     if tender.status == TenderStatus.EVALUATION and not undecided:
         move(tender, TenderStatus.AWARDING)
         tender.save(update_fields=["status", "updated_at"])
     outcomes.begin_standstill(tender, at)
+
+
+def _took_no_price(lot: Lot) -> bool:
+    """Whether the lot had an auction, and nothing stood in it at the end: nobody accepted or confirmed a price."""
+    ended = Auction.objects.filter(lot=lot, status=AuctionStatus.ENDED.value)
+    return ended.exclude(participants__standing_amount__isnull=False).exists()
 
 
 def _admit_to_auctions(tender: Tender, at: datetime) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from marketplace.models import StaffRole
+from marketplace.models import Heartbeat, StaffRole
 from procurement.auction import clock
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
@@ -103,3 +103,18 @@ def test_an_accepted_price_ends_the_auction_at_once_and_its_protocol_holds(dutch
     _hall, came_out = check(auction_protocol.document(found))
     assert (came_out["winner"], came_out["price"]) == (seats(dutch)[1].participant.label, "70.00")
     assert not DueMoment.objects.filter(done_at=None, kind__startswith="auction_").exists()
+
+
+def test_a_clock_that_nobody_stops_leaves_the_lot_unsuccessful_and_says_why(dutch):
+    pulse.gateway_beat("gateway:here:1", later(400), since_last=None)
+    Heartbeat.objects.update(at=later(302.5))
+    clock.tick(later(302.5))
+    dutch.refresh_from_db()
+    lot = dutch.lot
+    assert (dutch.status, lot.status) == ("ended", "unsuccessful")
+    assert lot.closing_reason == "No bidder took a price in the auction."
+    assert {bid.decision_reason for bid in lot.bids.all()} == {"It took no price in the auction."}
+    lot.tender.refresh_from_db()
+    assert lot.tender.status == "unsuccessful"
+    assert "No bidder took a price" in lot.tender.closing_reason
+    assert replay_lot(lot.pk).differences == ()
