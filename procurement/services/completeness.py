@@ -112,6 +112,10 @@ def _of_auction(preset: procedures.Procedure, lot: Lot, place: str) -> Iterator[
         yield Missing("step_missing", _("Lot %(lot)s has no auction step.") % names, place)
     elif asks.step and limit is not None and lot.step_kind == "amount" and (lot.step_value or 0) >= limit:
         yield Missing("step_too_large", _("The step of lot %(lot)s is not below its limit price.") % names, place)
+    if asks.step and lot.step_kind == StepKind.PERCENT and lot.tender.settings.get("limit_price_shown") is False:
+        # Bidders see the percentage and, in the room, what it comes to.
+        words = _("Lot %(lot)s: a step in percent of the limit price tells it. Show the limit price or set an amount.")
+        yield Missing("step_tells_limit", words % names, place)
     if asks.clock and clock is None:
         words = _("Lot %(lot)s does not say what the best price of its clock is.") % names
         yield Missing("clock_price_missing", words, place)

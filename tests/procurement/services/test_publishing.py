@@ -106,6 +106,14 @@ def test_each_kind_of_auction_asks_its_lots_for_what_it_needs(procedure, lot, mi
     assert codes(tender) == missing
 
 
+def test_a_step_in_percent_does_not_tell_a_hidden_limit_price():
+    tender = draft_tender(procedure="auction_english_reverse", settings={"limit_price_shown": False})
+    tender.lots.update(limit_price=100, step_kind="percent", step_value="0.5")
+    assert codes(tender) == ["step_tells_limit"]
+    tender.lots.update(step_kind="amount")
+    assert codes(tender) == []
+
+
 @pytest.mark.parametrize("days", [0, 1, 200])
 def test_a_period_outside_the_procedures_bounds_is_refused(days):
     tender = draft_tender(enquiry_ends_at=None, tender_ends_at=NOON + timedelta(days=days))
