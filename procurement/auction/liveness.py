@@ -31,6 +31,7 @@ class Liveness:
         self._decided_until = decided_until
         self._process = pulse.process_name(pulse.GATEWAY)
         self._carried = clock.Carried()
+        self._tolerated = pulse.tolerance().total_seconds()
         self._last: float | None = None
         self._first = asyncio.Event()
         self._owed: set[int] = set()
@@ -42,7 +43,7 @@ class Liveness:
     @property
     def able(self) -> bool:
         """Whether the database has lately taken the sign, so that it would take a bid."""
-        return self._last is not None and clock.counted() - self._last <= pulse.tolerance().total_seconds()
+        return self._last is not None and clock.counted() - self._last <= self._tolerated
 
     def owes(self, lot: int) -> bool:
         """Whether the lot's auction is still to get back time: what seems late now may be in time then."""
