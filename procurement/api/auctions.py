@@ -25,9 +25,11 @@ from procurement.services import auction_protocol
 
 class _Own(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]  # a field named so, not the field's label
-    amount = serializers.CharField()
+    amount = serializers.CharField(allow_null=True)
     rank = serializers.IntegerField(allow_null=True)
     leading = serializers.BooleanField()
+    made = serializers.CharField(allow_null=True, help_text="the bid of the turn that runs, published when it ends")
+    limit = serializers.CharField(allow_null=True, help_text="down (in a sale: up) to which the system bids")
 
 
 class _Best(serializers.Serializer[Any]):
@@ -35,10 +37,32 @@ class _Best(serializers.Serializer[Any]):
     amount = serializers.CharField()
 
 
+class _Course(serializers.Serializer[Any]):
+    """The tick, pause or turn that runs. `number` counts ticks from 0 and rounds from 1."""
+
+    kind = serializers.ChoiceField(["tick", "pause", "turn", "announcement"])
+    number = serializers.IntegerField()
+    last = serializers.IntegerField()
+    until = serializers.CharField(allow_null=True)
+    price = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # likewise
+    own = serializers.BooleanField()
+    order = serializers.ListField(child=serializers.CharField(), help_text="of a round's turns, by label")
+
+
+class _Clock(serializers.Serializer[Any]):
+    """How the price of a clock moves on."""
+
+    tick = serializers.CharField()
+    interval_s = serializers.IntegerField()
+    last = serializers.CharField()
+
+
 class AuctionStateOut(serializers.Serializer[Any]):
     """As in the stream of the gateway. Amounts are strings; what the lot does not show is null."""
 
     number = serializers.IntegerField(help_text="of the last event")
+    kind = serializers.CharField()
     status = serializers.CharField()
     now = serializers.CharField()
     starts_at = serializers.CharField()
@@ -50,9 +74,17 @@ class AuctionStateOut(serializers.Serializer[Any]):
     reference = serializers.CharField()
     shown = serializers.CharField()
     bidders = serializers.IntegerField()
+    proxy_bids = serializers.BooleanField()
+    course = _Course(allow_null=True)
+    clock = _Clock(allow_null=True)
     own = _Own(allow_null=True)
     best = _Best(allow_null=True)
     allowed = serializers.CharField(allow_null=True)
+    actions = serializers.ListField(
+        child=serializers.ChoiceField(["bid", "accept", "confirm", "withdraw", "limit"]), required=False
+    )
+    until = serializers.CharField(allow_null=True, required=False, help_text="when what may be done may change")
+    refused = serializers.CharField(allow_null=True, required=False, help_text="why nothing may be done now")
 
 
 class AuctionOut(serializers.Serializer[Any]):

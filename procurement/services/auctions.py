@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
-from marketplace.models import StaffRole
+from marketplace.models import Role, StaffRole
 from marketplace.permissions import Actor, require_staff
+from marketplace.services import notifications
 from marketplace.shared.errors import DomainError
 from procurement.models import Auction, Bid, Lot, MomentKind, Tender
 from procurement.procedures import AuctionSettings
@@ -129,7 +131,7 @@ def end(auction_id: int, *, at: datetime) -> Auction:
     auction.ended_at = auction.ends_at
     ranking = ranking_detail(hall.room)
     append(auction, hall, EventKind.ENDED, at, detail={"ranking": ranking}, saves=["ended_at"])
-    _settle(auction, hall, at)
+    _settle(auction, tender, hall, at)
     record("auction.ended", auction, tender, None, at, ranking=ranking, head=auction.head_hash)
     go_on(tender)
     return auction
@@ -291,10 +293,10 @@ def shift(auction: Auction, by: timedelta) -> None:
         auction.hard_stop_at += by
 
 
-def _settle(auction: Auction, hall: Hall, at: datetime) -> None:
+def _settle(auction: Auction, tender: Tender, hall: Hall, at: datetime) -> None:
     """The final amounts, when they were received, and the ranks: from the room to the bids. Who took no price of a
     clock has bid nothing that it could be held to."""
-    seats = {rooms.bidder(seat.pk): seat for seat in auction.participants.select_related("bid")}
+    seats = {rooms.bidder(seat.pk): seat for seat in auction.participants.select_related("bid__supplier")}
     bids = []
     for line in hall.room.ranking:
         bid = seats[line.standing.bidder].bid
@@ -303,15 +305,21 @@ def _settle(auction: Auction, hall: Hall, at: datetime) -> None:
         bids.append(bid)
     Bid.objects.bulk_update(bids, ["amount", "amount_received_at", "rank"])
     for bidder in sorted(seats.keys() - hall.room.standings.keys()):
-        _reject(auction, seats[bidder].bid, at)
+        _reject(auction, tender, seats[bidder].bid, at)
 
 
-def _reject(auction: Auction, bid: Bid, at: datetime) -> None:
+def _reject(auction: Auction, tender: Tender, bid: Bid, at: datetime) -> None:
     move(bid, BidStatus.REJECTED)
     bid.rank, bid.decision_reason = None, gettext("It took no price in the auction.")
     bid.save(update_fields=["status", "rank", "decision_reason", "updated_at"])
-    stream = f"tender:{auction.lot.tender_id}"
+    stream = f"tender:{tender.pk}"
     audit.record("bid.rejected", bid, by=None, at=at, stream=stream, reason=bid.decision_reason)
+    words = gettext("The auction of lot %(lot)s of %(tender)s is over: you took no price in it.") % {
+        "lot": auction.lot.number,
+        "tender": tender.number,
+    }
+    url = reverse("bid", args=[bid.pk])
+    notifications.notify(bid.supplier, "bid_rejected", words, url, at=at, roles=[Role.BID_MANAGER])
 
 
 def record(action: str, auction: Auction, tender: Tender, by: Actor | None, at: datetime, **details: Any) -> None:

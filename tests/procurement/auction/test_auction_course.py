@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from marketplace.models import Heartbeat, StaffRole
+from marketplace.models import Heartbeat, Notification, StaffRole
 from procurement.auction import clock
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
@@ -114,6 +114,8 @@ def test_a_clock_that_nobody_stops_leaves_the_lot_unsuccessful_and_says_why(dutc
     assert (dutch.status, lot.status) == ("ended", "unsuccessful")
     assert lot.closing_reason == "No bidder took a price in the auction."
     assert {bid.decision_reason for bid in lot.bids.all()} == {"It took no price in the auction."}
+    told = Notification.objects.filter(kind="bid_rejected", text__contains="you took no price in it").count()
+    assert told == lot.bids.count()
     lot.tender.refresh_from_db()
     assert lot.tender.status == "unsuccessful"
     assert "No bidder took a price" in lot.tender.closing_reason
