@@ -149,16 +149,16 @@ def _never_filled(before: datetime) -> QuerySet[BidFile]:
 
 @transaction.atomic
 def _drop(document: int, bid: int, before: datetime) -> None:
-    """Under the bid's lock, as every part: what goes on just now is found going on, and stays."""
+    """Under the locks of the bid, as every part, and of the upload, which the word that all have come marks as going
+    on: what goes on just now is found going on, and stays."""
     if not Bid.objects.select_for_update(skip_locked=True).only("pk").filter(pk=bid).first():
         return
-    found = _never_filled(before).filter(pk=document)
-    if found.exists():
-        parts = [
-            path for paths in BidUpload.objects.filter(file=document).values_list("parts", flat=True) for path in paths
-        ]
-        found.delete()
-        transaction.on_commit(lambda: delete(parts), robust=True)
+    uploads = list(BidUpload.objects.select_for_update().filter(file=document))
+    if not _never_filled(before).filter(pk=document).exists():
+        return
+    BidFile.objects.filter(pk=document).delete()
+    parts = [path for upload in uploads for path in upload.parts]
+    transaction.on_commit(lambda: delete(parts), robust=True)
 
 
 def _named(bid: str) -> set[str]:
