@@ -1,4 +1,4 @@
-"""How well a lead is qualified: BANT (budget, authority, need, timeline) and GPCT (goals, plans, challenges, timeline)."""
+"""How well a lead is qualified: BANT (budget, authority, need, timeline) and GPCT (goals, plans, challenges, time)."""
 
 from __future__ import annotations
 
