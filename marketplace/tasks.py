@@ -22,6 +22,7 @@ from marketplace.services import (
     revocation_sources,
     signature_queue,
     signing_requests,
+    stamp_renewal,
     stamping,
     statement_stamps,
     tariffs,
@@ -105,7 +106,7 @@ def stamp_waiting() -> None:
 def renew_stamps() -> None:
     """Every hour: stamp again what would stop proving anything, thousands at a time."""
     for _go in range(_RENEWALS_AT_MOST):
-        done = stamping.renew(at=clock.now())
+        done = stamp_renewal.renew(at=clock.now())
         if done.error or not (done.done or done.failed):
             break
     audit_anchors.renew(at=clock.now())

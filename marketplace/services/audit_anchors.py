@@ -19,7 +19,7 @@ from django.db.models import Max
 
 from marketplace.models import AnchoredHead, AuditRecord, StampedStatement
 from marketplace.services import statement_stamps, timestamps
-from marketplace.services.stamping import Renewed
+from marketplace.services.stamp_renewal import Renewed
 from marketplace.shared import keys
 from marketplace.signatures import merkle
 from marketplace.signatures.payload import canonical

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
 from marketplace.models import EvidenceKind, EvidenceObject, EvidenceRole, StampedStatement, StatementEvidence
-from marketplace.services import evidence, stamping, timestamps
+from marketplace.services import evidence, stamp_renewal, stamping, timestamps
 from marketplace.services.evidence import Piece
-from marketplace.services.stamping import Renewed
+from marketplace.services.stamp_renewal import Renewed
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.signatures import strengths
 from marketplace.signatures.longterm import Archive, Batch, Dossier, Kept
@@ -136,7 +136,7 @@ def renew(kind: StampedStatement.Kind, summed: Summed, *, at: datetime, limit: i
         algorithm = settings.TIMESTAMP_ARCHIVE_HASH
         batch = Batch.over([one.dossier for one in whole], algorithm)
         made = timestamps.stamped(batch.tree.root)
-        stamping.require_help(made, algorithm, at)
+        stamp_renewal.require_help(made, algorithm, at)
         return Renewed(_record(whole, batch, made, at), len(lost))
     except (TimeStampUnavailable, TimeStampError) as error:
         _log.warning("Statements could not be stamped again: %s", error)
@@ -197,11 +197,11 @@ def _with_later_word(
     for row in rows:
         dossier = found[row.pk]
         newest = dossier.archives[-1].token if dossier.archives else dossier.stamp
-        said = stamping.word_about(newest, at) if newest is not None else "The kept time stamp is missing."
+        said = stamp_renewal.word_about(newest, at) if newest is not None else "The kept time stamp is missing."
         if isinstance(said, str):
             lost[row.pk] = said
         else:
-            whole.append(_Whole(row, stamping.with_pieces(dossier, said), said))
+            whole.append(_Whole(row, stamp_renewal.with_pieces(dossier, said), said))
     return whole, lost
 
 

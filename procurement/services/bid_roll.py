@@ -24,7 +24,7 @@ from marketplace import audit
 from marketplace.models import AuditRecord, StampedStatement
 from marketplace.permissions import Actor
 from marketplace.services import statement_stamps, timestamps
-from marketplace.services.stamping import Renewed
+from marketplace.services.stamp_renewal import Renewed
 from marketplace.shared import jobs, keys
 from marketplace.shared.errors import NotFound, Sentence
 from marketplace.signatures.longterm import Dossier

@@ -16,7 +16,7 @@ from django.test import override_settings
 from marketplace import audit
 from marketplace.models import TrustKind
 from marketplace.permissions import Actor
-from marketplace.services import audit_anchors, revocation, stamping, trust_store
+from marketplace.services import audit_anchors, revocation, stamp_renewal, stamping, trust_store
 from marketplace.shared import clock, keys
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from marketplace.signatures.timestamps import read_answer
@@ -207,7 +207,7 @@ def _renewed(tender: Tender, stamps: DemoTimeStamps, folder: Path) -> Files:
                 override_settings(ALGORITHM_SUNSETS=sunset, TIMESTAMP_ARCHIVE_HASH="sha384" if number else "sha512"),
             ):
                 bid_roll.renew_stamps(at=at)
-                stamping.renew(at=at)
+                stamp_renewal.renew(at=at)
                 audit_anchors.renew(at=at)
     return files_of(tender, exports.Reader(ExportScope.BUYER))
 

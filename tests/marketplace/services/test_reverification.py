@@ -18,7 +18,7 @@ from marketplace.models import (
     TrustedCertificate,
 )
 from marketplace.permissions import Actor
-from marketplace.services import evidence, reverification, revocation, signing, stamping
+from marketplace.services import evidence, reverification, revocation, signing, stamp_renewal, stamping
 from marketplace.shared.errors import NotFound
 from marketplace.signatures import Sub, timestamps
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
@@ -165,7 +165,7 @@ def test_a_tampered_archive_proof_is_a_verdict(
     for crl in tsa.above.crls(NOON + YEAR, YEAR):
         revocation.load_list(crl, by=None, at=NOON + YEAR)
     settings.ALGORITHM_SUNSETS = {"sha256": NOON + YEAR + timedelta(days=1)}
-    assert stamping.renew(at=NOON + YEAR).done == 1
+    assert stamp_renewal.renew(at=NOON + YEAR).done == 1
     assert reverification.check_again(signature.pk, by=auditor, at=LATER).passed
 
     tamper("UPDATE marketplace_signatureevidence SET proof = %s WHERE role = 'archive'", proof)

@@ -27,7 +27,7 @@ from marketplace.models import (
     StaffRole,
     TrustedCertificate,
 )
-from marketplace.services import evidence, reverification, revocation, signing, stamping, timestamps
+from marketplace.services import evidence, reverification, revocation, signing, stamp_renewal, stamping, timestamps
 from marketplace.services.timestamps import TimeStampUnavailable
 from marketplace.signatures import longterm
 from marketplace.signatures import timestamps as tokens
@@ -386,12 +386,12 @@ def test_a_sunset_that_comes_near_has_signatures_stamped_again_under_one_token(
 ) -> None:
     at, sunset = NOON + YEAR, NOON + YEAR + timedelta(days=100)
     _renewing(tsa, at, freeze)
-    assert stamping.renew(at=at).done == 0
+    assert stamp_renewal.renew(at=at).done == 0
     settings.ALGORITHM_SUNSETS = {"sha256": sunset, "p256": sunset}
 
-    assert stamping.renew(at=at, limit=3).done == 3
-    assert stamping.renew(at=at, limit=3).done == 2
-    assert stamping.renew(at=at, limit=3).done == 0
+    assert stamp_renewal.renew(at=at, limit=3).done == 3
+    assert stamp_renewal.renew(at=at, limit=3).done == 2
+    assert stamp_renewal.renew(at=at, limit=3).done == 0
 
     assert set(SignatureStamp.objects.values_list("rounds", "renewed_at")) == {(1, at)}
     assert SignatureStamp.objects.first().algorithms == ["p384", "sha384", "sha512"]  # type: ignore[union-attr]
@@ -419,15 +419,15 @@ def test_the_end_of_the_authoritys_certificate_has_signatures_stamped_again(
 ) -> None:
     at = tsa.server.credential.certificate.not_valid_after_utc - timedelta(days=30)
     _renewing(tsa, at, freeze)
-    same = stamping.renew(at=at)
+    same = stamp_renewal.renew(at=at)
     assert (same.done, same.error) == (0, "The certificate of Openlot Demo Time Stamps TSA ends too soon itself.")
     assert not SignatureEvidence.objects.filter(role=EvidenceRole.ARCHIVE).exists()
 
     renewed = DemoTimeStamps(tsa.above, TimeStampAuthority(credential(tsa.above, at, key_type="p384")))
     renewed.save(tmp_path / "renewed")
     settings.TIMESTAMP_LOCAL_DIR = tmp_path / "renewed"
-    assert stamping.renew(at=at).done == 0  # not so soon after a failure
-    assert stamping.renew(at=at + timedelta(hours=1)).done == 5
+    assert stamp_renewal.renew(at=at).done == 0  # not so soon after a failure
+    assert stamp_renewal.renew(at=at + timedelta(hours=1)).done == 5
     found = reverification.judge(stamped[0], evidence.dossier(stamped[0]), at + 3 * YEAR)
     assert found.passed, found.report.reasons
 
@@ -439,12 +439,12 @@ def test_an_authority_that_uses_the_failing_algorithm_itself_is_no_help(
     _renewing(tsa, at, freeze)
     settings.ALGORITHM_SUNSETS = {"p384": at + DAY}
 
-    found = stamping.renew(at=at)
+    found = stamp_renewal.renew(at=at)
 
     assert (found.done, found.failed) == (0, 5)
     assert found.error == ("The authority Openlot Demo Time Stamps TSA itself still uses p384: set one that does not.")
     assert not SignatureEvidence.objects.filter(role=EvidenceRole.ARCHIVE).exists()
-    assert stamping.renew(at=at).failed == 0  # later
+    assert stamp_renewal.renew(at=at).failed == 0  # later
 
 
 def test_an_interrupted_renewal_is_taken_up(
@@ -457,15 +457,15 @@ def test_an_interrupted_renewal_is_taken_up(
     at = NOON + YEAR
     _renewing(tsa, at, freeze)
     settings.ALGORITHM_SUNSETS = {"sha256": at + DAY}
-    monkeypatch.setattr(stamping, "_record_archive", lambda *_args: 1 / 0)
+    monkeypatch.setattr(stamp_renewal, "_record_archive", lambda *_args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        stamping.renew(at=at, limit=2)
+        stamp_renewal.renew(at=at, limit=2)
     monkeypatch.undo()
 
     freeze(at)
     settings.ALGORITHM_SUNSETS = {"sha256": at + DAY}
-    assert stamping.renew(at=at).done == 3
-    assert stamping.renew(at=at + stamping.CLAIM).done == 2
+    assert stamp_renewal.renew(at=at).done == 3
+    assert stamp_renewal.renew(at=at + stamping.CLAIM).done == 2
     assert set(SignatureStamp.objects.values_list("rounds", flat=True)) == {1}
 
 
@@ -476,7 +476,7 @@ def test_a_stamp_that_proves_nothing_any_more_is_not_covered_up(
     freeze(at)
     _renewing(tsa, at, freeze)
 
-    found = stamping.renew(at=at)
+    found = stamp_renewal.renew(at=at)
 
     assert (found.done, found.failed) == (0, 5)
     assert SignatureStamp.objects.exclude(error="").count() == 5
@@ -499,7 +499,7 @@ def test_stamps_of_an_authority_that_is_trusted_no_longer_are_covered_by_the_nex
     settings.TIMESTAMP_LOCAL_DIR = tmp_path / "other"
     settings.ALGORITHM_SUNSETS = {"sha256": at + DAY}
 
-    assert stamping.renew(at=at).done == 5
+    assert stamp_renewal.renew(at=at).done == 5
     found = reverification.judge(stamped[0], evidence.dossier(stamped[0]), at + YEAR)
     assert found.passed, found.report.reasons
     assert other.server.credential.der in [one.der for one in evidence.dossier(stamped[0]).stamp_certificates]
@@ -520,7 +520,7 @@ def test_the_hash_of_a_first_stamp_is_a_strong_one_when_sha_256_is_failing(
 def test_without_an_authority_nothing_is_renewed(stamped: list[Signature], settings: Any) -> None:
     settings.TIMESTAMP_AUTHORITY_URLS = []
 
-    assert stamping.renew(at=NOON + 10 * YEAR) == stamping.Renewed()
+    assert stamp_renewal.renew(at=NOON + 10 * YEAR) == stamp_renewal.Renewed()
     with pytest.raises(TimeStampUnavailable):
         timestamps.stamp(bytes(32))
 
@@ -541,9 +541,9 @@ def test_two_tasks_stamp_each_signature_again_once(
     _renewing(tsa, at, freeze)
     settings.ALGORITHM_SUNSETS = {"sha256": at + DAY}
 
-    answers = at_the_same_time(*[lambda: stamping.renew(at=at, limit=3)] * 3)
+    answers = at_the_same_time(*[lambda: stamp_renewal.renew(at=at, limit=3)] * 3)
 
-    assert sum(one.done for one in answers if isinstance(one, stamping.Renewed)) == 4
+    assert sum(one.done for one in answers if isinstance(one, stamp_renewal.Renewed)) == 4
     assert set(SignatureStamp.objects.values_list("rounds", flat=True)) == {1}
     archives = SignatureEvidence.objects.filter(role=EvidenceRole.ARCHIVE)
     assert sorted(archives.values_list("signature_id", flat=True)) == ids
