@@ -24,7 +24,7 @@ QUIET: Final = timedelta(days=90)
 
 def panels(actor: Actor, at: datetime) -> Iterator[Panel]:
     """Two panels for representatives; nothing for anybody else."""
-    if not actor.is_a(StaffRole.REPRESENTATIVE):
+    if not actor.is_a(StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER):
         return
     yield Panel(
         "quiet_accounts",

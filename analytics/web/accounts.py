@@ -60,7 +60,7 @@ class PeriodFilter(forms.Form):
 @require_safe
 def accounts(request: HttpRequest) -> HttpResponse:
     """Buyer accounts by name, with what each spent and saved in the last twelve months."""
-    require_staff(actor_of(request), StaffRole.REPRESENTATIVE)
+    require_staff(actor_of(request), StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER)
     form = AccountFilter(request.GET)
     rows = account_queries.buyers(text=form.cleaned_data["q"] if form.is_valid() else "")
     page = listed(request, rows, ["short_name", "pk"])
@@ -130,7 +130,7 @@ class _Page:
     """What both pages of an account need: whose it is, the period, the currency."""
 
     def __init__(self, request: HttpRequest, organisation_id: int) -> None:
-        require_staff(actor_of(request), StaffRole.REPRESENTATIVE)
+        require_staff(actor_of(request), StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER)
         found = Organisation.objects.filter(pk=organisation_id, is_buyer=True).first()
         if found is None:
             raise NotFound

@@ -20,6 +20,8 @@ class Role(models.TextChoices):
     BID_MANAGER = "bid_manager", _("Bid manager")
     APPROVER = "approver", _("Approver")
     EVALUATOR = "evaluator", _("Evaluator")
+    REPRESENTATIVE = "representative", _("Sales representative")
+    SALES_MANAGER = "sales_manager", _("Sales manager")
     OBSERVER = "observer", _("Observer")
 
 
@@ -29,6 +31,7 @@ class StaffRole(models.TextChoices):
     OPERATOR = "operator", _("Operator")
     TARIFF_MANAGER = "tariff_manager", _("Tariff manager")
     REPRESENTATIVE = "representative", _("Representative")
+    SALES_MANAGER = "sales_manager", _("Sales manager")
     AUDITOR = "auditor", _("Auditor")
 
 

@@ -69,7 +69,7 @@ class Nothing:
 def nothing(actor: Actor) -> Nothing:
     """In the words of the actor's own errand."""
     idle = _("Nothing waits for you")
-    if actor.is_a(StaffRole.REPRESENTATIVE):
+    if actor.is_a(StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER):
         text = _("When an account needs you it is listed here. Until then, look through them.")
         return Nothing(idle, text, Action(_("See the accounts"), reverse("insights"), icon="bulb"))
     if actor.organisation is None and not actor.is_staff:

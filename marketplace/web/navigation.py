@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
-from marketplace.models import StaffRole
+from marketplace.models import Role, StaffRole
 from marketplace.permissions import NOBODY, Actor
 from marketplace.shared.errors import Sentence
 
@@ -42,6 +42,13 @@ def _everyone(_actor: Actor) -> bool:
     return True
 
 
+def _sells(actor: Actor) -> bool:
+    """Works the insights: for the platform, or for a supplier."""
+    if actor.is_a(StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER):
+        return True
+    return actor.is_supplier and actor.has(Role.REPRESENTATIVE, Role.SALES_MANAGER)
+
+
 # A representative's desk is the insights.
 _DESK: Final = (StaffRole.OPERATOR, StaffRole.TARIFF_MANAGER, StaffRole.AUDITOR)
 _PLACES: Final = (
@@ -54,7 +61,7 @@ _PLACES: Final = (
     _Place(_("Desk"), "staff_home", "layout-dashboard", _staff(*_DESK)),
     _Place(_("Accreditation"), "accreditation_queue", "certificate", _staff(StaffRole.OPERATOR)),
     _Place(_("Tariffs"), "tariff_desk", "receipt", _staff(StaffRole.TARIFF_MANAGER, StaffRole.OPERATOR)),
-    _Place(_("Insights"), "insights", "bulb", _staff(StaffRole.REPRESENTATIVE)),
+    _Place(_("Insights"), "insights", "bulb", _sells),
     _Place(_("Companies"), "companies", "building", lambda actor: not actor.is_signed_in),
     _Place(_("Tariffs"), "tariffs", "receipt", lambda actor: not actor.is_signed_in),
 )

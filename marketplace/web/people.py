@@ -38,6 +38,8 @@ ROLE_HINTS: dict[str, Sentence] = {
     Role.BID_MANAGER: _("prepares bids and takes part in auctions"),
     Role.APPROVER: _("approves procurements before they are published"),
     Role.EVALUATOR: _("opens and evaluates bids"),
+    Role.REPRESENTATIVE: _("looks after customers: works the insights into what they buy and stop buying"),
+    Role.SALES_MANAGER: _("brings in purchase histories, shares customers out among representatives, sees all of them"),
     Role.OBSERVER: _("reads, changes nothing"),
 }
 

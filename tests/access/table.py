@@ -23,8 +23,9 @@ ADMINISTRATORS = SUPPLIERS_ADMIN | OTHERS
 SIGNERS_AND_ADMINISTRATORS = BUYER | SUPPLIERS_HEADS | OTHERS
 MEMBERS = BUYERS_TEAM | SUPPLIERS_TEAM | OTHERS
 OPERATOR, TARIFF_MANAGER, AUDITOR = {"operator"}, {"tariff_manager"}, {"auditor"}
-REPRESENTATIVE = {"representative"}
-STAFF = OPERATOR | TARIFF_MANAGER | AUDITOR | REPRESENTATIVE
+REPRESENTATIVE, SALES_MANAGER = {"representative"}, {"sales_manager"}
+PLATFORMS_SALES = REPRESENTATIVE | SALES_MANAGER
+STAFF = OPERATOR | TARIFF_MANAGER | AUDITOR | PLATFORMS_SALES
 PEOPLE = MEMBERS | STAFF | {"person"}  # whoever is logged in; "person" has no organisation
 VISITOR = {"visitor"}
 EVERYBODY = PEOPLE | VISITOR
@@ -160,9 +161,9 @@ STAFF_DESKS = [
     *get("staff_signature_piece", OPERATOR | AUDITOR, signature_id="signature", sha256="evidence"),
     *get("staff_signature_piece", NOBODY, signature_id="signature", sha256="another"),
     *get("insights", EVERYBODY),  # leads on to the next
-    *get("insights_accounts", REPRESENTATIVE),
-    *get("insights_account", REPRESENTATIVE, organisation_id="buyer_id"),
-    *get("insights_contracts", REPRESENTATIVE, organisation_id="buyer_id"),
+    *get("insights_accounts", PLATFORMS_SALES),
+    *get("insights_account", PLATFORMS_SALES, organisation_id="buyer_id"),
+    *get("insights_contracts", PLATFORMS_SALES, organisation_id="buyer_id"),
     *get("accreditation_queue", OPERATOR),
     *both("accreditation_decide", OPERATOR, accreditation_id="waiting_accreditation"),
     *get("tariff_desk", OPERATOR | TARIFF_MANAGER),
