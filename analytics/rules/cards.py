@@ -97,6 +97,19 @@ class Heard(StrEnum):
 
 
 FINAL_CALLS: Final = frozenset({Heard.ORDERED, Heard.LOST})
+# After these the same card is not made again for so long: the horizon of the card itself, or longer where it is lost.
+REST: Final[Mapping[StrEnum, timedelta]] = {
+    Closing.OLD: HORIZON - EXPIRES_AFTER,
+    Closing.BOUGHT: timedelta(0),
+    Closing.FADED: timedelta(days=7),
+    Heard.ORDERED: HORIZON,
+    Heard.LOST: 2 * HORIZON,
+}
+# What is worth a card at all, and how many cards one account may have at a time.
+LEAST_P: Final[Mapping[Kind, float]] = {Kind.RECOVERY: 0.3, Kind.GROWTH: 0.1}
+MOST_OF_ACCOUNT: Final[Mapping[Kind, int]] = {Kind.RECOVERY: 3, Kind.GROWTH: 2}
+# A representative's stock of open cards, in days of work.
+STOCK_DAYS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +213,18 @@ def quiet_until(reason: Dismissed, day: date) -> date | None:
 def may_return(until: date | None, p_then: float, day: date, p: float) -> bool:
     """Whether a dismissed card may come back: its reason's period is over, and the chance has grown since."""
     return until is not None and day >= until and p >= p_then + GROWN
+
+
+def rests_until(why: Closing | Heard, day: date) -> date:
+    """The first day on which a card closed on `day` may be made again."""
+    return day + REST[why]
+
+
+def next_call(heard: Heard, day: date, wanted: date | None) -> date | None:
+    """When to call again: as agreed, and where nobody answered the next working day."""
+    if wanted is not None or heard is not Heard.NO_ANSWER:
+        return wanted
+    return day + timedelta(days={4: 3, 5: 2}.get(day.weekday(), 1))
 
 
 def is_old(shown_on: date, day: date) -> bool:
