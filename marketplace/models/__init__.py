@@ -36,7 +36,7 @@ from marketplace.models.person import (
     StaffRoleProposal,
 )
 from marketplace.models.platform import Heartbeat, IdempotencyKey, KeyRotation, Notification, StoredFile
-from marketplace.models.queued import QueuedSignature, QueuedState
+from marketplace.models.queued import QueuedSignature, QueuedStamp, QueuedState
 from marketplace.models.signature import (
     Certificate,
     Signature,
@@ -95,6 +95,7 @@ __all__ = [
     "PersonManager",
     "Plan",
     "QueuedSignature",
+    "QueuedStamp",
     "QueuedState",
     "RegistrationDraft",
     "Reverification",

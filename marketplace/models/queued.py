@@ -70,3 +70,33 @@ class QueuedSignature(models.Model):
     @property
     def is_waiting(self) -> bool:
         return self.state == QueuedState.WAITING
+
+
+class QueuedStamp(models.Model):
+    """How far the time stamping of a signature is that waits for its verdict, and the stamp.
+
+    The signature is judged by it and keeps it when it passes. Where it was not taken, the stamp stays here as evidence.
+    """
+
+    queued = models.OneToOneField(QueuedSignature, on_delete=models.PROTECT, primary_key=True, related_name="stamp")
+    wanted_at = models.DateTimeField()
+    next_try_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True, blank=True, help_text="somebody is asking an authority")
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True, default="")
+    stamped_at = models.DateTimeField(null=True, blank=True, help_text="the time that the authority states")
+    authority = models.CharField(max_length=200, blank=True, default="")
+    token = models.ForeignKey(
+        "marketplace.EvidenceObject", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    trust = models.JSONField(default=dict, help_text="SHA-256 of the kept chain and revocation data it rests on")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(token__isnull=True, stamped_at__isnull=True)
+                | Q(token__isnull=False, stamped_at__isnull=False),
+                name="queued_stamp_is_whole",
+            )
+        ]
+        indexes = [models.Index(fields=["next_try_at"], condition=Q(stamped_at=None), name="queued_stamp_waiting")]
