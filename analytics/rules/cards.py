@@ -51,14 +51,14 @@ class CardState(StrEnum):
 
 
 S = CardState
-# An undone act goes back the way it came, which is why each step has its return here.
+# An act that is taken back restores what the card held before; it is no step of its own.
 NEXT: Final[Mapping[CardState, frozenset[CardState]]] = {
     S.OPEN: frozenset({S.ACCEPTED, S.SNOOZED, S.DISMISSED, S.EXPIRED}),
     S.SNOOZED: frozenset({S.OPEN, S.ACCEPTED, S.SNOOZED, S.DISMISSED, S.EXPIRED}),
-    S.ACCEPTED: frozenset({S.OPEN, S.SNOOZED, S.DISMISSED, S.DONE}),
-    S.DISMISSED: frozenset({S.OPEN, S.SNOOZED, S.ACCEPTED}),
-    S.DONE: frozenset({S.ACCEPTED}),
+    S.ACCEPTED: frozenset({S.SNOOZED, S.DISMISSED, S.DONE}),
     S.WITHHELD: frozenset({S.EXPIRED}),
+    S.DISMISSED: frozenset(),
+    S.DONE: frozenset(),
     S.EXPIRED: frozenset(),
 }
 # An account has one live card for one thing.

@@ -1,0 +1,270 @@
+"""Cards from scores, what representatives do with them, and what the next night makes of it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from analytics.models import Card, CardEvent, Dismissal
+from analytics.rules import cards as rules
+from analytics.rules.cards import CardState, Closing, Dismissed, Heard, Kind
+from analytics.services import card_making, card_outcomes, cards
+from analytics.services.card_making import Made
+from marketplace.models import AuditRecord, Role, StaffRole
+from marketplace.permissions import Actor
+from marketplace.shared.errors import NotFound
+from tests.factories import insights
+from tests.factories.at_once import at_the_same_time
+from tests.factories.insights import CUTOFF, MORNING, NIGHT
+from tests.factories.marketplace import accredited_supplier, member, staff
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+def _one_card(by: Actor, p: float = 0.7) -> Card:
+    book = insights.platform_book()
+    account = insights.shown_account(book, by)
+    run = insights.whole_run(book)
+    insights.at_risk(run, account, p=p)
+    return insights.made_cards(run)[0]
+
+
+def _next_night(card: Card, p: float, days: int = 1) -> tuple[Made, Card | None]:
+    """Another whole run `days` later, in which the card's account has the chance `p`; and its newest card."""
+    run = insights.whole_run(card.book, CUTOFF + days * DAY)
+    insights.at_risk(run, card.account, p=p)
+    made = card_making.refresh(run.pk, at=NIGHT + days * DAY)
+    return made, Card.objects.filter(account=card.account).order_by("-pk").first()
+
+
+def test_a_whole_run_makes_cards_once_and_renews_them() -> None:
+    book, rosa = insights.platform_book(), insights.representative()
+    first, second, sure = (insights.shown_account(book, rosa) for _ in range(3))
+    cups = insights.category(book, "Cups")
+    run = insights.whole_run(book)
+    insights.at_risk(run, first, p=0.6, amount="900.00")
+    insights.leaves_category(run, first, cups)  # the whole account says it already
+    insights.leaves_category(run, second, cups, p=0.5, amount="400.00")
+    insights.could_buy(run, second, insights.category(book, "Plates"))
+    insights.at_risk(run, sure, p=0.2, amount="9000.00")  # too unlikely for a card
+
+    made = card_making.refresh(run.pk, at=NIGHT)
+    again = card_making.refresh(run.pk, at=NIGHT)
+
+    assert (made, again) == (Made(made=3), Made())
+    found = Card.objects.order_by("-by_money").values_list("account", "kind", "level", "state", "by_money")
+    assert list(found) == [
+        (first.pk, "recovery", "account", "open", 540.0),
+        (second.pk, "recovery", "category", "open", 200.0),
+        (second.pk, "growth", "category", "open", 120.0),
+    ]
+    later = insights.whole_run(book, CUTOFF + DAY)
+    insights.at_risk(later, first, p=0.65, amount="900.00")
+    made = card_making.refresh(later.pk, at=NIGHT + DAY)
+    card = Card.objects.get(account=first)
+    assert (made.updated, made.closed) == (3, 2)
+    assert (card.p, card.p_made, card.cutoff, card.run) == (0.65, 0.6, CUTOFF, later)
+    assert set(Card.objects.filter(account=second).values_list("state", "closing")) == {("expired", "faded")}
+
+
+def test_scores_that_are_not_the_newest_whole_ones_make_no_cards() -> None:
+    book, rosa = insights.platform_book(), insights.representative()
+    old = insights.whole_run(book)
+    insights.at_risk(old, insights.shown_account(book, rosa))
+    insights.whole_run(book, CUTOFF + DAY)
+
+    assert card_making.refresh(old.pk, at=NIGHT) == Made()
+    assert not Card.objects.exists()
+
+
+def test_a_tenth_is_withheld_never_touched_and_measured_like_the_rest() -> None:
+    book, rosa = insights.platform_book(), insights.representative()
+    hidden = insights.account(book, rosa, external_id=_withheld_name(book.pk))
+    shown = insights.shown_account(book, rosa)
+    run = insights.whole_run(book)
+    for account in (hidden, shown):
+        insights.at_risk(run, account)
+        insights.bought(account, CUTOFF - DAY)
+    made = card_making.refresh(run.pk, at=NIGHT)
+    card = Card.objects.get(account=hidden)
+
+    assert (made.made, made.withheld, card.state) == (1, 1, CardState.WITHHELD)
+    assert set(Card.objects.values_list("offered_on", flat=True)) == {NIGHT.date()}
+    with pytest.raises(NotFound):
+        cards.accept(card.pk, by=rosa, at=MORNING)
+    insights.bought(hidden, CUTOFF + 90 * DAY, "70.00")
+    assert card_outcomes.measure(book.pk, at=NIGHT + 89 * DAY) == 0
+    insights.bought(shown, CUTOFF + 91 * DAY)
+    assert card_outcomes.measure(book.pk, at=NIGHT + 92 * DAY) == 2
+    outcome = Card.objects.order_by("pk").values_list("account", "state", "bought", "bought_amount")
+    assert set(outcome) == {
+        (hidden.pk, "expired", True, Decimal("70.00")),
+        (shown.pk, "open", False, Decimal(0)),
+    }
+
+
+def test_nothing_is_said_of_the_outcome_while_purchases_are_missing() -> None:
+    card = _one_card(insights.representative())
+    insights.bought(card.account, CUTOFF + 5 * DAY, "30.00")
+
+    assert card_outcomes.measure(card.book_id, at=NIGHT + 200 * DAY) == 0
+    card.refresh_from_db()
+    assert (card.bought, card.bought_amount, card.measured_at) == (True, Decimal("30.00"), None)
+
+
+def test_accepting_is_kept_and_can_be_taken_back() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+
+    act = cards.accept(card.pk, seen=CardState.OPEN, by=rosa, at=MORNING)
+    assert (act.card.state, act.card.accepted_by, act.card.accepted_at) == ("accepted", rosa.person, MORNING)
+    back = cards.undo(act.event.pk, by=rosa, at=MORNING)
+    card.refresh_from_db()
+    assert (card.state, card.accepted_by, card.accepted_at) == ("open", None, None)
+    assert (back.event.what, back.event.undoes) == ("undone", act.event)
+    with pytest.raises(cards.CannotUndo):
+        cards.undo(act.event.pk, by=rosa, at=MORNING)
+    assert list(AuditRecord.objects.filter(object_type="card").values_list("action", flat=True)) == [
+        "card_accepted",
+        "card_act_undone",
+    ]
+
+
+def test_a_snoozed_card_comes_back_on_its_day() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    with pytest.raises(cards.DayMissing):
+        cards.snooze(card.pk, MORNING.date(), by=rosa, at=MORNING)
+
+    cards.snooze(card.pk, MORNING.date() + 3 * DAY, by=rosa, at=MORNING)
+
+    _made, found = _next_night(card, 0.7, days=2)
+    assert found is not None
+    assert found.state == CardState.SNOOZED
+    made, found = _next_night(card, 0.7, days=3)
+    assert found is not None
+    assert (found.pk, found.state, found.due_on, made.renewed) == (card.pk, CardState.OPEN, None, 1)
+
+
+def test_a_dismissed_card_stays_away_while_its_reason_holds() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+
+    act = cards.dismiss(card.pk, Dismissed.WRONG_DATA, by=rosa, at=MORNING)
+
+    assert Dismissal.objects.get().until == date(2026, 4, 1)
+    assert _next_night(card, 0.95) == (Made(), act.card)
+    assert _next_night(card, 0.74, days=30)[0] == Made()  # the reason's period is over, but no more likely than then
+    made, found = _next_night(card, 0.76, days=31)
+    assert made.made == 1
+    assert found != card
+
+
+def test_a_dismissal_that_is_taken_back_does_not_count() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    act = cards.dismiss(card.pk, Dismissed.CLOSED, by=rosa, at=MORNING)
+    cards.undo(act.event.pk, by=rosa, at=MORNING)
+
+    made, found = _next_night(card, 0.8)
+
+    assert (made.made, made.updated) == (0, 1)
+    assert found is not None
+    assert (found.pk, found.state, found.dismissed_for) == (card.pk, "open", "")
+
+
+def test_a_closed_company_gets_no_card_of_any_kind() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    cards.dismiss(card.pk, Dismissed.CLOSED, by=rosa, at=MORNING)
+    run = insights.whole_run(card.book, CUTOFF + DAY)
+    insights.could_buy(run, card.account, insights.category(card.book, "Cups"))
+
+    assert card_making.refresh(run.pk, at=NIGHT + DAY) == Made()
+
+
+def test_reasons_fit_the_card_and_another_reason_takes_words() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+
+    with pytest.raises(cards.ReasonUnfit):
+        cards.dismiss(card.pk, Dismissed.NOT_NEEDED, by=rosa, at=MORNING)
+    with pytest.raises(cards.NoteMissing):
+        cards.dismiss(card.pk, Dismissed.OTHER, note=" ", by=rosa, at=MORNING)
+    assert not Dismissal.objects.exists()
+
+
+def test_calls_are_kept_and_a_final_one_finishes_the_card() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+
+    cards.call(card.pk, Heard.NO_ANSWER, by=rosa, at=MORNING)
+    card.refresh_from_db()
+    assert (card.state, card.due_on) == ("accepted", date(2026, 3, 3))
+    with pytest.raises(cards.DayMissing):
+        cards.call(card.pk, Heard.CALL_BACK, by=rosa, at=MORNING)
+    cards.call(card.pk, Heard.ORDERED, note="Two pallets", by=rosa, at=MORNING + DAY)
+    card.refresh_from_db()
+    assert (card.state, card.due_on, card.heard) == ("done", None, "ordered")
+    with pytest.raises(cards.CardClosed):
+        cards.accept(card.pk, by=rosa, at=MORNING + DAY)
+    assert _next_night(card, 0.9, days=30)[0] == Made()  # rests
+
+
+def test_an_untouched_card_expires_and_one_whose_account_bought_goes() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    insights.bought(card.account, CUTOFF + 2 * DAY)
+    card_outcomes.measure(card.book_id, at=NIGHT + 2 * DAY)
+
+    _made, found = _next_night(card, 0.7, days=2)
+
+    assert found is not None
+    assert (found.state, found.closing) == (CardState.EXPIRED, Closing.BOUGHT)
+    _made, fresh = _next_night(card, 0.7, days=3)
+    assert fresh is not None
+    assert fresh.pk != card.pk
+    _made, fresh = _next_night(card, 0.7, days=31)
+    assert fresh is not None
+    assert (fresh.state, fresh.closing) == (CardState.EXPIRED, Closing.OLD)
+
+
+def test_another_representatives_card_is_not_there_but_the_managers_is() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    stranger = member(accredited_supplier(), Role.REPRESENTATIVE, Role.SALES_MANAGER)
+
+    for other in (insights.representative(), staff(StaffRole.OPERATOR), stranger):
+        with pytest.raises(NotFound):
+            cards.accept(card.pk, by=other, at=MORNING)
+    assert cards.accept(card.pk, by=insights.sales_manager(), at=MORNING).card.state == "accepted"
+
+
+def test_events_cannot_be_rewritten() -> None:
+    rosa = insights.representative()
+    act = cards.accept(_one_card(rosa).pk, by=rosa, at=MORNING)
+
+    with pytest.raises(Exception, match="append-only"):
+        CardEvent.objects.filter(pk=act.event.pk).update(text="never")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_one_card_at_once_and_only_the_first_has_it() -> None:
+    rosa, manager = insights.representative(), insights.sales_manager()
+    card = _one_card(rosa)
+
+    answers = at_the_same_time(
+        lambda: cards.accept(card.pk, seen=CardState.OPEN, by=rosa, at=MORNING),
+        lambda: cards.dismiss(card.pk, Dismissed.KNOWN, seen=CardState.OPEN, by=manager, at=MORNING),
+    )
+
+    assert sorted(type(answer).__name__ for answer in answers) == ["Act", "CardTaken"]
+    assert CardEvent.objects.exclude(person=None).count() == 1
+
+
+def _withheld_name(book: int) -> str:
+    names = (f"W-{number}" for number in range(1000))
+    return next(name for name in names if rules.withheld(book, name, Kind.RECOVERY, CUTOFF.year))
