@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from statistics import median
 
 
@@ -34,7 +35,7 @@ class Rhythm:
 def rhythm(bought: Iterable[date], today: date) -> Rhythm:
     """The rhythm of the days up to today; a day counts once."""
     days = sorted({day for day in bought if day <= today})
-    gaps = [(after - before).days for before, after in zip(days, days[1:], strict=False)]
+    gaps = [(after - before).days for before, after in pairwise(days)]
     last = days[-1] if days else None
     return Rhythm(
         days=len(days),
