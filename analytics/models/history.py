@@ -191,6 +191,7 @@ class StagedLine(models.Model):
     item = models.CharField(max_length=120, blank=True)
     item_name = models.CharField(max_length=300, blank=True)
     category = models.CharField(max_length=120, blank=True)
+    category_name = models.CharField(max_length=300, blank=True)
     quantity = models.DecimalField(max_digits=18, decimal_places=4)
     amount = models.DecimalField(max_digits=20, decimal_places=4)
     currency = models.CharField(max_length=3)
