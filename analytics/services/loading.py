@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from django.db import connection
+from django.db.models import Count
 
-from analytics.models import Book, Import, ImportKind, LineSource
+from analytics.models import Book, DayRollup, Import, ImportKind, LineSource
 from analytics.services import rollup
 
 Values = dict[str, int | str | list[str]]
@@ -95,6 +96,16 @@ def undo(batch: Import, book: Book) -> int:
     removed = _leave(values)
     rollup.redo(book)
     return removed
+
+
+def settle_currency(book: Book) -> None:
+    """Where the book scores no currency yet, the one in which most days were bought."""
+    if book.currency:
+        return
+    days = DayRollup.objects.filter(book=book).values("currency").annotate(n=Count("pk")).order_by("-n", "currency")
+    if first := days.first():
+        book.currency = first["currency"]
+        book.save(update_fields=["currency"])
 
 
 def _leave(values: Values) -> int:

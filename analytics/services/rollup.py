@@ -80,14 +80,15 @@ def begin() -> None:
     _run(_TOUCHED)
 
 
-def touch_account(account_id: int) -> None:
-    """All that an account ever bought is to be reckoned again: it was merged, or has come back."""
+def touch(accounts: list[int], *, as_account: int) -> None:
+    """The days on which these accounts bought are to be reckoned again for the account they count or counted as."""
     _run(
         """
-        INSERT INTO touched SELECT account_id, coalesce(category_id, 0), counts_on
-        FROM analytics_orderline WHERE account_id = %(account)s AND current
+        INSERT INTO touched SELECT %(root)s, coalesce(category_id, 0), counts_on
+        FROM analytics_orderline WHERE account_id = ANY(%(accounts)s) AND current
         """,
-        account=account_id,
+        accounts=accounts,
+        root=as_account,
     )
 
 
@@ -124,6 +125,6 @@ def redo_all(book: Book) -> int:
     return redo(book)
 
 
-def _run(sql: str, **values: int) -> None:
+def _run(sql: str, **values: int | list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)
