@@ -98,6 +98,8 @@ class AccountScore(models.Model):
     account = models.ForeignKey("analytics.Account", on_delete=models.CASCADE, related_name="scores")
     p = models.FloatField()
     expected_amount = models.DecimalField(max_digits=20, decimal_places=2)
+    survival = models.FloatField(default=1.0, help_text="chance that a gap of its rhythm outlasts the present silence")
+    suppressed = models.BooleanField(default=False, help_text="no case for a card: confirmed off-season")
     reasons = ArrayField(models.CharField(max_length=40), default=list)
     evidence = models.JSONField(default=dict, help_text="numbers of the sentence on the card")
 
@@ -114,7 +116,8 @@ class CategoryScore(models.Model):
     category = models.ForeignKey("analytics.Category", on_delete=models.CASCADE, related_name="+", db_index=False)
     p = models.FloatField()
     expected_amount = models.DecimalField(max_digits=20, decimal_places=2)
-    survival = models.FloatField(help_text="how often the account's own rhythm has a silence as long as the present")
+    survival = models.FloatField(help_text="chance that a gap of its rhythm outlasts the present silence")
+    suppressed = models.BooleanField(default=False, help_text="no case for a card: confirmed off-season")
     reasons = ArrayField(models.CharField(max_length=40), default=list)
     evidence = models.JSONField(default=dict)
 
