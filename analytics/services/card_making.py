@@ -148,7 +148,7 @@ class _Refresh:
             rows = rows.filter(rank__lte=5)
         else:
             names += ["category_id"] * (level is Level.CATEGORY)
-            rows = rows.filter(p__gte=rules.LEAST_P[kind])
+            rows = rows.filter(p__gte=rules.LEAST_P[kind], suppressed=False)
         for row in rows.values(*names).iterator(chunk_size=5000):
             if row["account_id"] in self.accounts and (found := _found(row, kind, level)):
                 yield found
