@@ -1,0 +1,120 @@
+"""The fitted recovery model: everything that scoring a partition needs, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from analytics.rules.recovery.clock import Clock
+from analytics.rules.recovery.cycles import Prior
+from analytics.rules.recovery.logistic import Logistic, Recalibration
+from analytics.rules.recovery.market import Market
+
+VERSION = 1
+
+
+class Fallback(StrEnum):
+    """Why a level is scored by the closed-form cycle alone; NONE where the logistic model is in force."""
+
+    NONE = ""
+    NO_CLOSED_WINDOW = "no_closed_window"  # the data is too short for a window whose labels have ended
+    TOO_FEW_CASES = "too_few_cases"  # closed windows have too few who left, or too few who stayed
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A past cut-off learnt from: its day, how many days ahead its labels look, its rows and how many of them fell
+    silent.
+    """
+
+    cutoff: int
+    horizon: int
+    rows: int
+    silent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What was learnt for accounts, or for account × category."""
+
+    fallback: Fallback
+    dropout: float
+    logistic: Logistic | None
+    recalibration: Recalibration
+    penalty: float
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryModel:
+    """Days are numbered from `first_day`. `categories` are the names behind the codes of the market's columns:
+    another history may number them differently.
+    """
+
+    cutoff: int
+    horizon: int
+    seed: int
+    first_day: date
+    clock: Clock
+    categories: tuple[str, ...]
+    market: Market
+    accounts: Level
+    pairs: Level
+
+    @property
+    def fallback(self) -> str:
+        """The fallbacks in force as `accounts:code;pairs:code`; empty if there are none."""
+        levels = (("accounts", self.accounts), ("pairs", self.pairs))
+        return ";".join(f"{name}:{level.fallback.value}" for name, level in levels if level.fallback)
+
+    def to_json(self) -> str:
+        return json.dumps(
+            asdict(self) | {"version": VERSION, "first_day": self.first_day.isoformat()},
+            sort_keys=True,
+            allow_nan=False,
+        )
+
+    @staticmethod
+    def from_json(text: str) -> RecoveryModel:
+        """Raises ValueError for a model of another version."""
+        read: dict[str, Any] = json.loads(text)
+        if read.pop("version", None) != VERSION:
+            raise ValueError("a recovery model of another version")
+        market = read.pop("market")
+        return RecoveryModel(
+            **{name: read[name] for name in ("cutoff", "horizon", "seed")},
+            first_day=date.fromisoformat(read["first_day"]),
+            clock=Clock(tuple((int(before), int(lost)) for before, lost in read["clock"]["holes"])),
+            categories=tuple(read["categories"]),
+            market=Market(
+                _prior(market["account_prior"]),
+                _prior(market["pair_prior"]),
+                {name: tuple(values) for name, values in market["columns"].items()},
+            ),
+            accounts=_level(read["accounts"]),
+            pairs=_level(read["pairs"]),
+        )
+
+
+def _prior(read: dict[str, Any]) -> Prior:
+    return Prior(read["mean"], read["variance"], tuple(read["category_mean"]), tuple(read["category_variance"]))
+
+
+def _level(read: dict[str, Any]) -> Level:
+    logistic = read["logistic"]
+    return Level(
+        fallback=Fallback(read["fallback"]),
+        dropout=read["dropout"],
+        logistic=None
+        if logistic is None
+        else Logistic(
+            **{name: tuple(logistic[name]) for name in ("names", "means", "scales", "weights")},
+            intercept=logistic["intercept"],
+        ),
+        recalibration=Recalibration(**read["recalibration"]),
+        penalty=read["penalty"],
+        windows=tuple(Window(**window) for window in read["windows"]),
+    )

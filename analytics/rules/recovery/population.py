@@ -1,0 +1,47 @@
+"""Who is learnt from, and who is scored: a little more than who is judged by the protocol, so that no edge is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analytics.rules.history import BoolArray
+from analytics.rules.protocol import MAX_MEDIAN_GAP, MAX_SILENCE, MIN_ORDER_DAYS, MIN_TENURE
+from analytics.rules.recovery.rhythm import Rhythm
+from analytics.rules.recovery.visits import Visits
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Order days at least; days since the first one at least; days since the last one, and of the median gap, at
+    most.
+    """
+
+    orders: int
+    tenure: int
+    silence: int
+    median_gap: float
+
+    def may_hold(self, visits: Visits, cutoff: int) -> BoolArray:
+        """What can be told before the gaps are known."""
+        last = visits.day[visits.starts + visits.counts - 1]
+        return np.asarray(
+            (visits.counts >= self.orders)
+            & (cutoff - visits.day[visits.starts] >= self.tenure)
+            & (cutoff - last <= self.silence)
+        )
+
+    def hold(self, rhythm: Rhythm) -> BoolArray:
+        return (
+            (rhythm.orders >= self.orders)
+            & (rhythm.tenure > self.tenure)
+            & (rhythm.silence <= self.silence)
+            & (rhythm.median_gap <= self.median_gap)
+        )
+
+
+JUDGED_ACCOUNTS = Limits(MIN_ORDER_DAYS, MIN_TENURE, MAX_SILENCE, np.inf)
+JUDGED_PAIRS = Limits(MIN_ORDER_DAYS, MIN_TENURE, MAX_SILENCE, MAX_MEDIAN_GAP)
+SCORED_ACCOUNTS = Limits(MIN_ORDER_DAYS, MIN_TENURE - 15, MAX_SILENCE + 15, np.inf)
+SCORED_PAIRS = Limits(MIN_ORDER_DAYS, MIN_TENURE - 15, MAX_SILENCE + 15, MAX_MEDIAN_GAP + 15)

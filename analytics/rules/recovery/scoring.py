@@ -1,0 +1,188 @@
+"""Scores of accounts and of account × category by a fitted model: a partition is scored exactly as it is within the
+whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+
+import numpy as np
+from scipy import special
+
+from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray
+from analytics.rules.recovery import reasons
+from analytics.rules.recovery.clock import Clock
+from analytics.rules.recovery.cycles import silent
+from analytics.rules.recovery.features import Observed, observe_accounts, observe_pairs
+from analytics.rules.recovery.market import YEAR, Market
+from analytics.rules.recovery.model import Level, RecoveryModel
+from analytics.rules.recovery.population import JUDGED_ACCOUNTS, JUDGED_PAIRS, SCORED_ACCOUNTS, SCORED_PAIRS, Limits
+from analytics.rules.recovery.reasons import Reason
+from analytics.rules.recovery.visits import Visits, collect
+
+AT_ONCE = 1_000_000
+"""Rows of the history that are looked at together; the rest waits its turn, which bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One row an account or pair, sorted by their codes. `category` is NONE for whole accounts.
+
+    `p` is the chance of no order within the horizon; `expected_amount` the money of the horizon if the account goes
+    on as it has; `survival` the chance that a gap of its cycle is longer than the present silence. `judged` marks
+    those of the protocol, the others are just beyond its edges. `suppressed` rows are no case for a card: confirmed
+    off-season.
+    """
+
+    account: IntArray
+    category: IntArray
+    p: FloatArray
+    expected_amount: FloatArray
+    survival: FloatArray
+    reasons: reasons.Mask  # read by reasons.told and reasons.joined
+    judged: BoolArray
+    suppressed: BoolArray
+    orders: IntArray  # order days
+    usual_gap: FloatArray  # median, days
+    silence: IntArray  # days since the last order, holes of the data left out
+    last_day: IntArray  # day of the last order, as the history counts
+    usual_amount: FloatArray  # money of an order day, geometric mean
+
+    def __len__(self) -> int:
+        return len(self.account)
+
+    def reason_codes(self, row: int) -> tuple[Reason, ...]:
+        return reasons.told(int(self.reasons[row]))
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryScores:
+    accounts: Scores
+    pairs: Scores
+
+
+def score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScores:
+    """Score every account with three order days or more that has not been silent for long, by the end of day
+    `cutoff`.
+    """
+    known = history.until(cutoff)
+    parts = [_score(model, part, cutoff) for part in _parts(known)]
+    return RecoveryScores(_joined([part.accounts for part in parts]), _joined([part.pairs for part in parts]))
+
+
+def _parts(history: History) -> list[History]:
+    """The history in runs of whole accounts; it is sorted by account."""
+    if len(history) <= AT_ONCE:
+        return [history]
+    cuts = np.unique(np.searchsorted(history.account, history.account[np.arange(AT_ONCE, len(history), AT_ONCE)]))
+    edges = [0, *cuts[cuts > 0].tolist(), len(history)]
+    return [_rows(history, slice(a, b)) for a, b in pairwise(edges)]
+
+
+def _rows(history: History, rows: slice) -> History:
+    columns = ("account", "category", "item", "day", "quantity", "amount")
+    return replace(history, **{name: getattr(history, name)[rows] for name in columns})
+
+
+def _score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScores:
+    clock = model.clock.shifted((model.first_day - history.first_day).days)
+    accounts, pairs = collect(history, clock)
+    market = _renumbered(model, history)
+    accounts = accounts.of(SCORED_ACCOUNTS.may_hold(accounts, cutoff))
+    pairs = pairs.of(SCORED_PAIRS.may_hold(pairs, cutoff))
+    observed = observe_accounts(accounts, market, cutoff, model.horizon)
+    whole = _scores(
+        model.accounts, observed, accounts, model.horizon, cutoff, SCORED_ACCOUNTS, JUDGED_ACCOUNTS, None, clock
+    )
+    beside = observe_pairs(pairs, accounts, observed, market, cutoff, model.horizon)
+    late = (observed.survival <= reasons.USUAL)[np.searchsorted(accounts.account, pairs.account)]
+    parts = _scores(model.pairs, beside, pairs, model.horizon, cutoff, SCORED_PAIRS, JUDGED_PAIRS, late, clock)
+    return RecoveryScores(whole, parts)
+
+
+def _renumbered(model: RecoveryModel, history: History) -> Market:
+    """The market's columns in the order of this history's category codes; unknown categories are as the whole."""
+    market = model.market
+    if not history.has_categories or history.categories == model.categories:
+        return market
+    place = {name: code for code, name in enumerate(model.categories)}
+    codes = [place.get(name, NONE) for name in history.categories]
+    return market.reordered(codes)
+
+
+def _scores(
+    level: Level,
+    observed: Observed,
+    visits: Visits,
+    horizon: int,
+    cutoff: int,
+    scored: Limits,
+    judged: Limits,
+    account_late: BoolArray | None,
+    clock: Clock,
+) -> Scores:
+    rhythm = observed.rhythm
+    if level.logistic is None:
+        p = silent(observed.survival, observed.survival_later, level.dropout)
+    else:
+        columns = observed.columns | {"horizon": np.zeros(len(rhythm))}
+        p = special.expit(level.recalibration.apply(level.logistic.log_odds(columns)))
+    off_season = _off_season(visits, cutoff, horizon)
+    late = observed.survival <= reasons.USUAL
+    flags = reasons.survival_reasons(observed.survival) | {
+        Reason.FADING: _fading(observed),
+        Reason.ONE_OFF: rhythm.largest > reasons.LARGEST_SHARE * rhythm.amount,
+        Reason.ERRATIC: rhythm.gap_cv > reasons.ERRATIC_CV,
+        Reason.OFF_SEASON: off_season,
+    }
+    if account_late is None:
+        flags[Reason.ACCOUNT_SILENT] = late
+    else:
+        flags[Reason.ACCOUNT_SILENT] = late & account_late
+        flags[Reason.CATEGORY_ONLY] = late & ~account_late
+        flags[Reason.CATEGORY_QUIET] = observed.columns["category_trend_short"] < reasons.QUIET_TREND
+    kept = scored.hold(rhythm)
+    all_rows = Scores(
+        account=rhythm.account,
+        category=rhythm.category,
+        p=np.asarray(p),
+        expected_amount=rhythm.amount / np.maximum(rhythm.tenure, horizon) * horizon,
+        survival=observed.survival,
+        reasons=reasons.marked(flags, len(rhythm)),
+        judged=judged.hold(rhythm),
+        suppressed=off_season,
+        orders=rhythm.orders.astype(np.int32),
+        usual_gap=rhythm.median_gap,
+        silence=rhythm.silence.astype(np.int32),
+        last_day=clock.calendar(rhythm.last_day),
+        usual_amount=rhythm.usual_amount,
+    )
+    return Scores(**{f.name: getattr(all_rows, f.name)[kept] for f in fields(Scores)})
+
+
+def _fading(observed: Observed) -> BoolArray:
+    """Orders of the last 90 days below half of what the time before leads to expect, where that is three or more."""
+    rhythm = observed.rhythm
+    before = rhythm.tenure - 90
+    expected = (rhythm.orders - rhythm.orders_90) / np.maximum(before, 1) * 90
+    return (before >= 60) & (expected >= 3) & (rhythm.orders_90 < reasons.FADING_TO * expected)
+
+
+def _off_season(visits: Visits, cutoff: int, horizon: int) -> BoolArray:
+    """Confirmed by two years: no order in the days to come last year nor the year before, though chance would have
+    brought some.
+    """
+    age = cutoff - visits.day
+    first = cutoff - visits.day[visits.starts] if len(visits) else np.empty(0)
+    ahead = visits.sums(
+        (((age < YEAR) & (age >= YEAR - horizon)) | ((age < 2 * YEAR) & (age >= 2 * YEAR - horizon))).astype(np.float64)
+    )
+    by_chance = visits.counts * 2.0 * horizon / np.maximum(first, 1)
+    return np.asarray((first >= 2 * YEAR - horizon) & (ahead == 0) & (by_chance >= np.log(10)))
+
+
+def _joined(parts: list[Scores]) -> Scores:
+    if len(parts) == 1:
+        return parts[0]
+    return Scores(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Scores)})
