@@ -57,6 +57,13 @@ def rank_key(standing: Standing, direction: Direction) -> tuple[Fraction, dateti
     return price, standing.received_at, standing.order
 
 
+def stands_before(one: Standing, other: Standing, direction: Direction) -> bool:
+    """Whether `one` is ranked before `other`."""
+    if one.effective != other.effective:  # as good as always: spares two keys
+        return direction.better(one.effective, other.effective)
+    return rank_key(one, direction) < rank_key(other, direction)
+
+
 def leader(standings: Iterable[Standing], direction: Direction) -> Standing | None:
     """The best standing bid; None when there is none."""
     return min(standings, key=lambda standing: rank_key(standing, direction), default=None)

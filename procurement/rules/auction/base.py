@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from hashlib import sha256
 from procurement.rules.auction.timetable import THREE_ROUNDS, PriceClock, Timetable
 from procurement.rules.effective import PRICE_ALONE, EffectivePrice, ceil_to, floor_to, half_up_to
 from procurement.rules.lifecycle import AuctionStatus
-from procurement.rules.ranking import Direction, Ranked, Standing, leader, rank_key, ranking
+from procurement.rules.ranking import Direction, Ranked, Standing, leader, ranking, stands_before
 
 
 class AuctionKind(StrEnum):
@@ -187,20 +187,19 @@ class Room:
     def with_standing(self, standing: Standing, ends_at: datetime, extensions: int) -> Room:
         """The room after an accepted bid. The old room is not changed."""
         after = Room(
-            terms=self.terms,
-            status=self.status,
-            starts_at=self.starts_at,
-            ends_at=ends_at,
-            bidders=self.bidders,
-            standings={**self.standings, standing.bidder: standing},
-            extensions=extensions,
-            order=standing.order,
-            play=self.play,
-            delay=self.delay,
+            self.terms,
+            self.status,
+            self.starts_at,
+            ends_at,
+            self.bidders,
+            {**self.standings, standing.bidder: standing},
+            extensions,
+            standing.order,
+            self.play,
+            self.delay,
         )
         before = self.leader
-        direction = self.terms.direction
-        if before is None or rank_key(standing, direction) < rank_key(before, direction):
+        if before is None or stands_before(standing, before, self.terms.direction):
             # Spares looking through all bidders again: most accepted bids take the lead.
             after.__dict__["leader"] = standing
         return after
@@ -228,14 +227,14 @@ Bid = Move
 class Decision:
     """What became of a move. `code` is None when it was accepted.
 
-    `allowed_amount` is the best amount the bidder could have typed at that moment (the least concession), None where
-    nothing is admissible; `effective` that of the move, None where it names no price; `extended` whether the end moved;
-    `ends_at` the end after it.
+    `allowed` is the `allowed_amount`, or what works it out: of most bids that are accepted nobody asks for it.
+    `effective` is that of the move, None where it names no price; `extended` whether the end moved; `ends_at` the end
+    after it.
     """
 
     move: Move
     code: Refused | None
-    allowed_amount: Decimal | None
+    allowed: Decimal | Callable[[], Decimal | None] | None = field(compare=False)
     effective: Fraction | None
     ends_at: datetime
     extended: bool = False
@@ -243,6 +242,12 @@ class Decision:
     @property
     def accepted(self) -> bool:
         return self.code is None
+
+    @property
+    def allowed_amount(self) -> Decimal | None:
+        """The best amount the bidder could have typed at that moment (the least concession), None where nothing is
+        admissible."""
+        return self.allowed() if callable(self.allowed) else self.allowed
 
 
 class HappeningKind(StrEnum):

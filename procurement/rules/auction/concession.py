@@ -37,14 +37,14 @@ def worst_admitted(room: Room, bidder: str) -> Fraction | None:
     return room.terms.direction.best(beat, limit)
 
 
-def refused_for_price(room: Room, bidder: str, effective: Fraction, admitted: Decimal | None) -> Refused | None:
-    """Whether the price is not good enough; `admitted` is the amount allowed."""
+def refused_for_price(room: Room, bidder: str, effective: Fraction) -> Refused | None:
+    """Whether the price is not good enough, time aside."""
     better = room.terms.direction.better
     limit, beat = room.terms.exact_limit, _to_beat(room, bidder)
     if limit is not None and better(limit, effective):
         return Refused.LIMIT_NOT_MET
     if beat is not None and better(beat, effective):
-        return Refused.STEP_NOT_MET if admitted is not None else Refused.NO_ROOM_LEFT
+        return Refused.NO_ROOM_LEFT if allowed_amount(room, bidder) is None else Refused.STEP_NOT_MET
     return None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 
 from procurement.rules.auction import proxies
 from procurement.rules.auction.base import (
@@ -41,10 +42,8 @@ def decide(room: Room, bid: Bid) -> tuple[Decision, Room]:
     closed = _closed(room, bid.bidder, bid.received_at)
     if closed is not None:
         return Decision(bid, closed, None, effective, room.ends_at), room
-    admitted = allowed_amount(room, bid.bidder)
-    code = refused_for_shape(bid.amount, room.terms.minor_unit) or refused_for_price(
-        room, bid.bidder, effective, admitted
-    )
+    admitted = partial(allowed_amount, room, bid.bidder)
+    code = refused_for_shape(bid.amount, room.terms.minor_unit) or refused_for_price(room, bid.bidder, effective)
     if code is not None:
         return Decision(bid, code, admitted, effective, room.ends_at), room
     ends_at = end_after(room, bid.received_at)

@@ -230,4 +230,4 @@ def _refused_limit(room: Room, move: Move, amount: Decimal) -> Refused | None:
     if leads_against_itself(room, move.bidder):
         limit = room.terms.exact_limit
         return Refused.LIMIT_NOT_MET if limit is not None and room.terms.direction.better(limit, of) else None
-    return refused_for_price(room, move.bidder, of, allowed_amount(room, move.bidder))
+    return refused_for_price(room, move.bidder, of)

@@ -180,6 +180,4 @@ def _refused(room: Room, move: Move, may: Allowance, effective: Fraction | None)
         return None if Action.WITHDRAW in may.actions else Refused.NOTHING_TO_WITHDRAW
     if move.amount is None or effective is None:
         return Refused.NOT_POSITIVE
-    return refused_for_shape(move.amount, room.terms.minor_unit) or refused_for_price(
-        room, move.bidder, effective, may.amount
-    )
+    return refused_for_shape(move.amount, room.terms.minor_unit) or refused_for_price(room, move.bidder, effective)
