@@ -17,6 +17,7 @@ from marketplace.services import (
     certificates,
     files,
     ocsp,
+    receipt_stamps,
     reverification,
     revocation,
     revocation_sources,
@@ -58,6 +59,7 @@ def expire() -> None:
     files.remove_orphans(at=now)
     stamping.find_forgotten(at=now)
     stamping.warn(at=now)
+    receipt_stamps.warn(at=now)
     statement_stamps.warn(at=now)
     signing_requests.forget_unused(at=now)
     IdempotencyKey.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()
@@ -81,7 +83,7 @@ def refresh_source(source_id: int) -> None:
 @shared_task(name="marketplace.tasks.judge_signature")
 def judge_signature(queued_id: int) -> None:
     """Judge a signature that began to wait. Not tried again here: `judge_signatures` takes those that still wait."""
-    signature_queue.judge(queued_id, at=clock.now())
+    signature_queue.judge(queued_id, at=clock.now(), now=clock.now)
 
 
 @shared_task(name="marketplace.tasks.judge_signatures")
@@ -96,9 +98,16 @@ def stamp_signature(signature_id: int) -> None:
     stamping.stamp(signature_id, at=clock.now())
 
 
+@shared_task(name="marketplace.tasks.stamp_received")
+def stamp_received(queued_id: int) -> None:
+    """Stamp a signature that began to wait for its verdict. Not tried again here: `stamp_waiting` takes those."""
+    receipt_stamps.stamp(queued_id, at=clock.now())
+
+
 @shared_task(name="marketplace.tasks.stamp_waiting")
 def stamp_waiting() -> None:
-    """Every minute: stamp the signatures that still wait and whose next try is due."""
+    """Every minute: stamp the signatures that still wait and whose next try is due, first those not judged yet."""
+    receipt_stamps.stamp_waiting(at=clock.now())
     stamping.stamp_waiting(at=clock.now())
 
 

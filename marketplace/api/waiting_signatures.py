@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -13,7 +14,7 @@ from rest_framework.views import APIView
 
 from marketplace.api.authentication import actor_from
 from marketplace.models import QueuedSignature, QueuedState
-from marketplace.services import arrival_receipts, signature_queue
+from marketplace.services import arrival_receipts, signature_queue, waiting_ends
 from marketplace.services.signature_queue import SignatureNotTaken
 from marketplace.shared import clock
 
@@ -33,10 +34,15 @@ class WaitingSignatureOut(serializers.Serializer[QueuedSignature]):
     nonce = serializers.CharField(source="request.nonce")
     signature_sha256 = serializers.CharField(source="cms_sha256")
     received_at = serializers.DateTimeField()
+    stamped_at = serializers.SerializerMethodField()
     judged_until = serializers.DateTimeField(source="give_up_at")
     waits_for = serializers.SerializerMethodField()
     status_url = serializers.SerializerMethodField()
     receipt = serializers.SerializerMethodField()
+
+    def get_stamped_at(self, row: QueuedSignature) -> datetime | None:
+        """The time that a time-stamp authority states, once one has answered. It is judged as of then."""
+        return row.stamp.stamped_at if hasattr(row, "stamp") else None
 
     def get_receipt(self, row: QueuedSignature) -> dict[str, Any]:
         """Signed by the platform: what came, and when. Keep it."""
@@ -44,7 +50,7 @@ class WaitingSignatureOut(serializers.Serializer[QueuedSignature]):
 
     def get_waits_for(self, row: QueuedSignature) -> list[str]:
         """The authorities whose revocation data is missing."""
-        return signature_queue.waits_for([row], clock.now())[0] if row.is_waiting else []
+        return waiting_ends.waits_for([row], clock.now())[0] if row.is_waiting else []
 
     def get_status_url(self, row: QueuedSignature) -> str:
         return reverse("api_waiting_signature", args=[row.pk])

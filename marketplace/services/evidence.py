@@ -51,10 +51,11 @@ class Piece:
         return hashlib.sha256(self.der).hexdigest()
 
 
-def keep_verdict(signature: Signature, *, at: datetime) -> None:
+def keep_verdict(signature: Signature, *, at: datetime, stamp: bytes | None = None) -> None:
     """Keep the chains and the revocation data that the verdict rests on, in the signature's own transaction.
 
-    A revocation list is kept once per version, however many signatures rest on it, and read only the first time.
+    `stamp` is the time stamp (DER) it was judged by, where it had to wait. A revocation list is kept once per version,
+    however many signatures rest on it, and read only the first time.
     """
     prints = {role: list(dict.fromkeys(signature.evidence.get(name, ()))) for name, role in _ROLES.items()}
     chain = [*prints[EvidenceRole.CHAIN], *prints[EvidenceRole.STAMP_CHAIN]]
@@ -63,8 +64,9 @@ def keep_verdict(signature: Signature, *, at: datetime) -> None:
     kept = dict(EvidenceObject.objects.filter(sha256__in=wanted).values_list("sha256", "pk"))
     missing = wanted - kept.keys()
     cms = bytes(signature.cms)
-    found = _certificates(bytes(signature.certificate.der), cms, missing.intersection(chain))
-    found |= _lists_and_answers(missing.intersection(revocation), cms, chain)
+    came = (cms, stamp) if stamp else (cms,)
+    found = _certificates(bytes(signature.certificate.der), came, missing.intersection(chain))
+    found |= _lists_and_answers(missing.intersection(revocation), came, chain)
     kept |= keep_objects(found, at)
     if lost := wanted - kept.keys():
         # The signature stands; what is missing here will be missing when it is judged again, and is said then.
@@ -171,7 +173,7 @@ def _archive(token: Kept, proof: object) -> Archive:
 def pieces_of_trust(token: Token, trust: Trusted) -> list[Piece]:
     """What the trust in a time stamp rests on: its authority's chain, and revocation data where it is still there."""
     prints = [hashlib.sha256(der).hexdigest() for der in trust.chain]
-    found = _lists_and_answers(set(trust.revocation), token.encoded, prints)
+    found = _lists_and_answers(set(trust.revocation), (token.encoded,), prints)
     return [
         *(Piece(EvidenceRole.STAMP_CHAIN, EvidenceKind.CERTIFICATE, der) for der in trust.chain),
         *(Piece(EvidenceRole.STAMP_REVOCATION, kind, der) for _sha256, (kind, der) in sorted(found.items())),
@@ -192,14 +194,15 @@ def keep_objects(found: Mapping[str, tuple[EvidenceKind, bytes]], at: datetime) 
     return dict(EvidenceObject.objects.filter(sha256__in=found).values_list("sha256", "pk"))
 
 
-def _certificates(signer: bytes, cms: bytes, wanted: set[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
+def _certificates(signer: bytes, came: tuple[bytes, ...], wanted: set[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
     """Those of the chains: the signer's, the trust store's, or come with the signature and its time stamps."""
     if not wanted:
         return {}
+    cms, *stamps = came
     known = [bytes(der) for der in TrustedCertificate.objects.filter(sha256__in=wanted).values_list("der", flat=True)]
     carried = asn1_cms.ContentInfo.load(cms)["content"]["certificates"] or ()
     known += [signer, *(choice.chosen.dump() for choice in carried if choice.name == "certificate")]
-    for encoded in tokens_in(cms):
+    for encoded in (*tokens_in(cms), *stamps):
         with contextlib.suppress(TimeStampError):  # one that did not count
             known += [one.dump() for one in read(encoded).certificates]
     by_print = {hashlib.sha256(der).hexdigest(): der for der in known}
@@ -219,14 +222,16 @@ def answers_about(cms: bytes, chain: Iterable[str], at: datetime | None = None) 
     return [bytes(der) for der in answers.order_by("pk").values_list("der", flat=True)]
 
 
-def _lists_and_answers(wanted: set[str], cms: bytes, chain: Iterable[str]) -> dict[str, tuple[EvidenceKind, bytes]]:
+def _lists_and_answers(
+    wanted: set[str], came: Iterable[bytes], chain: Iterable[str]
+) -> dict[str, tuple[EvidenceKind, bytes]]:
     """Revocation lists and OCSP answers by their SHA-256; the answers are about these certificates."""
     if not wanted:
         return {}
     lists = RevocationList.objects.filter(sha256__in=wanted, size__gt=0).values_list("sha256", "der")
     found = {sha256: (EvidenceKind.CRL, bytes(der)) for sha256, der in lists if der}
     if wanted - found.keys():
-        for der in answers_about(cms, chain):
+        for der in (der for cms in came for der in answers_about(cms, chain)):
             sha256 = hashlib.sha256(der).hexdigest()
             if sha256 in wanted:
                 found[sha256] = (EvidenceKind.OCSP, der)

@@ -81,6 +81,7 @@ def policy_of(signature: Signature) -> LongTermPolicy:
     counted = Q(enabled=True) | Q(counted_at__isnull=False)
     store = TrustedCertificate.objects.filter(counted, kind=TrustKind.ANCHOR).values_list("der", flat=True)
     then = signature.evidence.get("policy", {})
+    waited = signature.queued if hasattr(signature, "queued") else None
     return LongTermPolicy(
         signing=Policy(
             anchors=tuple(map(bytes, store)),
@@ -90,7 +91,8 @@ def policy_of(signature: Signature) -> LongTermPolicy:
         ),
         stamping=timestamps.stamp_policy(past=True),
         sunsets=settings.ALGORITHM_SUNSETS,
-        received_at=signature.received_at if hasattr(signature, "queued") else None,
+        received_at=waited.received_at if waited else None,
+        judged_at=waited.decided_at if waited else None,
     )
 
 

@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import json
 import logging
-from base64 import b64decode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
-from django.urls import reverse
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from marketplace import audit, signed_actions
+from marketplace import signed_actions
 from marketplace.models import (
     Organisation,
     QueuedSignature,
+    QueuedStamp,
     QueuedState,
     Role,
     Signature,
@@ -33,12 +31,12 @@ from marketplace.models import (
     StaffRole,
 )
 from marketplace.permissions import Actor, actor_for, organisation_of, person_of, require_staff
-from marketplace.services import missing_revocation, notifications, signing
+from marketplace.services import missing_revocation, receipt_stamps, signing, waiting_ends
 from marketplace.services.signing import Judged, SignatureWaits
 from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared import jobs
-from marketplace.shared.errors import DomainError, NotAllowed, NotFound, Sentence
-from marketplace.signatures import Report, Sub
+from marketplace.shared.errors import DomainError, NotAllowed, NotFound
+from marketplace.signatures import Sub
 from marketplace.signatures.payload import sha256_hex
 from marketplace.signed_actions import Sent, SignedAction
 
@@ -112,10 +110,10 @@ def take(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime, **argu
 def _keep(action: SignedAction, sent: Sent, waits: SignatureWaits) -> QueuedSignature:
     """The service's own work was undone; the locks of `hold` are ours still."""
     organisation, received_at = organisation_of(sent.by), sent.received_at
+    with connection.cursor() as cursor:  # they are counted one by one
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"waiting_of:{organisation.pk}"])
     if waiting().filter(organisation=organisation).count() >= MOST_WAITING:
         raise waits
-    last = action.last(sent.request, received_at)
-    give_up_at = received_at + timedelta(hours=settings.SIGNATURE_WAIT_HOURS)
     row, made = QueuedSignature.objects.get_or_create(
         request=sent.request,
         state=QueuedState.WAITING,
@@ -127,17 +125,25 @@ def _keep(action: SignedAction, sent: Sent, waits: SignatureWaits) -> QueuedSign
             "arguments": dict(sent.arguments),
             "holds": action.holds(sent.request),
             "received_at": received_at,
-            "give_up_at": give_up_at if last is None else min(last, give_up_at),
+            "give_up_at": _give_up_at(action, sent.request, received_at),
             "next_try_at": received_at,
             "report": json.loads(waits.report.to_json()),
         },
     )
     # One that was signed anew waits no better than the first, which came earlier.
     if made:
-        _record("signature_received", row, by=sent.by, at=received_at, report=_said(row))
+        waiting_ends.record("signature_received", row, by=sent.by, at=received_at, report=waiting_ends.said(row))
+        receipt_stamps.want(row, at=received_at)
         jobs.enqueue("marketplace.tasks.judge_signature", row.pk)
-    missing_revocation.ask_for(_certificate(row), received_at)
+    missing_revocation.ask_for(waiting_ends.certificate_of(row), received_at)
     return row
+
+
+def _give_up_at(action: SignedAction, request: SigningRequest, received_at: datetime) -> datetime:
+    """Until when it waits at the most: what it is for may be put off meanwhile, as a deadline is by an amendment."""
+    last = action.last(request, received_at)
+    longest = received_at + timedelta(hours=settings.SIGNATURE_WAIT_HOURS)
+    return longest if last is None else min(last, longest)
 
 
 # Judging -------------------------------------------------------------------------------------------------------------
@@ -162,28 +168,29 @@ def judge_due(now: Callable[[], datetime]) -> int:
     pks = due(now())
     for pk in pks:
         try:
-            judge(pk, at=now())
+            judge(pk, at=now(), now=now)
         except Exception:  # noqa: BLE001  a flaw of ours; the log has it
             _log.exception("The waiting signature %s could not be judged", pk)
     return len(pks)
 
 
-def judge(queued_id: int, *, at: datetime) -> QueuedSignature | None:
+def judge(queued_id: int, *, at: datetime, now: Callable[[], datetime] | None = None) -> QueuedSignature | None:
     """Judge a waiting signature, and do what follows from the verdict; None where another task is at it, or it is done.
 
+    It is judged by what is known at `at`; what follows is done as of `now()`, as a judge that is busy takes its time.
     Must not be called in a transaction. What the action's service raises for a flaw of ours is raised on, and the
     signature goes on waiting.
     """
     claimed = _claim(queued_id, at)
     if claimed is None:
         return None
-    payload = bytes(claimed.request.payload)
-    report = signing.judge(
-        bytes(claimed.cms), payload, identifiers=signing.named_in(payload), at=at, received_at=claimed.received_at
-    )
+    cms, payload, stamp = bytes(claimed.cms), bytes(claimed.request.payload), receipt_stamps.token_of(claimed.pk)
+    identifiers, received_at = signing.named_in(payload), claimed.received_at
+    report = signing.judge(cms, payload, identifiers=identifiers, at=at, received_at=received_at, stamp=stamp)
+    decided_at = now() if now else at
     if report.sub_indication in _AGAIN:
-        missing_revocation.ask_for(_certificate(claimed), at)
-    return _settle(claimed, report, at)
+        missing_revocation.ask_for(waiting_ends.certificate_of(claimed), decided_at)
+    return _settle(claimed, Judged(cms, payload, received_at, report, stamp), decided_at)
 
 
 @transaction.atomic
@@ -192,7 +199,7 @@ def give_up(rows: Iterable[QueuedSignature], *, at: datetime) -> int:
     pks = [row.pk for row in rows]
     given_up = list(waiting().select_for_update(of=("self",)).select_related("request").filter(pk__in=pks))
     for row in given_up:
-        _expire(_action(row.request), row, at)
+        waiting_ends.expire(_action(row.request), row, at)
     return len(given_up)
 
 
@@ -211,52 +218,56 @@ def _claim(queued_id: int, at: datetime) -> QueuedSignature | None:
 
 
 @transaction.atomic
-def _settle(claimed: QueuedSignature, report: Report, at: datetime) -> QueuedSignature | None:
-    action = _action(claimed.request)
+def _settle(claimed: QueuedSignature, verdict: Judged, at: datetime) -> QueuedSignature | None:
+    action, report = _action(claimed.request), verdict.report
     action.hold(claimed.request)
     row = QueuedSignature.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
     # Cancelled or given up meanwhile; or our claim ran out, and another judges it.
     if not row.is_waiting or row.claimed_until != claimed.claimed_until:
         return None
+    stamp = receipt_stamps.locked(row.pk)
     row.request.refresh_from_db()
-    row.claimed_until = None
+    row.claimed_until, row.give_up_at = None, _give_up_at(action, row.request, row.received_at)
     # The next try needs to know whose certificate it is.
     if report.sub_indication is not Sub.GENERIC and report.signer is not None:
         row.report = json.loads(report.to_json())
     if row.request.used_at is not None:
-        _supersede(action, row, at)
+        waiting_ends.supersede(action, row, at)
     elif at >= row.give_up_at:
-        _expire(action, row, at)
+        waiting_ends.expire(action, row, at)
+    elif stamp is not None and stamp.token_id is not None and verdict.stamp is None:
+        # Stamped while it was judged without: it is judged again, by the stamp.
+        row.next_try_at = at
+        row.save(update_fields=["report", "claimed_until", "give_up_at", "next_try_at"])
+        jobs.enqueue("marketplace.tasks.judge_signature", row.pk)
     elif report.sub_indication in _AGAIN:
         row.next_try_at = at + min(_FIRST_PAUSE * (1 << min(row.attempts - 1, 10)), _LONGEST_PAUSE)
-        row.save(update_fields=["report", "claimed_until", "next_try_at"])
+        row.save(update_fields=["report", "claimed_until", "give_up_at", "next_try_at"])
     elif not report.passed:
-        _refuse(action, row, str(report.sub_indication), refusal_sentence(report.sub_indication), at)
+        waiting_ends.refuse(action, row, str(report.sub_indication), refusal_sentence(report.sub_indication), at)
     else:
-        _carry_out(action, row, report, at)
+        _carry_out(action, row, verdict, stamp, at)
     return row
 
 
-def _carry_out(action: SignedAction, row: QueuedSignature, report: Report, at: datetime) -> None:
+def _carry_out(
+    action: SignedAction, row: QueuedSignature, verdict: Judged, stamp: QueuedStamp | None, at: datetime
+) -> None:
     """Exactly what would have been done had the verdict been there at once; a rule that stands in the way refuses."""
-    verdict = Judged(bytes(row.cms), bytes(row.request.payload), row.received_at, report)
     try:
         with transaction.atomic():
             by = _signer(row)
             sent = Sent(row.request, verdict.cms, by, row.received_at, dict(row.arguments), verdict)
             action.carry_out(sent, at)
     except DomainError as error:
-        _refuse(action, row, error.code, str(error), at)
+        waiting_ends.refuse(action, row, error.code, str(error), at)
         return
     taken = Signature.objects.get(request=row.request)
     if bytes(taken.cms) != verdict.cms:  # another one of the same request was quicker
-        _supersede(action, row, at)
+        waiting_ends.supersede(action, row, at)
         return
-    row.state, row.decided_at, row.signature = QueuedState.PASSED, at, taken
-    row.outcome = gettext("The signature passed, and counts as received at %(moment)s.") % {"moment": _moment(row)}
-    row.save(update_fields=["state", "decided_at", "signature", "outcome", "report", "claimed_until"])
-    _record("signature_judged", row, by=None, at=at, report=_said(row), signature=row.signature.pk)
-    _tell(action, row, gettext("Your signature received at %(moment)s passed. Done: %(about)s."), at)
+    receipt_stamps.hand_on(stamp, taken, at=at)
+    waiting_ends.passed(action, row, taken, at)
 
 
 def _signer(row: QueuedSignature) -> Actor:
@@ -287,7 +298,7 @@ def withdraw(queued_id: int, *, by: Actor, at: datetime) -> QueuedSignature:
         raise NothingWaits
     if binds(row, at):
         raise BindingByNow
-    _end(_action(row.request), row, QueuedState.WITHDRAWN, "withdrawn", _("It was cancelled while it waited."), at, by)
+    waiting_ends.cancel(_action(row.request), row, by, at)
     return row
 
 
@@ -299,7 +310,7 @@ def binds(row: QueuedSignature, at: datetime) -> bool:
 
 def own(queued_id: int, by: Actor) -> QueuedSignature:
     """A signature of the actor's organisation, for who sent it and for its signers. Raises NotFound for all others."""
-    rows = QueuedSignature.objects.select_related("request", "person", "organisation").defer("cms")
+    rows = QueuedSignature.objects.select_related("request", "person", "organisation", "stamp").defer("cms")
     row = rows.filter(pk=queued_id, organisation=by.organisation).first() if by.organisation else None
     if row is None or (row.person != by.person and not by.has(Role.SIGNER)):
         raise NotFound
@@ -313,45 +324,9 @@ def fetch_now(queued_id: int, *, by: Actor, at: datetime) -> None:
     row = waiting().filter(pk=queued_id).first()
     if row is None:
         raise NothingWaits
-    missing_revocation.ask_for(_certificate(row), at, again=True)
+    missing_revocation.ask_for(waiting_ends.certificate_of(row), at, again=True)
     QueuedSignature.objects.filter(pk=row.pk, state=QueuedState.WAITING).update(next_try_at=at)
     jobs.enqueue("marketplace.tasks.judge_signature", row.pk)
-
-
-def _expire(action: SignedAction, row: QueuedSignature, at: datetime) -> None:
-    names = ", ".join(waits_for([row], at)[0]) or gettext("its authority")
-    sentence = gettext(
-        "The revocation data of %(authority)s did not come until %(moment)s UTC. Whether the certificate is revoked "
-        "could not be said, so the signature received at %(received)s does not count."
-    ) % {"authority": names, "moment": f"{row.give_up_at:%Y-%m-%d %H:%M:%S}", "received": _moment(row)}
-    _end(action, row, QueuedState.EXPIRED, "not_judged_in_time", sentence, at)
-
-
-def _supersede(action: SignedAction, row: QueuedSignature, at: datetime) -> None:
-    sentence = _("It was signed again, and that signature counts.")
-    _end(action, row, QueuedState.WITHDRAWN, "signed_again", sentence, at)
-
-
-def _refuse(action: SignedAction, row: QueuedSignature, code: str, sentence: Sentence, at: datetime) -> None:
-    _end(action, row, QueuedState.REFUSED, code, sentence, at)
-
-
-def _end(
-    action: SignedAction, row: QueuedSignature, state: QueuedState, code: str, sentence: Sentence, at: datetime,
-    by: Actor | None = None,
-) -> None:  # fmt: skip
-    """It was not taken, and nothing is spent: the same may be signed again while its time to sign lasts."""
-    row.state, row.decided_at, row.code, row.outcome, row.claimed_until = state, at, code[:60], str(sentence), None
-    row.save(update_fields=["state", "decided_at", "code", "outcome", "report", "claimed_until"])
-    _record(f"signature_{state.value}", row, by=by, at=at, code=row.code, report=_said(row), attempts=row.attempts)
-    if by is None:
-        _tell(action, row, gettext("Your signature received at %(moment)s was not taken: %(about)s. %(outcome)s"), at)
-
-
-def _tell(action: SignedAction, row: QueuedSignature, sentence: str, at: datetime) -> None:
-    words = {"moment": _moment(row), "about": action.about(row.request), "outcome": row.outcome}
-    url = reverse("waiting_signature", args=[row.pk])
-    notifications.notify(row.person, f"signature_{row.state}", sentence % words, url, at=at)
 
 
 def _action(request: SigningRequest) -> SignedAction:
@@ -359,32 +334,3 @@ def _action(request: SigningRequest) -> SignedAction:
     if action is None:
         raise ValueError(f"{request.action} is not an action whose signatures are kept")
     return action
-
-
-def waits_for(rows: Sequence[QueuedSignature], at: datetime) -> list[list[str]]:
-    """For each signature the authorities, by name, whose revocation data is missing or out of date."""
-    return missing_revocation.authorities_without([_certificate(row) for row in rows], at)
-
-
-def _certificate(row: QueuedSignature) -> bytes:
-    """The signer's, DER, as the last verdict named it."""
-    return b64decode(row.report["more"]["certificate"])
-
-
-def _moment(row: QueuedSignature) -> str:
-    return f"{row.received_at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _record(action: str, row: QueuedSignature, *, by: Actor | None, at: datetime, **details: Any) -> None:
-    request = row.request
-    audit.record(
-        action, row, by=by, at=at,
-        signed_action=request.action, signed_object=f"{request.object_type}:{request.object_id}",
-        payload_sha256=request.payload_sha256, cms_sha256=row.cms_sha256, received_at=row.received_at.isoformat(),
-        **details,
-    )  # fmt: skip
-
-
-def _said(row: QueuedSignature) -> dict[str, Any]:
-    """The last verdict, without what the next try needs of it."""
-    return {name: value for name, value in row.report.items() if name != "more"}

@@ -6,6 +6,7 @@ nothing else; and its nonce is spent by the first signature that passes.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import Policy, Report, Sub, verify_bounded
 from marketplace.signatures import payload as payloads
+from marketplace.signatures.timestamps import TimeStampError, attach
 
 FORMAT: Final = "openlot-signature-1"
 
@@ -136,13 +138,14 @@ def prepare(
 class Judged:
     """The verdict on a signature: these bytes, over this payload, received at this time.
 
-    It has passed, or it is to be tried later.
+    It has passed, or it is to be tried later. `stamp` is the time stamp (DER) it was judged by, if any.
     """
 
     cms: bytes
     payload: bytes
     at: datetime
     report: Report
+    stamp: bytes | None = None
 
 
 def judged(request: SigningRequest, cms: bytes, *, by: Actor, at: datetime) -> Judged:
@@ -198,7 +201,7 @@ def complete(
         },
         received_at=verdict.at,
     )
-    evidence.keep_verdict(signature, at=at)
+    evidence.keep_verdict(signature, at=at, stamp=verdict.stamp)
     stamping.want(signature, at=at)
     locked.used_at = at
     locked.save(update_fields=["used_at"])
@@ -234,13 +237,28 @@ def _require_not_suspended(organisation: Organisation) -> None:
 
 
 def judge(
-    cms: bytes, payload: bytes, *, identifiers: list[str], at: datetime, received_at: datetime | None = None
+    cms: bytes,
+    payload: bytes,
+    *,
+    identifiers: list[str],
+    at: datetime,
+    received_at: datetime | None = None,
+    stamp: bytes | None = None,
 ) -> Report:
     """The verdict under this platform's policy: its trust store, revocation lists, extended key usage and key sizes.
 
-    One received earlier is judged as of its receipt, by what is known at `at`.
+    One received earlier is judged by what is known at `at`: as of its time stamp (`stamp`, DER) where it has one that
+    counts, otherwise as of its receipt.
     """
     policy = policy_for(identifiers)
+    if stamp is not None:
+        with contextlib.suppress(TimeStampError):
+            stamped = attach(cms, stamp)
+            known = revocation.evidence(stamped, policy.intermediates, at)
+            report = verify_bounded(stamped, payload, policy, at, known)
+            if report.timestamp is not None or report.sub_indication is Sub.GENERIC:
+                return report
+        # Its authority is trusted no more, or nobody can say so now; or the file has no room for it.
     return verify_bounded(cms, payload, policy, at, revocation.evidence(cms, policy.intermediates, at), received_at)
 
 

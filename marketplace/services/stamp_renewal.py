@@ -171,7 +171,7 @@ def _record_archive(whole: Sequence[_Whole], batch: Batch, made: Stamped, at: da
         row.rounds, row.renewed_at, row.ends_at = row.rounds + 1, made.token.generated_at, made.token.ends_at
         row.claimed_until, row.error = None, ""
         after = replace(with_pieces(one.dossier, own), archives=(*one.dossier.archives, archive))
-        row.algorithms = stamping.algorithms_of(row.pk, after, made)
+        row.algorithms = stamping.algorithms_of(row.pk, after, made.token, made.trust)
         rows.append(row)
     evidence.keep_for(pieces, at=at)
     changed = ["rounds", "renewed_at", "ends_at", "claimed_until", "error", "algorithms"]

@@ -34,7 +34,7 @@ from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.shared import jobs
 from marketplace.signatures import longterm, strengths
 from marketplace.signatures.longterm import Dossier
-from marketplace.signatures.timestamps import TimeStampError, stamped_value
+from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, stamped_value
 
 _log = logging.getLogger(__name__)
 #: How long a claimed signature is another task's; a worker that was killed is forgotten after it.
@@ -142,36 +142,38 @@ def _ask_and_record(signature_id: int, at: datetime) -> bool:
     """The stamp of a claimed signature; False where the signature is none any more, TimeStampUnavailable raised on."""
     signature = Signature.objects.select_related("request", "certificate").get(pk=signature_id)
     try:
-        value = stamped_value(bytes(signature.cms))
-        made = timestamps.stamped(hashlib.new(_hash_now(at), value).digest())
+        made = ask(bytes(signature.cms), at)
     except TimeStampError as error:
         put_off([signature_id], error.reason, at, _LONGEST_PAUSE)
         return False
     except TimeStampUnavailable as error:
         put_off([signature_id], str(error), at, _pause_after(signature_id))
         raise
-    _record(signature, made, at=at)
+    record(signature, made.token, made.trust, evidence.pieces_of_trust(made.token, made.trust), at=at)
     return True
 
 
+def ask(cms: bytes, at: datetime) -> Stamped:
+    """A stamp of a signature, from the first authority that answers. Never under a lock.
+
+    Raises TimeStampUnavailable, and TimeStampError for what is no signature.
+    """
+    return timestamps.stamped(hashlib.new(_hash_now(at), stamped_value(cms)).digest())
+
+
 @transaction.atomic
-def _record(signature: Signature, made: Stamped, *, at: datetime) -> None:
-    """Keep the stamp that was got, unless somebody else did meanwhile (a claim that ran out)."""
+def record(signature: Signature, token: Token, trust: Trusted, pieces: Iterable[Piece], *, at: datetime) -> None:
+    """Keep a signature's stamp, and what the trust in it rests on (`pieces`), unless it has one."""
     row = SignatureStamp.objects.select_for_update().get(pk=signature.pk)
-    if row.stamped_at is not None:
+    if row.stamped_at is not None:  # a claim that ran out: somebody else got one meanwhile
         return
-    token = made.token
     if not signature.evidence_links.filter(role=EvidenceRole.CHAIN).exists():
         evidence.keep_verdict(signature, at=at)  # taken before evidence was kept: what is still there
-    pieces = [
-        Piece(EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP, token.encoded),
-        *evidence.pieces_of_trust(token, made.trust),
-        *_fresh(signature, token.latest),
-    ]
-    evidence.keep(signature.pk, pieces, at=at)
+    stamp = Piece(EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP, token.encoded)
+    evidence.keep(signature.pk, [stamp, *pieces, *_fresh(signature, token.latest)], at=at)
     row.stamped_at, row.ends_at = token.generated_at, token.ends_at
     row.authority, row.error, row.claimed_until = token.authority_name[:200], "", None
-    row.algorithms = algorithms_of(signature.pk, evidence.dossier(signature), made)
+    row.algorithms = algorithms_of(signature.pk, evidence.dossier(signature), token, trust)
     row.save(update_fields=["stamped_at", "ends_at", "authority", "error", "claimed_until", "algorithms"])
     audit.record(
         "signature_stamped", signature, by=None, at=at,
@@ -197,10 +199,14 @@ def _fresh(signature: Signature, stamped_at: datetime) -> list[Piece]:
 
 
 def _pause_after(signature_id: int) -> timedelta:
-    """Twice as long after every try, up to an hour."""
     attempts: int = SignatureStamp.objects.values_list("attempts", flat=True).get(pk=signature_id)
+    return pause_after(attempts, _LONGEST_PAUSE)
+
+
+def pause_after(attempts: int, longest: timedelta) -> timedelta:
+    """Twice as long after every try."""
     doublings = min(max(attempts, 1) - 1, 10)
-    return min(FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << doublings), longest)
 
 
 def put_off(signature_ids: Iterable[int], error: str, at: datetime, pause: timedelta) -> None:
@@ -209,13 +215,13 @@ def put_off(signature_ids: Iterable[int], error: str, at: datetime, pause: timed
     rows.update(error=error[:300], claimed_until=None, next_try_at=at + pause)
 
 
-def algorithms_of(signature_id: int, dossier: Dossier, made: Stamped) -> list[str]:
+def algorithms_of(signature_id: int, dossier: Dossier, token: Token, trust: Trusted) -> list[str]:
     """What the dossier's proof rests on. Evidence that cannot be read holds up nobody: judged again, it is told."""
     try:
-        return sorted(longterm.algorithms_of(dossier, made.trust))
+        return sorted(longterm.algorithms_of(dossier, trust))
     except (ValueError, TypeError, KeyError, TimeStampError):
         _log.exception("The evidence of signature %s cannot be read", signature_id)
-        return sorted(strengths.of_token(made.token))
+        return sorted(strengths.of_token(token))
 
 
 # Shared with what is stamped again -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ JOBS = frozenset(
         "marketplace.tasks.expire",
         "marketplace.tasks.judge_signature",
         "marketplace.tasks.refresh_source",
+        "marketplace.tasks.stamp_received",
         "marketplace.tasks.stamp_signature",
         "procurement.tasks.announce",
         "procurement.tasks.build_export",

@@ -122,14 +122,16 @@ class Dossier:
 class LongTermPolicy:
     """What a signature must satisfy: as at its making (`signing`), its stamps (`stamping`), and the sunsets so far.
 
-    `received_at` is when it was received, where its verdict and its stamp had to wait for revocation data: the caller's
-    word, which counts between that moment and its stamp only.
+    `received_at` and `judged_at` are those of a signature whose verdict had to wait for revocation data. It is judged
+    as of its stamp, by revocation data from before `judged_at`; its receipt is the caller's word, and counts only where
+    the stamp came too late to show that the certificate was in force.
     """
 
     signing: Policy
     stamping: Policy
     sunsets: Sunsets = field(default_factory=dict)
     received_at: datetime | None = None
+    judged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,8 @@ class _Judgement:
         for number in range(len(self.dossier.archives), 0, -1):
             self._archive(number)
         self._check_own_sunsets()
-        return self._signature(self._own_stamp())
+        known_until = self.until
+        return self._signature(self._own_stamp(), known_until)
 
     def refused(self, finding: Finding) -> LongTermReport:
         return LongTermReport(refused([finding]), tuple(self.rests_on))
@@ -307,7 +310,8 @@ class _Judgement:
                 "again before.",
             )
 
-    def _signature(self, stamp: Token | None) -> LongTermReport:
+    def _signature(self, stamp: Token | None, known_until: datetime) -> LongTermReport:
+        """`known_until`: its evidence is proven to be from before then."""
         dossier, own = self.dossier, self.policy.signing
         # Without a stamp of its own an archive's serves; without any, today is all that is proven.
         moment = min(stamp.latest, self.at) if stamp else self.until
@@ -330,8 +334,14 @@ class _Judgement:
             crls=self._usable((*dossier.crls, *dossier.stamp_crls)),
             ocsps=self._usable((*dossier.ocsps, *dossier.stamp_ocsps)),
         )
-        received_at = self.policy.received_at if stamp else None
-        report = verify(dossier.cms, dossier.payload, policy, moment, evidence, received_at)
+        at, received_at, judged_at = moment, None, self.policy.judged_at
+        if stamp and judged_at:
+            at = max(moment, min(judged_at, known_until))
+        report = verify(dossier.cms, dossier.payload, policy, at, evidence, moment if at > moment else None)
+        if stamp and not report.passed and self.policy.received_at:
+            by_receipt = verify(dossier.cms, dossier.payload, policy, at, evidence, self.policy.received_at)
+            if by_receipt.passed:
+                report, received_at = by_receipt, self.policy.received_at
         proven = moment if stamp or dossier.archives else None
         if report.passed and not set(report.chain) <= {one.sha256 for one in dossier.chain}:
             # Its algorithms were not looked at.
@@ -342,10 +352,12 @@ class _Judgement:
                 f"{len(report.chain)} kept certificates; {len(report.revocation)} kept pieces of revocation data did "
                 "not name it."
             )
+            if at > moment:
+                self.rests_on.append(f"The revocation data about that moment had come by {_moment(at)}.")
             if received_at:
                 self.rests_on.append(
-                    f"It was received on {_moment(received_at)}, and stamped when its revocation data had come. For "
-                    "the time between them there is the platform’s word."
+                    f"It was received on {_moment(received_at)}, and stamped later. For the time between them there is "
+                    "the platform’s word."
                 )
         else:
             report = replace(

@@ -35,6 +35,7 @@ urlpatterns = [
     path("about/signing/", bundles.about, name="bundles"),
     path("signatures/check/", signature_check.check, name="signature_check"),
     path("signatures/waiting/<int:queued_id>/", waiting_signatures.own, name="waiting_signature"),
+    path("signatures/waiting/<int:queued_id>/stamped/", waiting_signatures.stamped, name="waiting_signature_stamped"),
     path("signatures/waiting/<int:queued_id>/receipt/", waiting_signatures.receipt, name="waiting_signature_receipt"),
     path("companies/", companies.index, name="companies"),
     path("companies/<int:organisation_id>/", companies.detail, name="company"),

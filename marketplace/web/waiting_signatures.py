@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from marketplace import signed_actions
 from marketplace.models import QueuedSignature, QueuedState, StaffRole
 from marketplace.permissions import actor_of, require_staff
-from marketplace.services import arrival_receipts, signature_queue
+from marketplace.services import arrival_receipts, receipt_stamps, signature_queue, waiting_ends
 from marketplace.services.signature_queue import BindingByNow, NothingWaits
 from marketplace.services.signing_words import ACTIONS
 from marketplace.shared import clock
@@ -69,6 +69,16 @@ def receipt(request: HttpRequest, queued_id: int) -> HttpResponse:
 
 
 @require_safe
+def stamped(request: HttpRequest, queued_id: int) -> HttpResponse:
+    """The signature with the time stamp of its receipt inside: proof that does not rest on the platform's word."""
+    row = signature_queue.own(queued_id, actor_of(request))
+    response = HttpResponse(receipt_stamps.stamped_cms(row), content_type="application/pkcs7-signature")
+    response["Content-Disposition"] = f'attachment; filename="signature-{row.pk}.p7s"'
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_safe
 def waiting(request: HttpRequest) -> HttpResponse:
     """All that wait, the first received first, with what each waits for."""
     require_staff(actor_of(request), StaffRole.OPERATOR)
@@ -79,7 +89,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
         "list": rows,
         "rows": [
             _row(row, authorities, now)
-            for row, authorities in zip(rows.rows, signature_queue.waits_for(rows.rows, now), strict=True)
+            for row, authorities in zip(rows.rows, waiting_ends.waits_for(rows.rows, now), strict=True)
         ],
         "late": [row for row in rows.rows if now - row.next_try_at > _NO_WORKER],
         "tabs": tabs("trust_waiting"),
@@ -121,7 +131,7 @@ def _row(row: QueuedSignature, authorities: list[str], now: datetime) -> dict[st
 def _shown(row: QueuedSignature, now: datetime) -> dict[str, Any]:
     action = signed_actions.find(row.request.action)
     waits = row.is_waiting
-    return _row(row, signature_queue.waits_for([row], now)[0] if waits else [], now) | {
+    return _row(row, waiting_ends.waits_for([row], now)[0] if waits else [], now) | {
         "url": action.url(row.request) if action else "",
         "binding": str(BindingByNow()) if waits and action and signature_queue.binds(row, now) else "",
     }

@@ -126,6 +126,7 @@ ORGANISATION = [
     *both("waiting_signature", SUPPLIER, queued_id="queued"),
     *both("waiting_signature", NOBODY, queued_id=0),
     *get("waiting_signature_receipt", SUPPLIER, queued_id="queued"),
+    *get("waiting_signature_stamped", SUPPLIER, queued_id="queued"),
     *get("tariffs", EVERYBODY),
     *both("subscribe", SIGNERS_AND_ADMINISTRATORS, plan_id="plan"),
     *get("invoices", MEMBERS),
@@ -399,10 +400,37 @@ ACCOUNT = [
     *both("mfa_login_webauthn", PEOPLE),
 ]
 
+# A book of a supplier's own begins when its people first look; the platform's objects are the platform's alone.
+SELLERS = PLATFORMS_SALES | {"other_supplier"}
+PIPELINE = [
+    *get("insights_pipeline", SELLERS),
+    *get("insights_opportunities", SELLERS),
+    *get("insights_forecast", SELLERS),
+    *get("insights_leads", SELLERS),
+    *both("insights_lead_new", SELLERS),
+    *both("insights_leads_import", SELLERS),
+    *get("insights_lead", PLATFORMS_SALES, lead_id="lead"),
+    *both("insights_lead_act", PLATFORMS_SALES, lead_id="lead", what="qualify"),
+    *both("insights_lead_act", NOBODY, lead_id="lead", what="another"),
+    *get("insights_opportunity", PLATFORMS_SALES, opportunity_id="opportunity"),
+    *both("insights_opportunity_act", PLATFORMS_SALES, opportunity_id="opportunity", what="plan"),
+    *both("insights_opportunity_act", NOBODY, opportunity_id="opportunity", what="another"),
+    *post("insights_opportunity_confirm", PLATFORMS_SALES, opportunity_id="opportunity", criterion="history_read"),
+    *post("insights_opportunity_confirm", NOBODY, opportunity_id="opportunity", criterion="talked"),
+    *post("insights_opportunity_leave_group", PLATFORMS_SALES, opportunity_id="opportunity", contact_id="contact"),
+    *post("insights_objection_answer", PLATFORMS_SALES, opportunity_id="opportunity", objection_id="objection"),
+    *both("insights_customer_contacts", PLATFORMS_SALES, account_id="customer"),
+    *get("insights_customer_contacts_part", PLATFORMS_SALES, account_id="customer"),
+    *both("insights_opportunity_new", PLATFORMS_SALES, account_id="customer"),
+    *both("insights_contact", PLATFORMS_SALES, contact_id="contact"),
+    *both("insights_contact_remove", PLATFORMS_SALES, contact_id="contact"),
+]
+
 TABLE = (
     PAGES
     + ORGANISATION
     + STAFF_DESKS
+    + PIPELINE
     + TENDERS
     + DRAFTS
     + BIDS

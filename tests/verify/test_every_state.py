@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from marketplace.models import QueuedSignature, SigningRequest
 from marketplace.permissions import Actor
-from marketplace.services import signature_queue
+from marketplace.services import receipt_stamps, signature_queue
+from marketplace.shared import clock
 from procurement.demo import committee as browser
 from procurement.models import Bid, Contract, ExportScope, Tender
 from procurement.models.protocol import ProtocolKind
@@ -47,6 +50,7 @@ from tests.factories.committee import Committee, held_tender
 from tests.factories.marketplace import NOON, member
 from tests.factories.signatures import bring_lists, certificate_of, lose_lists, signed, trust
 from tests.verify.test_good_exports import checked, not_ok
+from tests.verify.world import trusted_stamps
 
 pytestmark = pytest.mark.django_db
 BEFORE, DAY_AFTER = CLOSES - timedelta(hours=1), LATER + timedelta(days=1)
@@ -179,14 +183,20 @@ def a_rejected_bid() -> Built:
 
 
 def bids_whose_signatures_waited() -> Built:
-    """One judged after the deadline, under a certificate that was revoked since, and one never judged."""
-    tender, mine, rival = tender_taking_bids(), bidder(), bidder()
+    """One stamped on receipt and judged after the deadline, under a certificate that was revoked since, and one never
+    judged."""
+    tender, mine, rival, stamps = tender_taking_bids(), bidder(), bidder(), trusted_stamps()
     lot = tender.lots.get()
     sent_bid(lot, ["12", "22"], by=bidder())
     request = bids.prepare_submission(drafted_bid(lot, ["10", "20"], by=mine).pk, by=mine, at=BEFORE)
     certificate = certificate_of(request.organisation)
     cms = signed(request, certificate)
     waits = [signature_of(request, cms, by=mine)]
+    with tempfile.TemporaryDirectory() as folder:
+        stamps.save(Path(folder))
+        asked = override_settings(TIMESTAMP_AUTHORITY_URLS=["local:"], TIMESTAMP_LOCAL_DIR=Path(folder))
+        with clock.frozen(BEFORE), asked:
+            assert receipt_stamps.stamp(waits[0].pk, at=BEFORE)
     request = bids.prepare_submission(drafted_bid(lot, ["11", "21"], by=rival).pk, by=rival, at=BEFORE)
     waits.append(signature_of(request, signed(request), by=rival))
     after = CLOSES + timedelta(minutes=1)
@@ -232,4 +242,9 @@ def test_the_exports_of_a_procedure_pass_for_every_reader(state: Callable[[], Bu
         status, checks = checked(path)
         wrong = {check["check"]: check["why"] for check in checks if check["check"] in not_ok(checks)}
         assert (status, wrong) == (0, {}), reader.scope
+        if state is bids_whose_signatures_waited:
+            said = {check["check"]: check["why"] for check in checks}
+            of = next(name for name in said if name.endswith(": in time")).removesuffix(": in time")
+            assert said[f"{of}: time"].startswith(f"{BEFORE:%Y-%m-%d %H:%M:%S}")
+            assert said[f"{of}: in time"] == "the signature existed before the deadline"
         assert zipfile.ZipFile(path).testzip() is None

@@ -70,7 +70,7 @@ def build(folder: Path) -> World:
     """A tender with three standing bids, one of them sent twice, and one withdrawn; the same a year later, all stamped
     again; an auction; one still open; one whose keys a committee holds, with documents."""
     trust()
-    stamps = _trusted_stamps()
+    stamps = trusted_stamps()
     mine = bidder()
     lot, held = _awarded(mine, stamps)
     (public,) = keys.keyring().receipt_public_keys().values()
@@ -218,7 +218,7 @@ def _running() -> Tender:
     return tender
 
 
-def _trusted_stamps() -> DemoTimeStamps:
+def trusted_stamps() -> DemoTimeStamps:
     stamps = DemoTimeStamps.create(NOON, "Stamps")
     trust_store.add(TrustKind.TSA, stamps.above.root.der, by=None, at=NOON)
     trust_store.add(TrustKind.INTERMEDIATE, stamps.above.issuing.der, by=None, at=NOON)

@@ -56,7 +56,7 @@ def test_each_of_many_is_judged_at_its_own_turn(by: Actor) -> None:
     """Periods that begin with the verdict, and a deadline that passes meanwhile, go by the time it is then."""
     rows = [waits(by), waits(by)]
     bring_lists(NOON)
-    turns = iter([NOON, NOON + MINUTE, NOON + 2 * MINUTE])
+    turns = iter([NOON, NOON, NOON + MINUTE, NOON + MINUTE, NOON + 2 * MINUTE])
 
     assert signature_queue.judge_due(lambda: next(turns)) == 2
 

@@ -17,8 +17,9 @@ from django.db import connection
 
 from marketplace.models import Notification, QueuedSignature, QueuedState, Signature
 from marketplace.permissions import Actor
-from marketplace.services import signature_queue, signing
+from marketplace.services import signature_queue, signing, waiting_ends
 from marketplace.services.signature_queue import NothingWaits
+from marketplace.services.signing import Judged
 from procurement.models import Bid, BidEnvelope, Tender
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import bid_documents, bids, opening
@@ -88,6 +89,24 @@ def test_one_signature_sent_twice_at_once_waits_once(by: Actor) -> None:
     assert rows == [QueuedSignature.objects.get()] * 3
 
 
+def test_those_of_one_organisation_that_begin_to_wait_at_once_are_counted_one_by_one(
+    by: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signature_queue, "MOST_WAITING", 1)
+    drafts = [drafted_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by) for _number in range(2)]
+    first, second = [bids.prepare_submission(bid.pk, by=by, at=NOON) for bid in drafts]
+    cms = signed(second)
+    lose_lists()
+    other = Meanwhile(lambda: signature_queue.take(second, cms, by=by, at=NOON, idempotency_key="two"))
+    kept = signature_queue._give_up_at
+    monkeypatch.setattr(signature_queue, "_give_up_at", other.before(kept))
+
+    signature_queue.take(first, signed(first), by=by, at=NOON, idempotency_key="one")
+
+    assert isinstance(other.answer(), signing.SignatureWaits)
+    assert QueuedSignature.objects.get().request == first
+
+
 def test_several_tasks_at_once_do_it_once(by: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     row, judged, judge = sent(by), [], signing.judge
     monkeypatch.setattr(signing, "judge", lambda *given, **named: judged.append(1) or judge(*given, **named))
@@ -105,14 +124,14 @@ def test_a_worker_killed_between_verdict_and_commit_has_done_nothing_and_another
     row, (done, tell) = sent(by), os.pipe()
 
     def work() -> None:
-        record = signature_queue._record
+        record = waiting_ends.record
 
         def stuck(*given: Any, **named: Any) -> None:
             record(*given, **named)
             os.write(tell, b"!")
             time.sleep(60)
 
-        monkeypatch.setattr(signature_queue, "_record", stuck)
+        monkeypatch.setattr(waiting_ends, "record", stuck)
         signature_queue.judge(row.pk, at=NOON)
 
     worker = os.fork()
@@ -144,9 +163,10 @@ def test_whose_claim_ran_out_does_nothing_while_another_is_at_it(by: Actor) -> N
         bytes(row.cms), payload, identifiers=signing.named_in(payload), at=JUST_BEFORE, received_at=JUST_BEFORE
     )
 
-    assert signature_queue._settle(slow, report, JUST_BEFORE) is None
+    verdict = Judged(bytes(row.cms), payload, JUST_BEFORE, report)
+    assert signature_queue._settle(slow, verdict, JUST_BEFORE) is None
     assert BidEnvelope.objects.count() == 0
-    done = signature_queue._settle(fast, report, JUST_BEFORE)
+    done = signature_queue._settle(fast, verdict, JUST_BEFORE)
 
     assert done is not None
     assert (done.state, BidEnvelope.objects.count()) == (QueuedState.PASSED, 1)
