@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 
 from marketplace import audit
@@ -54,14 +55,22 @@ def require_bids_judged(tender: Tender, at: datetime) -> None:
 
 def waiting_for(tender: Tender) -> list[QueuedSignature]:
     """The signatures of bids that wait for their verdict, in the order of their receipt."""
-    rows = signature_queue.waiting().filter(holds=opening_of(tender.pk), request__used_at=None)
-    return list(rows.select_related("request").defer("cms"))
+    return list(_waiting_for(tender).select_related("request").defer("cms"))
+
+
+def is_waited_for(tender: Tender) -> bool:
+    """Whether signatures of bids wait for their verdict."""
+    return _waiting_for(tender).exists()
 
 
 def judged_until(tender: Tender) -> datetime:
     """The latest moment at which bids are opened for want of a verdict."""
     assert tender.tender_ends_at is not None  # a published tender has one: a constraint of the table
     return tender.tender_ends_at + settings.SIGNATURE_JUDGING_GRACE
+
+
+def _waiting_for(tender: Tender) -> QuerySet[QueuedSignature]:
+    return signature_queue.waiting().filter(holds=opening_of(tender.pk), request__used_at=None)
 
 
 def opening_of(tender_id: int) -> str:

@@ -133,6 +133,22 @@ class NothingToWithdraw(DomainError):
     sentence = gettext_lazy("There is no bid to withdraw: its state is “%(state)s”.")
 
 
+class NewerVersionWaits(DomainError):
+    code = "newer_version_waits"
+    sentence = gettext_lazy(
+        "Version %(version)s of this bid was sent at %(received)s UTC, and its signature is being judged: it would "
+        "stand after the withdrawal. Cancel it first."
+    )
+
+
+class WithdrawalWaits(DomainError):
+    code = "withdrawal_waits"
+    sentence = gettext_lazy(
+        "This bid’s withdrawal was sent at %(received)s UTC, and its signature is being judged. Cancel it first; then "
+        "a new version can be sent."
+    )
+
+
 class DocumentsNotHere(DomainError):
     code, status = "documents_not_here", 422
     sentence = gettext_lazy(
@@ -239,6 +255,7 @@ def prepare_sealed(
 
 
 def _require_may_be_sent(bid: Bid, at: datetime) -> None:
+    _require_none_waits(bid, WITHDRAW)
     entitlements.require(bid.supplier, bid_queries.need_of(bid.lot, bid.supplier_id, at, bid_id=bid.pk), at)
     if not bid.lot.public_key:
         raise bid_drafts.NoLotKey
@@ -301,7 +318,7 @@ def submit(
     The same request sent again answers with the envelope it made. A refused signature (SignatureRefused) leaves the bid
     as it was. With a `verdict` given later, what was in order at the receipt counts: what was typed since does not
     change it, and an amendment since asks for its confirmation as for every bid. Raises ChangedSinceReview,
-    AmendedSinceReview, NewerBidStands, and whatever ended the time for bids.
+    AmendedSinceReview, NewerBidStands, WithdrawalWaits, and whatever ended the time for bids.
     """
     first = once(SUBMIT, idempotency_key, request_id, by=by, at=at)
     request = _request(request_id, SUBMIT)
@@ -322,6 +339,8 @@ def submit(
         raise AmendedSinceReview
     if request.object_version <= bid.version:
         raise NewerBidStands(received=f"{bid.received_at:%Y-%m-%d %H:%M:%S}" if bid.received_at else "")
+    if not was_in_order:
+        _require_none_waits(bid, WITHDRAW)
     _require_entitled(bid, at)
     signature = signing.complete(sealed.request, cms, by=by, at=at, verdict=verdict)
     envelope = _store(bid, sealed, signature, at)
@@ -335,9 +354,11 @@ def submit(
 
 @transaction.atomic
 def prepare_withdrawal(bid_id: int, *, by: Actor, at: datetime) -> SigningRequest:
-    """What is signed to take a sent bid back. Raises NothingToWithdraw, and whatever ended the time for bids."""
+    """What is signed to take a sent bid back. Raises NothingToWithdraw, NewerVersionWaits, and whatever ended the time
+    for bids."""
     bid = bid_drafts.locked(_signers_bid(bid_id, by), at)
     envelope = _withdrawable(bid)
+    _require_none_waits(bid, SUBMIT)
     tender = bid.lot.tender
     assert tender.tender_ends_at is not None
     return signing.prepare(
@@ -366,18 +387,25 @@ def withdraw(
     request_id: int, cms: bytes, *, idempotency_key: str, by: Actor, at: datetime, verdict: Judged | None = None
 ) -> BidEnvelope:
     """Take the bid back before the deadline; it will not be opened, and may be prepared again. Returns the envelope
-    with its receipt of withdrawal."""
+    with its receipt of withdrawal.
+
+    What was sent before and is still being judged has to be cancelled first (NewerVersionWaits): it would stand after
+    the withdrawal. So it is the other way round (WithdrawalWaits): what stands never hangs on which is judged first.
+    """
     first = once(WITHDRAW, idempotency_key, request_id, by=by, at=at)
     request = _request(request_id, WITHDRAW)
     found = _signers_bid(int(request.object_id), by)
     done = BidEnvelope.objects.filter(withdrawal_signature__request=request_id).first()
     if done or not first:
         return done or BidEnvelope.objects.get(withdrawal_signature__request=request_id)
+    was_in_order = verdict is not None
     verdict = verdict or _judged(request, cms, found, by, at)
     bid = bid_drafts.locked(found, at)
     envelope = _withdrawable(bid)
     if request.object_version != bid.version:
         raise ChangedSinceReview
+    if not was_in_order:
+        _require_none_waits(bid, SUBMIT)
     signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     move(bid, BidStatus.WITHDRAWN)
     bid.withdrawn_at = at
@@ -428,6 +456,18 @@ def _withdrawable(bid: Bid) -> BidEnvelope:
     if bid.status not in (BidStatus.SUBMITTED, BidStatus.INVALIDATED):
         raise NothingToWithdraw(state=bid.get_status_display())
     return BidEnvelope.objects.select_for_update().get(bid=bid, version=bid.version)
+
+
+def _require_none_waits(bid: Bid, action: str) -> None:
+    """No signature of this action on the bid is being judged. The caller holds the bid."""
+    rows = bid_queries.waiting_signatures([bid]).get(bid.pk, [])
+    row = next((row for row in rows if row.request.action == action), None)
+    if row is None:
+        return
+    received = f"{row.received_at:%Y-%m-%d %H:%M:%S}"
+    if action == WITHDRAW:
+        raise WithdrawalWaits(received=received)
+    raise NewerVersionWaits(version=row.request.object_version, received=received)
 
 
 def _complete(bid: Bid, table: PriceTable, answers: Answers) -> PriceTable:

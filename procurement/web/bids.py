@@ -236,7 +236,13 @@ def _other_actions(bid: Bid, actor: Actor, at: datetime, waiting: Sequence[Queue
         cancel = reverse("waiting_signature", args=[waiting[0].pk])
         return [replace(throw_away, allowed=False, reason=reason, remedy_label=_("Cancel it"), remedy_url=cancel)]
     if bid.status in (BidStatus.SUBMITTED, BidStatus.INVALIDATED) and actor.has(Role.SIGNER):
-        return [Action(_("Withdraw"), reverse("bid_withdraw", args=[bid.pk]), icon="arrow-back-up")]
+        withdraw = Action(_("Withdraw"), reverse("bid_withdraw", args=[bid.pk]), icon="arrow-back-up")
+        newer = next((row for row in waiting if row.request.action == service.SUBMIT), None)
+        if newer is None:
+            return [withdraw]
+        reason = _("A newer version was sent, and its signature is being judged.")
+        cancel = reverse("waiting_signature", args=[newer.pk])
+        return [replace(withdraw, allowed=False, reason=reason, remedy_label=_("Cancel it"), remedy_url=cancel)]
     return []
 
 

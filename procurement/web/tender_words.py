@@ -74,7 +74,7 @@ def next_step(tender: Tender, at: datetime) -> str:
             return _(
                 "Bids are closed. They are opened when enough members of the buyer’s committee release their shares."
             )
-        case TenderStatus.PUBLISHED if bid_verdicts.waiting_for(tender):
+        case TenderStatus.PUBLISHED if bid_verdicts.is_waited_for(tender):
             return _(
                 "Bids are closed. Signatures received before the deadline are still being judged: revocation data is "
                 "missing. The bids are opened when they are, at the latest on %(until)s."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
@@ -19,8 +20,9 @@ from marketplace.models import (
     Subscription,
 )
 from marketplace.permissions import Actor
-from marketplace.services import signature_queue, signing
+from marketplace.services import signature_queue, signing, waiting_ends
 from marketplace.services.signature_queue import BindingByNow, NothingWaits, SignatureNotTaken
+from marketplace.services.signing import Judged
 from marketplace.shared.errors import NotFound
 from procurement.auction import clock as due_clock
 from procurement.models import Bid, BidEnvelope, Lot, MomentKind, Tender
@@ -29,6 +31,7 @@ from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import amendments, bid_documents, bid_drafts, bids, moments, opening
 from procurement.services.bid_drafts import SignatureBeingJudged
 from procurement.services.bid_verdicts import SignaturesBeingJudged
+from procurement.services.bids import NewerVersionWaits, WithdrawalWaits
 from tests.factories.bids import CLOSES, bidder, drafted_bid, send, sent_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, member
 from tests.factories.signatures import bring_lists, certificate_of, lose_lists, signed, trust
@@ -84,7 +87,7 @@ def test_a_bid_that_waited_is_taken_as_of_its_receipt(lot: Lot, by: Actor) -> No
     assert signature_queue.take(request, cms, by=by, at=NOON + MINUTE, idempotency_key="another") == row
     assert QueuedSignature.objects.count() == 1
     assert (Bid.objects.get().status, Signature.objects.count(), request.used_at) == (BidStatus.DRAFT, 0, None)
-    assert signature_queue.waits_for([row], NOON) == [["Test Issuing CA", "Test Root CA"]]
+    assert waiting_ends.waits_for([row], NOON) == [["Test Issuing CA", "Test Root CA"]]
 
     # Meanwhile: other prices are typed, the document is left out, the tariff ends; and still no list.
     priced(bid, "99", "99", by=by)
@@ -142,23 +145,66 @@ def test_of_several_that_wait_the_newest_received_stands_in_whatever_order_they_
     first = submitted(priced(standing, "4", "4", by=by), by=by, at=NOON)
     bring_lists(NOON + MINUTE)
     second = submitted(priced(standing, "3", "3", by=by), by=by, at=NOON + MINUTE)
-    withdrawal = sent(bids.prepare_withdrawal(standing.pk, by=by, at=NOON + MINUTE), by=by, at=NOON + 2 * MINUTE)
     # What stands is not disturbed by what waits.
     standing.refresh_from_db()
     assert (standing.status, standing.version) == (BidStatus.SUBMITTED, 1)
     bring_lists(NOON + HOUR)
 
-    for row in (second, first, withdrawal):
+    for row in (second, first):
         signature_queue.judge(row.pk, at=NOON + HOUR)
 
     assert (state(second), state(first)) == ((QueuedState.PASSED, ""), (QueuedState.REFUSED, "newer_bid_stands"))
-    # It named the version that was replaced by a bid received before it.
-    assert state(withdrawal) == (QueuedState.REFUSED, "changed_since_review")
     standing.refresh_from_db()
     assert (standing.version, standing.received_at) == (3, NOON + MINUTE)
     opening.open_tender(lot.tender_id, CLOSES)
     standing.refresh_from_db()
     assert (standing.status, standing.opening_problem, standing.amount) == (BidStatus.OPENED, "", 60)
+
+
+def test_a_bid_is_not_withdrawn_while_a_version_waits_that_would_stand_afterwards(lot: Lot, by: Actor) -> None:
+    standing = sent_bid(lot, ["5", "5"], by=by)
+    prepared = bids.prepare_withdrawal(standing.pk, by=by, at=NOON)
+    waits = submitted(priced(standing, "4", "4", by=by), by=by, at=NOON)
+    bring_lists(NOON + MINUTE)
+    with pytest.raises(NewerVersionWaits, match="Version 2 of this bid was sent at 2026-03-02 12:00:00 UTC"):
+        bids.prepare_withdrawal(standing.pk, by=by, at=NOON + MINUTE)
+    with pytest.raises(NewerVersionWaits):
+        bids.withdraw(prepared.pk, signed(prepared), idempotency_key="one", by=by, at=NOON + MINUTE)
+
+    signature_queue.withdraw(waits.pk, by=by, at=NOON + MINUTE)
+    bids.withdraw(prepared.pk, signed(prepared), idempotency_key="two", by=by, at=NOON + MINUTE)
+
+    standing.refresh_from_db()
+    assert (standing.status, signature_queue.waiting().count()) == (BidStatus.WITHDRAWN, 0)
+
+
+def test_nothing_is_sent_while_a_withdrawal_waits(lot: Lot, by: Actor) -> None:
+    standing = sent_bid(lot, ["5", "5"], by=by)
+    prepared = bids.prepare_submission(priced(standing, "4", "4", by=by).pk, by=by, at=NOON)
+    withdrawal = sent(bids.prepare_withdrawal(standing.pk, by=by, at=NOON), by=by, at=NOON)
+    bring_lists(NOON)
+    with pytest.raises(WithdrawalWaits, match="withdrawal was sent at 2026-03-02 12:00:00 UTC"):
+        bids.prepare_submission(standing.pk, by=by, at=NOON)
+    with pytest.raises(WithdrawalWaits):
+        bids.submit(prepared.pk, signed(prepared), idempotency_key="one", by=by, at=NOON)
+
+    signature_queue.withdraw(withdrawal.pk, by=by, at=NOON)
+    bids.submit(prepared.pk, signed(prepared), idempotency_key="two", by=by, at=NOON)
+
+    standing.refresh_from_db()
+    assert (standing.status, standing.version) == (BidStatus.SUBMITTED, 2)
+
+
+def test_a_bid_waits_as_long_as_an_amended_deadline_allows(lot: Lot, by: Actor, settings: Any) -> None:
+    settings.SIGNATURE_WAIT_HOURS = 24 * 60
+    row = submitted(drafted_bid(lot, ["1", "2"], by=by), by=by, at=JUST_BEFORE)
+    assert row.give_up_at == GRACE_OVER
+    Tender.objects.update(tender_ends_at=CLOSES + HOUR)
+
+    signature_queue.judge_due(lambda: GRACE_OVER)
+
+    assert state(row) == (QueuedState.WAITING, "")
+    assert row.give_up_at == GRACE_OVER + HOUR
 
 
 def test_the_opening_waits_for_what_was_received_in_time_and_opens_it(lot: Lot, by: Actor) -> None:
@@ -242,12 +288,27 @@ def test_a_waiting_signature_is_cancelled_by_its_own_people_only(lot: Lot, by: A
     assert signature_queue.judge(row.pk, at=NOON + MINUTE) is None
 
     assert (state(row), Signature.objects.count()) == ((QueuedState.WITHDRAWN, "withdrawn"), 0)
+    assert not Notification.objects.filter(kind="signature_withdrawn").exists()
     other = submitted(Bid.objects.get(), by=by, at=NOON + MINUTE)
     bring_lists(NOON + HOUR)
     signature_queue.judge(other.pk, at=NOON + HOUR)
     with pytest.raises(NothingWaits):
         signature_queue.withdraw(other.pk, by=by, at=NOON + HOUR)
     assert state(other)[0] == QueuedState.PASSED
+
+
+def test_whose_signature_a_colleague_cancels_is_told(lot: Lot, by: Actor) -> None:
+    row = submitted(drafted_bid(lot, ["1", "2"], by=by), by=by, at=NOON)
+    colleague = member(row.organisation)
+
+    signature_queue.withdraw(row.pk, by=colleague, at=NOON + MINUTE)
+
+    told = Notification.objects.get(kind="signature_withdrawn")
+    assert (told.person, told.url) == (by.person, f"/signatures/waiting/{row.pk}/")
+    assert told.text == (
+        f"{colleague.person} cancelled your signature received at 2026-03-02 12:00:00 UTC: Send the bid · "
+        f"{lot.tender.number} · lot 1. Nothing was done under it."
+    )
 
 
 def test_what_was_signed_again_with_a_certificate_that_can_be_judged_counts_at_once(lot: Lot, by: Actor) -> None:
@@ -273,13 +334,14 @@ def test_a_worker_that_dies_between_verdict_and_deed_has_it_done_once(lot: Lot, 
     report = signing.judge(
         bytes(claimed.cms), payload, identifiers=signing.named_in(payload), at=NOON + MINUTE, received_at=NOON
     )
+    verdict = Judged(bytes(claimed.cms), payload, NOON, report)
     # The worker is slow, or gone. Nobody else judges while its claim lasts; afterwards somebody does.
     assert signature_queue.judge(row.pk, at=NOON + 2 * MINUTE) is None
     later = NOON + MINUTE + signature_queue.CLAIM
     assert signature_queue.due(later) == [row.pk]
     assert signature_queue.judge(row.pk, at=later) is not None
 
-    assert signature_queue._settle(claimed, report, later) is None
+    assert signature_queue._settle(claimed, verdict, later) is None
 
     assert (state(row)[0], BidEnvelope.objects.count(), Signature.objects.count()) == (QueuedState.PASSED, 1, 1)
     assert Notification.objects.filter(kind="bid_received").count() == 1
