@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
@@ -95,6 +96,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                _settle_memory()
                 self._start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
@@ -271,6 +273,14 @@ class Gateway:
             if part is None:
                 await subscriber.news(loop)
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _settle_memory() -> None:
+    """What is loaded by now stays for good: the collector need not look through it again and again, nor for every few
+    bids. It took a fifth of a bid's time, and held all bids up whenever it went through everything."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _accepted(bid: WaitingBid, answer: Answer) -> bytes:
