@@ -1,0 +1,292 @@
+"""A purchase file gathered into a history, with a count of everything that was left out and why."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from analytics.features.files import Reject
+from analytics.features.layout import Layout, Told, look, look_categories
+from analytics.features.reading import REJECT_SCHEMA, Batch, batches
+from analytics.rules.history import NONE, History, IntArray, Names, collapse
+
+_HOLE_DAYS = 45
+_EPOCH = date(1970, 1, 1)
+
+
+class Warned:
+    """What a reader of the scores should know of the data; stable codes."""
+
+    HOLES = "no_purchases_by_anybody_for_45_days_or_more"
+    DUPLICATES_KEPT = "equal_rows_kept_because_there_is_no_order_id"
+    ONE_DAY = "all_purchases_on_one_day"
+    ONE_ACCOUNT = "one_account_only"
+    NOTHING = "no_purchase_before_the_cut_off"
+
+
+@dataclass(slots=True)
+class Report:
+    """`rejected` counts the lines of rejects.csv by reason; `warnings` are stable codes with their counts."""
+
+    rows_read: int = 0
+    rows_used: int = 0
+    after_cutoff: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    warnings: dict[str, int] = field(default_factory=dict)
+    holes: list[tuple[date, date]] = field(default_factory=list)
+    currency: str | None = None
+    layout: Layout | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "rows_read": self.rows_read,
+            "rows_used": self.rows_used,
+            "rows_rejected": sum(self.rejected.values()),
+            "rejected": dict(sorted(self.rejected.items())),
+            "rows_after_cutoff": self.after_cutoff,
+            "currency": self.currency,
+            "warnings": dict(sorted(self.warnings.items())),
+            "holes": [{"from": str(a), "until": str(b)} for a, b in self.holes],
+            "layout": self.layout.as_json() if self.layout else None,
+        }
+
+
+def gather(
+    path: Path,
+    *,
+    told: Told | None = None,
+    before: date | None = None,
+    categories: Path | None = None,
+    merged: Mapping[str, str] | None = None,
+    rejects: TextIO | None = None,
+) -> tuple[History, Report]:
+    """Only rows dated before `before` have any effect on the history. `categories` maps sku to category and goes before
+    the file's own column; `merged` maps an account's old name to the one it has now. Rejected rows are written to
+    `rejects` as CSV: line, reason, value. Raises FileUnreadable where there is nothing to read at all."""
+    layout = look(path, told)
+    of_sku = read_categories(categories) if categories else None
+    gatherer = _Gatherer(layout, before, of_sku, merged or {}, rejects)
+    notes: Counter[str] = Counter()
+    for batch in batches(path, layout, notes):
+        gatherer.add(batch)
+    history = gatherer.history()
+    report = gatherer.report
+    report.layout = layout
+    report.warnings |= dict.fromkeys(layout.guesses, 1) | dict(notes)
+    return history, report
+
+
+def read_categories(path: Path) -> dict[str, str]:
+    """sku → category of a file with at least these two columns; the last line of an item counts."""
+    layout = look_categories(path)
+    found: dict[str, str] = {}
+    for frame in layout.frames(path, Counter()):
+        skus, names = (frame.cells.get_column(layout.place(n) or "").str.strip_chars() for n in ("sku", "category"))
+        found |= {s: c for s, c in zip(skus.to_list(), names.to_list(), strict=True) if s and c}
+    return found
+
+
+class _Gatherer:
+    """Keeps some forty bytes a row until all rows are in; texts become codes at once."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        before: date | None,
+        of_sku: Mapping[str, str] | None,
+        merged: Mapping[str, str],
+        rejects: TextIO | None,
+    ) -> None:
+        self.before = before
+        self.of_sku = of_sku
+        self.merged = merged
+        self.report = Report()
+        self.has_orders = "order_id" in layout.columns
+        self.codes: dict[str, dict[str, int]] = {"account": {}, "sku": {}, "category": {}, "currency": {}}
+        self.parts: dict[str, list[NDArray[Any]]] = {name: [] for name in _DTYPES}
+        self.writer = csv.writer(rejects, lineterminator="\n") if rejects else None
+        if self.writer:
+            self.writer.writerow(REJECT_SCHEMA)
+
+    def add(self, batch: Batch) -> None:
+        self.report.rows_read += len(batch.rows) + len(batch.rejects)
+        self.reject(batch.rejects)
+        rows = batch.rows
+        if self.before is not None:
+            rows = rows.filter(pl.col("day") < self.before)
+            self.report.after_cutoff += len(batch.rows) - len(rows)
+        rows = self._positive(rows)
+        for name, part in self.parts.items():
+            values = rows.get_column(_SOURCES.get(name, name))
+            if name in self.codes:
+                part.append(self._coded(name, values))
+            elif name == "day":
+                part.append(values.to_physical().to_numpy().astype(np.int32))
+            else:
+                part.append(values.to_numpy().astype(_DTYPES[name]))
+
+    def history(self) -> History:
+        columns = {name: np.concatenate(self.parts.pop(name) or [np.empty(0, t)]) for name, t in _DTYPES.items()}
+        columns = self._in_one_currency(self._without_duplicates(columns))
+        for name in ("line", "mark", "currency"):
+            del columns[name]
+        days = columns.pop("day")
+        first = int(days.min()) if len(days) else 0
+        names, codes = {}, {}
+        for field_name in ("account", "sku", "category"):
+            names[field_name], codes[field_name] = self._sorted(field_name, columns.pop(field_name))
+        self.report.rows_used = len(days)
+        item_category = self._mapped(names, codes) if self.of_sku is not None else None
+        self._warn(days, codes["account"])
+        return collapse(
+            account=codes["account"],
+            category=codes["category"],
+            item=codes["sku"],
+            day=days - np.int32(first),
+            quantity=columns["quantity"],
+            amount=columns["amount"],
+            accounts=names["account"],
+            categories=names["category"],
+            items=names["sku"],
+            item_category=item_category,
+            first_day=date.fromordinal(_EPOCH.toordinal() + first),
+        )
+
+    def reject(self, rejects: pl.DataFrame) -> None:
+        if len(rejects):
+            self.report.rejected.update(dict(rejects.get_column("reason").value_counts().iter_rows()))
+            if self.writer:
+                self.writer.writerows(rejects.iter_rows())
+
+    def _positive(self, rows: pl.DataFrame) -> pl.DataFrame:
+        reason = (
+            pl.when(pl.col("qty") <= 0)
+            .then(pl.lit(Reject.QUANTITY_NOT_POSITIVE))
+            .when((pl.col("unit_price") <= 0) | (pl.col("amount") <= 0))
+            .then(pl.lit(Reject.PRICE_NOT_POSITIVE))
+        )
+        rows = rows.with_columns(reason.alias("reason"))
+        value = pl.when(pl.col("qty") <= 0).then(pl.col("qty")).otherwise(pl.col("unit_price")).cast(pl.String)
+        self.reject(rows.filter(pl.col("reason").is_not_null()).select("line", "reason", value.alias("value")))
+        return rows.filter(pl.col("reason").is_null())
+
+    def _coded(self, name: str, values: pl.Series) -> IntArray:
+        known = self.codes[name]
+        texts = values.drop_nulls().unique().to_list()
+        if not texts:
+            return np.full(len(values), NONE, dtype=np.int32)
+        final = self.merged if name == "account" else {}
+        codes = [known.setdefault(final.get(text, text), len(known)) for text in texts]
+        coded = values.replace_strict(
+            pl.Series(texts), pl.Series(codes, dtype=pl.Int32), default=NONE, return_dtype=pl.Int32
+        )
+        return coded.fill_null(NONE).to_numpy().astype(np.int32)
+
+    def _sorted(self, name: str, codes: IntArray) -> tuple[Names, IntArray]:
+        """Names in their order, so that codes do not depend on the order of rows; those of no kept row are left out."""
+        used = np.zeros(len(self.codes[name]) + 1, dtype=bool)
+        used[codes] = True  # NONE lands on the spare place at the end
+        texts = [text for text, code in self.codes[name].items() if used[code]]
+        texts.sort()
+        renumbered = np.full(len(used), NONE, dtype=np.int32)
+        for number, text in enumerate(texts):
+            renumbered[self.codes[name][text]] = number
+        return tuple(texts), renumbered[codes]
+
+    def _without_duplicates(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        marks = columns["mark"]
+        order = np.argsort(marks, kind="stable")
+        again = np.zeros(len(marks), dtype=bool)
+        again[order[1:]] = marks[order[1:]] == marks[order[:-1]]
+        if not again.any():
+            return columns
+        if not self.has_orders:
+            self.report.warnings[Warned.DUPLICATES_KEPT] = int(again.sum())
+            return columns
+        self._drop(columns["line"][again], Reject.DUPLICATE)
+        return {name: values[~again] for name, values in columns.items()}
+
+    def _in_one_currency(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Money of the currency that most rows are in; there is no rate to convert the others by."""
+        names = sorted(self.codes["currency"])
+        if not names or not len(columns["currency"]):
+            return columns
+        counts = np.bincount(columns["currency"] + 1, minlength=len(names) + 1)[1:]
+        most = max(names, key=lambda name: counts[self.codes["currency"][name]])
+        self.report.currency = most
+        other = (columns["currency"] != self.codes["currency"][most]) & (columns["currency"] != NONE)
+        if not other.any():
+            return columns
+        by_code = {code: name for name, code in self.codes["currency"].items()}
+        self._drop(columns["line"][other], Reject.OTHER_CURRENCY, [by_code[c] for c in columns["currency"][other]])
+        return {name: values[~other] for name, values in columns.items()}
+
+    def _drop(self, lines: NDArray[np.int64], reason: str, values: list[str] | None = None) -> None:
+        data = {
+            "line": lines,
+            "reason": [reason] * len(lines),
+            "value": list[str | None](values) if values else [None] * len(lines),
+        }
+        self.reject(pl.DataFrame(data, schema=REJECT_SCHEMA))
+
+    def _mapped(self, names: dict[str, Names], codes: dict[str, IntArray]) -> IntArray:
+        """Categories by the file beside, where it knows the item; the purchase's own elsewhere."""
+        of_sku = self.of_sku or {}
+        own = names["category"]
+        all_names = tuple(sorted({*own, *(of_sku[sku] for sku in names["sku"] if sku in of_sku)}))
+        place = {name: number for number, name in enumerate(all_names)}
+        of_item = np.array([place.get(of_sku.get(sku, ""), NONE) for sku in names["sku"]] + [NONE], dtype=np.int32)
+        again = np.array([place[name] for name in own] + [NONE], dtype=np.int32)[codes["category"]]
+        mapped = of_item[codes["sku"]]
+        codes["category"] = np.where(mapped == NONE, again, mapped)
+        used = np.zeros(len(all_names) + 1, dtype=bool)
+        used[codes["category"]] = True
+        kept = np.flatnonzero(used[:-1])
+        dense = np.full(len(all_names) + 1, NONE, dtype=np.int32)
+        dense[kept] = np.arange(len(kept), dtype=np.int32)
+        codes["category"] = dense[codes["category"]]
+        names["category"] = tuple(all_names[number] for number in kept)
+        last = np.full(len(names["sku"]) + 1, NONE, dtype=np.int32)
+        last[codes["sku"]] = codes["category"]
+        return last[:-1]
+
+    def _warn(self, days: IntArray, accounts: IntArray) -> None:
+        warnings, seen = self.report.warnings, np.unique(days)
+        if not len(seen):
+            warnings[Warned.NOTHING] = 1
+            return
+        if len(seen) == 1:
+            warnings[Warned.ONE_DAY] = 1
+        if len(np.unique(accounts)) == 1:
+            warnings[Warned.ONE_ACCOUNT] = 1
+        wide = np.flatnonzero(np.diff(seen) > _HOLE_DAYS)
+        to_date = _EPOCH.toordinal()
+        self.report.holes = [
+            (date.fromordinal(to_date + int(seen[at]) + 1), date.fromordinal(to_date + int(seen[at + 1])))
+            for at in wide
+        ]
+        if len(wide):
+            warnings[Warned.HOLES] = len(wide)
+
+
+_SOURCES = {"quantity": "qty"}
+_DTYPES: dict[str, Any] = {
+    "account": np.int32,
+    "sku": np.int32,
+    "category": np.int32,
+    "currency": np.int32,
+    "day": np.int32,
+    "quantity": np.float64,
+    "amount": np.float64,
+    "line": np.int64,
+    "mark": np.uint64,
+}

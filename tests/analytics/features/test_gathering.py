@@ -1,0 +1,279 @@
+"""Files as they come, whole: what is read, what is refused, and that nothing raises but a plain sentence."""
+
+import gzip
+import io
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from analytics.features import files
+from analytics.features.files import FileUnreadable, Note
+from analytics.features.gathering import Report, Warned, gather
+from analytics.features.layout import Guess, Told
+from analytics.features.values import DayMonth
+from analytics.rules.history import History
+
+HEAD = "account,order_id,sku,category,ts,qty,unit_price\n"
+GOOD = "A,1,s1,c1,2024-01-05 10:00:00,2,3.50\nB,2,s2,c2,2024-01-07,1,10\n"
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(content: str | bytes, name: str = "lines.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return written
+
+
+def rows(history: History) -> list[tuple[str, str, str, int, float, float]]:
+    return [
+        (
+            history.accounts[history.account[n]],
+            history.categories[history.category[n]] if history.category[n] >= 0 else "",
+            history.items[history.item[n]] if history.item[n] >= 0 else "",
+            int(history.day[n]),
+            float(history.quantity[n]),
+            float(history.amount[n]),
+        )
+        for n in range(len(history))
+    ]
+
+
+GOOD_ROWS = [("A", "c1", "s1", 0, 2.0, 7.0), ("B", "c2", "s2", 2, 1.0, 10.0)]
+
+
+def rejected(path: Path, **options: object) -> tuple[list[str], Report]:
+    lines = io.StringIO()
+    _history, report = gather(path, rejects=lines, **options)
+    assert lines.getvalue().startswith("line,reason,value\n")
+    return lines.getvalue().splitlines()[1:], report
+
+
+def test_a_plain_file_becomes_a_history(write: Write) -> None:
+    history, report = gather(write(HEAD + GOOD))
+    assert rows(history) == GOOD_ROWS
+    assert history.first_day == date(2024, 1, 5)
+    assert (report.rows_read, report.rows_used, report.rejected, report.warnings) == (2, 2, {}, {})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (HEAD + GOOD).replace("\n", "\r\n").encode("utf-8-sig"),
+        (HEAD + GOOD).replace("\n", "\r").encode(),
+        (HEAD + GOOD).encode("utf-16"),
+        (HEAD + GOOD).encode("utf-16-le"),
+        (HEAD + GOOD).replace(",", "\t").encode(),
+        ("sep=;\n" + (HEAD + GOOD).replace(",", ";").replace(".", ",")).encode(),
+        ("Sales of January\n\n" + HEAD + "\n" + GOOD + "\n\n").encode(),
+        gzip.compress((HEAD + GOOD).encode()) + gzip.compress(b""),
+        (HEAD + '"A","1","s1","c1","2024-01-05","2","3.50"\n"B","2","s2","c2","2024-01-07","1","10"').encode(),
+        (HEAD + GOOD).replace("B,", "\0B,").encode(),
+    ],
+    ids=["bom+crlf", "cr", "utf16", "utf16-unmarked", "tabs", "semicolons", "titles", "gzip", "quoted", "nul"],
+)
+def test_the_same_purchases_are_read_however_they_are_written(content: bytes, write: Write) -> None:
+    assert rows(gather(write(content))[0]) == GOOD_ROWS
+
+
+def test_a_workbook_is_read_like_a_file(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in [
+        ["account", "order_id", "sku", "category", "ts", "qty", "unit_price"],
+        ["A", 1, "s1", "c1", datetime(2024, 1, 5, 10, 0), 2, 3.5],  # noqa: DTZ001  as sheets hold them
+        [],
+        ["B", 2, "s2", "c2", date(2024, 1, 7), 1, 10],
+        ["B", 3, "s2", "c2", "never", 1, 10],
+    ]:
+        book.active.append(row)
+    path = tmp_path / "lines.xlsx"
+    book.save(path)
+    assert rows(gather(path)[0]) == GOOD_ROWS
+    assert rejected(path)[0] == ["5,bad_date,never"]
+
+
+def test_every_row_that_is_not_used_has_its_line_and_reason(write: Write) -> None:
+    path = write(
+        HEAD
+        + GOOD
+        + ",3,s1,c1,2024-01-05,1,1\n"
+        + "A,4,s1,c1,,1,1\n"
+        + "A,5,s1,c1,31.02.2024,1,1\n"
+        + "A,6,s1,c1,2024-01-05,,1\n"
+        + "A,7,s1,c1,2024-01-05,many,1\n"
+        + "A,8,s1,c1,2024-01-05,1,\n"
+        + "A,9,s1,c1,2024-01-05,1,free\n"
+        + "A,10,s1,c1,2024-01-05,-2,3.50\n"
+        + "A,11,s1,c1,2024-01-05,1,0\n"
+        + "A,12,s1,c1,2024-01-05,1,3,50\n"
+        + "A,13\n"
+        + f"{'x' * 300},14,s1,c1,2024-01-05,1,1\n"
+        + "A,1,s1,c1,2024-01-05 10:00:00,2,3.50\n"
+        + 'A,15,"s1,c1,2024-01-05,1,1\n'
+        + "B,16,s2,c2,2024-01-07,1,5\n"
+    )
+    lines, report = rejected(path)
+    assert lines == [
+        "4,missing_account,",
+        "5,missing_date,",
+        "6,bad_date,31.02.2024",
+        "7,missing_quantity,",
+        "8,bad_quantity,many",
+        "9,missing_price,",
+        "10,bad_price,free",
+        "13,too_many_fields,50",
+        "14,missing_date,",
+        "15,value_too_long,",
+        '17,unbalanced_quote,"A,15,""s1,c1,2024-01-05,1,1"',
+        "11,quantity_not_positive,-2.0",
+        "12,price_not_positive,0.0",
+        "16,duplicate_row,",
+    ]
+    assert (report.rows_read, report.rows_used) == (17, 3)
+    assert sum(report.rejected.values()) == 14
+
+
+def test_quoted_line_ends_belong_to_the_field_and_lines_keep_their_numbers(write: Write) -> None:
+    path = write(HEAD + 'A,1,"s\n1",c1,2024-01-05,2,3.50\nB,2,s2,c2,x,1,10\nB,2,5" pipe,c2,2024-01-07,1,10\n')
+    history, _report = gather(path)
+    assert [row[2] for row in rows(history)] == ["s 1", '5" pipe']
+    assert rejected(path)[0] == ["4,bad_date,x"]
+
+
+def test_blocks_of_any_size_give_the_same(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = HEAD + "".join(f'A{n % 7},{n},"s\n{n % 5}",c,2024-0{1 + n % 9}-01,1,{n + 1}\n' for n in range(200))
+    whole = rows(gather(write(text))[0])
+    original = files.blocks
+    monkeypatch.setattr(
+        "analytics.features.tables.blocks", lambda path, **named: original(path, **{**named, "size": 90})
+    )
+    assert rows(gather(write(text))[0]) == whole
+    assert len(whole) == 200
+
+
+def test_a_packed_file_that_breaks_off_gives_what_came_before(write: Write) -> None:
+    packed = gzip.compress((HEAD + GOOD * 2000).encode())
+    history, report = gather(write(packed[: len(packed) // 2], "lines.csv.gz"))
+    assert len(history) == 2
+    assert report.warnings[Note.BROKEN_OFF] == 1
+
+
+def test_western_letters_are_read_where_a_line_is_not_utf8(write: Write) -> None:
+    history, report = gather(write((HEAD + GOOD).encode() + "Café,3,s1,c1,2024-01-08,1,1\n".encode("cp1252")))
+    assert history.accounts == ("A", "B", "Café")
+    assert report.warnings == {Note.NOT_UTF8: 1}
+    named = gather(write((HEAD + "Магазин,3,s1,c1,2024-01-08,1,1\n").encode("cp1251")), told=Told(encoding="cp1251"))
+    assert named[0].accounts == ("Магазин",)
+
+
+def test_dates_in_three_formats_and_day_and_month_told_apart(write: Write) -> None:
+    body = "A,1,s,c,25/03/2024,1,1\nA,2,s,c,04/03/2024 10:00,1,1\nA,3,s,c,2024-03-06,1,1\nA,4,s,c,7 Mar 2024,1,1\n"
+    history, report = gather(write(HEAD + body))
+    assert [history.date_of(day) for day in history.day] == [date(2024, 3, d) for d in (4, 6, 7, 25)]
+    assert report.warnings == {Warned.ONE_ACCOUNT: 1}
+
+
+def test_dates_that_leave_day_and_month_open_are_read_day_first_and_that_is_said(write: Write) -> None:
+    path = write(HEAD + "A,1,s,c,04/03/2024,1,1\n")
+    history, report = gather(path)
+    assert history.first_day == date(2024, 3, 4)
+    assert Guess.DAY_FIRST in report.warnings
+    assert gather(path, told=Told(day_month=DayMonth.MONTH))[0].first_day == date(2024, 4, 3)
+
+
+def test_money_of_another_currency_is_not_added(write: Write) -> None:
+    path = write(
+        "account,ts,qty,unit_price,currency\nA,2024-01-01,1,5,EUR\nA,2024-01-02,1,5,EUR\nA,2024-01-03,1,900,JPY\n"
+    )
+    lines, report = rejected(path)
+    assert lines == ["4,other_currency,JPY"]
+    assert report.currency == "EUR"
+    signs = write("account,ts,qty,unit_price\nA,2024-01-01,1,£5\nA,2024-01-02,1,£5\nA,2024-01-03,1,$9\n")
+    assert rejected(signs)[0] == ["4,other_currency,$"]
+
+
+def test_equal_rows_stay_where_there_is_no_order_to_tell_them_by(write: Write) -> None:
+    history, report = gather(write("account,ts,qty,unit_price\nA,2024-01-01,1,5\nA,2024-01-01,1,5\n"))
+    assert history.amount.tolist() == [10.0]
+    assert report.warnings[Warned.DUPLICATES_KEPT] == 1
+
+
+def test_columns_by_other_names_are_known_or_told(write: Write) -> None:
+    body = "536365,17850,85123A,6,12/13/2010 8:26,2.55\n"
+    known = gather(write("InvoiceNo,CustomerID,StockCode,Quantity,InvoiceDate,UnitPrice\n" + body))[0]
+    told = {"account": "who", "ts": "when", "amount": "worth"}
+    named = gather(write("who,when,worth\n17850,2010-12-13,15.3\n"), told=Told(columns=told))
+    assert rows(known)[0][:1] + rows(known)[0][3:5] == ("17850", 0, 6.0)
+    assert (named[0].amount.tolist(), named[0].has_items, named[0].has_categories) == ([15.3], False, False)
+    assert named[1].warnings == {Guess.NO_QUANTITY: 1, Warned.ONE_DAY: 1, Warned.ONE_ACCOUNT: 1}
+
+
+def test_categories_from_beside_go_before_the_file_s_own(write: Write) -> None:
+    beside = write("sku,description,category\ns1,first,tools\n", "categories.csv")
+    history, _report = gather(write(HEAD + GOOD), categories=beside)
+    assert [row[:3] for row in rows(history)] == [("A", "tools", "s1"), ("B", "c2", "s2")]
+    assert [history.categories[c] for c in history.item_category] == ["tools", "c2"]
+
+
+def test_an_account_that_was_renamed_is_one(write: Write) -> None:
+    history, _report = gather(write(HEAD + GOOD), merged={"A": "B"})
+    assert history.accounts == ("B",)
+
+
+def test_later_rows_have_no_effect(write: Write) -> None:
+    later = HEAD + GOOD + "Z,9,s9,c9,2024-01-08,1,1\nA,10,s1,c9,2024-02-08,1,1\n"
+    until, report = gather(write(later), before=date(2024, 1, 8))
+    assert rows(until) == GOOD_ROWS
+    assert (until.accounts, until.items, until.categories) == (("A", "B"), ("s1", "s2"), ("c1", "c2"))
+    assert report.after_cutoff == 2
+    assert gather(write(later), before=date(2023, 1, 1))[1].warnings == {Warned.NOTHING: 1}
+
+
+def test_holes_of_months_are_told(write: Write) -> None:
+    report = gather(write(HEAD + GOOD + "A,9,s1,c1,2024-06-01,1,1\n"))[1]
+    assert report.holes == [(date(2024, 1, 8), date(2024, 6, 1))]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "The file is empty."),
+        (b"\n\n", "The file is empty."),
+        (b"\x1f\x8b\x08broken", "The file begins as one packed by gzip, but cannot be unpacked."),
+        (b"PK\x03\x04broken", "The file looks like an Excel workbook, but cannot be read as one."),
+        (b"a,b\n1,2\n", "The file has no column for account, ts, unit_price. Its columns are: a, b."),
+        (bytes(range(256)) * 40, "The file has no column for account, ts, unit_price."),
+    ],
+)
+def test_what_cannot_be_read_at_all_is_refused_in_a_plain_sentence(content: bytes, sentence: str, write: Write) -> None:
+    with pytest.raises(FileUnreadable) as refusal:
+        gather(write(content))
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_wrong_hints_are_refused_in_a_plain_sentence(write: Write, tmp_path: Path) -> None:
+    path = write(HEAD + GOOD)
+    for told, beginning in (
+        (Told(columns={"account": "Kunde"}), "The file has no column “Kunde”."),
+        (Told(columns={"colour": "sku"}), "“colour” is nothing that is read"),
+        (Told(encoding="klingon"), "There is no encoding called klingon."),
+    ):
+        with pytest.raises(FileUnreadable) as refusal:
+            gather(path, told=told)
+        assert str(refusal.value).startswith(beginning)
+    with pytest.raises(FileUnreadable, match="cannot be opened: No such file"):
+        gather(tmp_path / "nowhere.csv")
+
+
+def test_a_line_without_end_costs_itself_only(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_RECORD", 1000)
+    lines, report = rejected(write(HEAD + GOOD + "A," + "x" * 5000 + "\n" + "A,9,s1,c1,2024-01-09,1,1\n"))
+    assert lines == ["4,line_too_long,"]
+    assert report.rows_used == 3
