@@ -87,6 +87,8 @@ class Card(models.Model):
     run = models.ForeignKey("analytics.ScoringRun", on_delete=models.SET_NULL, null=True, related_name="cards")
     cutoff = models.DateField()
     long_tail = models.BooleanField(default=True)
+    # One of the tenth that nobody is shown; stays said when the card is closed.
+    withheld = models.BooleanField(default=False)
     representative = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="insight_cards"
     )
