@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +22,8 @@ from analytics.rules.pipeline import (
 )
 from analytics.rules.qualification import Known
 from marketplace.shared.errors import Sentence
+
+Value = TypeVar("Value", bound=StrEnum)
 
 STAGE_NAMES = {
     Stage.PROSPECTING: _("Prospecting"),
@@ -125,6 +128,6 @@ OWNERSHIP_NAMES = {
 }
 
 
-def choices(names: Mapping[StrEnum, Sentence]) -> list[tuple[str, Sentence]]:
+def choices(names: Mapping[Value, Sentence]) -> list[tuple[str, Sentence]]:
     """A table of names as Django's choices."""
     return [(value.value, name) for value, name in names.items()]

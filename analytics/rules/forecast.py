@@ -51,7 +51,7 @@ def shares(passed: Mapping[Stage, Passed]) -> dict[Stage, Decimal]:
     return found
 
 
-def weighted(amounts: Iterable[tuple[Stage, Decimal]], share: Mapping[Stage, Decimal], digits: int) -> Decimal:
-    """The forecast of open opportunities in one currency: Σ amount × share, rounded once at the end, half up."""
+def weighted(amounts: Iterable[tuple[Stage, Decimal]], share: Mapping[Stage, Decimal], unit: Decimal) -> Decimal:
+    """The forecast of open opportunities in one currency: Σ amount × share, rounded half up to `unit`, once."""
     total = sum((amount * share[stage] for stage, amount in amounts), Decimal(0))
-    return total.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return total.quantize(unit, ROUND_HALF_UP)

@@ -41,7 +41,7 @@ def by_month(found: Mapping[date, Row], every: Sequence[date], currency: str, li
         (
             _opens(month_name(month), link(month=row.key), row.contracts),
             count(row.contracts),
-            _figure(row.amount, currency),
+            figure(row.amount, currency),
             saved(row.saving, currency),
         )
         for month, row in reversed(rows)
@@ -65,7 +65,7 @@ def by_share(
         (
             _opens(name, link(**{kind: row.key}), row.contracts if row.key else 0),
             count(row.contracts),
-            _figure(row.amount, currency),
+            figure(row.amount, currency),
             percent(spend.share(row.amount, total)),
         )
         for row, name in named
@@ -89,7 +89,7 @@ def by_procedure(rows: Sequence[Row], currency: str, link: Link) -> parts.Chart:
         (
             _opens(procedure_name(row.key), link(procedure=row.key), row.contracts),
             count(row.contracts),
-            _figure(row.amount, currency),
+            figure(row.amount, currency),
             saved(row.saving, currency),
             percent(row.saving.share),
         )
@@ -122,7 +122,7 @@ def percent(share: Decimal | None) -> str:
 
 
 def saved(saving: Saving, currency: str) -> str:
-    return _figure(saving.saved, currency) if saving.contracts else formats.EMPTY
+    return figure(saving.saved, currency) if saving.contracts else formats.EMPTY
 
 
 def _bars(name: str, amounts: Sequence[Decimal]) -> dict[str, object]:
@@ -134,7 +134,8 @@ def _opens(label: str, url: str, contracts: int) -> SafeString | str:
     return format_html('<a href="{}"><bdi>{}</bdi></a>', url, label) if contracts else label
 
 
-def _figure(amount: Decimal, currency: str) -> str:
+def figure(amount: Decimal, currency: str) -> str:
+    """An amount as it stands in a table."""
     return formats.amount(Money(amount, currency).rounded())
 
 

@@ -34,14 +34,14 @@ register = template.Library()
 # A state's tone and picture. Colour never speaks alone: the state's words stand beside it.
 _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("quiet", "pencil"): ("draft", "none", "inactive"),
-    ("quiet", "circle-minus"): ("withdrawn", "losing", "ended"),
+    ("quiet", "circle-minus"): ("withdrawn", "losing", "ended", "lost", "disqualified"),
     ("wait", "hourglass"): ("approval", "pending", "submitted", "scheduled", "asked", "signing", "issued"),
-    ("open", "circle-dot"): ("published", "opened", "registered", "answered"),
+    ("open", "circle-dot"): ("published", "opened", "registered", "answered", "open", "new"),
     ("live", "gavel"): ("auction", "running"),
-    ("work", "progress"): ("opening", "evaluation", "awarding", "standstill", "admitted"),
+    ("work", "progress"): ("opening", "evaluation", "awarding", "standstill", "admitted", "working"),
     ("good", "circle-check"): (
         *("complete", "completed", "active", "winning", "accepted"),
-        *("approved", "accredited", "paid", "signed", "done"),
+        *("approved", "accredited", "paid", "signed", "done", "won", "qualified"),
     ),
     ("warn", "alert-triangle"): ("paused", "invalidated", "suspended", "returned", "expiring"),
     ("bad", "ban"): ("cancelled", "rejected", "terminated", "unsuccessful", "expired", "overdue", "revoked"),

@@ -413,7 +413,7 @@ PIPELINE = [
     *both("insights_lead_act", PLATFORMS_SALES, lead_id="lead", what="qualify"),
     *both("insights_lead_act", NOBODY, lead_id="lead", what="another"),
     *get("insights_opportunity", PLATFORMS_SALES, opportunity_id="opportunity"),
-    *both("insights_opportunity_act", PLATFORMS_SALES, opportunity_id="opportunity", what="plan"),
+    *both("insights_opportunity_act", PLATFORMS_SALES, opportunity_id="opportunity", what="details"),
     *both("insights_opportunity_act", NOBODY, opportunity_id="opportunity", what="another"),
     *post("insights_opportunity_confirm", PLATFORMS_SALES, opportunity_id="opportunity", criterion="history_read"),
     *post("insights_opportunity_confirm", NOBODY, opportunity_id="opportunity", criterion="talked"),

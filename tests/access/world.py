@@ -13,6 +13,12 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.files.base import ContentFile
 from django.test import Client
 
+from analytics.models import LeadSource
+from analytics.rules.pipeline import BuyingRole
+from analytics.services import buying_group, contacts, leads, opportunities
+from analytics.services.contacts import ContactDetails
+from analytics.services.leads import LeadDetails
+from analytics.services.opportunities import OpportunityDetails
 from marketplace.models import (
     Accreditation,
     AccreditationStatus,
@@ -56,7 +62,7 @@ from procurement.services import (
     unopenable,
 )
 from tests.factories import bidder_program as program
-from tests.factories import signatures
+from tests.factories import insights, signatures
 from tests.factories.auctions import admitted_bid, evaluated_tender
 from tests.factories.bids import LATER, drafted_bid, send, sent_bid, tender_taking_bids
 from tests.factories.committee import held_tender
@@ -132,6 +138,7 @@ def build() -> World:
     _organisation(world, supplier)
     _waiting_signature(world, supplier)
     _second_factor(world)
+    _pipeline(world)
     return world
 
 
@@ -366,3 +373,21 @@ def _second_factor(world: World) -> None:
     person = world.people["supplier"].person
     TOTP.activate(person, generate_totp_secret())
     RecoveryCodes.activate(person)
+
+
+def _pipeline(world: World) -> None:
+    """A customer of the platform's book with a lead, and an opportunity with all its parts."""
+    by = world.people["representative"]
+    customer = insights.account(insights.platform_book(), by)
+    lead, _new = leads.register(customer.book_id, LeadSource.OWN, LeadDetails("Kabel AG", need="Cables"), by=by, at=NOW)
+    opportunity = opportunities.open_for(customer.pk, OpportunityDetails("Cables"), by=by, at=NOW)
+    contact = contacts.add(customer.pk, ContactDetails("Mia", email="mia@kabel.example"), by=by, at=NOW)
+    buying_group.put(opportunity.pk, contact.pk, BuyingRole.USER, by=by, at=NOW)
+    objection = buying_group.object_to(opportunity.pk, "Too dear", by=by, at=NOW)
+    world.names |= {
+        "customer": customer.pk,
+        "lead": lead.pk,
+        "opportunity": opportunity.pk,
+        "contact": contact.pk,
+        "objection": objection.pk,
+    }

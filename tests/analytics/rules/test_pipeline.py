@@ -97,7 +97,7 @@ def test_a_later_stage_is_never_less_likely() -> None:
 
 def test_the_forecast_is_rounded_once() -> None:
     amounts = [(Stage.PROSPECTING, Decimal("0.10"))] * 3
-    assert weighted(amounts, shares({}), 2) == Decimal("0.02")  # 3 × 0.005 = 0.015, half up
+    assert weighted(amounts, shares({}), Decimal("0.01")) == Decimal("0.02")  # 3 × 0.005 = 0.015, half up
 
 
 def test_ownership_goes_by_account_then_opportunity_then_territory_then_who_was_first() -> None:

@@ -1,0 +1,122 @@
+"""The people at an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from phonenumber_field.phonenumber import to_python
+
+from analytics.models import Account, Contact
+from analytics.permissions import require_seller
+from marketplace import audit
+from marketplace.permissions import Actor
+from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
+
+CONTACTS_MAX: Final = 200
+
+
+class TooManyContacts(DomainError):
+    code = "too_many_contacts"
+    sentence = gettext_lazy("An account holds at most %(n)s contacts. Remove those who have left.")
+
+
+@dataclass(frozen=True, slots=True)
+class ContactDetails:
+    name: str
+    position: str = ""
+    email: str = ""
+    phone: str = ""
+    note: str = ""
+
+
+@transaction.atomic
+def add(account_id: int, details: ContactDetails, *, by: Actor, at: datetime) -> Contact:
+    """Add a contact. Raises NotFound, Invalid, TooManyContacts."""
+    account = lock_account(account_id, by=by)
+    if Contact.objects.filter(account=account, removed_at=None).count() >= CONTACTS_MAX:
+        raise TooManyContacts(n=CONTACTS_MAX)
+    require_right(details)
+    contact = Contact(account=account, created_at=at)
+    _write(contact, details)
+    contact.save()
+    audit.record("contact.added", contact, by=by, at=at, stream=stream_of(account))
+    return contact
+
+
+@transaction.atomic
+def change(contact_id: int, details: ContactDetails, *, by: Actor, at: datetime) -> Contact:
+    """Change a contact's details. Raises NotFound, Invalid."""
+    contact = _locked(contact_id, by=by)
+    require_right(details)
+    _write(contact, details)
+    contact.save(update_fields=["name", "position", "email", "phone", "note"])
+    audit.record("contact.changed", contact, by=by, at=at, stream=stream_of(contact.account))
+    return contact
+
+
+@transaction.atomic
+def remove(contact_id: int, *, by: Actor, at: datetime) -> None:
+    """Forget a contact's name and address; the steps taken with it stay. Raises NotFound."""
+    contact = _locked(contact_id, by=by)
+    _write(contact, ContactDetails(name=""))
+    contact.removed_at = at
+    contact.save(update_fields=["name", "position", "email", "phone", "note", "removed_at"])
+    contact.memberships.all().delete()
+    audit.record("contact.removed", contact, by=by, at=at, stream=stream_of(contact.account))
+
+
+def require_right(details: ContactDetails) -> None:
+    """Raises Invalid for a name that is missing, a mail address or a phone number that is none."""
+    errors: dict[str, list[Sentence]] = {}
+    if not details.name.strip():
+        errors["name"] = [_("Give a name.")]
+    if details.email.strip():
+        try:
+            validate_email(details.email.strip())
+        except ValidationError:
+            errors["email"] = [_("This is no e-mail address.")]
+    phone = to_python(details.phone.strip())
+    if details.phone.strip() and not (phone and phone.is_valid()):
+        errors["phone"] = [_("Give the number with its country code, e.g. +49 30 901820.")]
+    if errors:
+        raise Invalid(errors)
+
+
+def lock_account(account_id: int, *, by: Actor) -> Account:
+    """The account, locked, of a book that the actor works in. Raises NotFound."""
+    account = Account.objects.select_for_update(of=("self",)).select_related("book").filter(pk=account_id).first()
+    if account is None:
+        raise NotFound
+    require_seller(by, account.book)
+    return account
+
+
+def stream_of(account: Account) -> str:
+    """The audit trail that everything about an account goes to."""
+    return f"account:{account.pk}"
+
+
+def _locked(contact_id: int, *, by: Actor) -> Contact:
+    account_id = Contact.objects.filter(pk=contact_id, removed_at=None).values_list("account", flat=True).first()
+    if account_id is None:
+        raise NotFound
+    lock_account(account_id, by=by)
+    contact = Contact.objects.select_for_update(of=("self",)).select_related("account").get(pk=contact_id)
+    if contact.removed_at is not None:
+        raise NotFound
+    return contact
+
+
+def _write(contact: Contact, details: ContactDetails) -> None:
+    contact.name = details.name.strip()[:200]
+    contact.position = details.position.strip()[:120]
+    contact.email = details.email.strip()
+    contact.phone = details.phone.strip()
+    contact.note = details.note.strip()[:500]

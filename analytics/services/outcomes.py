@@ -1,0 +1,108 @@
+"""How opportunities end, and how one that ended is taken up again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy
+
+from analytics.models import Opportunity
+from analytics.queries.pipeline import facts_of
+from analytics.rules.pipeline import (
+    FOLLOW_UPS,
+    LostReason,
+    OpportunityState,
+    Stage,
+    StepKind,
+    StepResult,
+    WonReason,
+    missing_between,
+)
+from analytics.services.opportunities import (
+    FIRST_STEP_AFTER,
+    CriteriaMissing,
+    ReasonMissing,
+    enter,
+    in_words,
+    locked,
+    locked_open,
+    plan,
+    record,
+    save,
+)
+from marketplace.permissions import Actor
+from marketplace.shared.errors import DomainError
+
+# Working days until one looks whether the first order has come.
+AFTER_WINNING: Final = 10
+
+
+class TooEarlyToGiveUp(DomainError):
+    code = "follow_ups_left"
+    sentence = gettext_lazy(
+        "They were followed up %(done)s of %(all)s times. Most sales come after several: make the others first, "
+        "or choose another reason."
+    )
+
+
+@transaction.atomic
+def win(opportunity_id: int, because: WonReason, *, note: str = "", by: Actor, at: datetime) -> Opportunity:
+    """It is won: every stage up to the close has been done with. What follows is looking after it.
+
+    Raises CriteriaMissing and as `change`.
+    """
+    opportunity = locked_open(opportunity_id, by=by)
+    gaps = missing_between(Stage(opportunity.stage), Stage.FOLLOW_UP, facts_of(opportunity))
+    if gaps:
+        raise CriteriaMissing(missing=in_words(gaps))
+    enter(opportunity, Stage.FOLLOW_UP, "", (), by=by, at=at)
+    _decide(opportunity, OpportunityState.WON, at)
+    opportunity.won_because, opportunity.outcome_note = because.value, note.strip()[:1000]
+    save(opportunity, "stage", "stage_since", "status", "closed_at", "won_because", "outcome_note")
+    plan(opportunity, StepKind.FOLLOW_UP, AFTER_WINNING, by=by, at=at)
+    record("opportunity.won", opportunity, by=by, at=at, because=because.value)
+    return opportunity
+
+
+@transaction.atomic
+def lose(opportunity_id: int, because: LostReason, *, note: str = "", by: Actor, at: datetime) -> Opportunity:
+    """It is lost. "No answer" takes all the follow-ups first. Raises TooEarlyToGiveUp and as `change`."""
+    opportunity = locked_open(opportunity_id, by=by)
+    made = opportunity.steps.filter(follow_up__isnull=False, done_at__isnull=False).count()
+    if because is LostReason.NO_ANSWER and made < FOLLOW_UPS:
+        raise TooEarlyToGiveUp(done=made, all=FOLLOW_UPS)
+    _decide(opportunity, OpportunityState.LOST, at)
+    opportunity.lost_because, opportunity.outcome_note = because.value, note.strip()[:1000]
+    save(opportunity, "status", "closed_at", "lost_because", "outcome_note")
+    record("opportunity.lost", opportunity, by=by, at=at, because=because.value)
+    return opportunity
+
+
+@transaction.atomic
+def reopen(opportunity_id: int, *, reason: str, by: Actor, at: datetime) -> Opportunity:
+    """Take up again what was won or lost by mistake, or has come back; with a call as the next step.
+
+    Raises ReasonMissing, NotFound, AnothersOpportunity.
+    """
+    opportunity = locked(opportunity_id, by=by)
+    if opportunity.status == OpportunityState.OPEN.value:
+        return opportunity
+    if not reason.strip():
+        raise ReasonMissing(field="reason")
+    if opportunity.stage == Stage.FOLLOW_UP.value:
+        enter(opportunity, Stage.CLOSE, reason.strip()[:500], (), by=by, at=at)
+    opportunity.status, opportunity.closed_at = OpportunityState.OPEN.value, None
+    opportunity.won_because = opportunity.lost_because = ""
+    save(opportunity, "stage", "stage_since", "status", "closed_at", "won_because", "lost_because")
+    opportunity.steps.filter(done_at=None).delete()
+    plan(opportunity, StepKind.CALL, FIRST_STEP_AFTER, by=by, at=at)
+    record("opportunity.reopened", opportunity, by=by, at=at, reason=reason.strip()[:500])
+    return opportunity
+
+
+def _decide(opportunity: Opportunity, state: OpportunityState, at: datetime) -> None:
+    opportunity.status, opportunity.closed_at = state.value, at
+    # What was planned is not going to happen; what was done stays.
+    opportunity.steps.filter(done_at=None).update(done_at=at, result=StepResult.DROPPED.value)

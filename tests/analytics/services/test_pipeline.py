@@ -1,0 +1,343 @@
+"""Leads and opportunities: owned by rule, moved by criteria, never without a next step."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from analytics.models import Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
+from analytics.permissions import ManagerOnly, book_for
+from analytics.queries import pipeline as queries
+from analytics.rules.pipeline import BuyingRole, Criterion, LostReason, Stage, StepKind, StepResult, WonReason
+from analytics.services import buying_group, contacts, leads, opportunities, outcomes, ownership, steps
+from analytics.services.contacts import ContactDetails
+from analytics.services.leads import LeadDetails
+from analytics.services.opportunities import OpportunityDetails
+from analytics.services.steps import NextStep
+from marketplace.models import Notification, Person
+from marketplace.permissions import Actor
+from marketplace.shared.errors import IllegalTransition, Invalid, NotFound, StaleForm
+from tests.factories.at_once import at_the_same_time
+from tests.factories.insights import MORNING as AT
+from tests.factories.insights import account, platform_book, representative, sales_manager
+from tests.factories.marketplace import OrganisationFactory, member
+
+pytestmark = pytest.mark.django_db
+
+GOOD_BANT = {"budget": "yes", "authority": "partly", "need": "yes", "timeline": "unknown"}
+
+
+@pytest.fixture
+def book() -> Book:
+    return platform_book()
+
+
+@pytest.fixture
+def anna() -> Actor:
+    return representative()
+
+
+def person(actor: Actor) -> Person:
+    assert actor.person is not None
+    return actor.person
+
+
+def opened(book: Book, by: Actor, **details: Any) -> Opportunity:
+    return opportunities.open_for(account(book).pk, OpportunityDetails("Cables", **details), by=by, at=AT)
+
+
+def next_step(opportunity: Opportunity) -> Step:
+    return opportunity.steps.get(done_at=None)
+
+
+def ready_to_close(book: Book, by: Actor) -> Opportunity:
+    """An opportunity of which everything up to the close holds."""
+    found = opened(
+        book, by, amount=Decimal("900"), closes_on=date(2026, 4, 1), bant=GOOD_BANT, gpct={"goals": "Less stock"}
+    )
+    pair = [
+        contacts.add(found.account_id, ContactDetails(name, email=f"{name}@example.com"), by=by, at=AT)
+        for name in ("mia", "tom")
+    ]
+    for contact, role in zip(pair, (BuyingRole.DECISION_MAKER, BuyingRole.USER), strict=True):
+        buying_group.put(found.pk, contact.pk, role, by=by, at=AT)
+    steps.finish(next_step(found).pk, StepResult.REACHED, by=by, at=AT)
+    for criterion in (Criterion.HISTORY_READ, Criterion.OFFER_PRESENTED, Criterion.TERMS_AGREED):
+        opportunities.confirm(found.pk, criterion, True, by=by, at=AT)
+    return found
+
+
+def test_an_opportunity_begins_with_a_call_in_two_working_days(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    step = next_step(found)
+    assert (found.stage, found.status, found.currency) == ("prospecting", "open", "EUR")
+    assert (step.kind, step.due_on, step.person) == ("call", date(2026, 3, 4), anna.person)
+
+
+def test_a_stage_is_not_left_before_its_criteria_hold(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    with pytest.raises(opportunities.CriteriaMissing, match=r"The need is named; A contact can be reached"):
+        opportunities.move(found.pk, Stage.PREPARATION, by=anna, at=AT)
+    found.refresh_from_db()
+    assert (found.stage, found.moves.count()) == ("prospecting", 1)
+
+
+def test_a_manager_may_say_why_the_criteria_need_not_hold_and_it_is_written_down(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    boss = sales_manager()
+    with pytest.raises(opportunities.CriteriaMissing):
+        opportunities.move(found.pk, Stage.PREPARATION, by=boss, at=AT)
+    opportunities.move(found.pk, Stage.PREPARATION, reason="Old customer", by=boss, at=AT)
+    move = found.moves.last()
+    assert move is not None
+    assert (move.after, move.reason, move.missing) == (
+        "preparation",
+        "Old customer",
+        ["need_named", "contact_reachable"],
+    )
+
+
+def test_the_way_through_all_stages_to_a_won_opportunity_that_is_looked_after(book: Book, anna: Actor) -> None:
+    found = ready_to_close(book, anna)
+    opportunities.move(found.pk, Stage.CLOSE, by=anna, at=AT)
+    outcomes.win(found.pk, WonReason.SERVICE, by=anna, at=AT)
+    found.refresh_from_db()
+    assert (found.stage, found.status, found.closed_at, found.won_because) == ("follow_up", "won", AT, "service")
+    step = next_step(found)
+    assert (step.kind, step.due_on) == ("follow_up", date(2026, 3, 16))
+    # What was planned before is dropped, and the last follow-up ends it all.
+    assert steps.finish(step.pk, StepResult.DONE, by=anna, at=AT) is None
+
+
+def test_an_open_objection_holds_the_close_back(book: Book, anna: Actor) -> None:
+    found = ready_to_close(book, anna)
+    objection = buying_group.object_to(found.pk, "Too dear", by=anna, at=AT)
+    with pytest.raises(opportunities.CriteriaMissing, match="Every objection is answered"):
+        outcomes.win(found.pk, WonReason.PRICE, by=anna, at=AT)
+    buying_group.answer(objection.pk, "Cheaper over a year", by=anna, at=AT)
+    assert outcomes.win(found.pk, WonReason.PRICE, by=anna, at=AT).status == "won"
+
+
+def test_going_back_takes_a_reason(book: Book, anna: Actor) -> None:
+    found = ready_to_close(book, anna)
+    opportunities.move(found.pk, Stage.CLOSE, by=anna, at=AT)
+    with pytest.raises(opportunities.ReasonMissing):
+        opportunities.move(found.pk, Stage.APPROACH, by=anna, at=AT)
+    opportunities.move(found.pk, Stage.APPROACH, reason="New buyer", by=anna, at=AT)
+    found.refresh_from_db()
+    assert found.stage == "approach"
+
+
+def test_five_follow_ups_come_by_themselves_and_then_a_next_step_is_asked_for(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    with pytest.raises(outcomes.TooEarlyToGiveUp, match="0 of 5"):
+        outcomes.lose(found.pk, LostReason.NO_ANSWER, by=anna, at=AT)
+    days = []
+    for _number in range(5):
+        following = steps.finish(next_step(found).pk, StepResult.NOT_REACHED, by=anna, at=AT)
+        assert following is not None
+        days.append((following.follow_up, following.due_on.isoformat()))
+    assert days == [(1, "2026-03-04"), (2, "2026-03-05"), (3, "2026-03-09"), (4, "2026-03-11"), (5, "2026-03-16")]
+    with pytest.raises(steps.NextStepMissing):
+        steps.finish(next_step(found).pk, StepResult.NOT_REACHED, by=anna, at=AT)
+    then = NextStep(StepKind.MAIL, date(2026, 3, 20))
+    steps.finish(next_step(found).pk, StepResult.NOT_REACHED, next_step=then, by=anna, at=AT)
+    assert outcomes.lose(found.pk, LostReason.NO_ANSWER, by=anna, at=AT).status == "lost"
+    assert not found.steps.filter(done_at=None).exists()
+
+
+def test_a_next_step_lies_ahead_and_with_a_contact_of_the_account(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    strangers = Contact.objects.create(account=account(book), name="Eve", created_at=AT)
+    for wrong in (
+        NextStep(StepKind.CALL, date(2026, 3, 1)),
+        NextStep(StepKind.CALL, date(2027, 3, 5)),
+        NextStep(StepKind.CALL, date(2026, 3, 9), contact_id=strangers.pk),
+    ):
+        with pytest.raises(Invalid):
+            steps.plan_next(found.pk, wrong, by=anna, at=AT)
+    assert steps.plan_next(found.pk, NextStep(StepKind.MEETING, date(2026, 3, 2)), by=anna, at=AT).kind == "meeting"
+    assert found.steps.count() == 1
+
+
+def test_a_lost_opportunity_is_taken_up_again_with_a_reason(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    outcomes.lose(found.pk, LostReason.POSTPONED, by=anna, at=AT)
+    with pytest.raises(opportunities.NotOpen):
+        opportunities.move(found.pk, Stage.PREPARATION, by=anna, at=AT)
+    with pytest.raises(opportunities.ReasonMissing):
+        outcomes.reopen(found.pk, reason=" ", by=anna, at=AT)
+    outcomes.reopen(found.pk, reason="They called", by=anna, at=AT)
+    found.refresh_from_db()
+    assert (found.status, found.closed_at, found.lost_because, next_step(found).kind) == ("open", None, "", "call")
+
+
+def test_a_stale_form_changes_nothing(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    opportunities.change(found.pk, OpportunityDetails("Boxes"), version=1, by=anna, at=AT)
+    with pytest.raises(StaleForm):
+        opportunities.change(found.pk, OpportunityDetails("Screws"), version=1, by=anna, at=AT)
+    found.refresh_from_db()
+    assert (found.title, found.version) == ("Boxes", 2)
+
+
+def test_a_colleague_reads_but_does_not_write_and_a_stranger_finds_nothing(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    with pytest.raises(opportunities.AnothersOpportunity):
+        opportunities.change(found.pk, OpportunityDetails("Mine"), version=1, by=representative(), at=AT)
+    with pytest.raises(ManagerOnly):
+        ownership.hand_over(found.pk, person(anna), reason="Mine", by=anna, at=AT)
+    stranger = member(OrganisationFactory.create(is_supplier=True))
+    with pytest.raises(NotFound):
+        opportunities.change(found.pk, OpportunityDetails("Theirs"), version=1, by=stranger, at=AT)
+
+
+def test_a_hand_over_takes_the_next_step_along_and_is_written_down(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    bob, boss = representative(), sales_manager()
+    with pytest.raises(opportunities.ReasonMissing):
+        ownership.hand_over(found.pk, person(bob), reason="", by=boss, at=AT)
+    with pytest.raises(Invalid):
+        ownership.hand_over(
+            found.pk, person(member(OrganisationFactory.create(is_supplier=True))), reason="Leave", by=boss, at=AT
+        )
+    ownership.hand_over(found.pk, person(bob), reason="Leave", by=boss, at=AT)
+    decision = OwnershipDecision.objects.get(opportunity=found)
+    assert (decision.winner, decision.decided_by, decision.reason) == (bob.person, boss.person, "Leave")
+    assert next_step(found).person == bob.person
+    assert Notification.objects.filter(person=bob.person, kind="opportunity_handed_over").count() == 1
+
+
+# Leads
+
+
+def test_the_same_lead_is_one_and_what_is_new_is_added(book: Book, anna: Actor) -> None:
+    first, new = leads.register(
+        book.pk, LeadSource.OWN, LeadDetails("Kabel AG", "DE", email="a@kabel.example", need="Cables"), by=anna, at=AT
+    )
+    again, newer = leads.register(
+        book.pk, LeadSource.OWN, LeadDetails("KABEL", email="A@kabel.example", need="Boxes"), by=representative(), at=AT
+    )
+    assert (new, newer, again.pk) == (True, False, first.pk)
+    again.refresh_from_db()
+    assert (again.need, again.representative) == ("Cables\n\nBoxes", anna.person)
+    assert Notification.objects.filter(person=anna.person, kind="lead_again").count() == 1
+    # Two had a claim: it says who won and why.
+    decision = OwnershipDecision.objects.get(lead=first)
+    assert (decision.rule, decision.winner, len(decision.claims)) == ("first", anna.person, 2)
+
+
+def test_a_lead_goes_to_whoever_looks_after_the_account(book: Book, anna: Actor) -> None:
+    customer = account(book, anna, name="Kabel AG")
+    bob = representative()
+    lead, _new = leads.register(book.pk, LeadSource.OWN, LeadDetails("kabel ag", "DE"), by=bob, at=AT)
+    assert (lead.account, lead.representative) == (customer, anna.person)
+    assert OwnershipDecision.objects.get(lead=lead).rule == "account"
+    assert Notification.objects.filter(person=anna.person, kind="lead_assigned").count() == 1
+    with pytest.raises(opportunities.AnothersOpportunity):
+        leads.give_up(lead.pk, "Mine", by=bob, at=AT)
+
+
+def test_a_lead_from_a_territory_goes_to_its_representative_and_from_nowhere_to_nobody(book: Book, anna: Actor) -> None:
+    Territory.objects.create(book=book, name="North", representative=anna.person, rule={"countries": ["SE", "FI"]})
+    program = sales_manager()
+    north, _new = leads.register(book.pk, LeadSource.PROGRAM, LeadDetails("Nord AB", "SE"), by=program, at=AT)
+    south, _new = leads.register(book.pk, LeadSource.PROGRAM, LeadDetails("Sud SRL", "IT"), by=program, at=AT)
+    assert (north.representative, south.representative) == (anna.person, None)
+    ownership.assign_lead(south.pk, person(anna), reason="Speaks Italian", by=program, at=AT)
+    assert Lead.objects.get(pk=south.pk).representative == anna.person
+
+
+def test_a_reference_of_another_system_is_one_lead_even_when_sent_twice_at_once(
+    transactional_db: None, book: Book
+) -> None:
+    anna = representative()
+    details = LeadDetails("Kabel AG", reference="CRM-7")
+
+    def send() -> object:
+        return leads.register(book.pk, LeadSource.PROGRAM, details, by=anna, at=AT)[1]
+
+    assert sorted(map(str, at_the_same_time(send, send))) == ["False", "True"]
+    assert Lead.objects.count() == 1
+
+
+def test_only_a_qualified_lead_becomes_an_opportunity_with_its_contact_and_answers(book: Book, anna: Actor) -> None:
+    lead, _new = leads.register(
+        book.pk, LeadSource.OWN, LeadDetails("Kabel AG", contact_name="Mia", email="m@kabel.example"), by=anna, at=AT
+    )
+    with pytest.raises(leads.NotQualified, match="0 of 8"):
+        leads.convert(lead.pk, "Cables", by=anna, at=AT)
+    leads.qualify(lead.pk, GOOD_BANT, {"goals": "Less stock"}, version=1, by=anna, at=AT)
+    found = leads.convert(lead.pk, "Cables", by=anna, at=AT)
+    lead.refresh_from_db()
+    assert (lead.status, found.lead, found.account.name) == ("qualified", lead, "Kabel AG")
+    assert (found.bant["need"], found.gpct) == ("yes", {"goals": "Less stock"})
+    assert [contact.name for contact in Contact.objects.filter(account=found.account)] == ["Mia"]
+    with pytest.raises(IllegalTransition):
+        leads.convert(lead.pk, "Cables", by=anna, at=AT)
+    assert Opportunity.objects.count() == 1
+
+
+def test_a_lead_given_up_keeps_its_reason_and_may_be_taken_up(book: Book, anna: Actor) -> None:
+    lead, _new = leads.register(book.pk, LeadSource.OWN, LeadDetails("Kabel AG"), by=anna, at=AT)
+    with pytest.raises(Invalid):
+        leads.give_up(lead.pk, "  ", by=anna, at=AT)
+    leads.qualify(lead.pk, GOOD_BANT, {}, version=None, by=anna, at=AT)
+    leads.give_up(lead.pk, "A shop for hobbyists", by=anna, at=AT)
+    with pytest.raises(IllegalTransition):
+        leads.convert(lead.pk, "Cables", by=anna, at=AT)
+    assert Lead.objects.get(pk=lead.pk).given_up_because == "A shop for hobbyists"
+    leads.take_up(lead.pk, by=anna, at=AT)
+    assert Lead.objects.get(pk=lead.pk).status == "working"
+
+
+@pytest.mark.parametrize(
+    ("details", "field"),
+    [
+        (LeadDetails(" "), "company"),
+        (LeadDetails("A", email="no address"), "email"),
+        (LeadDetails("A", phone="123"), "phone"),
+        (LeadDetails("A", need="x" * 2001), "need"),
+    ],
+)
+def test_a_wrong_lead_says_which_field(book: Book, anna: Actor, details: LeadDetails, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        leads.register(book.pk, LeadSource.OWN, details, by=anna, at=AT)
+    assert list(refused.value.errors) == [field]
+
+
+def test_another_book_is_not_found(anna: Actor) -> None:
+    theirs = book_for(OrganisationFactory.create(is_supplier=True).pk)
+    with pytest.raises(NotFound):
+        leads.register(theirs.pk, LeadSource.OWN, LeadDetails("Kabel AG"), by=anna, at=AT)
+
+
+# Reading
+
+
+def test_everybody_is_reminded_once_a_day_of_what_is_due(book: Book, anna: Actor) -> None:
+    due, later = opened(book, anna), opened(book, anna)
+    steps.plan_next(due.pk, NextStep(StepKind.CALL, date(2026, 3, 2)), by=anna, at=AT)
+    steps.plan_next(later.pk, NextStep(StepKind.CALL, date(2026, 3, 3)), by=anna, at=AT)
+    assert [steps.remind(at=AT), steps.remind(at=AT + timedelta(hours=3)), steps.remind(at=AT + timedelta(days=1))] == [
+        1,
+        0,
+        1,
+    ]
+    words = list(Notification.objects.filter(kind="steps_due").order_by("pk").values_list("text", flat=True))
+    assert words == ["1 step of your pipeline is due: Cables.", "2 steps of your pipeline are due, first: Cables."]
+
+
+def test_the_board_has_a_column_a_stage_with_its_money(book: Book, anna: Actor) -> None:
+    opened(book, anna, amount=Decimal("100.00"))
+    opened(book, anna, amount=Decimal("50.00"))
+    lost = opened(book, anna, amount=Decimal("7.00"))
+    outcomes.lose(lost.pk, LostReason.PRICE, by=anna, at=AT)
+    first, *others = queries.board(queries.opportunities(book))
+    assert (first.stage, first.count, first.totals) == (Stage.PROSPECTING, 2, {"EUR": Decimal("150")})
+    assert [column.count for column in others] == [0] * 6
+    assert queries.passed(book)[Stage.PROSPECTING].closed == 1
+    assert list(queries.open_amounts(book)) == [(Stage.PROSPECTING, "EUR", None, Decimal("150"))]

@@ -1,0 +1,209 @@
+"""The pipeline's pages: a lead's way to a won opportunity, refusals beside the form, other people's work."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from io import BytesIO
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from openpyxl import Workbook
+
+from analytics.models import Book, Contact, Lead, LeadSource, Opportunity, Step
+from analytics.rules.qualification import BANT, GPCT
+from analytics.services import leads, opportunities
+from analytics.services.leads import LeadDetails
+from analytics.services.opportunities import OpportunityDetails
+from marketplace.permissions import Actor
+from marketplace.shared import clock
+from tests.factories.insights import account, platform_book, representative, sales_manager
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def book() -> Book:
+    return platform_book()
+
+
+@pytest.fixture
+def anna() -> Actor:
+    return representative()
+
+
+@pytest.fixture
+def page(client: Client, anna: Actor) -> Client:
+    assert anna.person is not None
+    client.force_login(anna.person)
+    return client
+
+
+def answers(**some: str) -> dict[str, str]:
+    return dict.fromkeys(BANT, "unknown") | dict.fromkeys(GPCT, "") | some
+
+
+def test_a_lead_becomes_an_opportunity_and_is_worked_until_it_is_won(page: Client, book: Book) -> None:
+    sent = {
+        "company": "Kabel AG",
+        "country": "DE",
+        "contact_name": "Mia",
+        "email": "mia@kabel.example",
+        "need": "Cables",
+    }
+    answer = page.post(reverse("insights_lead_new"), sent)
+    lead = Lead.objects.get()
+    assert (answer.status_code, answer["Location"]) == (302, lead.get_absolute_url())
+    shown = page.get(lead.get_absolute_url())
+    assert "It takes 4 of 8 points" in shown.content.decode()
+
+    page.post(
+        _lead(lead, "qualify"), answers(budget="yes", authority="yes", need="yes", goals="Less stock", version="1")
+    )
+    answer = page.post(_lead(lead, "convert"), {"title": "Cables for 2027"})
+    found = Opportunity.objects.get()
+    assert answer["Location"] == found.get_absolute_url()
+
+    today = clock.now().date()
+    details = {"title": "Cables", "amount": "12,500.50", "closes_on": (today + timedelta(days=30)).isoformat()}
+    page.post(
+        _opportunity(found, "details"),
+        answers(budget="yes", authority="yes", need="yes", goals="Less stock")
+        | details
+        | {"version": str(found.version)},
+    )
+    tom = Contact.objects.create(account=found.account, name="Tom", created_at=clock.now())
+    mia = Contact.objects.get(name="Mia")
+    for contact, role in ((mia, "decision_maker"), (tom, "user")):
+        page.post(_opportunity(found, "group"), {"contact": contact.pk, "role": role})
+    page.post(_opportunity(found, "finish"), {"result": "reached", "kind": "call"})
+    for criterion in ("history_read", "offer_presented"):
+        page.post(reverse("insights_opportunity_confirm", args=[found.pk, criterion]), {"holds": "on"})
+    refused = page.post(_opportunity(found, "won"), {"because": "service"})
+    assert refused.status_code == 422
+    assert "Before that: Terms are agreed." in refused.content.decode()
+    page.post(reverse("insights_opportunity_confirm", args=[found.pk, "terms_agreed"]), {"holds": "on"})
+    page.post(_opportunity(found, "won"), {"because": "service", "note": "Quick"})
+    found.refresh_from_db()
+    assert (found.status, found.stage, str(found.amount)) == ("won", "follow_up", "12500.5000")
+    assert "Won" in page.get(found.get_absolute_url()).content.decode()
+
+
+def test_every_page_of_the_pipeline_shows_with_one_opportunity_and_three_in_as_many_queries(
+    page: Client, book: Book, anna: Actor
+) -> None:
+    for name in ("insights_pipeline", "insights_opportunities", "insights_forecast", "insights_leads"):
+        assert page.get(reverse(name)).status_code == 200
+    counts = []
+    for _round in range(2):
+        for number in range(2):
+            opened = opportunities.open_for(
+                account(book).pk, OpportunityDetails(f"Sale {number}"), by=anna, at=clock.now()
+            )
+            leads.register(book.pk, LeadSource.OWN, LeadDetails(f"Firm {opened.pk}"), by=anna, at=clock.now())
+        counts.append(
+            [_queries(page, name) for name in ("insights_pipeline", "insights_opportunities", "insights_leads")]
+        )
+    assert counts[0] == counts[1]
+
+
+def test_a_refused_form_keeps_what_was_typed_and_says_why(page: Client, book: Book, anna: Actor) -> None:
+    found = opportunities.open_for(account(book).pk, OpportunityDetails("Cables"), by=anna, at=clock.now())
+    answer = page.post(_opportunity(found, "plan"), {"kind": "mail", "due_on": "2020-01-01", "text": "Send the list"})
+    assert answer.status_code == 422
+    assert "This day is over. The next step lies ahead." in answer.content.decode()
+    assert "Send the list" in answer.content.decode()
+    assert Step.objects.get().kind == "call"
+
+
+def test_a_colleague_reads_and_is_refused_and_only_a_manager_hands_over(
+    client: Client, book: Book, anna: Actor
+) -> None:
+    found = opportunities.open_for(account(book).pk, OpportunityDetails("Cables"), by=anna, at=clock.now())
+    bob, boss = representative(), sales_manager()
+    assert bob.person
+    assert boss.person
+    client.force_login(bob.person)
+    assert "You may read it" in client.get(found.get_absolute_url()).content.decode()
+    answer = client.post(_opportunity(found, "lost"), {"because": "price"})
+    assert (answer.status_code, "works on this" in answer.content.decode()) == (422, True)
+    client.post(_opportunity(found, "hand_over"), {"to": bob.person.pk, "reason": "Mine"})
+    found.refresh_from_db()
+    assert (found.status, found.representative) == ("open", anna.person)
+    client.force_login(boss.person)
+    client.post(_opportunity(found, "hand_over"), {"to": bob.person.pk, "reason": "Anna is on leave"})
+    found.refresh_from_db()
+    assert found.representative == bob.person
+
+
+def test_a_file_of_leads_is_taken_row_by_row_and_twice_adds_nothing(page: Client, book: Book) -> None:
+    text = (
+        "Company;Country;E-mail;Reference\nKabel AG;Germany;mia@kabel.example;7\n;DE;;8\nNord;Atlantis;;9\nÖl;SE;;10\n"
+    )
+    for new in (2, 0):
+        sent = SimpleUploadedFile("leads.csv", text.encode("cp1252"))
+        answer = page.post(reverse("insights_leads_import"), {"file": sent})
+        assert answer.context["result"].new == new
+    assert [(row.row, row.why) for row in answer.context["result"].rejected] == [
+        (3, "Give the company’s name."),
+        (4, "“Atlantis” is no country."),
+    ]
+    assert sorted(Lead.objects.values_list("company", "country")) == [("Kabel AG", "DE"), ("Öl", "SE")]
+
+
+def test_a_spreadsheet_of_leads_is_read_and_rubbish_is_refused_in_a_sentence(page: Client, book: Book) -> None:
+    workbook = Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    sheet.append(["Company", "Need"])
+    sheet.append(["Kabel AG", "Cables"])
+    kept = BytesIO()
+    workbook.save(kept)
+    page.post(reverse("insights_leads_import"), {"file": SimpleUploadedFile("leads.xlsx", kept.getvalue())})
+    assert Lead.objects.get().need == "Cables"
+    for name, content, words in (
+        ("leads.xlsx", b"no spreadsheet", "neither a CSV file nor a spreadsheet"),
+        ("leads.csv", b"\x00\x01\x02,", "neither a CSV file nor a spreadsheet"),
+        ("leads.csv", b"a,b\n1,2\n", "This file has none"),
+        ("leads.csv", b"company\n" + b"Firm\n" * 2001, "at most 2,000 rows"),
+    ):
+        answer = page.post(reverse("insights_leads_import"), {"file": SimpleUploadedFile(name, content)})
+        assert (answer.status_code, words in answer.content.decode()) == (422, True)
+
+
+def test_contacts_are_kept_changed_and_forgotten(page: Client, book: Book, anna: Actor) -> None:
+    customer = account(book, anna)
+    url = reverse("insights_customer_contacts", args=[customer.pk])
+    assert page.post(url, {"name": "Mia", "email": "no address"}).status_code == 422
+    page.post(url, {"name": "Mia", "email": "mia@kabel.example", "phone": "+49 30 901820"})
+    mia = Contact.objects.get()
+    page.post(reverse("insights_contact", args=[mia.pk]), {"name": "Mia Berg", "position": "Buyer"})
+    assert "Mia Berg" in page.get(reverse("insights_customer_contacts_part", args=[customer.pk])).content.decode()
+    page.post(reverse("insights_contact_remove", args=[mia.pk]))
+    mia.refresh_from_db()
+    assert (mia.name, mia.email, str(mia.phone), mia.removed_at is not None) == ("", "", "", True)
+    assert page.get(reverse("insights_contact", args=[mia.pk])).status_code == 404
+
+
+def test_exports_hold_the_list(page: Client, book: Book, anna: Actor) -> None:
+    details = OpportunityDetails("=Cables", closes_on=date(2030, 1, 2))
+    opportunities.open_for(account(book, name="Kabel AG").pk, details, by=anna, at=clock.now())
+    text = b"".join(page.get(reverse("insights_opportunities") + "?format=csv")).decode()  # type: ignore[arg-type]
+    assert "'=Cables,Kabel AG,Open,Prospecting,,EUR,2030-01-02" in text
+
+
+def _lead(lead: Lead, what: str) -> str:
+    return reverse("insights_lead_act", args=[lead.pk, what])
+
+
+def _opportunity(found: Opportunity, what: str) -> str:
+    return reverse("insights_opportunity_act", args=[found.pk, what])
+
+
+def _queries(page: Client, name: str) -> int:
+    with CaptureQueriesContext(connection) as seen:
+        assert page.get(reverse(name)).status_code == 200
+    return len(seen)
