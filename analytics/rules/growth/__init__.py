@@ -1,0 +1,7 @@
+"""Growth: what each account should buy and does not. `fit` on a history, `score` any of its accounts."""
+
+from analytics.rules.growth.learning import fit
+from analytics.rules.growth.model import Fallback, GrowthModel
+from analytics.rules.growth.scoring import GrowthList, GrowthScores, ProfileSummary, score
+
+__all__ = ["Fallback", "GrowthList", "GrowthModel", "GrowthScores", "ProfileSummary", "fit", "score"]

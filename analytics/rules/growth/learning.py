@@ -1,0 +1,218 @@
+"""Learning growth from the past windows of the data at hand: signals at T − H, T − H − 30, … against what was bought
+first then.
+
+Nothing is fixed in advance that the data can choose: the regularisation of EASE^R and the penalty of the ranking are
+those that would have ranked best in the latest window that has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analytics.rules.growth import ease, money, profiles, ranking, signals
+from analytics.rules.growth.ledger import Activity, Calendar, Ledger, Pairs, ledger_of
+from analytics.rules.growth.model import GrowthModel, Ranker
+from analytics.rules.history import NONE, FloatArray, History, IntArray, OrderDays
+from analytics.rules.protocol import HORIZON, STEP, training_cutoffs
+
+MOST_THINGS = 10_000
+"""Items beyond this are left out, each category keeping its most bought ones."""
+LEARNT_THINGS = 4_000
+"""Past windows are learnt from on so many of the most bought things: only the ranking's weights come from them."""
+LEARNT_ACCOUNTS = 3_000
+"""Accounts drawn for each past window."""
+MOST_WINDOWS = 4
+YEAR = 365
+LEAST_FIRSTS = 100
+"""With fewer first purchases among the candidates of past windows, the ranking is by popularity."""
+REGULARISATIONS = (50.0, 200.0, 800.0)
+REGULARISATION = 200.0
+EASE_ALONE = signals.SIGNALS.index("ease")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What both rankings share."""
+
+    history: History
+    calendar: Calendar
+    days: OrderDays
+    cutoff: int
+    horizon: int
+    windows: tuple[int, ...]
+    seed: int
+
+    def spend(self, cutoff: int) -> FloatArray:
+        return money.spend_in_horizon(self.days, cutoff, self.horizon, len(self.history.accounts))
+
+
+def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0) -> GrowthModel:
+    """Learns from what is known at the end of day `cutoff`; deterministic for a seed."""
+    past = history.until(cutoff)
+    days = past.account_days()
+    calendar = Calendar(days.account, days.day, len(past.accounts))
+    known = Known(past, calendar, days, cutoff, horizon, windows_of(cutoff, horizon), seed)
+    grouped = past.has_categories and len(past) > 0
+    named = past.has_items and len(past) > 0
+    if not grouped and not named:
+        return GrowthModel(cutoff, horizon, seed, None, None, None, (), False)
+    groups = _profiles(known, "categories" if grouped else "items")
+    return GrowthModel(
+        cutoff=cutoff,
+        horizon=horizon,
+        seed=seed,
+        items=_ranker(known, "items", groups) if named else None,
+        categories=_ranker(known, "categories", groups) if grouped else None,
+        profiles=groups,
+        profile_names=past.categories if grouped else past.items,
+        profiles_of_items=not grouped,
+    )
+
+
+def windows_of(cutoff: int, horizon: int) -> tuple[int, ...]:
+    """The latest windows whose labels have ended, and the one of a year ago, which saw the same season."""
+    ended = training_cutoffs(cutoff, horizon=horizon)
+    latest = ended[:MOST_WINDOWS]
+    same_season = [past for past in ended[MOST_WINDOWS:] if abs(cutoff - YEAR - past) <= STEP // 2]
+    return latest + tuple(same_season[:1])
+
+
+def _profiles(known: Known, of: str) -> profiles.Profiles:
+    codes = len(known.history.categories if of == "categories" else known.history.items)
+    bought = money.purchases_of(known.history, of=of, places=np.arange(codes, dtype=np.int32))
+    column = profiles.columns_of(bought, codes, most=None if of == "categories" else profiles.MIX_ITEMS)
+    eligible = known.calendar.at(known.cutoff).eligible()
+    return profiles.learn(bought, column, known.spend(known.cutoff), eligible, known.cutoff, known.seed)
+
+
+def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
+    history = known.history
+    column, names = (history.item, history.items) if of == "items" else (history.category, history.categories)
+    group = history.item_category if of == "items" else np.full(len(names), NONE, dtype=np.int32)
+    codes = most_bought(history, column, group, MOST_THINGS)
+    ledger = _ledger(history, column, codes)
+    pairs, activity = ledger.at(known.cutoff), known.calendar.at(known.cutoff)
+    windows, regularisation = _learn_windows(known, column, group, codes, ledger)
+    learnt = sum(int(window.bought.sum()) for window in windows) >= LEAST_FIRSTS
+    penalty = ranking.best_penalty(windows) if learnt else ranking.PENALTY
+    neighbours = ease.learn(pairs.matrix(), regularisation) if learnt else ease.Neighbours.none(len(codes))
+    lately = pairs.first > known.cutoff - known.horizon
+    base = np.bincount(pairs.thing[lately], minlength=len(codes)) / activity.active(known.horizon)
+    amount, quantity, packs = _measures(known, of, codes)
+    return Ranker(
+        names=tuple(names[code] for code in codes),
+        snapshot=_snapshot(ledger, pairs, activity, neighbours, group[codes], known.horizon),
+        weights=ranking.fitted(windows, penalty) if learnt else None,
+        base=base,
+        windows=tuple(window.cutoff for window in windows),
+        regularisation=regularisation,
+        penalty=penalty,
+        money=amount,
+        quantity=quantity,
+        packs=packs,
+        shares=groups.shares(pairs.where(pairs.last > known.cutoff - YEAR)),
+    )
+
+
+def most_bought(history: History, column: IntArray, group: IntArray, most: int) -> IntArray:
+    """Codes with a purchase, rising. Beyond `most`: half go round the categories, half to the most bought."""
+    bought = np.bincount(column[column != NONE], minlength=len(group))
+    codes = np.flatnonzero(bought)
+    if len(codes) > most:
+        ranked = codes[np.argsort(-bought[codes], kind="stable")]
+        by_group = ranked[np.argsort(group[ranked], kind="stable")]
+        starts = np.searchsorted(group[by_group], group[by_group])
+        turns = by_group[np.argsort(np.arange(len(by_group)) - starts, kind="stable")]
+        taken = turns[: most // 2]
+        rest = ranked[~np.isin(ranked, taken)]
+        codes = np.sort(np.concatenate([taken, rest[: most - len(taken)]]))
+    return codes.astype(np.int32)
+
+
+def _ledger(history: History, column: IntArray, codes: IntArray) -> Ledger:
+    places = np.full(int(codes.max(initial=NONE)) + 1, NONE, dtype=np.int32)
+    return ledger_of(history, column, _places(codes, max(int(column.max(initial=NONE)) + 1, len(places))), len(codes))
+
+
+def _places(codes: IntArray, count: int) -> IntArray:
+    places = np.full(count, NONE, dtype=np.int32)
+    places[codes] = np.arange(len(codes), dtype=np.int32)
+    return places
+
+
+def _snapshot(
+    ledger: Ledger, pairs: Pairs, activity: Activity, neighbours: ease.Neighbours, group: IntArray, horizon: int
+) -> signals.Snapshot:
+    sold = np.bincount(pairs.thing, minlength=pairs.things) > 0
+    traits = signals.traits_of(ledger, pairs, activity, horizon)
+    return signals.Snapshot(activity.cutoff, horizon, neighbours, traits, sold, group)
+
+
+def _learn_windows(
+    known: Known, column: IntArray, group: IntArray, codes: IntArray, ledger: Ledger
+) -> tuple[list[ranking.Window], float]:
+    """The windows, and the regularisation that ranked best in the latest one by EASE^R alone."""
+    if len(codes) > LEARNT_THINGS:
+        codes = most_bought(known.history, column, group, LEARNT_THINGS)
+        ledger = _ledger(known.history, column, codes)
+    group = group[codes]
+    chosen, windows = REGULARISATION, list[ranking.Window]()
+    for cutoff in known.windows:
+        pairs, activity = ledger.at(cutoff), known.calendar.at(cutoff)
+        together = ease.gram(pairs.matrix())
+        tried = []
+        for regularisation in (chosen,) if windows else REGULARISATIONS:
+            neighbours = ease.learn_from(together.copy(), regularisation)
+            snapshot = _snapshot(ledger, pairs, activity, neighbours, group, known.horizon)
+            tried.append((regularisation, _window(known, ledger, snapshot, pairs, activity)))
+        if not windows:
+            tried.sort(key=lambda pair: pair[1].merit_of(EASE_ALONE))
+        chosen, window = tried[-1]
+        if window.real.any():
+            windows.append(window)
+    return windows, chosen
+
+
+def _window(
+    known: Known, ledger: Ledger, snapshot: signals.Snapshot, pairs: Pairs, activity: Activity
+) -> ranking.Window:
+    accounts = activity.eligible()
+    if len(accounts) > LEARNT_ACCOUNTS:
+        random = np.random.default_rng([known.seed, snapshot.cutoff])
+        accounts = np.sort(random.choice(accounts, LEARNT_ACCOUNTS, replace=False))
+    later = ledger.first_bought(snapshot.cutoff, snapshot.cutoff + snapshot.horizon)[accounts]
+    parts = []
+    for block in signals.candidates(snapshot, pairs, activity, accounts):
+        bought = np.zeros((block.accounts.stop - block.accounts.start, snapshot.things), dtype=bool)
+        rows = later[block.accounts]
+        bought[np.repeat(np.arange(len(bought)), np.diff(rows.indptr)), rows.indices] = True
+        parts.append((block.signals, block.real, np.take_along_axis(bought, block.thing, 1) & block.real))
+    width = min(signals.CANDIDATES if snapshot.things > signals.ALL_THINGS else snapshot.things, snapshot.things)
+    empty = (
+        np.zeros((0, width, len(signals.SIGNALS)), np.float32),
+        np.zeros((0, width), bool),
+        np.zeros((0, width), bool),
+    )
+    matrix, real, bought = (np.concatenate(part) for part in zip(empty, *parts, strict=True))
+    sold = later[:, np.flatnonzero(snapshot.sold)]
+    return ranking.Window(snapshot.cutoff, matrix, real, bought, np.asarray(sold.sum(axis=1)).ravel().astype(np.int64))
+
+
+def _measures(known: Known, of: str, codes: IntArray) -> tuple[money.Measure, money.Measure | None, IntArray]:
+    count = len(known.history.items if of == "items" else known.history.categories)
+    bought = money.purchases_of(known.history, of=of, places=_places(codes, count))
+    order = np.lexsort((bought.day, bought.thing, bought.account)) if of == "items" else None
+    bought = bought if order is None else bought.where(order)
+    firsts = [
+        money.firsts_of(bought, past, known.horizon, known.calendar.at(past).eligible(), known.spend(past), len(codes))
+        for past in known.windows
+    ]
+    typical = money.typical_logs(bought, bought.amount, len(codes))
+    amount = money.learn(typical, [first for first, _quantity in firsts], to_the_sum=True)
+    if of != "items":
+        return amount, None, np.empty(0, dtype=np.int32)
+    typical = money.typical_logs(bought, bought.quantity, len(codes))
+    quantity = money.learn(typical, [first for _money, first in firsts], to_the_sum=False)
+    return amount, quantity, money.packs_of(bought, len(codes))

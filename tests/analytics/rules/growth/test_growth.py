@@ -1,0 +1,161 @@
+"""The whole of growth on a made-up shop: what must hold whatever is learnt."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from analytics.rules import growth, metrics, protocol
+from analytics.rules.growth import Fallback, GrowthList, GrowthModel, GrowthScores
+from analytics.rules.history import History
+from tests.analytics.rules.growth.shops import shop
+
+CUTOFF = 239
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    return shop()
+
+
+@pytest.fixture(scope="module")
+def model(history: History) -> GrowthModel:
+    return growth.fit(history, CUTOFF)
+
+
+@pytest.fixture(scope="module")
+def scores(model: GrowthModel, history: History) -> GrowthScores:
+    return growth.score(model, history, CUTOFF, top=10)
+
+
+def same(one: GrowthList, other: GrowthList) -> bool:
+    return all(
+        np.array_equal(getattr(one, f.name), getattr(other, f.name), equal_nan=f.name == "quantity")
+        for f in fields(one)
+    )
+
+
+def test_what_is_suggested_was_never_bought_and_is_ranked_from_one(scores: GrowthScores, history: History) -> None:
+    for of, found in (("items", scores.items), ("categories", scores.categories)):
+        case = protocol.growth_case(history, CUTOFF, of=of)
+        assert found is not None
+        assert len(found)
+        assert not case.is_bought(found.account, found.code).any()
+        assert set(found.account) <= set(case.accounts)
+        starts = np.searchsorted(found.account, found.account)
+        assert np.array_equal(found.rank, np.arange(len(found)) - starts + 1)
+        within = np.diff(found.account) == 0
+        assert (np.diff(found.score)[within] <= 0).all()
+
+
+def test_ranking_beats_popularity_where_accounts_have_tastes(scores: GrowthScores, history: History) -> None:
+    assert scores.items is not None
+    case = protocol.growth_case(history, CUTOFF, of="items")
+    found = metrics.growth_figures(case, scores.items.account, scores.items.code, scores.items.rank)
+    bought = np.bincount(history.until(CUTOFF).item, minlength=60)
+    account = np.repeat(case.accounts, 60)
+    code = np.tile(np.argsort(-bought, kind="stable").astype(np.int32), len(case.accounts))
+    new = ~case.is_bought(account, code)
+    account, code = account[new], code[new]
+    rank = np.arange(len(account)) - np.searchsorted(account, account) + 1
+    popular = metrics.growth_figures(case, account, code, rank)
+    assert found.ndcg > popular.ndcg + 0.05
+
+
+def test_a_partition_scores_exactly_as_in_the_whole(model: GrowthModel, history: History, scores: GrowthScores) -> None:
+    for number in range(3):
+        codes = np.arange(number, len(history.accounts), 3, dtype=np.int32)
+        part = growth.score(model, history.of_accounts(codes), CUTOFF, top=10)
+        for found, whole in ((part.items, scores.items), (part.categories, scores.categories)):
+            assert found is not None
+            assert whole is not None
+            rows = np.isin(whole.account, codes)
+            kept = GrowthList(*(getattr(whole, f.name)[rows] for f in fields(whole)))
+            assert same(found, kept)
+
+
+def test_equal_seeds_give_equal_bytes_and_the_bytes_the_same_scores(
+    model: GrowthModel, history: History, scores: GrowthScores
+) -> None:
+    stored = model.to_bytes()
+    assert growth.fit(history, CUTOFF).to_bytes() == stored
+    again = growth.score(GrowthModel.from_bytes(stored), history, CUTOFF, top=10)
+    assert same(again.items, scores.items)  # type: ignore[arg-type]
+    assert same(again.categories, scores.categories)  # type: ignore[arg-type]
+    assert again.profiles == scores.profiles
+
+
+@pytest.mark.parametrize("stored", [b"", b"something else", b"openlot growth\ncut"])
+def test_other_bytes_are_refused(stored: bytes) -> None:
+    with pytest.raises(ValueError):
+        GrowthModel.from_bytes(stored)
+
+
+def test_codes_may_differ_between_learning_and_scoring(
+    model: GrowthModel, history: History, scores: GrowthScores
+) -> None:
+    """A partition read by itself numbers its items anew; names decide."""
+    last = len(history.items) - 1
+    turned = replace(
+        history,
+        item=(last - history.item).astype(np.int32),
+        items=history.items[::-1],
+        item_category=history.item_category[::-1],
+    )
+    found = growth.score(model, turned, CUTOFF, top=10).items
+    assert found is not None
+    assert scores.items is not None
+    assert [turned.items[code] for code in found.code] == [history.items[code] for code in scores.items.code]
+    assert np.array_equal(found.score, scores.items.score)
+
+
+def test_later_rows_change_nothing(model: GrowthModel, history: History) -> None:
+    assert growth.fit(history.until(CUTOFF), CUTOFF).to_bytes() == model.to_bytes()
+
+
+def test_money_stays_within_what_the_account_spends_and_quantities_in_packs(
+    scores: GrowthScores, history: History
+) -> None:
+    assert scores.items is not None
+    assert scores.categories is not None
+    spent = np.bincount(history.account, weights=history.amount)
+    for found in (scores.items, scores.categories):
+        assert (found.expected_amount > 0).all()
+        assert (found.expected_amount <= spent[found.account]).all()
+        assert ((found.share >= 0) & (found.share <= 1)).all()
+    assert set(scores.items.pack) == {6}
+    assert (scores.items.quantity % 6 == 0).all()
+    assert np.isnan(scores.categories.quantity).all()
+
+
+def test_data_without_items_gives_categories_only_and_the_other_way_round() -> None:
+    grouped = shop(items=False)
+    scores = growth.score(growth.fit(grouped, CUTOFF), grouped, CUTOFF)
+    assert scores.items is None
+    assert scores.categories is not None
+    assert len(scores.categories)
+    named = shop(categories=False)
+    scores = growth.score(growth.fit(named, CUTOFF), named, CUTOFF)
+    assert scores.categories is None
+    assert scores.items is not None
+    assert len(scores.items)
+    assert scores.profiles_of_items
+    bare = shop(items=False, categories=False)
+    scores = growth.score(growth.fit(bare, CUTOFF), bare, CUTOFF)
+    assert scores.items is None
+    assert scores.categories is None
+    assert scores.fallback == Fallback.NOTHING
+
+
+@pytest.mark.parametrize("cutoff", [-1, 0, 30, 150])
+def test_too_little_to_learn_from_falls_back_to_popularity_in_the_open(history: History, cutoff: int) -> None:
+    model = growth.fit(history, cutoff)
+    scores = growth.score(model, history, cutoff)
+    assert scores.fallback == (Fallback.POPULARITY if cutoff >= 0 else Fallback.NOTHING)
+    if cutoff == 150:
+        assert scores.items is not None
+        within = np.diff(scores.items.account) == 0
+        assert len(scores.items)
+        assert (np.diff(scores.items.score)[within] <= 0).all()
