@@ -136,8 +136,10 @@ class GrowthScore(models.Model):
         "analytics.Category", on_delete=models.CASCADE, null=True, related_name="+", db_index=False
     )
     rank = models.PositiveIntegerField(help_text="1 is the best of its kind for the account")
-    score = models.FloatField()
-    expected_amount = models.DecimalField(max_digits=20, decimal_places=2, help_text="within the horizon")
+    score = models.FloatField(help_text="chance of a first purchase within the horizon")
+    expected_amount = models.DecimalField(
+        max_digits=20, decimal_places=2, help_text="what a first purchase brings within the horizon, if it comes"
+    )
     quantity = models.FloatField(null=True, help_text="suggested")
     evidence = models.JSONField(default=dict)
 

@@ -130,11 +130,28 @@ def _asked(sql: str, values: Values) -> tuple[int, ...]:
         return tuple(cursor.fetchone())
 
 
-# Of rows that name the same line of the same order, the last one counts.
+# Rows of one order that are equal in everything are one row written twice; of rows that name the same line, the last
+# one counts. A line without a number is its item, counted within the order; without orders, a day of an account is one.
 _INCOMING: Final = """
     CREATE TEMP TABLE incoming ON COMMIT DROP AS
-        SELECT DISTINCT ON (s."order", s.line) s.* FROM analytics_stagedline s WHERE s.batch_id = %(batch)s
-        ORDER BY s."order", s.line, s.row DESC, s.id DESC;
+        WITH plain AS (
+            SELECT s.*, row_number() OVER (
+                PARTITION BY s."order", s.line, s.account, s.day, s.item, s.category, s.cancels, s.quantity, s.amount,
+                    s.currency
+                ORDER BY s.row, s.id
+            ) AS copy
+            FROM analytics_stagedline s WHERE s.batch_id = %(batch)s
+        ), numbered AS (
+            SELECT p.row, p.id, p.account, p.account_name, p.country, p.day, p.cancels, p.item, p.item_name,
+                p.category, p.category_name, p.quantity, p.amount, p.currency,
+                coalesce(nullif(p."order", ''), p.account || '/' || p.day) AS "order",
+                CASE WHEN p.line <> '' THEN p.line ELSE p.item || '#' || row_number() OVER (
+                    PARTITION BY p."order", p.line, p.item, CASE WHEN p."order" = '' THEN p.account || '/' || p.day END
+                    ORDER BY p.row, p.id
+                ) END AS line
+            FROM plain p WHERE p.copy = 1 OR p."order" = ''
+        )
+        SELECT DISTINCT ON ("order", line) * FROM numbered ORDER BY "order", line, row DESC, id DESC;
     ANALYZE incoming
 """
 _REPEATED: Final = """
