@@ -82,7 +82,7 @@ class Made:
 def refresh(run_id: int, *, at: datetime) -> Made:
     """Make the cards of a run that is whole and its book's newest; of any other none. Idempotent; one at a time."""
     run = ScoringRun.objects.select_related("book").get(pk=run_id)
-    book = Book.objects.select_for_update().get(pk=run.book_id)
+    book = Book.objects.select_for_update(no_key=True).get(pk=run.book_id)
     if run.state != RunState.WHOLE or book.run_id != run.pk:
         return Made()
     return _Refresh(book, run, at).do()
@@ -205,7 +205,7 @@ class _Refresh:
         return Card(
             book=self.book, account_id=found.key.account, kind=kind.value, level=found.key.level,
             category_id=found.key.category, item_id=found.key.item,
-            state=(CardState.WITHHELD if hidden else CardState.OPEN).value,
+            state=(CardState.WITHHELD if hidden else CardState.OPEN).value, withheld=hidden,
             p=found.p, p_made=found.p, expected_amount=found.amount, currency=self.run.currency,
             by_money=found.by_money, by_certain=found.by_certain, reasons=found.reasons, evidence=found.evidence,
             run=self.run, cutoff=self.run.cutoff, long_tail=self._is_tail(found.key.account),
@@ -291,8 +291,8 @@ def _found(row: dict[str, Any], kind: Kind, level: Level) -> Found | None:
     evidence = row["evidence"]
     if kind is Kind.GROWTH:
         level = Level.ITEM if row["item_id"] else Level.CATEGORY
-        p = float(evidence.get("p", evidence.get("share", 0.0)))
-        evidence = evidence | {"score": row["score"], "quantity": row["quantity"]}
+        p = min(row["score"], 1.0)
+        evidence = evidence | {"quantity": row["quantity"]}
         if p < rules.LEAST_P[kind]:
             return None
     else:

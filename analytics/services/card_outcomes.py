@@ -24,7 +24,7 @@ def measure(book_id: int, *, at: datetime) -> int:
     A card counts as bought from the first purchase on. "Not bought" is said only once the purchases of the whole
     horizon are in: as long as the newest known purchase of the book is older, nothing is said.
     """
-    book = Book.objects.select_for_update().get(pk=book_id)
+    book = Book.objects.select_for_update(no_key=True).get(pk=book_id)
     waiting = Card.objects.filter(book=book, measured_at=None)
     for level in Level:
         of_level = waiting.filter(level=level.value)

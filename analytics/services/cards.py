@@ -180,7 +180,7 @@ def day_of(person: Person | None, at: datetime) -> date:
 def _locked(card_id: int, seen: CardState | None, by: Actor) -> Card:
     """The card, nobody else's until the end of the transaction, if the actor may act on it."""
     card = Card.objects.select_for_update(of=("self",)).select_related("book", "account").filter(pk=card_id).first()
-    if card is None or card.state == CardState.WITHHELD or not permissions.works(by, card.book):
+    if card is None or card.withheld or not permissions.works(by, card.book):
         raise NotFound
     own = by.person is not None and card.representative_id == by.person.pk
     if not own and not permissions.is_manager(by, card.book):

@@ -1,6 +1,7 @@
 /** What every page has. Each feature finds its elements by data attributes; pages work without any of it. */
 import "@tabler/core/dist/js/tabler.esm.js";
 import htmx from "htmx.org/dist/htmx.esm.js";
+import { cardKeys } from "./app/cards";
 import { drafts, focusErrors, leaveGuards, restoreRefused, submitGuards, watchLeaving } from "./app/forms";
 import { dialogs, menuButton, menus } from "./app/menus";
 import { dismissals, requestErrors } from "./app/notes";
@@ -41,6 +42,7 @@ passkeyErrors();
 submitGuards();
 watchLeaving();
 rowKeys();
+cardKeys();
 restoreRefused();
 focusErrors(document);
 document.addEventListener("htmx:load", (event) => {

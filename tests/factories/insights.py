@@ -111,8 +111,8 @@ def could_buy(
     run: ScoringRun, account: Account, category: Category, p: float = 0.4, amount: str = "300.00", rank: int = 1
 ) -> GrowthScore:
     return GrowthScore.objects.create(
-        run=run, account=account, category=category, rank=rank, score=1.5, expected_amount=Decimal(amount),
-        quantity=4.0, evidence={"p": p, "share": 0.78, "profile": 43},
+        run=run, account=account, category=category, rank=rank, score=p, expected_amount=Decimal(amount),
+        quantity=4.0, evidence={"share": 0.78, "profile": 43},
     )  # fmt: skip
 
 

@@ -1,0 +1,116 @@
+"""How a book's representatives get on: what waits, what is in work, what was done and what came of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from analytics.models import Account, Book, Capacity, Card, CardEvent, CardStatus
+from analytics.queries import sellers
+from analytics.queries.cards import standing, waiting_on
+from analytics.rules import cards as rules
+from analytics.rules.effect import Share
+from marketplace.models import Person
+
+# The time in which work is counted.
+PERIOD: Final = timedelta(days=30)
+What = CardEvent.What
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A representative in figures. `person` is None for what is nobody's."""
+
+    person: Person | None
+    capacity: int
+    accounts: int
+    waiting: int
+    in_work: int
+    overdue: int
+    accepted: int
+    dismissed: int
+    snoozed: int
+    success: Share
+    recovered: Decimal
+    won: Decimal
+
+
+def members(book: Book, day: date, at: datetime) -> list[Member]:
+    """Every representative, and nobody's cards last where there are any. A fixed number of queries."""
+    capacities = dict(Capacity.objects.filter(book=book).values_list("person_id", "cards_a_day"))
+    accounts = _counted(Account.objects.filter(book=book, merged_into=None), n=Count("pk"))
+    shown = Card.objects.filter(book=book, withheld=False)
+    cards = _counted(
+        shown,
+        waiting=Count("pk", filter=waiting_on(day)),
+        in_work=Count("pk", filter=Q(state=CardStatus.ACCEPTED)),
+        overdue=Count("pk", filter=Q(state=CardStatus.ACCEPTED, due_on__lt=day)),
+    )
+    acts = _acts(book, at)
+    outcomes = _outcomes(book)
+    people: list[Person | None] = list(sellers.representatives(book))
+    known = {person.pk for person in people if person}
+    nobody = [key for key in cards if key not in known and cards[key]["waiting"]]
+    found = []
+    for person in [*people, *([None] if nobody else [])]:
+        key = person.pk if person else None
+        of_cards = cards.get(key, {}) if person else _summed(cards, nobody)
+        of_acts, outcome = acts.get(key, {}), outcomes.get(key, {})
+        found.append(
+            Member(
+                person,
+                capacities.get(key, rules.CARDS_A_DAY) if person else 0,
+                accounts.get(key, {}).get("n", 0),
+                of_cards.get("waiting", 0),
+                of_cards.get("in_work", 0),
+                of_cards.get("overdue", 0),
+                of_acts.get(What.ACCEPTED.value, 0),
+                of_acts.get(What.DISMISSED.value, 0),
+                of_acts.get(What.SNOOZED.value, 0),
+                Share(outcome.get("again", 0), outcome.get("measured", 0)),
+                outcome.get("recovered") or Decimal(0),
+                outcome.get("won") or Decimal(0),
+            )
+        )
+    return found
+
+
+def _counted(rows: QuerySet[Any], **counts: Any) -> dict[int | None, dict[str, int]]:
+    """By representative."""
+    grouped = rows.order_by().values("representative").annotate(**counts)
+    return {row["representative"]: row for row in grouped}
+
+
+def _summed(rows: dict[int | None, dict[str, int]], keys: list[int | None]) -> dict[str, int]:
+    names = ("waiting", "in_work", "overdue")
+    return {name: sum(rows[key][name] for key in keys) for name in names}
+
+
+def _acts(book: Book, at: datetime) -> dict[int | None, dict[str, int]]:
+    """By person: how many cards they accepted, dismissed and snoozed in the period, without what was taken back."""
+    events = CardEvent.objects.filter(card__book=book, at__gt=at - PERIOD).exclude(person=None)
+    found: dict[int | None, dict[str, int]] = defaultdict(dict)
+    for row in standing(events).order_by().values("person", "what").annotate(n=Count("card", distinct=True)):
+        found[row["person"]][row["what"]] = row["n"]
+    return found
+
+
+def _outcomes(book: Book) -> dict[int | None, dict[str, Any]]:
+    """By who accepted: accepted cards that are measured, those whose account bought, and for how much."""
+    cards = Card.objects.filter(book=book).exclude(accepted_by=None)
+    rows = (
+        cards.order_by()
+        .values("accepted_by")
+        .annotate(
+            measured=Count("pk", filter=Q(measured_at__isnull=False)),
+            again=Count("pk", filter=Q(measured_at__isnull=False, bought=True)),
+            recovered=Sum("bought_amount", filter=Q(kind="recovery", bought=True)),
+            won=Sum("bought_amount", filter=Q(kind="growth", bought=True)),
+        )
+    )
+    return {row["accepted_by"]: row for row in rows}

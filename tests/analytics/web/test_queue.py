@@ -1,0 +1,248 @@
+"""The representative's pages: what the queue shows, what is done from it with and without scripts, who gets in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from analytics.models import Account, Card, Dismissal
+from analytics.rules.cards import CardState
+from analytics.services import card_making
+from marketplace.models import Role
+from marketplace.permissions import Actor
+from tests.factories import insights
+from tests.factories.insights import CUTOFF, MORNING, NIGHT
+from tests.factories.marketplace import accredited_supplier, member
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+QUEUE = "insights_queue"
+
+
+@pytest.fixture(autouse=True)
+def morning(freeze: Any) -> Any:
+    return freeze(MORNING)
+
+
+@pytest.fixture
+def rosa() -> Actor:
+    return insights.representative()
+
+
+@pytest.fixture
+def browser(rosa: Actor) -> Client:
+    return _browser(rosa)
+
+
+def _browser(actor: Actor) -> Client:
+    client = Client()
+    assert actor.person is not None
+    client.force_login(actor.person)
+    return client
+
+
+@pytest.fixture
+def cards(rosa: Actor) -> list[Card]:
+    """A large uncertain one, a small sure one, and one of growth."""
+    book = insights.platform_book()
+    run = insights.whole_run(book)
+    large, sure, third = (insights.shown_account(book, rosa, name=name) for name in ("Large", "Sure", "Third"))
+    for account, amount in ((large, "900.00"), (sure, "50.00"), (third, "10.00")):
+        insights.buys_every(account, 20, CUTOFF - timedelta(days=55), amount=amount)
+    insights.at_risk(run, large, p=0.4, amount="9000.00")
+    insights.at_risk(run, sure, p=0.9, amount="2500.00", reasons=["account_silent"])
+    insights.could_buy(run, third, insights.category(book, "Cups"))
+    return insights.made_cards(run)
+
+
+def test_the_two_orders_and_what_a_card_says(browser: Client, cards: list[Card]) -> None:
+    money = browser.get(reverse(QUEUE))
+    certain = browser.get(reverse(QUEUE), {"order": "certain"})
+
+    assert [one.card.account.name for one in money.context["shown"]] == ["Large", "Sure", "Third"]
+    assert [one.card.account.name for one in certain.context["shown"]] == ["Sure", "Large", "Third"]
+    text = money.content.decode()
+    assert "Usually buys every 20 days; nothing for 55 days now, since 5 Jan 2026." in text
+    assert "78% of the 43 best customers most like this one buy Cups; this account does not." in text
+    assert "Very likely to stop" in text
+    assert "The whole account is silent" in text
+    assert "0 of 15 today" in text
+
+
+def test_filters_narrow_the_queue(browser: Client, cards: list[Card]) -> None:
+    page = browser.get(reverse(QUEUE), {"kind": "growth"})
+
+    assert [one.card.account.name for one in page.context["shown"]] == ["Third"]
+    assert [str(chip.label) for chip in page.context["chips"]] == ["Kind: Growth"]
+
+
+def test_accepting_without_scripts_and_taking_it_back(browser: Client, cards: list[Card]) -> None:
+    card = cards[0]
+    sent = {"seen": "open", "next": reverse(QUEUE)}
+    page = browser.post(reverse("insights_card_act", args=[card.pk, "accept"]), sent, follow=True)
+
+    card.refresh_from_db()
+    assert card.state == CardState.ACCEPTED
+    assert "1 of 15 today" in page.content.decode()
+    (event, _thing) = page.context["done"][0]
+    browser.post(reverse("insights_undo", args=[event.pk]), {"next": reverse(QUEUE)})
+    card.refresh_from_db()
+    assert card.state == CardState.OPEN
+
+
+def test_dismissing_with_htmx_leaves_a_way_back_in_the_cards_place(browser: Client, cards: list[Card]) -> None:
+    card = cards[0]
+    url = reverse("insights_card_act", args=[card.pk, "dismiss"])
+    answer = browser.post(url, {"reason": "seasonal", "note": ""}, headers=HTMX)
+
+    assert answer.status_code == 200
+    assert "Large is dismissed and not shown before 29 Aug 2026." in answer.content.decode()
+    assert 'id="queue-progress" hx-swap-oob="true"' in answer.content.decode()
+    assert Dismissal.objects.get().reason == "seasonal"
+
+
+@pytest.mark.parametrize(
+    ("what", "sent", "said"),
+    [
+        ("dismiss", {"reason": "other", "note": ""}, "Say in a few words why."),
+        ("snooze", {"until": "2026-03-01"}, "from tomorrow, within 90 days"),
+        ("call", {"heard": "call_back"}, "from tomorrow, within 90 days"),
+        ("note", {"note": ""}, "Say in a few words why."),
+        ("accept", {"seen": "snoozed"}, "This card has changed meanwhile"),
+    ],
+)
+def test_what_is_refused_is_said_in_the_card(
+    browser: Client, cards: list[Card], what: str, sent: dict[str, str], said: str
+) -> None:
+    url = reverse("insights_card_act", args=[cards[0].pk, what])
+
+    assert said in browser.post(url, sent, headers=HTMX).content.decode()
+    page = browser.post(url, sent)
+    assert page.status_code == 422
+    assert said in page.content.decode()
+    cards[0].refresh_from_db()
+    assert cards[0].state == CardState.OPEN
+
+
+def test_a_call_that_is_due_stands_on_top(browser: Client, cards: list[Card], freeze: Any) -> None:
+    card = cards[2]
+    browser.post(reverse("insights_card_act", args=[card.pk, "call"]), {"heard": "no_answer", "note": "Voice mail"})
+    freeze(MORNING + timedelta(days=1))
+
+    page = browser.get(reverse(QUEUE))
+
+    assert [one.card.pk for one in page.context["calls"]] == [card.pk]
+    assert [one.card.account.name for one in browser.get(reverse(QUEUE), {"show": "work"}).context["shown"]] == [
+        "Third"
+    ]
+
+
+def test_the_day_ends_with_its_capacity(browser: Client, cards: list[Card], rosa: Actor) -> None:
+    manager = _browser(insights.sales_manager())
+    assert rosa.person is not None
+    manager.post(reverse("insights_capacity", args=[rosa.person.pk]), {"cards_a_day": "1"})
+
+    assert len(browser.get(reverse(QUEUE)).context["shown"]) == 1
+    browser.post(reverse("insights_card_act", args=[cards[0].pk, "accept"]), {})
+    page = browser.get(reverse(QUEUE))
+    assert page.context["shown"] == []
+    assert "The day’s cards are done" in page.content.decode()
+    assert len(browser.get(reverse(QUEUE), {"more": "1"}).context["shown"]) == 2
+
+
+def test_others_see_nothing_of_it(browser: Client, cards: list[Card]) -> None:
+    other = _browser(insights.representative())
+    stranger = _browser(member(accredited_supplier(), Role.REPRESENTATIVE, Role.SALES_MANAGER))
+    card, account = cards[0].pk, cards[0].account_id
+
+    for client, of_account in ((other, 200), (stranger, 404)):
+        assert client.get(reverse("insights_card", args=[card])).status_code == 404
+        assert client.post(reverse("insights_card_act", args=[card, "accept"])).status_code == 404
+        assert client.get(reverse("insights_customer", args=[account])).status_code == of_account
+    assert other.get(reverse("insights_team")).status_code == 403
+    assert other.get(reverse(QUEUE)).context["shown"] == []
+
+
+def test_a_manager_looks_at_anybodys_queue(cards: list[Card], rosa: Actor) -> None:
+    manager = _browser(insights.sales_manager())
+    assert rosa.person is not None
+
+    page = manager.get(reverse(QUEUE), {"representative": rosa.person.pk})
+
+    assert len(page.context["shown"]) == 3
+    assert manager.get(reverse(QUEUE), {"representative": "0"}).status_code == 404
+
+
+def test_as_many_queries_for_one_card_as_for_three(
+    browser: Client, cards: list[Card], django_assert_max_num_queries: Callable[..., Any]
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as found:
+            browser.get(reverse(QUEUE))
+        return len(found)
+
+    three = queries()
+    Card.objects.exclude(pk__in=[cards[0].pk, cards[2].pk]).delete()
+    assert queries() == three
+
+
+def test_the_customers_page_has_history_rhythm_cards_and_story(browser: Client, cards: list[Card]) -> None:
+    account = cards[0].account
+    browser.post(reverse("insights_customer_note", args=[account.pk]), {"note": "Ask for Ms Roth"})
+
+    page = browser.get(reverse("insights_customer", args=[account.pk]))
+    text = page.content.decode()
+
+    assert [str(stat.value) for stat in page.context["stats"]] == ["9000.00 EUR", "10", "20 days", "55 days"]
+    assert [one.card for one in page.context["cards"]] == [cards[0]]
+    assert "Silent for longer than ever" in text
+    assert "Ask for Ms Roth" in text
+    assert "Made from the scores" in text
+
+
+def test_an_account_is_handed_over_with_its_cards_and_a_note(browser: Client, cards: list[Card], rosa: Actor) -> None:
+    account, heir = cards[0].account, insights.representative()
+    url = reverse("insights_customer_hand_over", args=[account.pk])
+    assert heir.person is not None
+
+    assert browser.post(url, {"to": heir.person.pk, "note": ""}).status_code == 422
+    browser.post(url, {"to": heir.person.pk, "note": "Prefers mail"})
+
+    cards[0].refresh_from_db()
+    assert cards[0].representative == heir.person
+    assert Account.objects.get(pk=account.pk).representative == heir.person
+    assert "Prefers mail" in heir.person.notifications.get().text
+    assert browser.post(url, {"to": heir.person.pk, "note": "Back"}).status_code == 422
+
+
+def test_a_territory_takes_accounts_by_rule_and_goes_whole(cards: list[Card], rosa: Actor) -> None:
+    manager, heir = _browser(insights.sales_manager()), insights.representative()
+    assert heir.person is not None
+    manager.post(reverse("insights_territory_new"), {"name": "South", "countries": "de, at", "rank": "1"})
+    territory = cards[0].book.territories.get()
+    assert territory.accounts.count() == 3
+    card_making.refresh(cards[0].run_id or 0, at=NIGHT)
+    assert Card.objects.filter(representative=rosa.person).count() == 3  # their own representative comes first
+
+    manager.post(
+        reverse("insights_territory_hand_over", args=[territory.pk]), {"to": heir.person.pk, "note": "From today"}
+    )
+    # What is neither the territory's representative's nor nobody's stays.
+    assert Card.objects.filter(representative=rosa.person).count() == 3
+    Account.objects.filter(pk=cards[2].account_id).update(representative=None)
+    card_making.refresh(cards[0].run_id or 0, at=NIGHT)
+    cards[2].refresh_from_db()
+    assert cards[2].representative == heir.person
+    for name in ("insights_territories", "insights_team", "insights_customers"):
+        assert manager.get(reverse(name)).status_code == 200
+    manager.post(reverse("insights_territory_delete", args=[territory.pk]))
+    assert Account.objects.filter(territory=None).count() == 3
