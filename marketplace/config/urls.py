@@ -14,4 +14,5 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("marketplace.api.urls")),
     path("api/v1/", include("procurement.api.urls")),
+    path("api/v1/", include("analytics.api.urls")),
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -13,9 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from marketplace.api.filters import FilterRefused, chosen
 from marketplace.api.pagination import KeysetPagination
 from marketplace.shared import clock
-from marketplace.shared.errors import DomainError, NotFound
+from marketplace.shared.errors import NotFound
 from marketplace.shared.money import Money
 from procurement import procedures
 from procurement.models import Item, Lot, TenderDocument
@@ -28,11 +28,6 @@ SORTS = {
     "published": ("published_at", "pk"),
     "-published": ("-published_at", "-pk"),
 }
-
-
-class FilterRefused(DomainError):
-    code, status = "filter_refused", 400
-    sentence = _("“%(value)s” is no value of the filter %(name)s. Possible: %(possible)s.")
 
 
 class BuyerOut(serializers.Serializer[Any]):
@@ -169,7 +164,7 @@ class TenderList(PublicView):
 
     @extend_schema(parameters=_FILTERS, responses=TenderOut(many=True), operation_id="tenders_list")
     def get(self, request: Request) -> Response:
-        sort = _chosen(request, "sort", list(SORTS)) or "deadline"
+        sort = chosen(request, "sort", list(SORTS)) or "deadline"
         pages = KeysetPagination()
         pages.order = SORTS[sort]  # type: ignore[misc]  # of this answer alone
         rows = pages.paginate_queryset(tenders.search(_filters(request), clock.now()), request, self)
@@ -210,18 +205,11 @@ def _filters(request: Request) -> Filters:
         raise FilterRefused(field="within_days", name="within_days", value=days, possible="1, 2, 3 …")
     return Filters(
         text=asked.get("q", "")[:120],
-        standing=Standing(_chosen(request, "standing", [one.value for one in Standing]) or Standing.OPEN),
-        family=_chosen(request, "family", [family.value for family in procedures.Family]),
+        standing=Standing(chosen(request, "standing", [one.value for one in Standing]) or Standing.OPEN),
+        family=chosen(request, "family", [family.value for family in procedures.Family]),
         category=asked.get("category", ""),
         country=asked.get("country", "").upper(),
         region=asked.get("region", ""),
         currency=asked.get("currency", "").upper(),
         deadline_within_days=int(days) if days else None,
     )
-
-
-def _chosen(request: Request, name: str, possible: list[str]) -> str:
-    value = request.query_params.get(name, "")
-    if value and value not in possible:
-        raise FilterRefused(field=name, name=name, value=value, possible=", ".join(possible))
-    return value

@@ -424,6 +424,10 @@ PIPELINE = [
     *both("insights_opportunity_new", PLATFORMS_SALES, account_id="customer"),
     *both("insights_contact", PLATFORMS_SALES, contact_id="contact"),
     *both("insights_contact_remove", PLATFORMS_SALES, contact_id="contact"),
+    *get("api_insights_cards", SELLERS),
+    *get("api_insights_leads", SELLERS),
+    *post("api_insights_leads", SELLERS, {"company": "Kabel AG"}),
+    *get("api_insights_opportunities", SELLERS),
 ]
 
 TABLE = (

@@ -1,0 +1,90 @@
+"""Cards and their outcomes, for the system of the company whose customers they are about."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from analytics.models import Card, CardKind, CardLevel, CardStatus, Closing, DismissReason
+from analytics.permissions import book_of
+from marketplace.api.authentication import actor_from
+from marketplace.api.filters import chosen
+from marketplace.api.pagination import KeysetPagination
+from marketplace.shared.money import Money
+
+_SHOWN = [state.value for state in CardStatus if state is not CardStatus.WITHHELD]
+
+
+class CardOut(serializers.Serializer[Card]):
+    """One thing to tell a representative.
+
+    `chance` is that of falling silent within 90 days (recovery) or of buying it (growth); `expected_amount` what the
+    customer is expected to spend in them. `bought` says, 90 days after `cutoff`, whether it did; null until then.
+    """
+
+    id = serializers.IntegerField(source="pk")
+    kind = serializers.ChoiceField(choices=CardKind.values)
+    level = serializers.ChoiceField(choices=CardLevel.values)
+    customer_number = serializers.CharField(source="account.external_id")
+    category = serializers.CharField(source="category.code", default=None, allow_null=True)
+    item = serializers.CharField(source="item.code", default=None, allow_null=True)
+    state = serializers.ChoiceField(choices=_SHOWN)
+    chance = serializers.FloatField(source="p")
+    expected_amount = serializers.SerializerMethodField()
+    currency = serializers.CharField()
+    reasons = serializers.ListField(child=serializers.CharField())
+    cutoff = serializers.DateField()
+    representative = serializers.CharField(source="representative.email", default=None, allow_null=True)
+    created_at = serializers.DateTimeField()
+    accepted_at = serializers.DateTimeField(allow_null=True)
+    dismissed_for = serializers.ChoiceField(choices=["", *DismissReason.values])
+    closing = serializers.ChoiceField(choices=["", *Closing.values])
+    closed_on = serializers.DateField(allow_null=True)
+    bought = serializers.BooleanField(allow_null=True)
+    bought_amount = serializers.SerializerMethodField()
+    measured_at = serializers.DateTimeField(allow_null=True)
+
+    def get_expected_amount(self, card: Card) -> str:
+        return Money(card.expected_amount, card.currency).rounded().as_string()
+
+    def get_bought_amount(self, card: Card) -> str | None:
+        """What was bought until the outcome was measured; null before."""
+        return None if card.measured_at is None else Money(card.bought_amount, card.currency).rounded().as_string()
+
+
+class _Newest(KeysetPagination):
+    order = ("-created_at", "-pk")
+
+
+class Cards(APIView):
+    pagination_class: ClassVar = _Newest
+
+    @extend_schema(
+        responses=CardOut(many=True),
+        operation_id="insights_cards_list",
+        tags=["insights"],
+        parameters=[
+            OpenApiParameter("state", OpenApiTypes.STR, enum=_SHOWN),
+            OpenApiParameter("kind", OpenApiTypes.STR, enum=CardKind.values),
+            OpenApiParameter("measured", OpenApiTypes.BOOL, description="only those whose outcome is known, or not"),
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """The cards of your company's book, newest first. Withheld ones, the control group, are not among them."""
+        rows: Any = Card.objects.filter(book=book_of(actor_from(request)), withheld=False)
+        if state := chosen(request, "state", _SHOWN):
+            rows = rows.filter(state=state)
+        if kind := chosen(request, "kind", CardKind.values):
+            rows = rows.filter(kind=kind)
+        if measured := chosen(request, "measured", ("true", "false")):
+            rows = rows.filter(measured_at__isnull=measured == "false")
+        pages = _Newest()
+        rows = rows.select_related("account", "category", "item", "representative")
+        shown = pages.paginate_queryset(rows, request, self)
+        return pages.get_paginated_response(CardOut(shown, many=True).data)
