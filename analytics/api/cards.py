@@ -21,7 +21,7 @@ from marketplace.shared.money import Money
 _SHOWN = [state.value for state in CardStatus if state is not CardStatus.WITHHELD]
 
 
-class CardOut(serializers.Serializer[Card]):
+class CardOut(serializers.Serializer[Any]):
     """One thing to tell a representative.
 
     `chance` is that of falling silent within 90 days (recovery) or of buying it (growth); `expected_amount` what the

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from analytics.models import Lead, LeadSource, Opportunity
+from analytics.models import LeadSource, Opportunity
 from analytics.permissions import book_of
 from analytics.queries import pipeline as queries
 from analytics.rules.pipeline import LeadState, OpportunityState, Stage
@@ -36,12 +36,12 @@ class LeadIn(serializers.Serializer[Any]):
     reference = serializers.CharField(max_length=80, required=False, default="", allow_blank=True)
 
 
-class LeadOut(serializers.Serializer[Lead]):
+class LeadOut(serializers.Serializer[Any]):
     """A lead; `opportunity` is the one it became."""
 
     id = serializers.IntegerField(source="pk")
     reference = serializers.CharField()
-    source = serializers.ChoiceField(choices=LeadSource.values)
+    origin = serializers.ChoiceField(choices=LeadSource.values, source="source")
     company = serializers.CharField()
     country = serializers.CharField()
     customer_number = serializers.CharField(source="account.external_id", default=None, allow_null=True)
@@ -53,7 +53,7 @@ class LeadOut(serializers.Serializer[Lead]):
     touched_at = serializers.DateTimeField()
 
 
-class OpportunityOut(serializers.Serializer[Opportunity]):
+class OpportunityOut(serializers.Serializer[Any]):
     """A sale in one of seven stages; `expected_amount` is without VAT, null where nobody knows it yet."""
 
     id = serializers.IntegerField(source="pk")

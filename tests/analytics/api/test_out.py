@@ -59,7 +59,7 @@ def test_a_lead_sent_twice_is_one_and_says_what_became_of_it(program: Client, bo
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"] == Lead.objects.get(book=book).pk
     assert first.json() | {"id": 0, "created_at": "", "touched_at": "", "representative": ""} == {
-        "id": 0, "reference": "CRM-7", "source": "program", "company": "Kabel AG", "country": "DE",
+        "id": 0, "reference": "CRM-7", "origin": "program", "company": "Kabel AG", "country": "DE",
         "customer_number": None, "status": "new", "representative": "", "given_up_because": "", "opportunity": None,
         "created_at": "", "touched_at": "",
     }  # fmt: skip
