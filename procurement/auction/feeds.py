@@ -196,6 +196,8 @@ class Feeds:
 
     def __init__(self) -> None:
         self.listening = asyncio.Event()
+        # What else is listened for on the same connection: who is told, by channel.
+        self.hears: dict[str, Callable[[str], None]] = {}
         self._feeds: dict[int, Feed] = {}
         self._streams = 0
         self._behind: set[Feed] = set()
@@ -269,11 +271,12 @@ class Feeds:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True) as listener:
-                    await listener.execute(f"LISTEN {CHANNEL}")
+                    for channel in (CHANNEL, *self.hears):
+                        await listener.execute(f"LISTEN {channel}")
                     self.listening.set()
                     self._all_behind()
                     async for notice in listener.notifies():
-                        self._heard(notice.payload)
+                        self.hears.get(notice.channel, self._heard)(notice.payload)
             except psycopg.Error as error:
                 log.warning("The gateway does not hear the database: %s", error)
             finally:

@@ -49,6 +49,7 @@ from procurement.queries import auctions as rooms  # noqa: E402
 from procurement.rules.auction import kinds  # noqa: E402
 from procurement.rules.auction.base import Action, Refused  # noqa: E402
 from procurement.rules.auction.log import iso  # noqa: E402
+from procurement.services import pulse  # noqa: E402
 
 _MOST_BODY = 2048
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -109,6 +110,8 @@ class Gateway:
             return
         self.intake, self.feeds = Intake(), Feeds()
         self.liveness = Liveness(self.intake.decided_until)
+        self.intake.on_held = self.liveness.ask
+        self.feeds.hears[pulse.GATEWAYS] = self._heard_gateway
         loop = asyncio.get_running_loop()
         self.patience, self.throttle = Patience(), Throttle(settings.GATEWAY_BIDS_PER_SECOND)
         runs = (
@@ -123,6 +126,10 @@ class Gateway:
             self.feeds.let_go_of_the_slow(),
         )
         self._tasks = [loop.create_task(run) for run in runs]
+
+    def _heard_gateway(self, word: str) -> None:
+        if self.liveness.heard(word):
+            self.intake.look()
 
     async def _answer(self, request: Request) -> None:
         allowed: Headers = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,8 +58,12 @@ class Intake:
         self._waiting: list[_Waiting] = []
         self._deciding: list[_Waiting] = []
         self._looked_at_again: list[_Waiting] = []
-        # What waits for other gateways, and goes into every batch: nothing that was received later overtakes it.
+        # What waits for other gateways, and whatever comes for its lots: nothing that was received later overtakes it.
         self._held: list[_Waiting] = []
+        self._look = False
+        self._alarm: asyncio.TimerHandle | None = None
+        # Called when something is held, to have the other gateways say how far they are.
+        self.on_held: Callable[[], None] = lambda: None
         self._refused: dict[tuple[int, str], Answer] = {}
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -107,22 +111,39 @@ class Intake:
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
-            batch, self._waiting = self._held + self._waiting[:_BATCH], self._waiting[_BATCH:]
-            self._held = []
-            self._deciding = batch
+            batch = self._deciding = self._next_batch()
             if not self._waiting:
                 self._arrived.clear()
-            if not batch:  # taken back meanwhile
-                self._idle.set()
+            if not batch:  # taken back meanwhile, or held with others of its lot
+                if not self._held:
+                    self._idle.set()
                 continue
             answers = await loop.run_in_executor(self._thread, self._decided, [entry.bid for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
                 self._tell(entry, answer)
             self._deciding = []
             if self._held:
-                loop.call_later(_LOOK_EVERY_S, self._arrived.set)
+                self.on_held()
+                if self._alarm is not None:
+                    self._alarm.cancel()
+                self._alarm = loop.call_later(_LOOK_EVERY_S, self.look)
             elif not self._waiting:
                 self._idle.set()
+
+    def look(self) -> None:
+        """Another gateway has got on: what is held may be decided now."""
+        if self._held:
+            self._look = True
+            self._arrived.set()
+
+    def _next_batch(self) -> list[_Waiting]:
+        fresh, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+        if self._look:
+            held, self._held, self._look = self._held, [], False
+            return held + fresh
+        lots = {entry.bid.lot for entry in self._held}
+        self._held += [entry for entry in fresh if entry.bid.lot in lots]
+        return [entry for entry in fresh if entry.bid.lot not in lots] if lots else fresh
 
     def decided_until(self, now: datetime) -> datetime:
         """Up to when all that came in is decided; asked in the event loop, where bids are stamped."""

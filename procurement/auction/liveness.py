@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # A bid that comes before the first sign waits for it so long.
 _FIRST_SIGN_S: Final = 3.0
+# No other gateway is asked or told more often.
+_WORD_EVERY_S: Final = 0.005
 
 
 class Liveness:
@@ -34,6 +37,8 @@ class Liveness:
         self._tolerated = pulse.tolerance().total_seconds()
         self._last: float | None = None
         self._first = asyncio.Event()
+        self._called = asyncio.Event()
+        self._asks = self._tells = False
         self._owed: set[int] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="liveness")
         # Of its own: while many auctions get their time back, the signs go on.
@@ -68,7 +73,45 @@ class Liveness:
             await loop.run_in_executor(self._thread, self._give, decided_until)
             if self._last is not None:
                 self._first.set()
-            await asyncio.sleep(pulse.EVERY.total_seconds())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pulse.EVERY.total_seconds()):
+                    await self._talk()
+
+    def ask(self) -> None:
+        """Have the other gateways say soon how far they have decided."""
+        self._asks = True
+        self._called.set()
+
+    def heard(self, word: str) -> bool:
+        """Take what gateways say to each other. Returns whether another one has got on."""
+        what, _, process = word.partition(":")
+        if process == self._process:
+            return False
+        if what == "asks":
+            self._tells = True
+            self._called.set()
+        return what == "told"
+
+    async def _talk(self) -> None:
+        """Ask and tell the other gateways whenever there is need, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._called.wait()
+            self._called.clear()
+            asks, tells, self._asks, self._tells = self._asks, self._tells, False, False
+            decided_until = self._decided_until(clock.now()) if tells else None
+            await loop.run_in_executor(self._thread, self._say, asks, decided_until)
+            await asyncio.sleep(_WORD_EVERY_S)
+
+    def _say(self, asks: bool, decided_until: datetime | None) -> None:
+        try:
+            if decided_until is not None:
+                pulse.tell_others(self._process, decided_until)
+            if asks:
+                pulse.ask_others(self._process)
+        except Error as error:
+            log.warning("The other gateways are not told: %s", error)
+            connection.close()
 
     async def aclose(self) -> None:
         """Nobody need wait for this gateway. `run` has ended."""

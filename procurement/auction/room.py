@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -54,8 +54,8 @@ class Answer:
     """What became of a bid, on disk before it is told. `number` is the event of an accepted one; `repeated`: it was
     there already.
 
-    `allowed_amount` is what would have been admitted, None also where the bidder may not be told. Amounts are plain
-    strings in the currency's minor unit.
+    `allowed_amount` is what would have been admitted instead of a refused one, None also where the bidder may not be
+    told. Amounts are plain strings in the currency's minor unit.
     """
 
     code: str | None
@@ -133,6 +133,8 @@ class Before:
 
 
 UNKNOWN_AUCTION = "no_auction"
+# A bid that only has to keep its place among others is held no longer: a gateway that was killed answers nobody.
+_HELD_FOR_ORDER: Final = timedelta(milliseconds=250)
 # Not decided: another gateway may still hold a move that was received before.
 HELD: Final = Answer("held")
 KEY_REUSED = "idempotency_key_reused"
@@ -146,6 +148,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._halls: dict[int, Hall] = {}
+        self._process = pulse.process_name(pulse.GATEWAY)
 
     def decide(self, waiting: Sequence[WaitingBid]) -> list[Answer]:
         """The answers, in the order of `waiting`; bids are decided in the order of receipt. HELD ones are to be handed
@@ -169,11 +172,10 @@ class Desk:
                 _WRITTEN_BEFORE, array(bid.participant for bid in waiting), quoted_array(bid.key for bid in waiting)
             )
             members = _live_members({(bid.lot, bid.participant, bid.person) for bid in waiting})
+            others = auction_log.execute(pulse.DECIDED_BY_OTHERS, *pulse.others_of(self._process))
         halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
-        timed = any(kinds.is_timed(hall.room) for hall in halls.values())
-        others = pulse.decided_by_others(pulse.process_name(pulse.GATEWAY)) if timed else None
         keys = {(participant, key): Before(*written) for participant, key, *written in before}
-        return _Batch(halls, keys, set(members), others)
+        return _Batch(halls, keys, set(members), *next(others))
 
     def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
         """The hall of a lot whose log has come to `number` and `head`; from memory where that is what is remembered."""
@@ -222,9 +224,14 @@ class _Batch:
         return answer_of(hall, decision, self._accept(hall, bid, decision, after) if decision.accepted else None)
 
     def _is_held(self, room: Room, bid: WaitingBid) -> bool:
-        """Whether deciding it now could shut out an earlier one at another gateway. A gateway that has given no sign
-        for as long as is tolerated has answered nobody; longer no move is held."""
-        if self._decided_by_others is None or clock.now() - bid.received_at > pulse.tolerance():
+        """Whether deciding it now could come before an earlier one at another gateway, or shut it out. A gateway that
+        has given no sign for as long as is tolerated has answered nobody; longer no move is held."""
+        if self._decided_by_others is None:
+            return False
+        waited = clock.now() - bid.received_at
+        if not kinds.is_timed(room):
+            return waited <= _HELD_FOR_ORDER and self._decided_by_others < bid.received_at
+        if waited > pulse.tolerance():
             return False
         settled = kinds.settles(room, bid.move)
         return settled is not None and self._decided_by_others < settled
@@ -276,17 +283,13 @@ class _Batch:
 
 def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answer:
     """The decision in the words of the room, with no more than the bidder may be told."""
-    rules, allowed, amount = hall.rules, decision.allowed_amount, decision.move.amount
+    if decision.code is not None:
+        told = decision.allowed_amount if tells_allowed(hall.rules.reference, hall.rules.shown) else None
+        return Answer(decision.code, allowed_amount=_plain(hall, told), ends_at=decision.ends_at)
+    amount = decision.move.amount
     if amount is None and decision.move.action in _AT_A_PRICE:
-        amount = allowed
-    told = allowed is not None and tells_allowed(rules.reference, rules.shown)
-    return Answer(
-        code=decision.code,
-        number=number,
-        amount=_plain(hall, amount) if decision.accepted else None,
-        allowed_amount=rules.plain(allowed) if told and allowed is not None else None,
-        ends_at=decision.ends_at,
-    )
+        amount = decision.allowed_amount
+    return Answer(None, number, _plain(hall, amount), ends_at=decision.ends_at)
 
 
 def _plain(hall: Hall, amount: Decimal | None) -> str | None:

@@ -32,7 +32,10 @@ LONGEST_DRAIN: Final = timedelta(seconds=30)
 _KEPT: Final = timedelta(minutes=5)
 # A database whose clock went back by more than this was set; below it is a correction.
 _SET_BACK: Final = timedelta(seconds=2)
-_DECIDED_BY_OTHERS: Final = """
+# Between gateways, on this channel: "asks:process" has the others say at once how far they have decided, which they
+# answer with "told:process".
+GATEWAYS: Final = "openlot_gateways"
+DECIDED_BY_OTHERS: Final = """
     SELECT min((detail ->> 'decided_until')::timestamptz) FROM marketplace_heartbeat
     WHERE starts_with(process, %s) AND process <> %s AND at >= clock_timestamp() - make_interval(secs => %s)
 """
@@ -128,12 +131,30 @@ def decided_by_all(at: datetime) -> datetime:
     return min([at, sign, *(_decided_until(beat.detail) for beat in alive)])
 
 
-def decided_by_others(process: str) -> datetime | None:
-    """Up to when every other gateway that lives has decided what it received; None where there is no other."""
+def others_of(process: str) -> tuple[str, str, int]:
+    """What DECIDED_BY_OTHERS is asked with. It says up to when every other gateway that lives has decided what it
+    received; null where there is no other."""
+    return f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS
+
+
+def ask_others(process: str) -> None:
+    """Have the other gateways say now how far they have decided."""
     with connection.cursor() as cursor:
-        cursor.execute(_DECIDED_BY_OTHERS, [f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS])
-        found: datetime | None = cursor.fetchone()[0]
-    return found
+        cursor.execute("SELECT pg_notify(%s, %s)", [GATEWAYS, f"asks:{process}"])
+
+
+@transaction.atomic
+def tell_others(process: str, decided_until: datetime) -> None:
+    """Say between two signs that this gateway has decided all that it received before `decided_until`."""
+    with connection.cursor() as cursor:
+        # Said again within a second: nothing is lost with it.
+        cursor.execute("SET LOCAL synchronous_commit TO off")
+        cursor.execute(
+            "UPDATE marketplace_heartbeat SET detail = jsonb_set(detail, '{decided_until}', to_jsonb(%s::text)) "
+            "WHERE process = %s",
+            [decided_until.isoformat(), process],
+        )
+        cursor.execute("SELECT pg_notify(%s, %s)", [GATEWAYS, f"told:{process}"])
 
 
 def last_sign() -> datetime | None:

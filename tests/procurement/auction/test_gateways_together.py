@@ -1,6 +1,7 @@
-"""Two gateways on a lot where the first move wins, or time shuts others out: first received, first decided."""
+"""Two gateways on a lot: first received, first decided."""
 
 import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,15 +10,24 @@ import pytest
 
 from marketplace.models import Heartbeat
 from marketplace.shared import clock
+from procurement.auction import room
 from procurement.auction.intake import Intake
 from procurement.auction.room import HELD, Answer, Desk, WaitingBid
 from procurement.models import AuctionEvent
 from procurement.rules.auction.base import Action
-from procurement.services import auctions
-from tests.factories.auctions import evaluated_tender, seats
-from tests.procurement.auction.asgi_client import run
+from procurement.services import auctions, pulse
+from tests.factories.auctions import evaluated_tender, running_auction, seats
+from tests.gateway import A_DAY_S
+from tests.patience import PATIENCE_S
+from tests.procurement.auction.asgi_client import gateway, run
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def _patient(settings):
+    """A sign of life given here stays one, however long this machine takes."""
+    settings.OUTAGE_TOLERANCE_SECONDS = A_DAY_S
 
 
 def started(procedure, began_before, **lot):
@@ -33,11 +43,17 @@ def move(seat, action, at):
     return WaitingBid(lot, seat.participant.pk, seat.by.person.pk, None, f"{action}-key", at, action)
 
 
+def bid(seat, amount, at):
+    lot = seat.participant.auction.lot_id
+    return WaitingBid(lot, seat.participant.pk, seat.by.person.pk, Decimal(amount), f"bid-{amount}", at)
+
+
 def other_gateway_decided(until):
     told = {"at": clock.now(), "detail": {"decided_until": until.isoformat()}}
     Heartbeat.objects.update_or_create(process="gateway:another:1", defaults=told)
 
 
+@pytest.mark.usefixtures("_patient")
 def test_of_two_acceptances_at_two_gateways_the_one_received_first_wins():
     auction = started("auction_dutch", 1, clock_price=Decimal("60.00"))
     first, second = seats(auction)
@@ -53,6 +69,7 @@ def test_of_two_acceptances_at_two_gateways_the_one_received_first_wins():
     assert (lost.code, lost.ends_at) == ("auction_over", earlier)
 
 
+@pytest.mark.usefixtures("_patient")
 def test_a_confirmation_received_before_the_tick_ended_is_not_shut_out_by_a_move_after_it():
     auction = started("auction_japanese", 6, clock_price=Decimal("60.00"))
     slow, quick = seats(auction)
@@ -81,6 +98,63 @@ def test_a_gateway_that_gives_no_sign_or_gets_nowhere_holds_nobody_up_for_long()
     first, second = seats(auction)
     Heartbeat.objects.update(at=clock.now() - timedelta(seconds=11))
     assert Desk().decide([move(second, Action.ACCEPT, clock.now())])[0].accepted
+
+
+def test_of_two_equal_bids_at_two_gateways_the_one_received_first_is_taken(monkeypatch):
+    monkeypatch.setattr(room, "_HELD_FOR_ORDER", timedelta(seconds=PATIENCE_S))
+    auction = running_auction("100.00", "99.00", start=clock.now() - timedelta(seconds=1))
+    first, second = seats(auction)
+    earlier = clock.now() - timedelta(milliseconds=20)
+    later = earlier + timedelta(milliseconds=10)
+    mine, theirs = bid(first, "90.00", earlier), bid(second, "90.00", later)
+    other_gateway_decided(earlier)  # it still holds the earlier one
+    here, there = Desk(), Desk()
+    assert here.decide([theirs]) == [HELD]
+    assert there.decide([mine])[0].accepted
+    other_gateway_decided(later)
+    assert here.decide([theirs])[0].code == "step_not_met"
+
+
+def test_no_bid_of_an_english_auction_waits_long_for_a_gateway_that_gets_nowhere():
+    now = clock.now()
+    auction = running_auction("100.00", "99.00", start=now - timedelta(seconds=1))
+    first, _ = seats(auction)
+    other_gateway_decided(auction.starts_at)
+    assert Desk().decide([bid(first, "90.00", now - 2 * room._HELD_FOR_ORDER)])[0].accepted
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_gateway_waits_for_what_another_received_before_and_both_answer_in_that_order(monkeypatch):
+    """The other is busy with the earlier bid; as soon as it has decided, it says so, and the later one is decided."""
+    monkeypatch.setattr(room, "_HELD_FOR_ORDER", timedelta(seconds=PATIENCE_S))
+    auction = running_auction("100.00", "99.00", start=clock.now() - timedelta(seconds=1))
+    first, second = seats(auction)
+    names = iter(f"gateway:test:{number}" for number in range(10))
+    busy, decide = threading.Event(), Desk.decide
+
+    async def errand():
+        with monkeypatch.context() as named:
+            # Desk and sign of life of one gateway go by one name.
+            current = [next(names)]
+            named.setattr(pulse, "process_name", lambda _kind: current[0])
+            async with gateway() as one:
+                current[0] = next(names)
+                async with gateway() as other:
+                    desk = other.app.intake._desk
+                    monkeypatch.setattr(desk, "decide", lambda bids: busy.wait(PATIENCE_S) and decide(desk, bids))
+                    earlier = asyncio.create_task(other.bid(first, "90.00", "earlier-bid"))
+                    while not other.app.intake.holds(first.participant.pk, "earlier-bid"):  # noqa: ASYNC110
+                        await asyncio.sleep(0.001)
+                    later = asyncio.create_task(one.bid(second, "90.00", "later-bid"))
+                    while not one.app.intake._held:  # noqa: ASYNC110  (they tell nobody)
+                        await asyncio.sleep(0.001)
+                    assert not later.done()
+                    busy.set()
+                    assert (await earlier)[0] == 201
+                    status, answer = await later
+                    assert (status, answer["code"]) == (409, "step_not_met")
+
+    run(errand())
 
 
 def test_what_is_held_goes_before_what_came_later_and_counts_as_undecided():

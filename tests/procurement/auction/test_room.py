@@ -16,6 +16,7 @@ from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from procurement.services import auction_log, auctions
 from tests.factories.auctions import START, running_auction, running_auctions, seats
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +150,7 @@ def test_a_batch_takes_as_many_statements_for_fifty_bids_as_for_one(monkeypatch,
         with django_assert_num_queries(2):
             answers = desk.decide([bidders[n].bid(amount, later(2)) for n, amount in bids])
         assert codes(answers) == [None] * len(bids)
-        assert len(sent) == 8
+        assert len(sent) == 9
 
 
 def test_nothing_is_remembered_of_a_batch_that_failed(monkeypatch):
@@ -195,7 +196,7 @@ def _bid_from_all_sides(auction):
     def bid(place):
         desk, answers = Desk(), []
         try:
-            ready.wait(10)
+            ready.wait(PATIENCE_S)
             for step in range(BATCHES):
                 amount = D(100) - 4 * step - place - D("0.5")
                 answers += desk.decide([sides[place].bid(f"{amount:.2f}", later(step * 4 + place))])
