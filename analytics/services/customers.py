@@ -180,12 +180,14 @@ def sort_accounts(book: Book) -> None:
 
 @transaction.atomic
 def set_capacity(book_id: int, person_id: int, cards_a_day: int, *, by: Actor, at: datetime) -> Capacity:
-    """How many cards a day somebody works; 0 while they are away. Raises NotFound, ManagerOnly, NotARepresentative."""
+    """How many cards a day somebody works; 0 while they are away. Raises NotFound, ManagerOnly."""
     book = Book.objects.filter(pk=book_id).first()
     if book is None:
         raise NotFound
     permissions.require_manager(by, book)
-    person = _seller(book, person_id)
+    person = next((one for one in sellers.representatives(book) if one.pk == person_id), None)
+    if person is None:
+        raise NotFound
     if not 0 <= cards_a_day <= 200:
         raise CapacityTooLarge(field="cards_a_day")
     found, _created = Capacity.objects.update_or_create(book=book, person=person, defaults={"cards_a_day": cards_a_day})

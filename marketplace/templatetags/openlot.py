@@ -25,7 +25,7 @@ from marketplace import countries
 from marketplace.shared import clock
 from marketplace.web import bundle, formats
 from marketplace.web.formats import EMPTY, zone_of
-from marketplace.web.navigation import Entry, entries_for
+from marketplace.web.navigation import Entry, entries_for, rooms_for
 from marketplace.web.parts import Chart
 from marketplace.web.script_words import SENTENCES
 
@@ -323,3 +323,9 @@ def navigation(context: Context) -> Iterable[Entry]:
     request = context.get("request")
     crumbs = context.get("crumbs") or []
     return entries_for(context.get("actor"), getattr(request, "path", ""), [str(crumb.url) for crumb in crumbs])
+
+
+@register.simple_tag(takes_context=True)
+def rooms(context: Context) -> Iterable[Entry]:
+    """The rooms of the place this page belongs to: `{% rooms as entries %}`."""
+    return rooms_for(context.get("actor"), getattr(context.get("request"), "path", ""))

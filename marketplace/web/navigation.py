@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,9 +44,15 @@ def _everyone(_actor: Actor) -> bool:
 
 def _sells(actor: Actor) -> bool:
     """Works the insights: for the platform, or for a supplier."""
-    if actor.is_a(StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER):
-        return True
-    return actor.is_supplier and actor.has(Role.REPRESENTATIVE, Role.SALES_MANAGER)
+    return _platforms_sales(actor) or (actor.is_supplier and actor.has(Role.REPRESENTATIVE, Role.SALES_MANAGER))
+
+
+def _platforms_sales(actor: Actor) -> bool:
+    return actor.is_a(StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER)
+
+
+def _manages_sales(actor: Actor) -> bool:
+    return actor.is_a(StaffRole.SALES_MANAGER) or (actor.is_supplier and actor.has(Role.SALES_MANAGER))
 
 
 # A representative's desk is the insights.
@@ -65,6 +71,31 @@ _PLACES: Final = (
     _Place(_("Companies"), "companies", "building", lambda actor: not actor.is_signed_in),
     _Place(_("Tariffs"), "tariffs", "receipt", lambda actor: not actor.is_signed_in),
 )
+
+# The rooms of a place that has several: shown on every page of it.
+_ROOMS: Final[Mapping[str, tuple[_Place, ...]]] = {
+    "insights": (
+        _Place(_("Queue"), "insights_queue", "list-check", _sells),
+        _Place(_("Customers"), "insights_customers", "address-book", _sells),
+        _Place(_("Pipeline"), "insights_pipeline", "filter-dollar", _sells),
+        _Place(_("Results"), "insights_results", "chart-bar", _sells),
+        _Place(_("Purchases"), "insights_imports", "table-import", _sells),
+        _Place(_("Team"), "insights_team", "users", _manages_sales),
+        _Place(_("Territories"), "insights_territories", "map-2", _manages_sales),
+        _Place(_("Spend"), "insights_accounts", "building", _platforms_sales),
+    )
+}
+
+
+def rooms_for(actor: Any, path: str) -> list[Entry]:
+    """The rooms of the place the page belongs to, the page's own marked; none where the place has no rooms."""
+    visitor = actor if isinstance(actor, Actor) else NOBODY
+    for place, rooms in _ROOMS.items():
+        if (url := _url(place)) and path.startswith(url):
+            found = [(room, url) for room in rooms if room.for_whom(visitor) and (url := _url(room.route))]
+            here = max((url for _room, url in found if path.startswith(url)), key=len, default="")
+            return [Entry(room.label, url, room.icon, url == here) for room, url in found]
+    return []
 
 
 def entries_for(actor: Any, path: str, way_back: Sequence[str] = ()) -> list[Entry]:

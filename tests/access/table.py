@@ -402,6 +402,26 @@ ACCOUNT = [
 
 # A book of a supplier's own begins when its people first look; the platform's objects are the platform's alone.
 SELLERS = PLATFORMS_SALES | {"other_supplier"}
+HEADS_OF_SALES = SALES_MANAGER | {"other_supplier"}
+CARDS = [
+    *get("insights_queue", SELLERS),
+    *get("insights_card", PLATFORMS_SALES, card_id="card"),
+    *post("insights_card_act", PLATFORMS_SALES, card_id="card", what="snooze"),
+    *post("insights_card_act", NOBODY, card_id="card", what="another"),
+    *post("insights_undo", REPRESENTATIVE, event_id="card_event"),  # one's own act
+    *get("insights_customers", SELLERS),
+    *get("insights_customer", PLATFORMS_SALES, account_id="customer"),
+    *post("insights_customer_note", PLATFORMS_SALES, account_id="customer"),
+    *post("insights_customer_strategic", SALES_MANAGER, account_id="customer"),
+    *both("insights_customer_hand_over", PLATFORMS_SALES, account_id="customer"),
+    *get("insights_team", HEADS_OF_SALES),
+    *post("insights_capacity", SALES_MANAGER, {"cards_a_day": "5"}, person_id="seller"),
+    *get("insights_territories", HEADS_OF_SALES),
+    *both("insights_territory_new", HEADS_OF_SALES),
+    *both("insights_territory", SALES_MANAGER, territory_id="territory"),
+    *both("insights_territory_hand_over", SALES_MANAGER, territory_id="territory"),
+    *post("insights_territory_delete", SALES_MANAGER, territory_id="territory"),
+]
 PIPELINE = [
     *get("insights_pipeline", SELLERS),
     *get("insights_opportunities", SELLERS),
@@ -434,6 +454,7 @@ TABLE = (
     PAGES
     + ORGANISATION
     + STAFF_DESKS
+    + CARDS
     + PIPELINE
     + TENDERS
     + DRAFTS

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -13,9 +14,9 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.files.base import ContentFile
 from django.test import Client
 
-from analytics.models import LeadSource
+from analytics.models import Account, Card, LeadSource, Territory
 from analytics.rules.pipeline import BuyingRole
-from analytics.services import buying_group, contacts, leads, opportunities
+from analytics.services import buying_group, cards, contacts, leads, opportunities
 from analytics.services.contacts import ContactDetails
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
@@ -139,6 +140,7 @@ def build() -> World:
     _waiting_signature(world, supplier)
     _second_factor(world)
     _pipeline(world)
+    _cards(world)
     return world
 
 
@@ -391,3 +393,18 @@ def _pipeline(world: World) -> None:
         "contact": contact.pk,
         "objection": objection.pk,
     }
+
+
+def _cards(world: World) -> None:
+    """An open card of the customer with a note on it, and a territory."""
+    by = world.people["representative"]
+    customer = Account.objects.get(pk=world.names["customer"])
+    card = Card.objects.create(
+        book=customer.book, account=customer, kind="recovery", level="account", p=0.7, p_made=0.7,
+        expected_amount=Decimal(1000), currency="EUR", by_money=700, by_certain=22.1, cutoff=NOW.date(),
+        representative=customer.representative, created_at=NOW, shown_on=NOW.date(),
+    )  # fmt: skip
+    event = cards.accept(card.pk, by=by, at=NOW).event
+    territory = Territory.objects.create(book=customer.book, name="South")
+    assert by.person is not None
+    world.names |= {"card": card.pk, "card_event": event.pk, "territory": territory.pk, "seller": by.person.pk}

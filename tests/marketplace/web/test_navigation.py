@@ -8,7 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from marketplace.permissions import Actor
+from marketplace.models import Person, StaffRole
+from marketplace.permissions import NOBODY, Actor
+from marketplace.web.navigation import rooms_for
 from tests.factories.marketplace import accredited_supplier, member
 from tests.factories.procurement import published_tender
 
@@ -35,3 +37,16 @@ def test_a_list_is_marked_by_its_address() -> None:
     tender = published_tender()
     assert marked(member(tender.buyer), reverse("tenders")) == ["Procedures"]
     assert marked(member(tender.buyer), "/") == ["Home"]
+
+
+def test_the_pages_of_a_section_stand_together_for_whom_they_are() -> None:
+    def found(actor: Actor, path: str) -> list[tuple[str, bool]]:
+        return [(str(entry.label), entry.current) for entry in rooms_for(actor, path)]
+
+    representative = Actor(Person(email="rosa@example.com"), staff_roles=frozenset({StaffRole.REPRESENTATIVE.value}))
+    rooms = found(representative, reverse("insights_customer", args=[7]))
+
+    assert ("Customers", True) in rooms
+    assert not {"Team", "Territories"} & {name for name, _current in rooms}
+    assert found(representative, "/tenders/") == []
+    assert found(NOBODY, reverse("insights_queue")) == []
