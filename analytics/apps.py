@@ -9,6 +9,8 @@ class AnalyticsConfig(AppConfig):
     def ready(self) -> None:
         # Models are loaded only now.
         from analytics.queries import waiting as own
+        from analytics.queries import waiting_pipeline
         from marketplace import waiting
 
         waiting.register_panels(own.panels)
+        waiting.register_tasks(waiting_pipeline.tasks)

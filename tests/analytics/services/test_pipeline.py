@@ -11,6 +11,7 @@ import pytest
 from analytics.models import Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
 from analytics.permissions import ManagerOnly, book_for
 from analytics.queries import pipeline as queries
+from analytics.queries import waiting_pipeline
 from analytics.rules.pipeline import BuyingRole, Criterion, LostReason, Stage, StepKind, StepResult, WonReason
 from analytics.services import buying_group, contacts, leads, opportunities, outcomes, ownership, steps
 from analytics.services.contacts import ContactDetails
@@ -341,3 +342,18 @@ def test_the_board_has_a_column_a_stage_with_its_money(book: Book, anna: Actor) 
     assert [column.count for column in others] == [0] * 6
     assert queries.passed(book)[Stage.PROSPECTING].closed == 1
     assert list(queries.open_amounts(book)) == [(Stage.PROSPECTING, "EUR", None, Decimal("150"))]
+
+
+def test_the_first_page_tells_what_of_the_pipeline_waits(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    steps.plan_next(found.pk, NextStep(StepKind.CALL, date(2026, 3, 2)), by=anna, at=AT)
+    leads.register(book.pk, LeadSource.OWN, LeadDetails("Kabel AG"), by=anna, at=AT)
+    boss = sales_manager()
+    leads.register(book.pk, LeadSource.PROGRAM, LeadDetails("Nord AB"), by=boss, at=AT)
+    later = AT + timedelta(days=1)
+    assert [(str(task.text), task.tone) for task in waiting_pipeline.tasks(anna, later)] == [
+        ("1 step of the pipeline is due", "warn"),
+        ("1 new lead to qualify", ""),
+    ]
+    assert [str(task.text) for task in waiting_pipeline.tasks(boss, later)] == ["1 lead has no owner yet"]
+    assert list(waiting_pipeline.tasks(member(OrganisationFactory.create(is_supplier=True)), later)) == []
