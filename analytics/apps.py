@@ -9,7 +9,7 @@ class AnalyticsConfig(AppConfig):
     def ready(self) -> None:
         # Models are loaded only now.
         from analytics.queries import waiting as own
-        from analytics.queries import waiting_pipeline
+        from analytics.web import waiting_pipeline
         from marketplace import waiting
 
         waiting.register_panels(own.panels)

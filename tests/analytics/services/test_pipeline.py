@@ -11,13 +11,13 @@ import pytest
 from analytics.models import Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
 from analytics.permissions import ManagerOnly, book_for
 from analytics.queries import pipeline as queries
-from analytics.queries import waiting_pipeline
 from analytics.rules.pipeline import BuyingRole, Criterion, LostReason, Stage, StepKind, StepResult, WonReason
 from analytics.services import buying_group, contacts, leads, opportunities, outcomes, ownership, steps
 from analytics.services.contacts import ContactDetails
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
 from analytics.services.steps import NextStep
+from analytics.web import waiting_pipeline
 from marketplace.models import Notification, Person
 from marketplace.permissions import Actor
 from marketplace.shared.errors import IllegalTransition, Invalid, NotFound, StaleForm
