@@ -1,0 +1,96 @@
+"""What the commands that read a purchase file have in common: their options, and refusals in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import resource
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from analytics.features.files import FileUnreadable
+from analytics.features.layout import Told
+from analytics.features.values import DayMonth, Decimals
+
+
+def add_options(parser: CommandParser) -> None:
+    add = parser.add_argument
+    add("--transactions", type=Path, required=True, metavar="FILE", help="CSV, packed by gzip or not, or XLSX")
+    add("--categories", type=Path, metavar="FILE", help="sku and category, to go before the purchases' own category")
+    add("--map", action="append", default=[], metavar="account=CustomerID,ts=date,…", help="other heads of columns")
+    add("--delimiter", metavar="MARK", help="what parts the columns, if not found out")
+    add("--encoding", metavar="NAME", help="if the file is neither UTF-8 nor UTF-16 nor in western letters, as cp1251")
+    add("--dates", choices=[o.value for o in DayMonth], help="what 03/04/2024 means, if the column does not show it")
+    add("--decimals", choices=[d.value for d in Decimals], help="what stands before fractions, if it is not seen")
+    add("--merged", type=Path, metavar="FILE", help="CSV of accounts renamed or merged: old name, name now")
+    add("--out", type=Path, required=True, metavar="DIR", help="made if it is not there")
+
+
+def told(options: Mapping[str, Any]) -> Told:
+    return Told(
+        columns=_columns(options["map"]),
+        delimiter={"tab": "\t", "\\t": "\t"}.get(options["delimiter"], options["delimiter"]),
+        encoding=options["encoding"],
+        day_month=DayMonth(options["dates"]) if options["dates"] else None,
+        decimals=Decimals(options["decimals"]) if options["decimals"] else None,
+    )
+
+
+def merged(path: Path | None) -> dict[str, str]:
+    """Old name → the name now, chains followed; a ring of names is left as it is."""
+    if path is None:
+        return {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            direct = {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) >= 2}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CommandError(f"The file {path.name} cannot be read: {error}", returncode=2) from None
+    final = {}
+    for old, name in direct.items():
+        seen = {old}
+        while name in direct and name not in seen:
+            seen.add(name)
+            name = direct[name]
+        final[old] = name
+    return final
+
+
+@contextmanager
+def refused_plainly() -> Iterator[None]:
+    """A file that cannot be read, or a directory that cannot be written, is one sentence and exit status 2."""
+    try:
+        yield
+    except FileUnreadable as refusal:
+        raise CommandError(str(refusal), returncode=2) from None
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        raise CommandError(f"Cannot read or write{where}: {error.strerror}.", returncode=2) from None
+
+
+def a_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"“{text}” is not a date such as 2011-06-11") from None
+
+
+def peak_megabytes() -> int:
+    """The most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak // (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _columns(maps: list[str]) -> dict[str, str]:
+    columns = {}
+    for pair in (pair for text in maps for pair in text.split(",") if pair.strip()):
+        name, equals, head = pair.partition("=")
+        if not equals or not head.strip():
+            raise CommandError(f"--map wants pairs such as account=CustomerID, not “{pair.strip()}”.", returncode=2)
+        columns[name.strip()] = head.strip()
+    return columns
