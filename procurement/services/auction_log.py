@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import psycopg
 from django.db import connection
 
 from procurement.rules.auction.base import Room
-from procurement.rules.auction.log import GENESIS, Event, Hall, fold
+from procurement.rules.auction.log import GENESIS, Event, Hall, canonical, fold, iso
 
 # NOTIFY carries ids only: "lot:number,lot:number…", the number of each lot's last event.
 CHANNEL = "openlot_auction"
@@ -34,7 +33,6 @@ _INSERT: Final = """
       %s::text[], %s::text[], %s::text[]
     ) AS event (auction, number, kind, at, participant, amount, key, person, detail, previous, hash)
 """
-_json = json.JSONEncoder(ensure_ascii=False).encode
 _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
 
@@ -87,12 +85,12 @@ def write(entries: Sequence[Written]) -> None:
         array(entry.auction for entry in entries),
         array(event.number for event in events),
         array(event.kind.value for event in events),
-        quoted_array(event.at.isoformat() for event in events),
+        quoted_array(iso(event.at) for event in events),
         array(event.bidder for event in events),
         array(event.amount for event in events),
         quoted_array(event.key for event in events),
         array(event.person for event in events),
-        quoted_array(_json(event.detail) for event in events),
+        quoted_array(canonical(event.detail) for event in events),
         array(entry.previous for entry in entries),
         array(entry.head for entry in entries),
     )

@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import sha256
+from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -35,6 +37,7 @@ __all__ = [
     "LogBroken",
     "LotRules",
     "bid_detail",
+    "canonical",
     "fold",
     "happened",
     "iso",
@@ -48,7 +51,9 @@ GENESIS = "0" * 64
 # As finely as amounts are kept: finer than the minor unit of any currency.
 _KEPT: Final = Decimal("0.0001")
 # Keys are ASCII and no value is a float: then sorted compact JSON is what RFC 8785 asks for.
-_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False).encode
+canonical: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
+).encode
 
 
 class EventKind(StrEnum):
@@ -119,7 +124,19 @@ class Event:
 
     def hashed(self, auction: int, previous: str) -> str:
         """SHA-256 (hex) over the event's canonical JSON (RFC 8785) with the hash of the one before."""
-        return sha256(_canonical(self.content(auction, previous)).encode()).hexdigest()
+        return sha256(self.spelled(auction, previous).encode()).hexdigest()
+
+    def spelled(self, auction: int, previous: str) -> str:
+        """The canonical JSON of `content`. Its members are always the same, so they are put in order here and not
+        sorted for every bid."""
+        amount = "null" if self.amount is None else f'"{self.amount:.4f}"'
+        bidder = "null" if self.bidder is None else encode_basestring(self.bidder)
+        person = "null" if self.bidder is not None or self.person is None else f"{self.person:d}"
+        return (
+            f'{{"amount":{amount},"at":"{iso(self.at)}","auction":{auction:d},"bidder":{bidder},'
+            f'"detail":{canonical(self.detail)},"key":{encode_basestring(self.key)},"kind":"{self.kind.value}",'
+            f'"number":{self.number:d},"person":{person},"previous":{encode_basestring(previous)}}}'
+        )
 
 
 @dataclass(frozen=True)
@@ -144,8 +161,10 @@ class LogBroken(ValueError):
         self.number = number
 
 
+@lru_cache(maxsize=4096)
 def iso(at: datetime) -> str:
-    """The instant in UTC with microseconds: one spelling for hashes and for JSON."""
+    """The instant in UTC with microseconds: one spelling for hashes and for JSON. A bid's is asked for three times, an
+    auction's end with every bid."""
     in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
     return in_utc.isoformat(timespec="microseconds")[:-6] + "Z"
 

@@ -15,6 +15,7 @@ from procurement.rules.auction.log import (
     LogBroken,
     LotRules,
     bid_detail,
+    canonical,
     fold,
     happened,
     ranking_detail,
@@ -143,6 +144,15 @@ def test_the_log_of_every_kind_replays_to_the_same_room(kind, formulas):
     again = replay(AUCTION, written.events)
     assert again == written.hall
     assert (again.room.ranking, again.head) == (written.room.ranking, written.events[-1][1])
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_what_is_hashed_is_the_canonical_json_of_the_content(kind):
+    previous = GENESIS
+    for event, head in log(kind).events:
+        for one in (event, replace(event, key='"\\\n€', person=3), replace(event, bidder=None, person=3)):
+            assert one.spelled(AUCTION, previous) == canonical(one.content(AUCTION, previous))
+        previous = head
 
 
 def test_what_came_of_each():
