@@ -15,6 +15,7 @@ from procurement.models import AuctionEvent
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from procurement.services import auction_log, auctions
+from tests.factories.at_once import at_the_same_time
 from tests.factories.auctions import START, running_auction, running_auctions, seats
 from tests.patience import PATIENCE_S
 
@@ -223,7 +224,16 @@ def test_processes_at_once_write_one_unbroken_log():
 
 @pytest.mark.django_db(transaction=True)
 def test_without_the_lock_the_log_would_break(monkeypatch):
-    auction = running_auction(*["100.00"] * 4)
+    """Two that have read the same head both write the event after it."""
+    a, b, *_ = seats(running_auction())
+    read, both_have_read = Desk._read, threading.Barrier(2)
+
+    def read_together(desk, waiting):
+        batch = read(desk, waiting)
+        both_have_read.wait(PATIENCE_S)
+        return batch
+
     monkeypatch.setattr(auction_log, "lock", lambda lots: None)
-    with pytest.raises(IntegrityError):
-        _bid_from_all_sides(auction)
+    monkeypatch.setattr(Desk, "_read", read_together)
+    answers = at_the_same_time(*[lambda seat=seat: Desk().decide([seat.bid("90.00", later(1))]) for seat in (a, b)])
+    assert sorted(isinstance(answer, IntegrityError) for answer in answers) == [False, True]
