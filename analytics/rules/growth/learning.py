@@ -104,7 +104,7 @@ def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
     return Ranker(
         names=tuple(names[code] for code in codes),
         snapshot=_snapshot(ledger, pairs, activity, neighbours, group[codes], known.horizon),
-        weights=ranking.fitted(windows, penalty) if learnt else None,
+        weights=_weights(windows, penalty) if learnt else None,
         base=base,
         windows=tuple(window.cutoff for window in windows),
         regularisation=regularisation,
@@ -114,6 +114,11 @@ def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
         packs=packs,
         shares=groups.shares(pairs.where(pairs.last > known.cutoff - YEAR)),
     )
+
+
+def _weights(windows: list[ranking.Window], penalty: float) -> ranking.Weights:
+    rows = ranking.design(windows)
+    return rows.weights(ranking.fitted(rows, penalty))
 
 
 def most_bought(history: History, column: IntArray, group: IntArray, most: int) -> IntArray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from analytics.rules.growth.ledger import Float32Array
 from analytics.rules.history import BoolArray, FloatArray
@@ -18,8 +19,10 @@ from analytics.rules.history import BoolArray, FloatArray
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 """Of the weights of standardised signals, chosen on the latest window that has ended; else `PENALTY`."""
 PENALTY = 30.0
-CHUNK = 200_000
-STEPS = 25
+CHUNK = 16_384
+STEPS = 30
+SHORTEST = 1e-4
+ENOUGH = 1e-8
 FLAT = 1e-5
 """A signal whose spread is below this says nothing and gets no weight."""
 
@@ -37,7 +40,7 @@ class Weights:
         for number, (mean, spread, weight) in enumerate(zip(self.mean, self.spread, self.weight, strict=True)):
             if weight:
                 total += weight * ((signals[..., number] - mean) / spread)
-        return np.asarray(1 / (1 + np.exp(-total)))
+        return np.asarray(expit(total))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,47 +58,90 @@ class Window:
         return ndcg(np.where(self.real, self.signals[..., signal], -np.inf), self)
 
 
-def fitted(windows: Sequence[Window], penalty: float) -> Weights:
-    """Newton's method on the penalised log-loss, chunk by chunk; the bias is not penalised."""
-    rows = [(window.signals[window.real], window.bought[window.real].astype(float)) for window in windows]
-    count = sum(len(labels) for _signals, labels in rows)
-    mean = sum(signals.sum(axis=0, dtype=float) for signals, _labels in rows) / count
-    spread = np.sqrt(sum(((signals - mean) ** 2).sum(axis=0) for signals, _labels in rows) / count)
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Candidates of some windows as standardised rows, flat signals left out, with a column of ones for the bias."""
+
+    rows: Float32Array
+    labels: BoolArray
+    mean: FloatArray
+    spread: FloatArray
+    told: BoolArray  # by signal
+
+    def weights(self, solution: FloatArray) -> Weights:
+        weight = np.zeros(len(self.told))
+        weight[self.told] = solution[:-1]
+        return Weights(self.mean, np.where(self.told, self.spread, 1.0), weight, float(solution[-1]))
+
+
+def design(windows: Sequence[Window]) -> Design:
+    signals = np.concatenate([window.signals[window.real] for window in windows])
+    labels = np.concatenate([window.bought[window.real] for window in windows])
+    mean, spread = signals.mean(axis=0, dtype=float), signals.std(axis=0, dtype=float)
     told = spread > FLAT
-    spread = np.where(told, spread, 1.0)
-    positives = sum(labels.sum() for _signals, labels in rows)
-    solution = np.zeros(int(told.sum()) + 1)
-    solution[-1] = np.log((positives + 0.5) / (count - positives + 0.5))
-    ridge = np.full(len(solution), penalty)
+    signals -= mean.astype(np.float32)
+    signals /= np.where(told, spread, 1.0).astype(np.float32)
+    signals = signals if told.all() else signals[:, told]
+    return Design(np.column_stack([signals, np.ones(len(signals), dtype=np.float32)]), labels, mean, spread, told)
+
+
+def fitted(design: Design, penalty: float, start: FloatArray | None = None) -> FloatArray:
+    """The weights of the design's columns with the least penalised log-loss, by Newton's method with halved steps.
+
+    The last one, the bias, is not penalised. `start` is a solution for another penalty.
+    """
+    ridge = np.full(design.rows.shape[1], penalty)
     ridge[-1] = 1e-9
+    if start is None:
+        positives = float(design.labels.sum())
+        start = np.zeros(len(ridge))
+        start[-1] = np.log((positives + 0.5) / (len(design.labels) - positives + 0.5))
+    solution = start
+    loss, slope, curve = _loss(design, solution, ridge)
     for _step in range(STEPS):
-        slope, curve = ridge * solution, np.diag(ridge)
-        for signals, labels in rows:
-            for start in range(0, len(labels), CHUNK):
-                part = ((signals[start : start + CHUNK] - mean) / spread)[:, told]
-                part = np.column_stack([part, np.ones(len(part))])
-                chance = 1 / (1 + np.exp(-(part @ solution)))
-                slope += part.T @ (chance - labels[start : start + CHUNK])
-                curve += (part * (chance * (1 - chance))[:, None]).T @ part
         change = np.linalg.solve(curve, slope)
-        solution = solution - change
-        if float(np.abs(change).max()) < 1e-6:
+        length = 1.0
+        while length > SHORTEST:
+            nearer = solution - length * change
+            found = _loss(design, nearer, ridge)
+            if found[0] <= loss:
+                break
+            length /= 2
+        else:
             break
-    weight = np.zeros(len(told))
-    weight[told] = solution[:-1]
-    return Weights(mean, spread, weight, float(solution[-1]))
+        gained = loss - found[0]
+        solution, (loss, slope, curve) = nearer, found
+        if gained <= ENOUGH * abs(loss):
+            break
+    return solution
+
+
+def _loss(design: Design, solution: FloatArray, ridge: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Penalised log-loss, its gradient and its Hessian, chunk by chunk."""
+    loss = float((ridge * solution**2).sum() / 2)
+    slope, curve = ridge * solution, np.diag(ridge)
+    for start in range(0, len(design.labels), CHUNK):
+        part = design.rows[start : start + CHUNK].astype(float)
+        labels = design.labels[start : start + CHUNK]
+        total = part @ solution
+        loss += float(np.logaddexp(0, np.where(labels, -total, total)).sum())
+        chance = expit(total)
+        slope += part.T @ (chance - labels)
+        curve += (part * (chance * (1 - chance))[:, None]).T @ part
+    return loss, slope, curve
 
 
 def best_penalty(windows: Sequence[Window]) -> float:
     """Learnt on the older windows, judged on the latest by NDCG@10; the larger one of equals."""
     if len(windows) < 2:
         return PENALTY
-    latest = windows[0]
-    figures = [
-        ndcg(np.where(latest.real, fitted(windows[1:], penalty).probability(latest.signals), -1.0), latest)
-        for penalty in PENALTIES
-    ]
-    return max(zip(figures, PENALTIES, strict=True))[1]
+    latest, older = windows[0], design(windows[1:])
+    solution, figures = None, []
+    for penalty in sorted(PENALTIES, reverse=True):
+        solution = fitted(older, penalty, solution)
+        chance = older.weights(solution).probability(latest.signals)
+        figures.append((ndcg(np.where(latest.real, chance, -1.0), latest), penalty))
+    return max(figures)[1]
 
 
 def ndcg(score: FloatArray | Float32Array, window: Window, *, k: int = 10) -> float:
