@@ -15,15 +15,17 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from analytics.models import Lead, LeadSource
+from analytics.models import Card, Lead, LeadSource
 from analytics.models.pipeline_names import LEAD_NAMES
 from analytics.permissions import book_of, is_manager
 from analytics.queries import pipeline as queries
 from analytics.queries import sellers
 from analytics.rules.pipeline import LeadState
 from analytics.services import lead_import, leads, ownership
+from analytics.services.leads import LeadDetails
+from analytics.web import card_words
 from analytics.web import pipeline_forms as fields
 from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of, person_of
@@ -125,6 +127,31 @@ def new(request: HttpRequest) -> HttpResponse:
             return redirect(lead.get_absolute_url())
     context = {"form": form, "crumbs": [Crumb(_("Leads"), reverse("insights_leads"))]}
     return render(request, "analytics/lead_new.html", context, status=422 if form.is_bound and form.errors else 200)
+
+
+@require_POST
+def from_card(request: HttpRequest, card_id: int) -> HttpResponse:
+    """Make a lead of an accepted card; where it has become one already, go there."""
+    actor = actor_of(request)
+    card = (
+        Card.objects.select_related("account", "lead").filter(pk=card_id, book=book_of(actor), withheld=False).first()
+    )
+    if card is None:
+        raise NotFound
+    known: Lead | None = getattr(card, "lead", None)
+    if known is None:
+        account = card.account
+        details = LeadDetails(
+            account.name,
+            account.country,
+            need=". ".join(str(words) for words in (card_words.confidence(card), card_words.thing(card)) if words),
+            account_id=account.pk,
+        )
+        known, is_new = leads.register(
+            card.book_id, LeadSource.CARD, details, by=actor, at=clock.now(), card_id=card.pk
+        )
+        _tell(request, known, is_new)
+    return redirect(known.get_absolute_url())
 
 
 def _tell(request: HttpRequest, lead: Lead, is_new: bool) -> None:

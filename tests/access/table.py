@@ -444,6 +444,7 @@ PIPELINE = [
     *both("insights_opportunity_new", PLATFORMS_SALES, account_id="customer"),
     *both("insights_contact", PLATFORMS_SALES, contact_id="contact"),
     *both("insights_contact_remove", PLATFORMS_SALES, contact_id="contact"),
+    *post("insights_card_lead", PLATFORMS_SALES, card_id="card"),
     *get("api_insights_cards", SELLERS),
     *get("api_insights_leads", SELLERS),
     *post("api_insights_leads", SELLERS, {"company": "Kabel AG"}),

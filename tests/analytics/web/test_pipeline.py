@@ -20,7 +20,16 @@ from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
 from marketplace.permissions import Actor
 from marketplace.shared import clock
-from tests.factories.insights import account, platform_book, representative, sales_manager
+from tests.factories.insights import (
+    account,
+    at_risk,
+    made_cards,
+    platform_book,
+    representative,
+    sales_manager,
+    shown_account,
+    whole_run,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -193,6 +202,17 @@ def test_exports_hold_the_list(page: Client, book: Book, anna: Actor) -> None:
     opportunities.open_for(account(book, name="Kabel AG").pk, details, by=anna, at=clock.now())
     text = b"".join(page.get(reverse("insights_opportunities") + "?format=csv")).decode()  # type: ignore[arg-type]
     assert "'=Cables,Kabel AG,Open,Prospecting,,EUR,2030-01-02" in text
+
+
+def test_a_card_becomes_one_lead_of_its_account(page: Client, book: Book, anna: Actor) -> None:
+    customer = shown_account(book, anna)
+    run = whole_run(book)
+    at_risk(run, customer)
+    (card,) = made_cards(run)
+    answered = [page.post(reverse("insights_card_lead", args=[card.pk])) for _time in range(2)]
+    lead = Lead.objects.get()
+    assert [answer["Location"] for answer in answered] == [lead.get_absolute_url()] * 2
+    assert (lead.source, lead.account, lead.card, lead.representative) == ("card", customer, card, anna.person)
 
 
 def _lead(lead: Lead, what: str) -> str:
