@@ -139,13 +139,18 @@ def end(auction_id: int, *, at: datetime) -> Auction:
 
 @transaction.atomic
 def pause(auction_id: int, reason: str, *, by: Actor, at: datetime) -> Auction:
-    """Stop taking bids while the platform is not able to. An operator's; who did it and why is in the log."""
+    """Stop taking bids while the platform is not able to. An operator's; who did it and why is in the log.
+
+    Time stops where every gateway has decided: a tick after that could shut out a move that is still on its way, and is
+    refused now.
+    """
     require_staff(by, StaffRole.OPERATOR)
     auction, tender, hall = locked(auction_id)
+    since = max(pulse.decided_by_all(at), auction.starts_at)
     if auction.status == AuctionStatus.RUNNING:
-        hall = auction_course.catch_up(auction, hall, at)
+        hall = auction_course.catch_up(auction, hall, since)
     move(auction, AuctionStatus.PAUSED)
-    auction.paused_at = at
+    auction.paused_at = since
     append(auction, hall, EventKind.PAUSED, at, by=by, detail={"reason": reason}, saves=["paused_at"])
     record("auction.paused", auction, tender, by, at, reason=reason)
     return auction

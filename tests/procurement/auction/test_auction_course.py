@@ -79,6 +79,19 @@ def test_a_pause_moves_the_ticks_that_are_to_come(dutch):
     assert replay_lot(dutch.lot_id).differences == ()
 
 
+def test_a_pause_writes_no_tick_before_a_move_that_a_gateway_still_decides(dutch, monkeypatch):
+    """It is refused as paused then, and has the rest of its tick when the auction goes on."""
+    operator = staff(StaffRole.OPERATOR)
+    monkeypatch.setattr(pulse, "database_now", lambda: later(61))
+    pulse.gateway_beat("gateway:one:1", later(59), since_last=None)
+    auctions.pause(dutch.pk, "Bidders cannot reach us.", by=operator, at=later(61))
+    assert (told(dutch), accept(seats(dutch)[0], 59.5).code) == ([0], "auction_paused")
+    Heartbeat.objects.update(at=later(99))
+    auctions.resume(dutch.pk, by=operator, at=later(100))
+    assert accept(seats(dutch)[0], 100.5).amount == "60.00"
+    assert replay_lot(dutch.lot_id).differences == ()
+
+
 def test_an_outage_moves_the_ticks_that_are_to_come(dutch, monkeypatch):
     for seconds in (58, 158):
         monkeypatch.setattr(pulse, "database_now", lambda at=seconds: later(at))
