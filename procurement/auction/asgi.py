@@ -41,9 +41,11 @@ def refuse(code: str, **members: Any) -> Refuse:
 
 class Patience:
     """Ends the reading of bodies that do not come: one look a second at all of them, for a timer each costs a bid more
-    than its reading."""
+    than its reading. Made in the event loop."""
 
     def __init__(self) -> None:
+        # To ask for the running loop is to ask the system for the process each time.
+        self._loop = asyncio.get_running_loop()
         self._since: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
 
@@ -56,8 +58,12 @@ class Patience:
                 self._late.add(reader)
                 reader.cancel()
 
-    def begin(self, reader: asyncio.Task[Any]) -> None:
+    def begin(self) -> asyncio.Task[Any]:
+        """The task that reads from now on."""
+        reader = asyncio.current_task(self._loop)
+        assert reader is not None
         self._since[reader] = time.monotonic()
+        return reader
 
     def ran_out(self, reader: asyncio.Task[Any]) -> bool:
         """Whether it was this that cancelled the reader; it lives on."""
@@ -88,19 +94,16 @@ class Request:
         return self._headers.get(name, b"").decode("latin-1")
 
     @property
-    def bearer(self) -> str:
-        """The token of the Authorization header; empty when there is none."""
-        scheme, _, token = self.header(b"authorization").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
+    def authorization(self) -> bytes:
+        """The Authorization header as it came; empty when there is none."""
+        return self._headers.get(b"authorization", b"")
 
     async def body(self, most: int, patience: Patience) -> bytes:
         """The whole body. Refuses one longer than `most` bytes, and one that is not sent through in time."""
-        declared = self.header(b"content-length")
-        if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
+        declared = self._headers.get(b"content-length", b"")
+        if declared.isdigit() and (len(declared) > 18 or int(declared) > most):
             raise refuse("body_too_large")
-        reader = asyncio.current_task()
-        assert reader is not None
-        patience.begin(reader)
+        reader = patience.begin()
         try:
             return await self._body(most)
         except asyncio.CancelledError:
@@ -148,7 +151,7 @@ def cors(request: Request) -> Headers:
     """
     origin = request.header(b"origin")
     if not origin:
-        return []
+        return _NOTHING
     if not _is_ours(origin, request.header(b"host")):
         raise refuse("origin_not_allowed")
     return [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]

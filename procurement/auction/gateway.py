@@ -56,6 +56,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PLAIN_AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?")
 _LOT_PATH = re.compile(r"/live/lots/(\d{1,18})/(bids|events)(?:/([A-Za-z0-9_-]{8,64}))?")
 _ACTIONS = {action.value: action for action in Action}
+_decoded = json.JSONDecoder().decode
 _STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -161,7 +162,7 @@ class Gateway:
         if request.method != ("POST" if what == "bids" and key is None else "GET"):
             raise refuse("method_not_allowed")
         try:
-            ticket = tokens.read(request.bearer)
+            ticket = tokens.bearer(request.authorization)
         except TicketRefused:
             raise refuse("ticket_refused") from None
         if ticket.lot != lot:
@@ -201,10 +202,11 @@ class Gateway:
 
     def _at_once(self, bid: WaitingBid) -> Answer | None:
         """The refusal of a bid that is hopeless by what is remembered here; None when only the room can tell."""
-        feed, move = self.feeds.get(bid.lot), bid.move
-        if feed is None or feed.hall is None or feed.known(move.bidder, bid.key):
+        feed = self.feeds.get(bid.lot)
+        if feed is None or feed.hall is None:
             return None
-        if not kinds.hopeless(feed.hall.room, move):
+        move = bid.move
+        if feed.known(move.bidder, bid.key) or not kinds.hopeless(feed.hall.room, move):
             return None
         decision, _ = kinds.decide(feed.hall.room, move)
         return answer_of(feed.hall, decision) if decision.code in _CERTAIN else None
@@ -303,7 +305,7 @@ def _accepted(bid: WaitingBid, answer: Answer) -> bytes:
 
 def _parsed(body: bytes, ticket: Ticket, participant: int, received_at: datetime) -> WaitingBid:
     try:
-        content = json.loads(str(body, "utf-8"))
+        content = _decoded(str(body, "utf-8"))
     except (ValueError, RecursionError):
         raise refuse("not_json") from None
     if not isinstance(content, dict):
@@ -311,7 +313,7 @@ def _parsed(body: bytes, ticket: Ticket, participant: int, received_at: datetime
     key = content.get("idempotency_key")
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise refuse("key_malformed", field="idempotency_key")
-    action = _ACTIONS.get(str(content.get("action", Action.BID.value)))
+    action = _ACTIONS.get(str(content.get("action", "bid")))
     if action is None:
         raise refuse("action_unknown", field="action")
     amount = None

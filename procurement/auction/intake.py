@@ -51,9 +51,11 @@ class NotRecorded(Exception):
 
 
 class Intake:
-    """The queue of one process, and the one thread that decides its batches on one connection."""
+    """The queue of one process, and the one thread that decides its batches on one connection. Made in the event
+    loop."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._desk = Desk()
         self._waiting: list[_Waiting] = []
         self._deciding: list[_Waiting] = []
@@ -72,7 +74,7 @@ class Intake:
 
     async def submit(self, bid: WaitingBid) -> Answer:
         """What became of the bid, once it is on disk. Raises TooBusy or NotRecorded."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         now = loop.time()
         if self._waiting and (len(self._waiting) >= _MOST_WAITING or now - self._waiting[0].since > _LONGEST_WAIT_S):
             raise TooBusy

@@ -22,9 +22,10 @@ BIDDING_ROLES = (Role.BID_MANAGER, Role.SIGNER, Role.ADMINISTRATOR)
 # The platform's people who watch every auction.
 OBSERVING_STAFF = (StaffRole.OPERATOR, StaffRole.AUDITOR)
 
-# By token, the oldest first: the ticket and when it expires (seconds since the epoch).
-_verified: dict[str, tuple[Ticket, int]] = {}
+# By Authorization header, the oldest first: the ticket and when it expires (seconds since the epoch).
+_verified: dict[bytes, tuple[Ticket, int]] = {}
 _MOST_REMEMBERED: Final = 20_000
+_LONGEST_REMEMBERED: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +69,26 @@ def issue(ticket: Ticket) -> str:
 
 
 def read(token: str) -> Ticket:
-    """The ticket of a token. Raises TicketRefused.
+    """The ticket of a token. Raises TicketRefused."""
+    return bearer(b"Bearer " + token.encode())
 
-    A bidder sends the same token with every bid: what was verified is remembered, and only its age is looked at again.
+
+def bearer(authorization: bytes) -> Ticket:
+    """The ticket of an Authorization header: `Bearer` and a token. Raises TicketRefused.
+
+    A bidder sends the same header with every bid: what was verified is remembered, and only its age is looked at again.
     """
-    known = _verified.get(token)
+    known = _verified.get(authorization)
     if known is None:
-        known = _verify(token)
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
+        known = _verify(token.strip() if scheme.lower() == "bearer" else "")
         if len(_verified) >= _MOST_REMEMBERED:
             _verified.pop(next(iter(_verified)), None)
-        _verified[token] = known
+        if len(authorization) <= _LONGEST_REMEMBERED:
+            _verified[authorization] = known
     ticket, expires_at = known
     if time.time() > expires_at:
-        _verified.pop(token, None)
+        _verified.pop(authorization, None)
         raise TicketRefused("the ticket has expired")
     return ticket
 
