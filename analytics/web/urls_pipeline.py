@@ -11,7 +11,7 @@ urlpatterns = [
     path("pipeline/leads/import/", leads.from_file, name="insights_leads_import"),
     path("pipeline/leads/<int:lead_id>/", leads.page, name="insights_lead"),
     path("pipeline/leads/<int:lead_id>/<slug:what>/", leads.act, name="insights_lead_act"),
-    path("cards/<int:card_id>/lead/", leads.from_card, name="insights_card_lead"),
+    path("pipeline/leads/from-card/<int:card_id>/", leads.from_card, name="insights_card_lead"),
     path("pipeline/<int:opportunity_id>/", opportunities.page, name="insights_opportunity"),
     path(
         "pipeline/<int:opportunity_id>/criteria/<slug:criterion>/",
