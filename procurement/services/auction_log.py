@@ -12,7 +12,7 @@ import psycopg
 from django.db import connection
 
 from procurement.rules.auction.base import Room
-from procurement.rules.auction.log import GENESIS, Event, Hall, canonical, fold, iso
+from procurement.rules.auction.log import GENESIS, Event, Hall, fold, iso
 
 # NOTIFY carries ids only: "lot:number,lot:number…", the number of each lot's last event.
 CHANNEL = "openlot_auction"
@@ -90,7 +90,7 @@ def write(entries: Sequence[Written]) -> None:
         array(event.amount for event in events),
         quoted_array(event.key for event in events),
         array(event.person for event in events),
-        quoted_array(canonical(event.detail) for event in events),
+        quoted_array(event.spelled_detail for event in events),
         array(entry.previous for entry in entries),
         array(entry.head for entry in entries),
     )

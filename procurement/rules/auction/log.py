@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 GENESIS = "0" * 64
+_EFFECT: Final = frozenset({"leads", "ends_at", "extensions"})
 # As finely as amounts are kept: finer than the minor unit of any currency.
 _KEPT: Final = Decimal("0.0001")
 # Keys are ASCII and no value is a float: then sorted compact JSON is what RFC 8785 asks for.
@@ -126,6 +127,11 @@ class Event:
         """SHA-256 (hex) over the event's canonical JSON (RFC 8785) with the hash of the one before."""
         return sha256(self.spelled(auction, previous).encode()).hexdigest()
 
+    @property
+    def spelled_detail(self) -> str:
+        """The canonical JSON of `detail`; of moves there are thousands with the same one."""
+        return _spelled_effect(**self.detail) if self.detail.keys() == _EFFECT else canonical(self.detail)
+
     def spelled(self, auction: int, previous: str) -> str:
         """The canonical JSON of `content`. Its members are always the same, so they are put in order here and not
         sorted for every bid."""
@@ -134,7 +140,7 @@ class Event:
         person = "null" if self.bidder is not None or self.person is None else f"{self.person:d}"
         return (
             f'{{"amount":{amount},"at":"{iso(self.at)}","auction":{auction:d},"bidder":{bidder},'
-            f'"detail":{canonical(self.detail)},"key":{encode_basestring(self.key)},"kind":"{self.kind.value}",'
+            f'"detail":{self.spelled_detail},"key":{encode_basestring(self.key)},"kind":"{self.kind.value}",'
             f'"number":{self.number:d},"person":{person},"previous":{encode_basestring(previous)}}}'
         )
 
@@ -272,6 +278,11 @@ def ranking_detail(room: Room) -> list[dict[str, Any]]:
         {"rank": line.rank, "bidder": line.standing.bidder, "amount": f"{line.standing.amount:.4f}"}
         for line in room.ranking
     ]
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _spelled_effect(*, leads: bool, ends_at: str, extensions: int) -> str:
+    return canonical({"leads": leads, "ends_at": ends_at, "extensions": extensions})
 
 
 def _require_turn(hall: Hall | None, event: Event) -> None:
