@@ -170,7 +170,7 @@ class CardEvent(models.Model):
     text = models.TextField(max_length=2000, blank=True)
     # What the card held before the act, so that it can be taken back whole.
     previous = models.JSONField(default=dict)
-    undoes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="undone_by")
+    undoes = models.OneToOneField("self", on_delete=models.CASCADE, null=True, related_name="undone_by")
 
     class Meta:
         ordering = ["at", "pk"]
@@ -184,7 +184,7 @@ class Dismissal(models.Model):
     """Why a card was none: it keeps that card away until `until` (None: for good), and is a label for the models."""
 
     card = models.ForeignKey(Card, on_delete=models.CASCADE, related_name="dismissals")
-    event = models.OneToOneField(CardEvent, on_delete=models.PROTECT, related_name="dismissal")
+    event = models.OneToOneField(CardEvent, on_delete=models.CASCADE, related_name="dismissal")
     account = models.ForeignKey("analytics.Account", on_delete=models.CASCADE, related_name="dismissals")
     reason = models.CharField(max_length=20, choices=DismissReason)
     whole_account = models.BooleanField(default=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,20 +76,16 @@ class Bin:
     promised: float
     happened: Share
 
+    @property
+    def holds(self) -> bool:
+        """Whether what was promised is within what the outcomes leave open."""
+        low, high = self.happened.interval
+        return low <= self.promised <= high
 
-def calibration(cards: Iterable[tuple[float, bool]], edges: Sequence[float] = (0, 0.2, 0.4, 0.6, 0.8, 1)) -> list[Bin]:
-    """(p, happened) in bins of the given edges, the last one closed; empty bins are left out."""
-    found: list[list[tuple[float, bool]]] = [[] for _ in edges[1:]]
-    for p, happened in cards:
-        place = next((n for n, high in enumerate(edges[1:]) if p < high), len(found) - 1)
-        found[place].append((p, happened))
-    return [
-        Bin(
-            edges[n],
-            edges[n + 1],
-            sum(p for p, _ in rows) / len(rows),
-            Share(sum(happened for _, happened in rows), len(rows)),
-        )
-        for n, rows in enumerate(found)
-        if rows
-    ]
+
+def error(bins: Sequence[Bin]) -> float | None:
+    """The expected calibration error: by how much the bins miss on average, weighed by their cards."""
+    cards = sum(one.happened.of for one in bins)
+    if not cards:
+        return None
+    return sum(abs(one.promised - (one.happened.value or 0)) * one.happened.of for one in bins) / cards

@@ -34,6 +34,7 @@ from analytics.models import (
 from analytics.queries import sellers
 from analytics.rules import cards as rules
 from analytics.rules.cards import CardState, Closing, Heard, Kind, Level, Order
+from analytics.services import card_outcomes
 
 _BATCH: Final = 1000
 _LIVE: Final = [state.value for state in rules.LIVE]
@@ -85,6 +86,8 @@ def refresh(run_id: int, *, at: datetime) -> Made:
     book = Book.objects.select_for_update(no_key=True).get(pk=run.book_id)
     if run.state != RunState.WHOLE or book.run_id != run.pk:
         return Made()
+    # First what came of the cards there are: what was bought meanwhile needs none.
+    card_outcomes.measure(book.pk, at=at)
     return _Refresh(book, run, at).do()
 
 

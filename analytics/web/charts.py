@@ -39,7 +39,7 @@ def by_month(found: Mapping[date, Row], every: Sequence[date], currency: str, li
     }
     cells = [
         (
-            _opens(month_name(month), link(month=row.key), row.contracts),
+            opens(month_name(month), link(month=row.key), row.contracts),
             count(row.contracts),
             figure(row.amount, currency),
             saved(row.saving, currency),
@@ -63,7 +63,7 @@ def by_share(
     }
     cells = [
         (
-            _opens(name, link(**{kind: row.key}), row.contracts if row.key else 0),
+            opens(name, link(**{kind: row.key}), row.contracts if row.key else 0),
             count(row.contracts),
             figure(row.amount, currency),
             percent(spend.share(row.amount, total)),
@@ -87,7 +87,7 @@ def by_procedure(rows: Sequence[Row], currency: str, link: Link) -> parts.Chart:
     }
     cells = [
         (
-            _opens(procedure_name(row.key), link(procedure=row.key), row.contracts),
+            opens(procedure_name(row.key), link(procedure=row.key), row.contracts),
             count(row.contracts),
             figure(row.amount, currency),
             saved(row.saving, currency),
@@ -130,7 +130,8 @@ def _bars(name: str, amounts: Sequence[Decimal]) -> dict[str, object]:
     return {"type": "bar", "name": name, "data": [float(amount) for amount in amounts]}
 
 
-def _opens(label: str, url: str, contracts: int) -> SafeString | str:
+def opens(label: str, url: str, contracts: int = 1) -> SafeString | str:
+    """A label that leads to what its row is made of, where that is anything."""
     return format_html('<a href="{}"><bdi>{}</bdi></a>', url, label) if contracts else label
 
 

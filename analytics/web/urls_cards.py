@@ -1,6 +1,6 @@
 from django.urls import path
 
-from analytics.web import customers, queue, team
+from analytics.web import customers, queue, results, team
 
 urlpatterns = [
     path("queue/", queue.queue, name="insights_queue"),
@@ -12,6 +12,10 @@ urlpatterns = [
     path("customers/<int:account_id>/note/", customers.note, name="insights_customer_note"),
     path("customers/<int:account_id>/strategic/", customers.strategic, name="insights_customer_strategic"),
     path("customers/<int:account_id>/hand-over/", customers.hand_over, name="insights_customer_hand_over"),
+    path("results/", results.results, name="insights_results"),
+    path("results/tiles/", results.tiles, name="insights_results_tiles"),
+    path("results/cards/", results.cards, name="insights_results_cards"),
+    path("results/insights.xlsx", results.workbook, name="insights_results_xlsx"),
     path("team/", team.team, name="insights_team"),
     path("team/<int:person_id>/capacity/", team.capacity, name="insights_capacity"),
     path("territories/", team.territories, name="insights_territories"),

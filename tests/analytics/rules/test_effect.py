@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.rules.effect import Difference, Share, calibration
+from analytics.rules.effect import Bin, Difference, Share, error
 
 
 def test_wilsons_interval_of_newcombes_first_example() -> None:
@@ -31,8 +31,9 @@ def test_few_withheld_cards_say_little() -> None:
 
 
 def test_calibration_compares_what_was_promised_with_what_happened() -> None:
-    low, high = calibration([(0.6, True), (0.7, False), (0.65, True), (1.0, True)])
+    kept, broken = Bin(0.6, 0.8, 0.65, Share(30, 50)), Bin(0.8, 1.0, 0.9, Share(10, 30))
 
-    assert (low.low, low.high, low.happened) == (0.6, 0.8, Share(2, 3))
-    assert low.promised == pytest.approx(0.65)
-    assert (high.low, high.happened) == (0.8, Share(1, 1))
+    assert kept.holds
+    assert not broken.holds
+    assert error([kept, broken]) == pytest.approx((0.05 * 50 + (0.9 - 1 / 3) * 30) / 80)
+    assert error([]) is None

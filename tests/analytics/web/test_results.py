@@ -1,0 +1,124 @@
+"""The dashboard: every figure from cards with known ends, reckoned by hand; what opens; who sees what."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from openpyxl import load_workbook
+
+from analytics.models import Account, Card
+from analytics.rules.cards import CardState, Dismissed
+from analytics.services import card_outcomes, cards
+from marketplace.permissions import Actor
+from tests.factories import insights
+from tests.factories.insights import CUTOFF, MORNING, NIGHT
+
+pytestmark = pytest.mark.django_db
+RESULTS = "insights_results"
+OVER = 91 * timedelta(days=1)
+
+
+@pytest.fixture
+def rosa() -> Actor:
+    return insights.representative()
+
+
+@pytest.fixture
+def world(rosa: Actor, freeze: Any) -> list[Card]:
+    """Four recovery cards with p = .7: two accepted, of which one bought for 250; one dismissed; one untouched."""
+    book = insights.platform_book()
+    run = insights.whole_run(book)
+    accounts = [insights.shown_account(book, rosa, name=f"Account {number}") for number in range(4)]
+    for number, account in enumerate(accounts):
+        insights.at_risk(run, account, p=0.7, amount=f"{1000 - number}.00", reasons=["overdue"])
+    made = insights.made_cards(run)
+    for card in made[:2]:
+        cards.accept(card.pk, by=rosa, at=MORNING)
+    cards.dismiss(made[2].pk, Dismissed.SEASONAL, by=rosa, at=MORNING)
+    insights.bought(accounts[0], CUTOFF + timedelta(days=30), "250.00")
+    insights.bought(insights.account(book), CUTOFF + OVER)  # so that the horizon's purchases are known to be in
+    card_outcomes.measure(book.pk, at=NIGHT + OVER)
+    freeze(NIGHT + OVER)
+    return made
+
+
+def _browser(actor: Actor) -> Client:
+    client = Client()
+    assert actor.person is not None
+    client.force_login(actor.person)
+    return client
+
+
+def test_figures_are_of_the_cards_they_open(world: list[Card], rosa: Actor) -> None:
+    page = _browser(rosa).get(reverse(RESULTS))
+    values = {str(stat.label): str(stat.value) for stat in page.context["stats"]}
+
+    # At risk: the untouched card, .7 × 997; found: .7 × (1000 + 999).
+    assert values["Revenue at risk"] == "697.90 EUR"
+    assert values["Taken on"] == "1399.30 EUR"
+    assert values["Recovered"] == "250.00 EUR"
+    assert page.context["accepted"] == "67% (2 of 3)"
+    opened = _browser(rosa).get(reverse("insights_results_cards"), {"figure": "recovered"})
+    assert [row["card"] for row in opened.context["rows"]] == [world[0]]
+    assert _browser(rosa).get(reverse("insights_results_cards"), {"figure": "gossip"}).status_code == 404
+
+
+def test_what_was_promised_stands_beside_what_happened(world: list[Card], rosa: Actor) -> None:
+    text = _browser(rosa).get(reverse(RESULTS)).content.decode()
+
+    assert "Of 4 cards given 70%, 75% fell silent. On average the chances miss by 5%." in text
+    assert "Acceptance and success by reason" in text
+    assert "Silent for longer than it ever should be" in text
+
+
+def test_what_acting_changes_comes_with_its_interval(world: list[Card], rosa: Actor) -> None:
+    """8 of 10 shown bought, 3 of 10 withheld: a half more, by Newcombe between 6 and 75 points."""
+    book = world[0].book
+    Card.objects.all().delete()
+    for number in range(20):
+        withheld = number >= 10
+        account = insights.account(book, rosa)
+        Card.objects.create(
+            book=book, account=account, kind="recovery", level="account", p=0.7, p_made=0.7, expected_amount=10,
+            currency="EUR", by_money=7, by_certain=2.2, cutoff=CUTOFF, created_at=NIGHT, shown_on=NIGHT.date(),
+            offered_on=NIGHT.date(), withheld=withheld, state=CardState.EXPIRED, measured_at=NIGHT + OVER,
+            bought=number % 10 < (3 if withheld else 8),
+        )  # fmt: skip
+
+    recovery = _browser(rosa).get(reverse(RESULTS)).context["effects"][0]
+
+    assert recovery["value"] == "+50 points"
+    assert recovery["note"] == "95% interval: +6 points to +75 points"
+    assert recovery["certain"]
+
+
+def test_representatives_see_their_own_line_and_managers_everybodys(world: list[Card], rosa: Actor) -> None:
+    other = insights.representative()
+    own = _browser(other).get(reverse(RESULTS)).context["charts"][1]
+    everybody = _browser(insights.sales_manager()).get(reverse(RESULTS)).context["charts"][1]
+
+    assert [row[0] for row in own.rows] == ["The whole book"]
+    assert [row[0] for row in everybody.rows] == [str(rosa.person)]
+    assert _browser(other).get(reverse("insights_results_cards"), {"figure": "found"}).context["rows"] == []
+
+
+def test_the_spreadsheet_holds_the_same_and_no_formula(world: list[Card], rosa: Actor) -> None:
+    Account.objects.filter(pk=world[0].account_id).update(name="=1+1")
+    answer = _browser(rosa).get(reverse("insights_results_xlsx"))
+    book = load_workbook(BytesIO(answer.content))
+
+    assert book.sheetnames[:3] == ["Figures", "By reason", "By representative"]
+    assert [cell.value for cell in book["Figures"][4]] == ["Recovered", 250, "EUR", 1]
+    names = [row[3] for row in book["Cards"].iter_rows(min_row=2)]
+    assert ("=1+1", "s") in [(cell.value, cell.data_type) for cell in names]
+    assert len(names) == 4
+
+
+def test_without_cards_the_page_says_so(rosa: Actor) -> None:
+    insights.platform_book()
+    assert "No cards yet" in _browser(rosa).get(reverse(RESULTS)).content.decode()
