@@ -1,30 +1,26 @@
 """What every test stands on: a fresh database cloned from a migrated template, a clock to hold, a real browser."""
 
 import contextlib
-import hashlib
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings as django_settings
-from django.core.management import call_command
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from marketplace.shared import clock
+from marketplace.signatures import bounded
+from tests import database
+from tests.gateway import A_DAY_S, Gateway
+from tests.patience import PATIENCE_S
 
 # A busy machine makes a property slow, not wrong.
 hypothesis_settings.register_profile("openlot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,8 +28,6 @@ hypothesis_settings.load_profile("openlot")
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER_REQUIRED = bool(os.environ.get("OPENLOT_REQUIRE_BROWSER"))
-# Any number of our own: whoever makes or clones the template database holds this advisory lock.
-_TEMPLATE_LOCK = 20_711
 
 
 # Database ----------------------------------------------------------------------------------------------------------
@@ -43,62 +37,13 @@ _TEMPLATE_LOCK = 20_711
 def django_db_setup(
     django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None
 ) -> Iterator[None]:
-    """A database of this test process's own, cloned from a template that is migrated once per set of migrations."""
-    name = connection.settings_dict["TEST"]["NAME"]
-    usual = connection.settings_dict["NAME"]
-    with django_db_blocker.unblock():
-        with connection._nodb_cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
-            template = _template(cursor)
-            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        _use_database(name)
-    yield
-    with django_db_blocker.unblock():
-        _use_database(usual)
-        with connection._nodb_cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def _template(cursor: CursorWrapper) -> str:
-    """The name of the migrated template database, made where it is missing; those of other migrations are dropped."""
-    name = f"openlot_template_{_migrations_digest()}"
-    cursor.execute(r"SELECT datname FROM pg_database WHERE datname LIKE 'openlot\_template\_%'")
-    present = [row[0] for row in cursor.fetchall()]
-    if name not in present:
-        for old in present:
-            cursor.execute(f'DROP DATABASE "{old}" WITH (FORCE)')
-        unfinished = "openlot_template_unfinished"
-        cursor.execute(f'DROP DATABASE IF EXISTS "{unfinished}" WITH (FORCE)')
-        cursor.execute(f'CREATE DATABASE "{unfinished}"')
-        _use_database(unfinished)
-        call_command("migrate", verbosity=0, interactive=False)
-        _let_tests_empty_tables()
-        connection.close()
-        cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
-    return name
-
-
-def _let_tests_empty_tables() -> None:
-    """A test with transactions of its own leaves by TRUNCATE, which append-only tables refuse outside tests."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'no_truncate'")
-        for (table,) in cursor.fetchall():
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER no_truncate")
-
-
-def _migrations_digest() -> str:
-    digest = hashlib.sha256(repr(django_settings.INSTALLED_APPS).encode())
-    digest.update((ROOT / "requirements" / "dev.txt").read_bytes())
-    for path in sorted(ROOT.glob("*/migrations/*.py")):
-        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _use_database(name: str) -> None:
-    connection.close()
-    connection.settings_dict["NAME"] = name
-    django_settings.DATABASES["default"]["NAME"] = name
+    """A database of this test process's own, copied from a migrated template, and emptied after tests that commit."""
+    name, usual = connection.settings_dict["TEST"]["NAME"], connection.settings_dict["NAME"]
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        database.create(name)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: database.empty())
+        yield
+        database.drop(name, usual)
 
 
 # Files and time ----------------------------------------------------------------------------------------------------
@@ -108,6 +53,16 @@ def _use_database(name: str) -> None:
 def _own_files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Uploaded files of a test never land among those of the demonstration."""
     settings.MEDIA_ROOT = tmp_path_factory.getbasetemp() / "media"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _unhurried_verdicts() -> Iterator[None]:
+    """A signature is judged in milliseconds, but this machine may have much else to do. Tests of the limit set it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounded, "WALL_SECONDS", PATIENCE_S)
+        patch.setattr(bounded, "_START_SECONDS", PATIENCE_S)
+        patch.setattr(bounded, "_QUEUE_SECONDS", PATIENCE_S)
+        yield
 
 
 class FrozenClock:
@@ -191,81 +146,25 @@ def page(open_page: Callable[..., Page], live_server: Any) -> Page:
     return open_page(base_url=live_server.url)
 
 
-class Gateway:
-    """The live auctions' gateway as a process of its own on the test's database, by the real clock."""
-
-    def __init__(self, port: int, environment: dict[str, str], log: Path) -> None:
-        # The live server names itself so, and a page may talk to its own host only.
-        self.address = f"http://localhost:{port}"
-        self._environment = environment
-        self._log = log
-        # Streams that browsers still hold open would keep it from ending.
-        options = [
-            "--interface",
-            "asgi",
-            "--runtime-mode",
-            "st",
-            "--port",
-            str(port),
-            "--no-ws",
-            "--workers-kill-timeout",
-            "1",
-        ]
-        self._command = [sys.executable, "-m", "granian", *options, "procurement.auction.gateway:application"]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Returns when it answers."""
-        with open(self._log, "ab") as output:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        _wait_until_ready(f"{self.address}/healthz", self._process, self._log)
-
-    def stop(self) -> None:
-        """Cuts every stream."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(15)
-            self._process = None
-
-
 @pytest.fixture
 def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[Gateway]:
-    """A running gateway; the pages of the test server lead to it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    database = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}")
-    environment = {
-        **os.environ,
-        "DATABASE_URL": urlunsplit(database),
-        "BROKER_URL": "memory://",
-        "SITE_URL": live_server.url,
-        "OPENLOT_KEYS_FILE": str(settings.OPENLOT_KEYS_FILE),
-        "PERIOD_UNIT": settings.PERIOD_UNIT,
-    }
-    settings.GATEWAY_ORIGIN = f":{port}"
-    running = Gateway(port, environment, tmp_path / "gateway.log")
+    """A running gateway on the test's database; the pages of the test server lead to it."""
+    settings.OUTAGE_TOLERANCE_SECONDS = A_DAY_S
+    # The live server names itself localhost, and a page may talk to its own host only.
+    running = Gateway(
+        tmp_path / "gateway.log",
+        host="localhost",
+        BROKER_URL="memory://",
+        SITE_URL=live_server.url,
+        OPENLOT_KEYS_FILE=str(settings.OPENLOT_KEYS_FILE),
+        PERIOD_UNIT=settings.PERIOD_UNIT,
+    )
+    settings.GATEWAY_ORIGIN = f":{urlsplit(running.address).port}"
     try:
         running.start()
         yield running
     finally:
         running.stop()
-
-
-def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
-            return
-        time.sleep(0.1)
-    pytest.fail(f"the gateway does not answer:\n{log.read_text(errors='replace')}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -145,12 +145,13 @@ def verify_bounded(
     evidence: Evidence | None = None,
     received_at: datetime | None = None,
     *,
-    seconds: float = WALL_SECONDS,
+    seconds: float | None = None,
 ) -> Report:
-    """As `verify`, within `seconds` of wall time and limited memory. Never raises. May be called from many threads."""
+    """As `verify`, within `seconds` of wall time (or WALL_SECONDS) and limited memory. Never raises. May be called from
+    many threads."""
     request = pickle.dumps((signature, payload, policy, at, evidence, received_at))
     try:
-        return Report.from_json(_current_pool().ask(request, seconds))
+        return Report.from_json(_current_pool().ask(request, WALL_SECONDS if seconds is None else seconds))
     except _Stopped:
         reason = "The signature took too long to check, or needs too much memory."
     except queue.Empty:

@@ -9,7 +9,8 @@ import pytest
 from procurement.auction.room import Desk
 from procurement.management import bench_bids, bench_stream, bench_watch, bench_world
 from procurement.models import AuctionEvent
-from tests.procurement.auction.test_process import database_url
+from tests.gateway import database_url
+from tests.patience import free_port
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -23,7 +24,7 @@ def world():
 
 
 def test_bids_over_real_connections_are_all_in_the_log(world, tmp_path):
-    port = bench_bids.free_port()
+    port = free_port()
     order = {
         "port": port,
         "seconds": 1.0,
@@ -44,7 +45,7 @@ def test_bids_over_real_connections_are_all_in_the_log(world, tmp_path):
 
 
 def test_every_watcher_is_told_of_every_bid(world, tmp_path):
-    port = bench_bids.free_port()
+    port = free_port()
     (seats, _) = world
     tokens = [seat.token for seat in seats] * 3
     desk = Desk()

@@ -12,9 +12,10 @@ from playwright.sync_api import Page, expect
 
 from marketplace.shared import keys
 from tests.browser.people import Visitor
+from tests.database_time import DatabaseTime, movable
+from tests.patience import PATIENCE_S
 
-# Two loaded processors: what takes a moment by itself may take several here.
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=PATIENCE_S * 1000)
 _KEYS = keys.new_key_file_text("test").replace("\n", ";")
 
 
@@ -38,11 +39,17 @@ def visit(open_page: Callable[..., Page], live_server: Any, tmp_path: Path) -> I
 
     def come(name: str, **options: Any) -> Visitor:
         page = open_page(base_url=live_server.url, **options)
-        page.set_default_timeout(10_000)
-        page.set_default_navigation_timeout(20_000)
+        page.set_default_timeout(PATIENCE_S * 1000)
         visitors.append(Visitor(name, page, tmp_path, Path(pictures) if pictures else None))
         return visitors[-1]
 
     yield come
     for visitor in visitors:
         visitor.picture("last")
+
+
+@pytest.fixture
+def database_time(transactional_db: None) -> Iterator[DatabaseTime]:
+    """The database's time, to be moved on. To be asked for before the gateway, whose connections are to follow it."""
+    with movable() as time:
+        yield time

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from marketplace.signatures.sign import Credential
+from tests.patience import PATIENCE_S
 
 #: How `openssl pkcs12 -export` is told to protect a file.
 NEW = ("-keypbe", "AES-256-CBC", "-certpbe", "AES-256-CBC", "-macalg", "sha256")
@@ -35,7 +36,7 @@ def by_openssl(credential: Credential, password: str, how: Sequence[str], folder
     issuers = b"".join(issuer.public_bytes(serialization.Encoding.PEM) for issuer in credential.issuers)
     (folder / "in.pem").write_bytes(credential.key_pem() + credential.pem + issuers)
     command = ["openssl", "pkcs12", "-export", "-in", "in.pem", "-passout", f"pass:{password}", *how]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=30).stdout
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=PATIENCE_S).stdout
 
 
 def by_old_python(credential: Credential, password: str) -> bytes:

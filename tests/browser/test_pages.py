@@ -19,7 +19,7 @@ from marketplace.shared import clock
 from procurement.services import custody
 from procurement.services.custody import Plan
 from tests.browser.people import Visitor
-from tests.conftest import ROOT, Gateway
+from tests.conftest import ROOT
 from tests.factories.auctions import running_auction
 from tests.factories.bids import bidder, drafted_bid, opened_lot, tender_taking_bids
 from tests.factories.committee import held_draft, holder_of
@@ -27,6 +27,7 @@ from tests.factories.contracts import signed_contract
 from tests.factories.marketplace import AccreditationFactory, HeadingFactory, OrganisationFactory, member, staff
 from tests.factories.procurement import draft_tender
 from tests.factories.signatures import trust
+from tests.gateway import Gateway
 
 AXE = ROOT / "assets" / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = (
@@ -89,7 +90,7 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
     opened = opened_lot(["61.50", "119.90"], ["59.90", "120.00"], ["80.00", "20.00"], admit=False)
     buyer = member(opened.tender.buyer)
     assert supplier.organisation is not None
-    auction = running_auction("100.00", "99.00", start=now - timedelta(minutes=5), suppliers=[supplier.organisation])
+    auction = running_auction("100.00", "99.00", start=now - timedelta(minutes=1), suppliers=[supplier.organisation])
     AccreditationFactory.create(
         organisation=OrganisationFactory.create(is_supplier=True),
         side=Side.SUPPLIER,

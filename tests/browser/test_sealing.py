@@ -69,7 +69,7 @@ def test_what_leaves_the_page_is_sealed(
     _fill(anna)
     page.get_by_label("Add documents").set_input_files(_document(tmp_path))
     row = page.locator("[data-documents] li").filter(has_text=NAME)
-    expect(row).to_be_visible(timeout=30_000)
+    expect(row).to_be_visible()
     anna.pictures_in_every_look("filled")
     if custody == "committee":
         anna.sees("This draft stays in this browser")
@@ -114,7 +114,7 @@ def test_a_draft_that_stays_in_the_browser_is_there_again_and_goes_elsewhere_as_
     page = anna.page
     _fill(anna)
     page.get_by_label("Add documents").set_input_files(_document(tmp_path, MIB))
-    expect(page.locator("[data-documents] li").filter(has_text=NAME)).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-documents] li").filter(has_text=NAME)).to_be_visible()
     anna.sees(re.compile("Saved in this browser"))
 
     page.reload()
@@ -181,7 +181,7 @@ def test_a_lost_connection_costs_a_part_and_not_the_document(
     page.get_by_label("Add documents").set_input_files(_document(tmp_path, 20 * MIB))
     anna.sees(re.compile("The connection is lost. Goes on in"))
     anna.pictures_in_every_look("lost")
-    expect(page.locator("[data-documents] li").filter(has_text=NAME)).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-documents] li").filter(has_text=NAME)).to_be_visible()
 
     # The second part was sent twice, no other.
     assert len(tried) == 4

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from marketplace import embedded
 from marketplace.embedded import places as places_module
 from marketplace.embedded import postgres, valkey
 from marketplace.embedded.places import PROJECT, EmbeddedError, Places, explain
+from tests.patience import wait_until
 
 
 @pytest.fixture
@@ -60,9 +60,7 @@ def test_postgres_keeps_its_rows_through_a_kill(places: Places) -> None:
     with psycopg.connect(postgres.url(places)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
     os.kill(_pid(places), signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while postgres.is_running(places) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: not postgres.is_running(places))
 
     assert embedded.ensure_running("postgres", places=places) == ["postgres"]
 

@@ -15,6 +15,7 @@ import pytest
 from marketplace.embedded import supervisor as supervisor_module
 from marketplace.embedded.places import PROJECT
 from marketplace.embedded.supervisor import Supervisor
+from tests.patience import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -29,13 +30,13 @@ def _python(code: str) -> tuple[str, str, str]:
     return sys.executable, "-c", code
 
 
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
 def _wait_for(path: Path, lines: int = 1) -> list[str]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if path.exists() and len(found := path.read_text().splitlines()) >= lines:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{path} did not get {lines} lines")
+    wait_until(lambda: len(_lines(path)) >= lines)
+    return _lines(path)
 
 
 def _lives(pid: int) -> bool:
@@ -47,7 +48,7 @@ def _lives(pid: int) -> bool:
 def test_a_fallen_process_is_told_of_and_started_again(
     supervisor: Supervisor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    supervisor.add("web", *_python("import time; print('port in use', flush=True); time.sleep(60)"))
+    supervisor.add("web", *_python("import time; print('port in use', flush=True); time.sleep(3600)"))
     _wait_for(tmp_path / "web.log")
     process = supervisor.children[0].process
     assert process is not None
@@ -70,16 +71,18 @@ def test_a_process_that_keeps_falling_is_started_ever_more_slowly(
     for _ in range(6):
         assert child.process is not None
         child.process.wait()
+        before = time.monotonic()
         supervisor.mend()
-        pauses.append(round(child.again_at - time.monotonic()))
+        pauses.append((child.again_at - time.monotonic(), child.again_at - before))
         child.start()
 
-    assert pauses == [2, 4, 8, 16, 30, 30]
+    for (least, most), expected in zip(pauses, [2, 4, 8, 16, 30, 30], strict=True):
+        assert least <= expected <= most
     assert "clock ended (exit code 3): it said nothing" in capsys.readouterr().out
 
 
 def test_stop_ends_the_children_and_their_children(supervisor: Supervisor, tmp_path: Path) -> None:
-    code = "import subprocess, time; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); time.sleep(60)"
+    code = "import subprocess, time; p = subprocess.Popen(['sleep', '999']); print(p.pid, flush=True); time.sleep(999)"
     child = supervisor.add("worker", *_python(code))
     grandchild = int(_wait_for(tmp_path / "worker.log")[0])
     assert child.process is not None
@@ -87,20 +90,14 @@ def test_stop_ends_the_children_and_their_children(supervisor: Supervisor, tmp_p
 
     supervisor.stop()
 
-    deadline = time.monotonic() + 5
-    while _lives(grandchild) and time.monotonic() < deadline:
-        time.sleep(0.01)
     assert not _lives(pid)
-    assert not _lives(grandchild)
+    wait_until(lambda: not _lives(grandchild))
 
 
 def test_a_step_ends_early_when_told_to_stop(supervisor: Supervisor) -> None:
     threading.Timer(0.3, supervisor.stopping.set).start()
-    began = time.monotonic()
 
-    assert supervisor.run_step("migrate", "sleep", "60") == 130
-
-    assert time.monotonic() - began < 10
+    assert supervisor.run_step("migrate", "sleep", "3600") == 130
 
 
 def test_run_returns_when_told_to_stop(supervisor: Supervisor) -> None:
@@ -125,4 +122,4 @@ def test_a_storm_of_signals_stops_it_once() -> None:
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             process.send_signal(number)
 
-    assert process.communicate(timeout=10)[0] == "stopped\n"
+    assert process.communicate(timeout=PATIENCE_S)[0] == "stopped\n"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from django.db import connection
 
+from tests.patience import PATIENCE_S, wait_until
+
 
 def at_the_same_time(*calls: Callable[[], object]) -> list[object]:
     """What each call answered or raised, all begun at one moment, each in a thread and connection of its own."""
@@ -15,7 +17,7 @@ def at_the_same_time(*calls: Callable[[], object]) -> list[object]:
 
     def run(number: int, call: Callable[[], object]) -> None:
         try:
-            barrier.wait(10)
+            barrier.wait(PATIENCE_S)
             answers[number] = call()
         except Exception as error:  # noqa: BLE001  an answer too
             answers[number] = error
@@ -26,17 +28,20 @@ def at_the_same_time(*calls: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     return answers
 
 
 def wait_until_blocked() -> None:
-    """Until some other connection waits for a lock."""
-    for _attempt in range(500):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
-            row = cursor.fetchone()
-        if row and row[0]:
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("nobody waited for the lock")
+    """Until some other connection to this database waits for a lock."""
+    wait_until(_somebody_waits)
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # or a transaction sees the same again and again
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        (waiting,) = cursor.fetchone()
+    return bool(waiting)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connection
 
 from marketplace.models import AuditRecord, Invitation, Membership, Organisation, OrganisationStatus, Person, Role
 from marketplace.permissions import Actor, OrganisationNotActive, RoleMissing
 from marketplace.services import invitations, people
 from marketplace.services.people import PersonDetails
 from marketplace.shared.errors import Invalid, NotFound
+from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, MembershipFactory, OrganisationFactory, PersonFactory, member
 
 BO = PersonDetails("Bo Li", "", "Buyer")
@@ -171,21 +170,7 @@ def test_one_link_clicked_twice_at_once_makes_one_member() -> None:
     boss = member(acme, Role.ADMINISTRATOR)
     invitations.invite(acme.pk, "bo@example.com", ["signer"], by=boss, at=NOON)
     secret = secret_in(mail.outbox[-1].body)
-    ready, refused = threading.Barrier(2), []
-
-    def join() -> None:
-        try:
-            ready.wait(timeout=10)
-            invitations.accept_as_new(secret, SECRET, BO, at=NOON)
-        except invitations.InvitationUnusable as error:
-            refused.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=join) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    answers = at_the_same_time(*[lambda: invitations.accept_as_new(secret, SECRET, BO, at=NOON)] * 2)
+    refused = [answer for answer in answers if isinstance(answer, invitations.InvitationUnusable)]
     assert len(refused) == 1
     assert Membership.objects.filter(organisation=acme, person__email="bo@example.com").count() == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -15,7 +14,7 @@ from marketplace.permissions import Actor, RoleMissing, actor_for
 from marketplace.services import people
 from marketplace.services.people import PersonDetails
 from marketplace.shared.errors import Invalid, NotFound
-from tests.factories.at_once import wait_until_blocked
+from tests.factories.at_once import at_the_same_time, wait_until_blocked
 from tests.factories.marketplace import NOON, MembershipFactory, OrganisationFactory, PersonFactory, member
 
 ANNA = PersonDetails(full_name="Anna Berg", phone="+4930123456", position="Head of sales")
@@ -134,48 +133,22 @@ class TestRoles:
 def test_two_administrators_cannot_remove_each_other() -> None:
     acme = OrganisationFactory.create()
     first, second = administrator(acme), administrator(acme)
-    ready, refused = threading.Barrier(2), []
-
-    def end(by: Actor, whose: Actor) -> None:
-        try:
-            pk = membership_of(whose).pk
-            ready.wait(timeout=10)
-            people.end_membership(pk, by=by, at=NOON)
-        except people.LastAdministrator as error:
-            refused.append(error)
-        finally:
-            connection.close()
-
-    run_together(lambda: end(first, second), lambda: end(second, first))
+    first_membership, second_membership = membership_of(first).pk, membership_of(second).pk
+    answers = at_the_same_time(
+        lambda: people.end_membership(second_membership, by=first, at=NOON),
+        lambda: people.end_membership(first_membership, by=second, at=NOON),
+    )
+    refused = [answer for answer in answers if isinstance(answer, people.LastAdministrator)]
     assert len(refused) == 1
     assert Membership.objects.filter(organisation=acme, active=True).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_double_click_makes_one_account() -> None:
-    ready, refused = threading.Barrier(2), []
-
-    def sign_up() -> None:
-        try:
-            ready.wait(timeout=10)
-            people.sign_up("anna@example.com", SECRET, ANNA, at=NOON)
-        except people.EmailTaken as error:
-            refused.append(error)
-        finally:
-            connection.close()
-
-    run_together(sign_up, sign_up)
+    answers = at_the_same_time(*[lambda: people.sign_up("anna@example.com", SECRET, ANNA, at=NOON)] * 2)
+    refused = [answer for answer in answers if isinstance(answer, people.EmailTaken)]
     assert len(refused) == 1
     assert Person.objects.count() == 1
-
-
-def run_together(*calls: Any) -> None:
-    threads = [threading.Thread(target=call) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-        assert not thread.is_alive()
 
 
 @pytest.mark.django_db
@@ -206,7 +179,7 @@ def test_a_change_of_roles_does_not_deadlock_with_what_a_colleague_does_meanwhil
         audit.record("tool_used", acme, by=colleague, at=NOON)
         thread.start()
         wait_until_blocked()
-    thread.join(30)
+    thread.join()
 
     assert answers == [[Role.OBSERVER]]
     assert AuditRecord.objects.filter(stream=f"organisation:{acme.pk}").count() == 2

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
 from marketplace.models import (
     AddressKind,
@@ -23,6 +21,7 @@ from marketplace.permissions import Actor, RoleMissing, actor_for
 from marketplace.services import organisations, registration, signing
 from marketplace.services.organisations import TAKEN, AddressDetails, Requisites
 from marketplace.shared.errors import Invalid, NotFound, StaleForm
+from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, HeadingFactory, OrganisationFactory, PersonFactory, member
 from tests.factories.signatures import authority, certificate_of, signed, trust
 
@@ -269,43 +268,19 @@ class TestRegistered:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_registrations_of_one_number_at_once_leave_it_with_one() -> None:
-    people = [newcomer(), newcomer()]
-    ready = threading.Barrier(2)
-    outcomes: list[str] = []
-
-    def register(by: Actor) -> None:
-        try:
-            ready.wait(timeout=10)
-            registration.open_draft(ACME, by=by, at=NOON)
-            outcomes.append("saved")
-        except Invalid:
-            outcomes.append("refused")
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=register, args=[person]) for person in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    one, another = newcomer(), newcomer()
+    saved = at_the_same_time(
+        lambda: registration.open_draft(ACME, by=one, at=NOON),
+        lambda: registration.open_draft(ACME, by=another, at=NOON),
+    )
     assert OrganisationIdentifier.objects.count() == 1
-    assert "saved" in outcomes
-    assert len(outcomes) == 2
+    assert [answer for answer in saved if not isinstance(answer, Invalid)] != []
+    assert not any(isinstance(answer, Exception) and not isinstance(answer, Invalid) for answer in saved)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_double_click_makes_one_draft() -> None:
     person = newcomer()
-    ready = threading.Barrier(2)
-
-    def register() -> None:
-        ready.wait(timeout=10)
-        registration.open_draft(ACME, by=person, at=NOON)
-        connection.close()
-
-    threads = [threading.Thread(target=register) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    made = at_the_same_time(*[lambda: registration.open_draft(ACME, by=person, at=NOON)] * 2)
+    assert not any(isinstance(answer, Exception) for answer in made)
     assert Organisation.objects.count() == 1

@@ -27,9 +27,11 @@ from marketplace.services import revocation, signing, trust_store
 from marketplace.signatures import Indication, LeftOut, Revocation, Sub, bounded, lists
 from marketplace.signatures.authority import Authority, new_key
 from marketplace.signatures.sign import _sequence, _tlv, sign
+from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, staff
 from tests.factories.signatures import large_list, list_of
 from tests.marketplace.signatures.test_answers import answer, fingerprint, responder_of
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -301,25 +303,12 @@ def test_a_verification_costs_the_same_however_long_the_list(
 @pytest.mark.django_db(transaction=True)
 def test_two_loads_at_once_leave_one_current_list(authority: Authority) -> None:
     older, newer = authority.crls(NOON)[1], authority.crls(NOON + DAY)[1]
-    barrier, outcomes = threading.Barrier(4), []
 
-    def load(crl: bytes) -> None:
-        try:
-            barrier.wait(10)
-            revocation.load_list(crl, by=None, at=NOON + DAY)
-            outcomes.append("taken")
-        except revocation.OlderList:
-            outcomes.append("older")
-        finally:
-            connection.close()
+    answers = at_the_same_time(
+        *(lambda crl=crl: revocation.load_list(crl, by=None, at=NOON + DAY) for crl in (older, newer, older, newer))
+    )
 
-    threads = [threading.Thread(target=load, args=(crl,)) for crl in (older, newer, older, newer)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-
-    assert len(outcomes) == 4
+    assert not any(isinstance(one, Exception) and not isinstance(one, revocation.OlderList) for one in answers)
     assert bytes(current(authority).der) == newer
     assert RevocationList.objects.filter(is_current=True).count() == 1
 
@@ -336,15 +325,15 @@ def test_a_verification_beside_a_replacement_never_misses_a_revocation(authority
         with transaction.atomic():
             revocation.load_list(authority.crls(NOON + DAY)[1], by=None, at=NOON + DAY)
             replaced.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE_S)
         connection.close()
 
     other = threading.Thread(target=replace)
     other.start()
-    assert replaced.wait(10)
+    assert replaced.wait(PATIENCE_S)
     (found,) = revocation.evidence(sign(b"x", signer, NOON), [authority.issuing.der], NOON).lists
     go_on.set()
-    other.join(10)
+    other.join()
 
     assert found.revoked == {signer.serial: Revocation(NOON)}
 

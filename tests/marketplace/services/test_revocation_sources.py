@@ -42,6 +42,7 @@ from marketplace.signatures.sign import Credential, sign
 from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, OrganisationFactory, member, staff
 from tests.factories.web_server import Asked, WebServer, send, served
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -185,7 +186,7 @@ class TestWhoIsAsked:
         answer = world.reply
 
         def slow(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-            release.wait(5)
+            release.wait(PATIENCE_S)
             answer(handler, asked)
 
         world.reply = slow  # type: ignore[method-assign]

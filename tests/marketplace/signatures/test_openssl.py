@@ -12,6 +12,7 @@ from marketplace.signatures import Sub
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import Credential, sign
 from tests.marketplace.signatures.conftest import AT, PAYLOAD, Judge, issue
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
 
@@ -111,4 +112,4 @@ def _sign(files: Path, signer: Credential, *options: str, cades: list[str] | Non
 
 
 def _openssl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+    return subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=PATIENCE_S)

@@ -26,6 +26,7 @@ from marketplace.signatures.paths import Path, Store, valid_paths
 from marketplace.signatures.revocation import Knowledge, Standing, State
 from marketplace.signatures.sign import Credential, sign
 from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
+from tests.patience import PATIENCE_S
 
 DAY = timedelta(days=1)
 Builder = x509.CertificateRevocationListBuilder
@@ -406,7 +407,7 @@ def test_threads_share_what_is_remembered(authority: Authority, signer: Credenti
     start, wrong = threading.Barrier(8), []
 
     def judge(number: int) -> None:
-        start.wait(10)
+        start.wait()
         for round_ in range(20):
             own = (number * 7 + round_ * 3) % 16
             evidence = Evidence(crls=(above[own], *((revoked,) if round_ % 2 else (good,))))
@@ -421,7 +422,7 @@ def test_threads_share_what_is_remembered(authority: Authority, signer: Credenti
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
 
     assert wrong == []
 
@@ -437,8 +438,8 @@ def test_nobody_judges_out_of_turn(authority: Authority, signer: Credential) -> 
     with chain.turn:
         other.start()
         assert not done.wait(0.3)
-    assert done.wait(10)
-    other.join(10)
+    assert done.wait(PATIENCE_S)
+    other.join()
 
 
 def test_remembered_path_needs_its_authorities_at_hand_again(authority: Authority, signer: Credential) -> None:

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from django.test import override_settings
+
 from marketplace.permissions import Actor
 from procurement.auction import tokens
 from procurement.auction.gateway import Gateway
 from tests.factories.auctions import Seat
-
-WAIT_S = 5.0
+from tests.gateway import A_DAY_S
+from tests.patience import PATIENCE_S
 
 
 def token_of(seat: Seat, *, may_bid: bool = True) -> str:
@@ -30,21 +32,29 @@ def observer_token(lot: int, by: Actor) -> str:
 
 
 def run(errand: Coroutine[Any, Any, None]) -> None:
-    """Run an asynchronous errand to its end, in at most half a minute."""
-    asyncio.run(asyncio.wait_for(errand, 30))
+    """Run an asynchronous errand to its end."""
+    asyncio.run(asyncio.wait_for(errand, 3 * PATIENCE_S))
 
 
 @asynccontextmanager
 async def gateway() -> AsyncIterator[Client]:
-    """A client of a gateway of its own, ready and stopped at the end."""
-    app = Gateway()
-    client = Client(app)
-    try:
-        await client.get("/live/time")
-        await asyncio.wait_for(app.feeds.listening.wait(), WAIT_S)
-        yield client
-    finally:
-        await app.aclose()
+    """A client of a gateway of its own, ready and stopped at the end.
+
+    However long this machine keeps it from giving a sign of life, that is no outage.
+    """
+    with override_settings(OUTAGE_TOLERANCE_SECONDS=A_DAY_S):
+        app = Gateway()
+        client = Client(app)
+        try:
+            await asyncio.wait_for(_ready(client), PATIENCE_S)
+            yield client
+        finally:
+            await app.aclose()
+
+
+async def _ready(client: Client) -> None:
+    while (await client.get("/live/healthz"))[0] != 200:  # noqa: ASYNC110  (it tells nobody when it is)
+        await asyncio.sleep(0.01)
 
 
 class Client:
@@ -89,7 +99,7 @@ class Client:
             yield stream
         finally:
             stream.gone.set()
-            await asyncio.wait_for(serving, WAIT_S)
+            await asyncio.wait_for(serving, PATIENCE_S)
 
 
 class Stream:
@@ -126,7 +136,7 @@ class Stream:
 
     async def next(self) -> tuple[int, Any]:
         """The next update and its id."""
-        return await asyncio.wait_for(self.messages.get(), WAIT_S)
+        return await asyncio.wait_for(self.messages.get(), PATIENCE_S)
 
     async def until(self, number: int) -> list[Any]:
         """All events up to that number."""

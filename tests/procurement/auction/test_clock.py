@@ -18,6 +18,7 @@ from procurement.services import auctions
 from tests.factories.auctions import START, evaluated_tender, running_auction, seats
 from tests.factories.marketplace import NOON
 from tests.factories.procurement import published_tender
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 
@@ -97,12 +98,12 @@ def another_clock(row):
         with transaction.atomic():
             assert clock._take(START).pk == row.pk
             taken.set()
-            release.wait(10)
+            release.wait(PATIENCE_S)
         connection.close()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert taken.wait(10)
+    assert taken.wait(PATIENCE_S)
     try:
         yield
     finally:
@@ -215,7 +216,7 @@ def test_a_moment_whose_connection_broke_happens_as_soon_as_there_is_another(han
     row.refresh_from_db()
     assert len(calls) == 2
     assert row.done_at == calls[1]
-    assert calls[1] - calls[0] < timedelta(seconds=5)
+    assert (row.attempts, row.last_error) == (0, "")
 
 
 def test_the_command_carries_out_what_is_due(handlers, freeze, capsys):

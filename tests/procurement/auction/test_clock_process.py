@@ -1,10 +1,8 @@
 """The clock as a process of its own, killed while it carries out a moment, and together with the gateway."""
 
 import os
-import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -16,37 +14,27 @@ from procurement.models import Auction, AuctionEvent, DueMoment, Outage, OutageE
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from procurement.services import auction_log
+from tests.database_time import movable
 from tests.factories.auctions import running_auction, seats
+from tests.gateway import database_url, kill, running, started
+from tests.patience import PATIENCE_S, wait_until
 from tests.procurement.auction.asgi_client import token_of
-from tests.procurement.auction.test_process import ROOT, database_url, gateway_process, kill, post
+from tests.procurement.auction.test_process import post
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
+HOUR = timedelta(hours=1)
+
 
 @contextmanager
-def clock_process(log, name="clock"):
+def clock_process(log, name="clock", **environment):
     """`manage.py clock`; its connections bear `name`. Killed outright at the end, if it was not before."""
-    environment = {"DATABASE_URL": database_url(), "OPENLOT_ENVIRONMENT": "development", "OPENLOT_PROCESS": name}
-    with open(log, "ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "clock"],
-            env={**os.environ, **environment},
-            cwd=ROOT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    usual = {"DATABASE_URL": database_url(), "OPENLOT_ENVIRONMENT": "development", "OPENLOT_PROCESS": name}
+    process = started([sys.executable, "manage.py", "clock"], {**os.environ, **usual, **environment}, log)
     try:
         yield process
     finally:
         kill(process)
-
-
-def wait_until(holds, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def backends(name, waiting=False):
@@ -66,12 +54,12 @@ def held(lot):
         with transaction.atomic():
             auction_log.lock([lot])
             taken.set()
-            release.wait(60)
+            release.wait()
         connection.close()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert taken.wait(10)
+    assert taken.wait(PATIENCE_S)
     try:
         yield release.set
     finally:
@@ -102,50 +90,52 @@ def test_a_clock_killed_between_taking_a_moment_and_doing_it_leaves_it_to_the_ne
             wait_until(lambda: backends("first clock", waiting=True))
             kill(first)
         # The server does not wait on behalf of the dead: nothing keeps the next clock from the moment.
-        wait_until(lambda: not backends("first clock"), seconds=5)
+        wait_until(lambda: not backends("first clock"))
         with clock_process(log, "next clock"), clock_process(log, "next clock"):
             wait_until(lambda: backends("next clock", waiting=True))
             assert Auction.objects.get().status == "running"
             let_go()
-            wait_until(lambda: Auction.objects.get().status == "ended", seconds=3)
+            wait_until(lambda: Auction.objects.get().status == "ended")
     assert AuctionEvent.objects.filter(kind="ended").count() == 1
     assert AuditRecord.objects.filter(action="auction.ended").count() == 1
     assert not DueMoment.objects.filter(done_at=None).exists()
     assert replay(auction.pk, rooms.events(auction.pk)).room.status == "ended"
 
 
-def test_what_a_kill_of_everything_and_a_lost_database_took_from_an_auction_is_given_back(tmp_path, monkeypatch):
-    monkeypatch.setenv("OUTAGE_TOLERANCE_SECONDS", "2")
-    log = tmp_path / "log"
-    with gateway_process(log) as (_, gateway), clock_process(log) as clock:
+def test_what_a_kill_of_everything_and_a_lost_database_took_from_an_auction_is_given_back(tmp_path):
+    with movable() as time:
+        _kill_of_everything(tmp_path / "log", time, {"OUTAGE_TOLERANCE_SECONDS": "600"})
+
+
+def _kill_of_everything(log, time, tolerance):
+    with running(log, **tolerance) as gateway, clock_process(log, **tolerance) as clock:
         wait_until(lambda: backends("clock"))
         with transaction.atomic():  # else the clock starts it
-            auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=10) + timedelta(seconds=3))
-        kill(gateway)
+            auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=5))
+        gateway.kill()
         kill(clock)
-        assert datetime.now(UTC) < auction.ends_at
     a, b, _ = seats(auction)
     old_end = auction.ends_at
-    wait_until(lambda: datetime.now(UTC) > old_end + timedelta(seconds=2.5))
+    time.move_by(HOUR)
     assert not Outage.objects.exists()
-    with clock_process(log), clock_process(log):
+    with clock_process(log, **tolerance), clock_process(log, **tolerance):
         wait_until(lambda: AuctionEvent.objects.filter(kind="paused").exists())
         assert Auction.objects.get().status == "paused"
-        with gateway_process(log) as (address, _):
+        with running(log, **tolerance) as gateway:
             wait_until(lambda: Outage.objects.filter(settled_at__isnull=False).exists())
-            status, answer = post(address, auction.lot_id, token_of(a), "95.00", "after-the-outage")
+            status, answer = post(gateway.address, auction.lot_id, token_of(a), "95.00", "after-the-outage")
             assert (status, answer["accepted"]) == (201, True)
             outage, (resumed,) = Outage.objects.get(), AuctionEvent.objects.filter(kind="resumed")
             assert outage.began_at < old_end < outage.ended_at <= resumed.at
             assert datetime.fromisoformat(resumed.detail["ends_at"]) == old_end + (resumed.at - outage.began_at)
             end = Auction.objects.get().ends_at
             with no_connections():
-                time.sleep(3)
-                assert post(address, auction.lot_id, token_of(b), "90.00", "into-the-void")[0] == 503
+                assert post(gateway.address, auction.lot_id, token_of(b), "90.00", "into-the-void")[0] == 503
+                time.move_by(HOUR)
             wait_until(lambda: Outage.objects.filter(settled_at__isnull=False).count() == 2)
     assert AuctionEvent.objects.filter(kind="resumed").count() == 2
     again = OutageEffect.objects.order_by("pk").last()
-    assert again.moved_by > timedelta(seconds=3)
+    assert again.moved_by >= HOUR - timedelta(minutes=10)
     assert Auction.objects.get().ends_at == end + again.moved_by
     hall = replay(auction.pk, rooms.events(auction.pk))
     assert (hall.room.status, hall.number) == ("running", 7)

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,18 +25,19 @@ from procurement.models import AuctionEvent
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from tests.factories.auctions import running_auction, seats
+from tests.gateway import database_url, running
+from tests.patience import PATIENCE_S, wait_until
 from tests.procurement.auction.asgi_client import gateway, run, token_of
-from tests.procurement.auction.test_process import database_url, gateway_process, kill, post
+from tests.procurement.auction.test_process import post
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 BIDDERS = 4
-BIDS_EACH = 95
 DISK_MB = 220
 
 
 class Bidder(threading.Thread):
-    """Sends bid after bid, each a euro lower, until told to stop; keeps what it was told and what it was not."""
+    """Sends bid after bid, each a cent lower, until told to stop; keeps what it was told and what it was not."""
 
     def __init__(self, place, lot, token, addresses):
         super().__init__()
@@ -44,10 +46,10 @@ class Bidder(threading.Thread):
         self.stopping = threading.Event()
 
     def run(self):
-        for step in range(1, BIDS_EACH):
+        for step in range(1, 10_000):
             if self.stopping.is_set():
                 return
-            amount, key = f"{100 - step}.00", f"bidder-{self.place}-step-{step}"
+            amount, key = f"{(10_000 - step) / 100:.2f}", f"bidder-{self.place}-step-{step}"
             status, answer = post(self.addresses[self.place % len(self.addresses)], self.lot, self.token, amount, key)
             if status in (200, 201):
                 self.told[key] = answer["number"]
@@ -65,13 +67,13 @@ def asked(address, lot, token, key):
     request = urllib.request.Request(
         f"{address}/live/lots/{lot}/bids/{key}", headers={"Authorization": f"Bearer {token}"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
         return json.load(answer)
 
 
 def started(bidders=BIDDERS):
     begun = datetime.now(UTC) - timedelta(seconds=1)
-    return running_auction(*["100.00"] * bidders, reference="own", start=begun)
+    return running_auction(*["100.00"] * bidders, reference="own", start=begun, lot={"step_value": Decimal("0.01")})
 
 
 def tokens_of(auction):
@@ -83,13 +85,6 @@ def bidders_of(auction, tokens, *addresses):
     for bidder in found:
         bidder.start()
     return found
-
-
-def wait_for(holds, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def acknowledged(bidders):
@@ -169,19 +164,20 @@ def test_a_kill_of_postgresql_loses_no_bid_that_was_answered(own_server, tmp_pat
     auction = started()
     tokens = tokens_of(auction)
     database = moved_to(places, "killed")
-    with gateway_process(tmp_path / "gateway.log", database) as (address, _process):
+    with running(tmp_path / "gateway.log", DATABASE_URL=database) as only:
+        address = only.address
         bidders = bidders_of(auction, tokens, address)
-        wait_for(lambda: acknowledged(bidders) > 20)
+        wait_until(lambda: acknowledged(bidders) > 20)
         postmaster = int((places.local / "postgres" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(postmaster, signal.SIGKILL)
-        wait_for(lambda: all(bidder.unanswered for bidder in bidders))
+        wait_until(lambda: all(bidder.unanswered for bidder in bidders))
         postgres.start(places)
         before = acknowledged(bidders)
-        wait_for(lambda: acknowledged(bidders) > before + BIDDERS or not any(bidder.is_alive() for bidder in bidders))
+        wait_until(lambda: acknowledged(bidders) > before + BIDDERS or not any(bidder.is_alive() for bidder in bidders))
         for bidder in bidders:
             bidder.stopping.set()
             bidder.join()
-        wait_for(lambda: asked_quietly(address, bidders[0]) is not None)
+        wait_until(lambda: asked_quietly(address, bidders[0]) is not None)
         assert_nothing_lost(auction, bidders, log_of(database, auction), address)
         # A bid that was not recorded is taken when it is sent again, and one that was counts once.
         key, amount = max(bidders[0].unanswered.items())
@@ -204,21 +200,22 @@ def test_a_full_disk_takes_no_bid_that_it_cannot_keep(own_server, tmp_path):
     tokens = tokens_of(auction)
     database = moved_to(places, "full")
     filler = places.local / "filler"
-    with gateway_process(tmp_path / "gateway.log", database) as (address, _process):
+    with running(tmp_path / "gateway.log", DATABASE_URL=database) as only:
+        address = only.address
         bidders = bidders_of(auction, tokens, address)
-        wait_for(lambda: acknowledged(bidders) > 10)
+        wait_until(lambda: acknowledged(bidders) > 10)
         _fill(filler)
         # What was laid out for the journal before goes on for a moment; this takes it.
         with contextlib.suppress(psycopg.Error), psycopg.connect(database, autocommit=True) as glutton:
             glutton.execute("CREATE TABLE junk AS SELECT repeat('x', 2000) FROM generate_series(1, 40000)")
-        wait_for(lambda: any(bidder.unanswered for bidder in bidders))
+        wait_until(lambda: any(bidder.unanswered for bidder in bidders))
         filler.unlink()
         with contextlib.suppress(Exception):
             postgres.start(places)  # where it gave up over its journal
         for bidder in bidders:
             bidder.stopping.set()
             bidder.join()
-        wait_for(lambda: asked_quietly(address, bidders[0]) is not None)
+        wait_until(lambda: asked_quietly(address, bidders[0]) is not None)
         assert_nothing_lost(auction, bidders, log_of(database, auction), address)
         status, again = post(address, auction.lot_id, bidders[0].token, "1.00", "after-the-flood")
         assert status == 201, again
@@ -238,14 +235,12 @@ def _fill(path):
 
 def test_two_gateways_take_bids_on_one_lot_and_one_is_killed(tmp_path):
     auction = started()
-    with (
-        gateway_process(tmp_path / "one.log") as (one, _first),
-        gateway_process(tmp_path / "two.log") as (two, second),
-    ):
-        bidders = bidders_of(auction, tokens_of(auction), one, two)
-        wait_for(lambda: all(len(bidder.told) > 4 for bidder in bidders))
-        kill(second)
-        wait_for(lambda: all(bidder.unanswered for bidder in bidders if bidder.place % 2))
+    with running(tmp_path / "one.log") as first, running(tmp_path / "two.log") as second:
+        one = first.address
+        bidders = bidders_of(auction, tokens_of(auction), one, second.address)
+        wait_until(lambda: all(len(bidder.told) > 4 for bidder in bidders))
+        second.kill()
+        wait_until(lambda: all(bidder.unanswered for bidder in bidders if bidder.place % 2))
         for bidder in bidders:
             bidder.stopping.set()
             bidder.join()
@@ -261,22 +256,29 @@ def test_two_gateways_take_bids_on_one_lot_and_one_is_killed(tmp_path):
 def test_a_connection_cut_in_the_middle_tells_the_truth_by_its_key(tmp_path):
     auction = started(2)
     a, b = seats(auction)
-    with gateway_process(tmp_path / "gateway.log") as (address, _process):
+    with running(tmp_path / "gateway.log") as only:
+        address = only.address
         whole, half = "cut-before-the-answer", "cut-before-the-end"
         _cut(address, auction.lot_id, token_of(a), "90.00", whole, of=1.0)
         _cut(address, auction.lot_id, token_of(b), "90.00", half, of=0.7)
-        with contextlib.suppress(AssertionError):  # the cut may have come before the bid
-            wait_for(lambda: asked(address, auction.lot_id, token_of(a), whole)["status"] == "accepted", seconds=2)
-        kept = {event.key: event.number for event, _ in rooms.events(auction.pk) if event.key}
-        answer = asked(address, auction.lot_id, token_of(a), whole)
-        expected = {"status": "accepted", "number": kept.get(whole)} if whole in kept else {"status": "unknown"}
-        assert expected.items() <= answer.items()
+        # The cut may have come before the bid, or its answer.
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: whole in kept_in(auction), seconds=1)
+        before, answer, after = kept_in(auction), asked(address, auction.lot_id, token_of(a), whole), kept_in(auction)
+        truths = [{"status": "accepted", "number": log[whole]} for log in (before, after) if whole in log]
+        truths += [{"status": "unknown"}, {"status": "pending"}] if whole not in before else []
+        assert any(truth.items() <= answer.items() for truth in truths)
         assert asked(address, auction.lot_id, token_of(b), half) == {"status": "unknown"}
         # Nobody learns of another's bids, not even with the key.
         assert asked(address, auction.lot_id, token_of(b), whole) == {"status": "unknown"}
         status, again = post(address, auction.lot_id, token_of(a), "90.00", whole)
-        assert (status, again["repeated"]) == ((200, True) if whole in kept else (201, False))
+        assert (status, again["repeated"]) in ([(200, True)] if whole in after else [(200, True), (201, False)])
+        assert kept_in(auction) == {whole: again["number"]}
         replay(auction.pk, rooms.events(auction.pk))
+
+
+def kept_in(auction):
+    return {event.key: event.number for event, _ in rooms.events(auction.pk) if event.key}
 
 
 def _cut(address, lot, token, amount, key, *, of):
@@ -309,7 +311,7 @@ def test_a_machine_whose_clock_is_set_stamps_bids_as_if_nothing_had_happened(ste
             monkeypatch.setattr(clock, "datetime", SetClock)
             _, after = await client.bid(b, "80.00", "after-the-step")
             first, second = (datetime.fromisoformat(answer["received_at"]) for answer in (before, after))
-            assert timedelta() < second - first < timedelta(seconds=20)
+            assert timedelta() < second - first < abs(step) / 2
 
     run(errand())
     hall = replay(auction.pk, rooms.events(auction.pk))

@@ -3,15 +3,17 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
 
-from procurement.auction import asgi, feeds, intake
+from procurement.auction import asgi, feeds, intake, throttle
 from procurement.auction.gateway import Gateway
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from tests.factories.auctions import running_auction, seats
+from tests.patience import PATIENCE_S
 from tests.procurement.auction.asgi_client import Stream, gateway, run, scope_of, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,8 +23,9 @@ def started_now(*amounts, **settings):
     return running_auction(*amounts, start=datetime.now(UTC) - timedelta(seconds=1), **settings)
 
 
-def test_a_bidder_that_floods_is_told_to_wait_and_its_retries_are_not_counted(settings):
+def test_a_bidder_that_floods_is_told_to_wait_and_its_retries_are_not_counted(settings, monkeypatch):
     settings.GATEWAY_BIDS_PER_SECOND = 0.5
+    monkeypatch.setattr(throttle, "time", SimpleNamespace(monotonic=lambda: 0.0))
     auction = started_now(reference="own")
     a, b, _ = seats(auction)
 
@@ -91,7 +94,7 @@ def test_a_client_that_never_reads_is_let_go_and_holds_up_nobody(monkeypatch):
                 await other.until(2)
                 assert (await client.bid(a, "90.00", "before-the-deaf"))[0] == 201
                 await other.until(3)
-                await asyncio.wait_for(serving, 5)
+                await asyncio.wait_for(serving, PATIENCE_S)
                 feed = client.app.feeds.get(auction.lot_id)
                 assert [subscriber.viewer for subscriber in feed.subscribers] == [rooms.bidder(b.participant.pk)]
 
@@ -126,7 +129,7 @@ def test_of_a_long_auction_only_the_latest_events_are_kept_and_the_rest_is_read_
 
 def test_when_the_room_stands_still_a_bid_is_not_taken_rather_than_hung_on_to(monkeypatch):
     monkeypatch.setattr(intake, "_LONGEST_WAIT_S", 0.2)
-    monkeypatch.setattr(intake, "_TAKEN_BACK_S", 1.5)
+    monkeypatch.setattr(intake, "_TAKEN_BACK_S", 2 * PATIENCE_S)
     monkeypatch.setattr(intake, "_LOOK_AGAIN_S", 0.05)
     auction = started_now(reference="own")
     a, b, c = seats(auction)
@@ -150,6 +153,7 @@ def test_when_the_room_stands_still_a_bid_is_not_taken_rather_than_hung_on_to(mo
             assert (await client.get(f"{path}/being-decided", token=token_of(a)))[2] == {"status": "pending"}
             status, problem = await client.bid(c, "70.00", "not-even-queued")
             assert (status, problem["code"]) == (503, "too_busy")
+            monkeypatch.setattr(intake, "_TAKEN_BACK_S", 0.5)
             status, problem = await second
             assert (status, problem["code"]) == (503, "too_busy")
             held.set()

@@ -1,11 +1,9 @@
 """Outages: noticed by the processes' own signs of life, made up for once, and told in the log."""
 
-import threading
 from datetime import timedelta
 
 import hypothesis
 import pytest
-from django.db import connection
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
@@ -18,6 +16,7 @@ from procurement.queries import auctions as rooms
 from procurement.rules.auction.document import check
 from procurement.rules.auction.log import replay
 from procurement.services import auction_protocol, auctions, outages, pulse
+from tests.factories.at_once import at_the_same_time
 from tests.factories.auctions import START, evaluated_tender, running_auction, seats
 from tests.factories.marketplace import staff
 
@@ -263,19 +262,12 @@ def test_many_processes_that_make_up_for_an_outage_at_once_extend_it_once(sign):
     auction = running_auction()
     sign(100)
     sign(160)
-    together = threading.Barrier(4)
 
     def process():
-        together.wait(10)
         outages.attend("clock")
         outages.settle_all(later(161))
-        connection.close()
 
-    threads = [threading.Thread(target=process) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    assert at_the_same_time(*[process] * 4) == [None] * 4
     auction.refresh_from_db()
     assert auction.ends_at == later(660)
     assert log_of(auction) == ["scheduled", "started", "paused", "resumed"]

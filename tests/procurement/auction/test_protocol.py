@@ -16,8 +16,8 @@ from procurement.models import Auction, Award
 from procurement.rules.auction.document import DocumentWrong, check
 from procurement.rules.auction.log import EventKind, LogBroken
 from procurement.services import auction_pdf, auction_protocol, auctions, outages, pulse
+from tests.conftest import ROOT
 from tests.factories.auctions import START, running_auction, seats
-from tests.procurement.auction.test_process import ROOT
 
 pytestmark = pytest.mark.django_db
 

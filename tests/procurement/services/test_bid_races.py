@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from marketplace.entitlements import NotEntitled
 from marketplace.models import Plan
 from procurement.models import Bid, BidEnvelope, Tender
 from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import bid_drafts, bids, opening
-from tests.factories.at_once import at_the_same_time
+from tests.factories.at_once import at_the_same_time, wait_until_blocked
 from tests.factories.bids import CLOSES, LATER, bidder, drafted_bid, sent_bid, tender_taking_bids
 from tests.factories.signatures import signed, trust
 
@@ -56,9 +56,9 @@ def test_a_bid_received_in_time_is_opened_though_the_clock_is_at_it() -> None:
     with transaction.atomic():
         bid_drafts.keep_sealed(lot.tender_id)
         opened.start()
-        _wait_until_blocked()
+        wait_until_blocked()
         bids.submit(request.pk, cms, idempotency_key="one", by=by, at=JUST_BEFORE)
-    opened.join(30)
+    opened.join()
 
     bid.refresh_from_db()
     assert (bid.status, Tender.objects.get().status) == (BidStatus.OPENED, TenderStatus.EVALUATION)
@@ -141,8 +141,8 @@ def test_two_bids_sent_at_once_are_both_counted_by_the_tariff() -> None:
     with transaction.atomic():
         bids.submit(first, cms, idempotency_key="one", by=by, at=JUST_BEFORE)
         sending.start()
-        _wait_until_blocked()
-    sending.join(30)
+        wait_until_blocked()
+    sending.join()
 
     assert isinstance(answers[0], NotEntitled)
     assert BidEnvelope.objects.count() == 1
@@ -160,15 +160,3 @@ def test_two_people_starting_a_bid_at_once_share_it() -> None:
     )
 
     assert results == [Bid.objects.get().pk] * 2
-
-
-def _wait_until_blocked() -> None:
-    """Until some other connection waits for a lock."""
-    for _attempt in range(200):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
-            row = cursor.fetchone()
-        if row and row[0]:
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("nobody waited for the lock")

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -28,6 +27,7 @@ from tests.factories.at_once import at_the_same_time, wait_until_blocked
 from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
 from tests.factories.marketplace import NOON
 from tests.factories.signatures import bring_lists, lose_lists, signed, trust
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 JUST_BEFORE, JUST_AFTER = CLOSES - timedelta(seconds=1), CLOSES + timedelta(seconds=1)
@@ -71,7 +71,7 @@ class Meanwhile:
         return after_the_other_has_begun
 
     def answer(self) -> object:
-        self._thread.join(30)
+        self._thread.join()
         return self._answers[0]
 
 
@@ -129,7 +129,7 @@ def test_a_worker_killed_between_verdict_and_commit_has_done_nothing_and_another
         def stuck(*given: Any, **named: Any) -> None:
             record(*given, **named)
             os.write(tell, b"!")
-            time.sleep(60)
+            threading.Event().wait()
 
         monkeypatch.setattr(waiting_ends, "record", stuck)
         signature_queue.judge(row.pk, at=NOON)
@@ -140,7 +140,7 @@ def test_a_worker_killed_between_verdict_and_commit_has_done_nothing_and_another
         thread.start()
         thread.join()
         os._exit(1)
-    assert select.select([done], [], [], 30)[0]  # all is written, nothing committed
+    assert select.select([done], [], [], PATIENCE_S)[0]  # all is written, nothing committed
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
 
