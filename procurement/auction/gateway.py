@@ -42,7 +42,7 @@ from procurement.auction.asgi import (  # noqa: E402
 from procurement.auction.feeds import Feed, Feeds, Subscriber, TooManyStreams, heartbeat  # noqa: E402
 from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
 from procurement.auction.liveness import Liveness  # noqa: E402
-from procurement.auction.room import Answer, WaitingBid, answer_of, kept  # noqa: E402
+from procurement.auction.room import ENDLESS, Answer, WaitingBid, answer_of, kept  # noqa: E402
 from procurement.auction.throttle import Throttle  # noqa: E402
 from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
 from procurement.queries import auctions as rooms  # noqa: E402
@@ -62,6 +62,8 @@ _STREAM: Headers = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
+# What would be answered without end takes a third of a second to refuse; it is asked no more often than that.
+_AFTER_ENDLESS_S = 10.0
 # What a stale room may refuse: it can only have got harder since.
 _CERTAIN = {Refused.STEP_NOT_MET, Refused.LIMIT_NOT_MET, Refused.NO_ROOM_LEFT, Refused.TOO_LARGE, Refused.NOT_POSITIVE}
 
@@ -196,6 +198,8 @@ class Gateway:
                 raise refuse("too_busy") from None
             except NotRecorded:
                 raise refuse("not_recorded") from None
+        if answer.code == ENDLESS:
+            self.throttle.charge(bid.lot, bid.participant, _AFTER_ENDLESS_S)
         if answer.code is not None:
             raise refuse(answer.code, allowed_amount=answer.allowed_amount, received_at=iso(bid.received_at))
         await request.send_json(200 if answer.repeated else 201, _accepted(bid, answer), JSON, allowed)

@@ -55,7 +55,11 @@ _SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
     Refused.NOTHING_TO_WITHDRAW: (409, _("You have made no bid in this turn.")),
     "no_auction": (404, _("There is nothing here, or it is not yours to see.")),
     "not_found": (404, _("There is nothing here, or it is not yours to see.")),
-    "idempotency_key_reused": (409, _("This key was already used for another amount.")),
+    "idempotency_key_reused": (409, _("This key was already used for another move.")),
+    "proxies_without_end": (
+        409,
+        _("The steps are so small that limits so far away would be bid towards without end. Choose a nearer one."),
+    ),
     "ticket_refused": (401, _("Your ticket to the auction is not valid any more. Load the page again.")),
     "bidding_role_missing": (403, _("Your role does not allow bidding.")),
     "origin_not_allowed": (403, _("This site may not use the gateway.")),

@@ -25,6 +25,7 @@ from procurement.auction.tokens import OBSERVING_STAFF
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
+from procurement.rules.auction.duel import TooManyBids
 from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened
 from procurement.rules.auction.views import tells_allowed
 from procurement.services import auction_log, pulse
@@ -106,7 +107,8 @@ _LIVE_OBSERVERS: Final = """
 """
 _UPDATE_STANDINGS: Final = """
     UPDATE procurement_auctionparticipant AS seat
-    SET standing_amount = bid.amount, standing_at = bid.at, bids_accepted = seat.bids_accepted + bid.accepted
+    SET standing_amount = coalesce(bid.amount, seat.standing_amount), standing_at = coalesce(bid.at, seat.standing_at),
+        bids_accepted = seat.bids_accepted + bid.accepted
     FROM unnest(%s::bigint[], %s::numeric[], %s::timestamptz[], %s::int[]) AS bid (seat, amount, at, accepted)
     WHERE seat.id = bid.seat
 """
@@ -138,6 +140,7 @@ _HELD_FOR_ORDER: Final = timedelta(milliseconds=250)
 # Not decided: another gateway may still hold a move that was received before.
 HELD: Final = Answer("held")
 KEY_REUSED = "idempotency_key_reused"
+ENDLESS = "proxies_without_end"
 EVENT_OF: Final[Mapping[Action, EventKind]] = MappingProxyType({action: kind for kind, action in MOVES.items()})
 # What is done at the price of its moment, named by the bidder or not.
 _AT_A_PRICE: Final = (Action.ACCEPT, Action.CONFIRM)
@@ -221,7 +224,15 @@ class _Batch:
             return HELD
         hall = self.pass_time(bid.lot, bid.received_at)
         decision, after = kinds.decide(hall.room, bid.move)
-        return answer_of(hall, decision, self._accept(hall, bid, decision, after) if decision.accepted else None)
+        if not decision.accepted:
+            return answer_of(hall, decision)
+        written = len(self._written)
+        try:
+            return answer_of(hall, decision, self._accept(hall, bid, decision, after))
+        except TooManyBids:
+            self.halls[bid.lot] = hall
+            del self._written[written:], self._before[bid.participant, bid.key]
+            return Answer(ENDLESS, ends_at=hall.room.ends_at)
 
     def _is_held(self, room: Room, bid: WaitingBid) -> bool:
         """Whether deciding it now could come before an earlier one at another gateway, or shut it out. A gateway that
@@ -339,20 +350,23 @@ def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tup
 
 
 def _update_standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Written]) -> None:
-    """What stands otherwise than it was read: a move changes its bidder's, what time brings about anybody's."""
+    """What stands otherwise than it was read: a move changes its bidder's, what time brings about anybody's. And how
+    many of a bidder's moves were accepted, also those that change nothing that stands yet, as within a turn."""
     accepted = Counter(entry.event.bidder for entry in written if entry.event.key)
-    standing = [
-        bid
+    standing = {
+        bid.bidder: bid
         for before, after in rooms_
         for bid in after.standings.values()
         if bid is not before.standings.get(bid.bidder)
-    ]
+    }
+    seats = [*standing, *(bidder for bidder in accepted if bidder is not None and bidder not in standing)]
+    changed = [standing.get(bidder) for bidder in seats]
     auction_log.execute(
         _UPDATE_STANDINGS,
-        array(bid.bidder for bid in standing),
-        array(bid.amount for bid in standing),
-        quoted_array(bid.received_at.isoformat() for bid in standing),
-        array(accepted[bid.bidder] for bid in standing),
+        array(seats),
+        array(None if bid is None else bid.amount for bid in changed),
+        array(None if bid is None else f'"{bid.received_at.isoformat()}"' for bid in changed),
+        array(accepted[bidder] for bidder in seats),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final
 
 _KEYS: Final = 64
@@ -44,12 +45,17 @@ class Throttle:
             bidder.repeats -= 1
             return 0
         if bidder.bids < 1:
-            return 1
+            return 1 if bidder.bids >= 0 else ceil(-bidder.bids / self._a_second)
         bidder.bids -= 1
         bidder.keys[key] = None
         if len(bidder.keys) > _KEYS:
             del bidder.keys[next(iter(bidder.keys))]
         return 0
+
+    def charge(self, lot: int, participant: int, seconds: float) -> None:
+        """What was sent last took long to refuse: the bidder may send nothing new for so long."""
+        if bidder := self._bidders.get((lot, participant)):
+            bidder.bids = bidder.repeats = -seconds * self._a_second
 
     def _forget(self, now: float) -> None:
         quiet = [seat for seat, bidder in self._bidders.items() if (now - bidder.at) * self._a_second >= self._reserve]

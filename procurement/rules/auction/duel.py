@@ -12,7 +12,8 @@ from fractions import Fraction
 from math import lcm
 from typing import Final
 
-MOST_ROUNDS: Final = 2_000_000
+#: A third of a second. Who asks for more is refused: meanwhile nothing else is decided.
+MOST_ROUNDS: Final = 200_000
 
 
 class TooManyBids(ValueError):

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
 
@@ -13,6 +14,8 @@ from procurement.auction import room
 from procurement.auction.room import KEY_REUSED, UNKNOWN_AUCTION, Desk
 from procurement.models import AuctionEvent
 from procurement.queries import auctions as rooms
+from procurement.rules.auction import duel
+from procurement.rules.auction.base import Action
 from procurement.rules.auction.log import replay
 from procurement.services import auction_log, auctions
 from tests.factories.at_once import at_the_same_time
@@ -152,6 +155,30 @@ def test_a_batch_takes_as_many_statements_for_fifty_bids_as_for_one(monkeypatch,
             answers = desk.decide([bidders[n].bid(amount, later(2)) for n, amount in bids])
         assert codes(answers) == [None] * len(bids)
         assert len(sent) == 9
+
+
+def test_a_limit_that_would_be_answered_without_end_is_refused_and_fails_no_other(monkeypatch):
+    auction = running_auction(proxy_bids=True)
+    a, b, c = seats(auction)
+    desk = Desk()
+    limit = replace(b.bid("20.00", later(1)), action=Action.LIMIT)
+    assert codes(desk.decide([limit])) == [None]
+    monkeypatch.setattr(duel, "MOST_ROUNDS", 1)
+    endless = replace(c.bid("10.00", later(2)), action=Action.LIMIT)
+    assert codes(desk.decide([endless, a.bid("50.00", later(3))])) == ["proxies_without_end", None]
+    monkeypatch.undo()
+    assert codes(desk.decide([endless])) == [None]  # its key is not spent
+    standings = replay(auction.pk, rooms.events(auction.pk)).room.standings
+    assert standings[rooms.bidder(c.participant.pk)].amount == D("20.00")
+
+
+def test_moves_that_change_nothing_that_stands_yet_are_counted_too():
+    auction = running_auction(proxy_bids=True)
+    leader = seats(auction)[2]
+    Desk().decide([replace(leader.bid(amount, later(1)), action=Action.LIMIT) for amount in ("50.00", "40.00")])
+    before = leader.participant.standing_at
+    leader.participant.refresh_from_db()
+    assert (leader.participant.bids_accepted, leader.participant.standing_at) == (2, before)
 
 
 def test_nothing_is_remembered_of_a_batch_that_failed(monkeypatch):
