@@ -28,6 +28,7 @@ class Logistic:
     scales: tuple[float, ...]
     weights: tuple[float, ...]
     intercept: float
+    penalty: float
 
     def log_odds(self, columns: Mapping[str, FloatArray]) -> FloatArray:
         """Column by column, so that a row's value does not depend on the rows beside it."""
@@ -46,38 +47,40 @@ class Scaling:
     scales: FloatArray
 
     def apply(self, rows: FloatArray) -> FloatArray:
-        return np.clip((rows - self.means) / self.scales, -CLIP, CLIP)
+        return np.asarray(np.clip((rows - self.means) / self.scales, -CLIP, CLIP))
+
+    def after(self, first: Scaling) -> Scaling:
+        """Both in one, `first` coming first (its own clipping left out)."""
+        return Scaling(first.means + first.scales * self.means, first.scales * self.scales)
 
 
-def scaling(rows: FloatArray, weights: FloatArray) -> Scaling:
-    means = np.average(rows, axis=0, weights=weights)
-    scales = np.sqrt(np.average((rows - means) ** 2, axis=0, weights=weights))
+def scaling(rows: FloatArray) -> Scaling:
+    if not len(rows):
+        return Scaling(np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
+    means, scales = rows.mean(axis=0), rows.std(axis=0)
     return Scaling(means, np.where(scales > 1e-9, scales, 1e18))
 
 
-def fit(
-    rows: FloatArray, labels: FloatArray, weights: FloatArray, penalty: float, start: FloatArray | None = None
-) -> FloatArray:
+def fit(rows: FloatArray, labels: FloatArray, penalty: float, start: FloatArray | None = None) -> FloatArray:
     """Coefficients, the intercept last, of least mean log-loss + penalty/2 · |β|² (without the intercept); `rows` are
     standardised.
 
     The penalty does not depend on the number of rows: 1 row in 1,000 and 1 in 1,000,000 weigh the same.
     """
     design = np.column_stack([rows, np.ones(len(rows))])
-    share = weights / weights.sum()
     ridge = np.full(design.shape[1], penalty)
     ridge[-1] = 1e-6
     beta = np.zeros(design.shape[1]) if start is None else start.copy()
 
     def loss(beta: FloatArray) -> float:
         score = design @ beta
-        return float(share @ (np.logaddexp(0, score) - labels * score) + ridge @ beta**2 / 2)
+        return float(np.mean(np.logaddexp(0, score) - labels * score) + ridge @ beta**2 / 2)
 
     now = loss(beta)
     for _ in range(STEPS):
         p = special.expit(design @ beta)
-        slope = design.T @ (share * (p - labels)) + ridge * beta
-        bend = (design * (share * p * (1 - p))[:, None]).T @ design
+        slope = design.T @ (p - labels) / len(design) + ridge * beta
+        bend = (design * (p * (1 - p) / len(design))[:, None]).T @ design
         bend[np.diag_indices_from(bend)] += ridge + 1e-12
         step = linalg.solve(bend, slope, assume_a="pos")
         size = 1.0
@@ -130,8 +133,12 @@ def recalibrate(labels: FloatArray, log_odds: FloatArray, held: tuple[float, flo
     return Recalibration(shift, min(max(slope, 0.5), 1.5))
 
 
-def named(names: Sequence[str], scale: Scaling, beta: FloatArray) -> Logistic:
-    return Logistic(tuple(names), _floats(scale.means), _floats(scale.scales), _floats(beta[:-1]), float(beta[-1]))
+def named(names: Sequence[str], scale: Scaling, beta: FloatArray, penalty: float) -> Logistic:
+    """The weights of the named columns: `beta` ends with that of the horizon, which is 0 from now on, and the
+    intercept.
+    """
+    weights = _floats(beta[: len(names)])
+    return Logistic(tuple(names), _floats(scale.means), _floats(scale.scales), weights, float(beta[-1]), penalty)
 
 
 def _floats(values: FloatArray) -> tuple[float, ...]:

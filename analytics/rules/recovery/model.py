@@ -42,9 +42,8 @@ class Level:
 
     fallback: Fallback
     dropout: float
-    logistic: Logistic | None
+    logistics: tuple[Logistic, ...]  # their log-odds are averaged
     recalibration: Recalibration
-    penalty: float
     windows: tuple[Window, ...]
 
 
@@ -104,17 +103,11 @@ def _prior(read: dict[str, Any]) -> Prior:
 
 
 def _level(read: dict[str, Any]) -> Level:
-    logistic = read["logistic"]
+    lists = ("names", "means", "scales", "weights")
     return Level(
         fallback=Fallback(read["fallback"]),
         dropout=read["dropout"],
-        logistic=None
-        if logistic is None
-        else Logistic(
-            **{name: tuple(logistic[name]) for name in ("names", "means", "scales", "weights")},
-            intercept=logistic["intercept"],
-        ),
+        logistics=tuple(Logistic(**(one | {name: tuple(one[name]) for name in lists})) for one in read["logistics"]),
         recalibration=Recalibration(**read["recalibration"]),
-        penalty=read["penalty"],
         windows=tuple(Window(**window) for window in read["windows"]),
     )

@@ -123,11 +123,11 @@ def _scores(
     clock: Clock,
 ) -> Scores:
     rhythm = observed.rhythm
-    if level.logistic is None:
-        p = silent(observed.survival, observed.survival_later, level.dropout)
+    if level.logistics:
+        log_odds = sum((one.log_odds(observed.columns) for one in level.logistics), np.zeros(len(rhythm)))
+        p = special.expit(level.recalibration.apply(log_odds / len(level.logistics)))
     else:
-        columns = observed.columns | {"horizon": np.zeros(len(rhythm))}
-        p = special.expit(level.recalibration.apply(level.logistic.log_odds(columns)))
+        p = silent(observed.survival, observed.survival_later, level.dropout)
     off_season = _off_season(visits, cutoff, horizon)
     late = observed.survival <= reasons.USUAL
     flags = reasons.survival_reasons(observed.survival) | {

@@ -123,8 +123,21 @@ def _collapse(history: History, clock: Clock, *, by_category: bool) -> Visits:
         amount=summed(history.amount),
         lines=summed(np.ones(len(history))),
         fresh=summed(_changes(account, category, history.item)),
-        opened=summed(_changes(account, category)),
+        opened=summed(_first_days(history, day)),
     )
+
+
+def _first_days(history: History, day: IntArray) -> NDArray[np.bool_]:
+    """Marks one row of each account × category: one of its first day, whatever item stands first."""
+    begins = np.flatnonzero(_changes(history.account, history.category))
+    if not len(begins):
+        return np.zeros(0, dtype=bool)
+    first = np.minimum.reduceat(day, begins)
+    pair = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(day)))
+    on_first = np.flatnonzero(day == first[pair])
+    marked = np.zeros(len(day), dtype=bool)
+    marked[on_first[_changes(pair[on_first])]] = True
+    return marked
 
 
 def _changes(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:

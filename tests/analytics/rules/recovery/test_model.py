@@ -1,0 +1,135 @@
+"""What holds of the fitted model whatever it has learnt."""
+
+from dataclasses import fields, replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from analytics.rules import recovery
+from analytics.rules.history import History
+from analytics.rules.recovery.clock import Clock, find
+from analytics.rules.recovery.features import observe_accounts, observe_pairs
+from analytics.rules.recovery.market import survey
+from analytics.rules.recovery.visits import Visits, collect
+from tests.analytics.rules.recovery import simulated
+
+CUTOFF = 300
+
+
+@pytest.fixture(scope="module")
+def shop() -> History:
+    return simulated.households()
+
+
+@pytest.fixture(scope="module")
+def model(shop: History) -> recovery.RecoveryModel:
+    return recovery.fit(shop, CUTOFF)
+
+
+def rows(scores: recovery.Scores) -> list[tuple[object, ...]]:
+    return list(zip(*(getattr(scores, field.name).tolist() for field in fields(scores)), strict=True))
+
+
+def test_past_day_is_seen_without_what_came_after_it(shop: History) -> None:
+    whole, pairs = (visits.until(200) for visits in collect(shop, Clock()))
+    then, pairs_then = collect(shop.until(200), Clock())
+    for seen, known in ((whole, then), (pairs, pairs_then)):
+        for field in fields(Visits):
+            assert getattr(seen, field.name).tolist() == getattr(known, field.name).tolist(), field.name
+    columns = []
+    for accounts, beside in ((whole, pairs), (then, pairs_then)):
+        market = survey(accounts, beside, len(shop.categories), 200, 90)
+        observed = observe_accounts(accounts, market, 200, 90)
+        columns.append(observed.columns | observe_pairs(beside, accounts, observed, market, 200, 90).columns)
+    assert columns[0].keys() == columns[1].keys()
+    assert all(np.array_equal(columns[0][name], columns[1][name]) for name in columns[0])
+
+
+def test_later_rows_change_neither_model_nor_scores(shop: History, model: recovery.RecoveryModel) -> None:
+    earlier = shop.until(CUTOFF)
+    assert recovery.fit(earlier, CUTOFF) == model
+    assert rows(recovery.score(model, earlier, CUTOFF).pairs) == rows(recovery.score(model, shop, CUTOFF).pairs)
+
+
+def test_model_survives_json_and_another_version_is_refused(model: recovery.RecoveryModel) -> None:
+    assert recovery.RecoveryModel.from_json(model.to_json()) == model
+    with pytest.raises(ValueError, match="another version"):
+        recovery.RecoveryModel.from_json(model.to_json().replace('"version": 1', '"version": 0'))
+
+
+def test_partition_is_scored_exactly_as_within_the_whole(shop: History, model: recovery.RecoveryModel) -> None:
+    whole = recovery.score(model, shop, CUTOFF)
+    assert not model.pairs.fallback
+    parts = []
+    for part in range(7):
+        codes = np.arange(part, len(shop.accounts), 7, dtype=np.int32)
+        parts.append(recovery.score(model, shop.of_accounts(codes), CUTOFF))
+    assert sorted(row for part in parts for row in rows(part.accounts)) == rows(whole.accounts)
+    assert sorted(row for part in parts for row in rows(part.pairs)) == rows(whole.pairs)
+
+
+def test_history_that_numbers_days_and_categories_otherwise_is_scored_the_same(
+    shop: History, model: recovery.RecoveryModel
+) -> None:
+    count = len(shop.categories)
+    turned = simulated.history(
+        shop.account, shop.day + 50, shop.amount, count - 1 - shop.category,
+        first_day=shop.first_day - timedelta(days=50),
+    )  # fmt: skip
+    turned = replace(turned, categories=tuple(reversed(shop.categories)), accounts=shop.accounts)
+    here = recovery.score(model, shop, CUTOFF).pairs
+    there = recovery.score(model, turned, CUTOFF + 50).pairs
+    order = np.lexsort((count - 1 - there.category, there.account))
+    assert there.p[order] == pytest.approx(here.p)  # items of a day are added up in another order
+    assert there.expected_amount[order] == pytest.approx(here.expected_amount)
+
+
+def test_hole_in_the_data_is_no_silence_of_the_accounts() -> None:
+    whole = simulated.households()
+    torn = replace(whole, day=np.where(whole.day > 150, whole.day + 80, whole.day).astype(np.int32))
+    clock = find(torn.day)
+    assert len(clock.holes) == 1
+    assert 75 <= clock.holes[0][1] <= 81
+    assert clock.calendar(clock.running(torn.day)).tolist() == torn.day.tolist()
+    assert find(whole.day) == Clock()
+    scores = recovery.score(recovery.fit(torn, CUTOFF + 80), torn, CUTOFF + 80).accounts
+    alike = recovery.score(recovery.fit(whole, CUTOFF), whole, CUTOFF).accounts
+    assert scores.account.tolist() == alike.account.tolist()
+    assert np.abs(scores.p - alike.p).max() < 0.02
+    assert (scores.last_day - 80).tolist() == alike.last_day.tolist()
+
+
+def test_expected_amount_is_the_spend_of_a_horizon_at_the_pace_so_far() -> None:
+    # 6 orders of 10 in the 101 days 0 … 100: 60 / 101 · 90. Of the other's 81 days a horizon is made: 30 / 90 · 90.
+    bought = simulated.history([0] * 6 + [1] * 3, [0, 20, 40, 60, 80, 95, 20, 60, 90])
+    scores = recovery.score(recovery.fit(bought, 100), bought, 100).accounts
+    assert scores.expected_amount.tolist() == pytest.approx([60 / 101 * 90, 30.0])
+    assert scores.usual_gap.tolist() == [20, 35]
+    assert scores.silence.tolist() == [5, 10]
+
+
+@pytest.mark.parametrize(
+    ("account", "day", "scored"),
+    [
+        ([0], [0], 0),
+        ([0, 0, 0, 0], [0, 30, 60, 80], 1),
+        ([0, 1, 2, 3], [5, 5, 5, 5], 0),
+        ([0, 0, 0], [0, 0, 0], 0),
+        ([0, 0, 0], [200, 210, 220], 0),
+    ],
+    ids=["one row", "one account", "all on one day", "one day of one account", "nothing before the cut-off"],
+)
+def test_too_little_to_learn_from_is_said_and_does_no_harm(account: list[int], day: list[int], scored: int) -> None:
+    bought = simulated.history(account, day, category=[0] * len(day))
+    fitted = recovery.fit(bought, 100)
+    assert fitted.fallback == "accounts:no_closed_window;pairs:no_closed_window"
+    scores = recovery.score(fitted, bought, 100)
+    assert (len(scores.accounts), len(scores.pairs)) == (scored, scored)
+    assert np.all((scores.accounts.p > 0) & (scores.accounts.p < 1))
+
+
+def test_empty_history_is_scored_as_nothing() -> None:
+    nothing = simulated.history([0], [0], category=[0]).until(-1)
+    scores = recovery.score(recovery.fit(nothing, 100), nothing, 100)
+    assert (len(scores.accounts), len(scores.pairs)) == (0, 0)
