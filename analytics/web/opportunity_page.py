@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -51,7 +53,6 @@ def shown(
     stage, is_open = Stage(opportunity.stage), opportunity.status == OpportunityState.OPEN.value
     facts = queries.facts_of(opportunity)
     waiting = opportunity.steps.filter(done_at=None).select_related("person", "contact").first()
-    done = opportunity.steps.exclude(done_at=None)
     following = STAGES[min(STAGES.index(stage) + 1, len(STAGES) - 2)]
     initial: dict[str, dict[str, Any]] = {
         "details": {
@@ -93,13 +94,12 @@ def shown(
         "is_open": is_open,
         "waiting": waiting,
         "today": opportunities.today(person_of(actor), clock.now()),
-        "done": done.select_related("done_by", "contact").order_by("-done_at", "-pk"),
+        "events": _events(opportunity),
         "group": opportunity.group.select_related("contact"),
         "objections": [
             (row, None if row.answered_at else sent.get(f"o{row.pk}") or fields.AnswerForm(prefix=f"o{row.pk}"))
             for row in opportunity.objections.all()
         ],
-        "moves": opportunity.moves.select_related("by").order_by("-pk"),
         "decisions": opportunity.ownership_decisions.select_related("winner", "decided_by"),
         "facts": _facts(opportunity, stage, is_open),
         "crumbs": [
@@ -109,6 +109,40 @@ def shown(
     }
     refused = any(form.errors for form in sent.values())
     return render(request, "analytics/opportunity.html", context, status=422 if refused else 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of what happened."""
+
+    at: datetime
+    icon: str
+    text: str
+    note: str
+
+
+def _events(opportunity: Opportunity) -> list[Event]:
+    """Steps that were done and moves between stages, the newest first."""
+    done = [
+        Event(
+            step.done_at,
+            "check",
+            f"{step.get_kind_display()}{f' {step.follow_up}' if step.follow_up else ''}: {step.get_result_display()}",
+            step.result_note,
+        )
+        for step in opportunity.steps.exclude(done_at=None)
+        if step.done_at
+    ]
+    moves = [
+        Event(
+            move.at,
+            "arrow-right",
+            " → ".join(str(name) for name in (move.get_before_display(), move.get_after_display()) if name),
+            move.reason,
+        )
+        for move in opportunity.moves.all()
+    ]
+    return sorted([*done, *moves], key=lambda event: event.at, reverse=True)
 
 
 def _facts(opportunity: Opportunity, stage: Stage, is_open: bool) -> list[Fact]:
