@@ -265,6 +265,19 @@ def test_a_reference_of_another_system_is_one_lead_even_when_sent_twice_at_once(
     assert Lead.objects.count() == 1
 
 
+def test_a_step_finished_in_two_tabs_at_once_is_finished_once(transactional_db: None, book: Book) -> None:
+    anna = representative()
+    found = opened(book, anna)
+    call = next_step(found)
+
+    def finish() -> object:
+        return steps.finish(call.pk, StepResult.REACHED, by=anna, at=AT)
+
+    answers = at_the_same_time(finish, finish)
+    assert sorted(type(answer).__name__ for answer in answers) == ["Step", "StepDone"]
+    assert list(found.steps.values_list("follow_up", flat=True)) == [None, 1]
+
+
 def test_only_a_qualified_lead_becomes_an_opportunity_with_its_contact_and_answers(book: Book, anna: Actor) -> None:
     lead, _new = leads.register(
         book.pk, LeadSource.OWN, LeadDetails("Kabel AG", contact_name="Mia", email="m@kabel.example"), by=anna, at=AT
