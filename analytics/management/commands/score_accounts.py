@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -72,6 +72,7 @@ class Command(BaseCommand):
                     "learning_and_scoring": round(scored - read, 2),
                     "writing": round(perf_counter() - scored, 2),
                     "all": round(perf_counter() - begin, 2),
+                    "of_processor": round(process_time(), 2),
                 },
                 "peak_memory_mb": peak_megabytes(),
             }
