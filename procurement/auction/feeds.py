@@ -10,26 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
 from typing import Any, Final
 
 import psycopg
 from django.db import DatabaseError, connection, connections
 
-from marketplace.shared import clock
-from procurement.auction.projection import for_all, goes_unnoticed, update
+from procurement.auction.feed import Feed, Subscriber
 from procurement.auction.room import live_members
 from procurement.auction.tokens import Ticket
 from procurement.models import Auction
 from procurement.queries import auctions as rooms
-from procurement.rules.auction.log import Event, Hall, iso
 from procurement.services.auction_log import CHANNEL
 
 log = logging.getLogger(__name__)
@@ -37,11 +31,6 @@ log = logging.getLogger(__name__)
 _COALESCE_S: Final = 0.1
 _HEARTBEAT_S = 15.0
 _LISTEN_AGAIN_S: Final = 1.0
-# Events of a lot that are kept in memory, and how many are sent at once of a longer history.
-_WINDOW = 1000
-_PART = 500
-# Keys of bids that are remembered of a lot; beyond, no bid is refused without asking the room.
-_MOST_KEYS = 100_000
 STREAMS_EACH = 10
 _MOST_STREAMS = 20_000
 # A viewer that has not taken an update for so long is let go: it comes back with its Last-Event-ID.
@@ -49,146 +38,8 @@ _LONGEST_SEND_S = 10.0
 _LOOK_EVERY_S = 1.0
 
 
-# Frames tell the time: one that was made this long ago is made again for who comes later.
-_FRESH = timedelta(milliseconds=50)
-_NEVER: Final[tuple[datetime, dict[str, Any]]] = (datetime.min.replace(tzinfo=UTC), {})
-
-
 class TooManyStreams(Exception):
     """This person watches the lot in too many places already, or the process has enough to do."""
-
-
-class Subscriber:
-    """One open stream: who looks, and up to which event it has been told."""
-
-    def __init__(self, ticket: Ticket, viewer: str | None, seen: int) -> None:
-        self.ticket = ticket
-        self.viewer = viewer
-        self.seen = seen
-        self.closed = False
-        self.beat = False
-        self._woken = False
-        self._waiter: asyncio.Future[None] | None = None
-        # Since when its connection has not taken what it was sent; by the event loop's own clock.
-        self.sending_since: float | None = None
-        self.task = asyncio.current_task()
-
-    def wake(self) -> None:
-        """Have it look for what is new."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        else:
-            self._woken = True
-
-    def news(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """To be awaited until woken; at once where that has happened since the last time. A bare future: thousands are
-        woken for every bid, and asyncio's Event takes half as long again."""
-        self._waiter = loop.create_future()
-        if self._woken:
-            self._waiter.set_result(None)
-        self._woken = False
-        return self._waiter
-
-    def close(self) -> None:
-        self.closed = True
-        self.wake()
-
-
-class Feed:
-    """What the process remembers of one lot: its latest events and the room they all fold to."""
-
-    def __init__(self, lot: int, auction: int) -> None:
-        self.lot = lot
-        self.auction = auction
-        self.hall: Hall | None = None
-        self.events: deque[Event] = deque(maxlen=_WINDOW)
-        self.keys: set[int] | None = set()
-        self.subscribers: set[Subscriber] = set()
-        self.streams: Counter[int] = Counter()
-        self.again_at = 0.0
-        self.opening = asyncio.Lock()
-        self._frames: dict[tuple[str | None, int], bytes] = {}
-        self._shared: tuple[datetime, dict[str, Any]] = _NEVER
-
-    @property
-    def number(self) -> int:
-        """Of the last event."""
-        return self.hall.number if self.hall else 0
-
-    def known(self, bidder: str, key: str) -> bool:
-        """Whether a move may have been written under that key; False is certain."""
-        return self.keys is None or hash((bidder, key)) in self.keys
-
-    def read(self) -> None:
-        """All of the log. In a thread: asks the database."""
-        hall: Hall | None = None
-        self.events.clear()
-        for event, head in rooms.events(self.auction):
-            hall = rooms.folded(self.auction, [(event, head)], hall)
-            self._remember(event)
-        self.hall = hall
-
-    def take(self, found: list[tuple[Event, str]]) -> None:
-        """Go on with what was read, and wake everybody if it was something."""
-        fresh = [entry for entry in found if entry[0].number > self.number]
-        if not fresh:
-            return
-        self.hall = rooms.folded(self.auction, fresh, self.hall)
-        for event, _ in fresh:
-            self._remember(event)
-        self.forget_frames()
-        for subscriber in self.subscribers:
-            subscriber.wake()
-
-    def frame(self, subscriber: Subscriber) -> bytes | None:
-        """What the subscriber has not been told yet, as one server-sent event; None when there is nothing, or when it
-        is no longer kept: see `lags`."""
-        number = self.number
-        if subscriber.seen >= number:
-            return None
-        wanted = (subscriber.viewer, subscriber.seen)
-        frame = self._frames.get(wanted)
-        if frame is None:
-            if self.lags(subscriber):
-                return None
-            fresh = list(islice(self.events, len(self.events) - (number - subscriber.seen), None))
-            frame = self._frames[wanted] = self._made(fresh, subscriber.viewer)
-        subscriber.seen = number
-        return frame or None
-
-    def lags(self, subscriber: Subscriber) -> bool:
-        """Whether the subscriber has missed more than is kept."""
-        return self.number - subscriber.seen > min(len(self.events), _PART)
-
-    def history(self, viewer: str | None, seen: int) -> tuple[bytes, int]:
-        """The next part of what the viewer has missed, and the last event in it. In a thread: asks the database."""
-        found = [event for event, _ in rooms.events(self.auction, after=seen, most=_PART)]
-        return (self._made(found, viewer), found[-1].number) if found else (b"", self.number)
-
-    def _made(self, events: list[Event], viewer: str | None) -> bytes:
-        """Nothing where the viewer may notice none of the events: not even that something was sent."""
-        assert self.hall is not None
-        noticed = [event for event in events if not goes_unnoticed(self.hall, event, viewer)]
-        if not noticed:
-            return b""
-        now = clock.now()
-        made_at, shared = self._shared
-        if now - made_at > _FRESH:
-            shared = for_all(self.hall, now)
-            self._shared = now, shared
-        return sent_event("update", update(self.hall, noticed, viewer, now, shared), noticed[-1].number)
-
-    def forget_frames(self) -> None:
-        """What was made is out of date: of what happened, or by the time it tells."""
-        self._frames.clear()
-        self._shared = _NEVER
-
-    def _remember(self, event: Event) -> None:
-        self.events.append(event)
-        if event.key and event.bidder is not None and self.keys is not None:
-            self.keys.add(hash((event.bidder, event.key)))
-            if len(self.keys) > _MOST_KEYS:
-                self.keys = None
 
 
 class Feeds:
@@ -399,17 +250,6 @@ class Feeds:
     def _all_behind(self) -> None:
         self._behind.update(self._feeds.values())
         self._heard_something.set()
-
-
-def sent_event(kind: str, content: dict[str, Any], number: int) -> bytes:
-    """A server-sent event."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return f"id: {number}\nevent: {kind}\ndata: {text}\n\n".encode()
-
-
-def heartbeat() -> bytes:
-    """A comment that keeps the connection open and tells the server's time."""
-    return f": {iso(clock.now())}\n\n".encode()
 
 
 def _asked(ask: Callable[[], Any]) -> Any:

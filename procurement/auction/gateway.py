@@ -39,7 +39,8 @@ from procurement.auction.asgi import (  # noqa: E402
     cors,
     refuse,
 )
-from procurement.auction.feeds import Feed, Feeds, Subscriber, TooManyStreams, heartbeat  # noqa: E402
+from procurement.auction.feed import Feed, Subscriber, heartbeat  # noqa: E402
+from procurement.auction.feeds import Feeds, TooManyStreams  # noqa: E402
 from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
 from procurement.auction.liveness import Liveness  # noqa: E402
 from procurement.auction.room import ENDLESS, Answer, WaitingBid, answer_of, kept  # noqa: E402

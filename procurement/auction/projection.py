@@ -20,10 +20,19 @@ def update(
     """The events the viewer has not seen yet, and the state after them. `viewer` is a bidder, None an observer;
     `shared` is what `for_all` told of this hall a moment ago."""
     noticed = [event for event in events if not goes_unnoticed(hall, event, viewer)]
-    shown = (_event(hall, event, viewer) for event in noticed)
-    events_shown = [event for event in shown if event is not None]
     number = noticed[-1].number if noticed else 0
-    return {"events": events_shown, "state": state(hall, viewer, now, shared, number=number)}
+    return {"events": told(hall, noticed, viewer), "state": state(hall, viewer, now, shared, number=number)}
+
+
+def told(hall: Hall, noticed: Iterable[Event], viewer: str | None) -> list[dict[str, Any]]:
+    """What the viewer is told of events that it may notice."""
+    shown = (_event(hall, event, viewer) for event in noticed)
+    return [event for event in shown if event is not None]
+
+
+def looks_alike(event: Event, viewer: str | None) -> bool:
+    """Whether the viewer is told of the event what every other bidder is told whose own it is not."""
+    return viewer is not None and event.kind in MOVES and event.bidder != viewer
 
 
 def goes_unnoticed(hall: Hall, event: Event, viewer: str | None) -> bool:
@@ -64,10 +73,16 @@ def state(
 ) -> dict[str, Any]:
     """The room as the viewer sees it; amounts are strings in the currency's minor unit, times UTC. `number` is that of
     the last event the viewer may know of, where it is not the last of all."""
-    common = {**(shared or for_all(hall, now)), "course": _course(hall, viewer, now), "clock": _clock(hall, viewer)}
+    common = dict(shared or for_all(hall, now))
     if number is not None:
         common["number"] = number
-    return common | (_observed(hall) if viewer is None else _own(hall, viewer, now))
+    return common | for_viewer(hall, viewer, now)
+
+
+def for_viewer(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
+    """What the viewer sees of the room beside what is `for_all`."""
+    own = _observed(hall) if viewer is None else _own(hall, viewer, now)
+    return {"course": _course(hall, viewer, now), "clock": _clock(hall, viewer), **own}
 
 
 def _course(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any] | None:

@@ -180,6 +180,12 @@ class Room:
         return ranking(self.standings.values(), self.terms.direction)
 
     @cached_property
+    def allowances(self) -> dict[str, Decimal | None]:
+        """What may be typed in this room, by bidder, as far as it has been asked: `concession.allowed_amount` keeps it
+        here."""
+        return {}
+
+    @cached_property
     def ranks(self) -> dict[str, int]:
         """The rank of each bidder that has one: looked up for every viewer of the room."""
         return {line.standing.bidder: line.rank for line in self.ranking}

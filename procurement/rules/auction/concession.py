@@ -18,6 +18,15 @@ def allowed_amount(room: Room, bidder: str) -> Decimal | None:
     """
     if leads_against_itself(room, bidder):
         return None
+    terms, known = room.terms, room.allowances
+    # One amount for all who have to beat the leader by the price alone: hundreds of viewers are told it at once.
+    whose = bidder if terms.reference is Reference.OWN or bidder in terms.formulas else ""
+    if whose not in known:
+        known[whose] = _least_concession(room, bidder)
+    return known[whose]
+
+
+def _least_concession(room: Room, bidder: str) -> Decimal | None:
     worst = worst_admitted(room, bidder)
     if worst is None:
         return room.terms.minor_unit if room.terms.direction is Direction.UP else None

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from marketplace.shared import clock
-from procurement.auction.feeds import Feed, Subscriber, sent_event
+from procurement.auction.feed import Feed, Subscriber, sent_event
 from procurement.auction.projection import state, update
 from procurement.auction.room import Desk, WaitingBid, answer_of
 from procurement.auction.tokens import Ticket
@@ -40,9 +40,7 @@ def told(rival_first, rival_bids, **settings):
     hall = rooms.hall(auction.pk)
     viewer = rooms.bidder(own.participant.pk)
     events = [event for event, _ in rooms.events(auction.pk)]
-    frames = [
-        sent_event("update", update(hall, events[seen:], viewer, now), hall.number) for seen in range(len(events))
-    ]
+    frames = [sent_event(update(hall, events[seen:], viewer, now), hall.number) for seen in range(len(events))]
     labels = {hall.labels[viewer]: "me"}
     text = b"".join(frames).decode()
     # Labels are drawn by lot; which one is ours says nothing.
@@ -82,6 +80,24 @@ def test_the_seat_of_another_is_never_named():
         assert seat.participant.supplier.short_name not in text
         assert f'"{seat.participant.pk}"' not in text
         assert "key-90.00" not in text
+
+
+@pytest.mark.parametrize("shown", ["price", "rank", "both"])
+def test_what_is_sent_is_what_each_viewer_may_be_told(monkeypatch, shown):
+    monkeypatch.setattr("asyncio.current_task", lambda: None)
+    auction = running_auction("100.00", "99.00", "98.00", shown=shown, reference="own" if shown == "rank" else "leader")
+    desk, bidders = Desk(), seats(auction)
+    feed = Feed(auction.lot_id, auction.pk)
+    desk.decide([bidders[0].bid("97.00", later(1))])
+    feed.read()
+    desk.decide([bidders[1].bid("96.00", later(2)), bidders[2].bid("95.00", later(3))])
+    feed.take(list(rooms.events(auction.pk, after=feed.number)))
+    hall, events = rooms.hall(auction.pk), [event for event, _ in rooms.events(auction.pk)]
+    with clock.frozen(later(4)):
+        for viewer in (*(rooms.bidder(seat.participant.pk) for seat in bidders), None):
+            for seen in range(len(events)):
+                sent = feed.frame(Subscriber(Ticket(auction.lot_id, 1, None, False), viewer, seen))
+                assert sent == sent_event(update(hall, events[seen:], viewer, later(4)), hall.number)
 
 
 def test_the_others_do_not_notice_a_confirmation_while_its_tick_runs(monkeypatch):

@@ -1,0 +1,198 @@
+"""What a process remembers of one lot that somebody watches, and what it sends of it: each viewer is told what it may
+know, made once for all who see the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, deque
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from marketplace.shared import clock
+from procurement.auction.projection import for_all, for_viewer, goes_unnoticed, looks_alike, told
+from procurement.auction.tokens import Ticket
+from procurement.queries import auctions as rooms
+from procurement.rules.auction.log import Event, Hall, iso
+
+# Events of a lot that are kept in memory, and how many are sent at once of a longer history.
+_WINDOW: Final = 1000
+_PART: Final = 500
+# Keys of bids that are remembered of a lot; beyond, no bid is refused without asking the room.
+_MOST_KEYS: Final = 100_000
+# Frames tell the time: one that was made this long ago is made again for who comes later.
+_FRESH: Final = timedelta(milliseconds=50)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+class Subscriber:
+    """One open stream: who looks, and up to which event it has been told."""
+
+    def __init__(self, ticket: Ticket, viewer: str | None, seen: int) -> None:
+        self.ticket = ticket
+        self.viewer = viewer
+        self.seen = seen
+        self.closed = False
+        self.beat = False
+        self._woken = False
+        self._waiter: asyncio.Future[None] | None = None
+        # Since when its connection has not taken what it was sent; by the event loop's own clock.
+        self.sending_since: float | None = None
+        self.task = asyncio.current_task()
+
+    def wake(self) -> None:
+        """Have it look for what is new."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        else:
+            self._woken = True
+
+    def news(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """To be awaited until woken; at once where that has happened since the last time. A bare future: thousands are
+        woken for every bid, and asyncio's Event takes half as long again."""
+        self._waiter = loop.create_future()
+        if self._woken:
+            self._waiter.set_result(None)
+        self._woken = False
+        return self._waiter
+
+    def close(self) -> None:
+        self.closed = True
+        self.wake()
+
+
+class Feed:
+    """What the process remembers of one lot: its latest events and the room they all fold to."""
+
+    def __init__(self, lot: int, auction: int) -> None:
+        self.lot = lot
+        self.auction = auction
+        self.hall: Hall | None = None
+        self.events: deque[Event] = deque(maxlen=_WINDOW)
+        self.keys: set[int] | None = set()
+        self.subscribers: set[Subscriber] = set()
+        self.streams: Counter[int] = Counter()
+        self.again_at = 0.0
+        self.opening = asyncio.Lock()
+        self._frames: dict[tuple[str | None, int], bytes] = {}
+        # What all viewers are told alike, as JSON: the room after which event, made when; events by first and last.
+        self._room: tuple[int, datetime, str] = (0, _NEVER, "")
+        self._told: dict[tuple[int, int], str] = {}
+
+    @property
+    def number(self) -> int:
+        """Of the last event."""
+        return self.hall.number if self.hall else 0
+
+    def known(self, bidder: str, key: str) -> bool:
+        """Whether a move may have been written under that key; False is certain."""
+        return self.keys is None or hash((bidder, key)) in self.keys
+
+    def read(self) -> None:
+        """All of the log. In a thread: asks the database."""
+        hall: Hall | None = None
+        self.events.clear()
+        for event, head in rooms.events(self.auction):
+            hall = rooms.folded(self.auction, [(event, head)], hall)
+            self._remember(event)
+        self.hall = hall
+
+    def take(self, found: list[tuple[Event, str]]) -> None:
+        """Go on with what was read, and wake everybody if it was something."""
+        fresh = [entry for entry in found if entry[0].number > self.number]
+        if not fresh:
+            return
+        self.hall = rooms.folded(self.auction, fresh, self.hall)
+        for event, _ in fresh:
+            self._remember(event)
+        self.forget_frames()
+        for subscriber in self.subscribers:
+            subscriber.wake()
+
+    def frame(self, subscriber: Subscriber) -> bytes | None:
+        """What the subscriber has not been told yet, as one server-sent event; None when there is nothing, or when it
+        is no longer kept: see `lags`."""
+        number = self.number
+        if subscriber.seen >= number:
+            return None
+        wanted = (subscriber.viewer, subscriber.seen)
+        frame = self._frames.get(wanted)
+        if frame is None:
+            if self.lags(subscriber):
+                return None
+            fresh = [self.events[place] for place in range(subscriber.seen - number, 0)]
+            frame = self._frames[wanted] = self._made(fresh, subscriber.viewer)
+        subscriber.seen = number
+        return frame or None
+
+    def lags(self, subscriber: Subscriber) -> bool:
+        """Whether the subscriber has missed more than is kept."""
+        return self.number - subscriber.seen > min(len(self.events), _PART)
+
+    def history(self, viewer: str | None, seen: int) -> tuple[bytes, int]:
+        """The next part of what the viewer has missed, and the last event in it. In a thread: asks the database."""
+        found = [event for event, _ in rooms.events(self.auction, after=seen, most=_PART)]
+        return (self._made(found, viewer), found[-1].number) if found else (b"", self.number)
+
+    def _made(self, events: list[Event], viewer: str | None) -> bytes:
+        """Nothing where the viewer may notice none of the events: not even that something was sent."""
+        hall = self.hall  # this is asked in threads, too
+        assert hall is not None
+        noticed = [event for event in events if not goes_unnoticed(hall, event, viewer)]
+        if not noticed:
+            return b""
+        now, number = clock.now(), noticed[-1].number
+        room, own = self._for_all(hall, number, now), _members(for_viewer(hall, viewer, now))
+        return _event(f'{{"events":{self._events(hall, noticed, viewer)},"state":{{{room},{own}}}}}', number)
+
+    def _for_all(self, hall: Hall, number: int, now: datetime) -> str:
+        if number != hall.number:  # the viewer may not know of the last event, or is sent its history
+            return _members(for_all(hall, now) | {"number": number})
+        made_of, made_at, room = self._room
+        if made_of != number or now - made_at > _FRESH:
+            room = _members(for_all(hall, now))
+            self._room = number, now, room
+        return room
+
+    def _events(self, hall: Hall, noticed: list[Event], viewer: str | None) -> str:
+        """What the viewer is told of the events, as JSON: made once for all to whom they look alike."""
+        between = noticed[0].number, noticed[-1].number
+        if between[1] != hall.number or not all(looks_alike(event, viewer) for event in noticed):
+            return _json(told(hall, noticed, viewer))
+        if between not in self._told:
+            self._told[between] = _json(told(hall, noticed, viewer))
+        return self._told[between]
+
+    def forget_frames(self) -> None:
+        """What was made is out of date: of what happened, or by the time it tells."""
+        self._frames.clear()
+        self._told.clear()
+        self._room = (0, _NEVER, "")
+
+    def _remember(self, event: Event) -> None:
+        self.events.append(event)
+        if event.key and event.bidder is not None and self.keys is not None:
+            self.keys.add(hash((event.bidder, event.key)))
+            if len(self.keys) > _MOST_KEYS:
+                self.keys = None
+
+
+def sent_event(content: dict[str, Any], number: int) -> bytes:
+    """An update as a server-sent event."""
+    return _event(_json(content), number)
+
+
+def heartbeat() -> bytes:
+    """A comment that keeps the connection open and tells the server's time."""
+    return f": {iso(clock.now())}\n\n".encode()
+
+
+def _event(text: str, number: int) -> bytes:
+    return f"id: {number}\nevent: update\ndata: {text}\n\n".encode()
+
+
+def _members(content: dict[str, Any]) -> str:
+    """The members of an object as JSON, without its braces."""
+    return _json(content)[1:-1]
