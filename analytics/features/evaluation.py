@@ -1,0 +1,216 @@
+"""The protocol run on a history: the product beside its baselines at past cut-offs, as figures and as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from analytics.features import baselines
+from analytics.features.insights import Insights, insights
+from analytics.rules import metrics, protocol, recovery
+from analytics.rules.growth import GrowthList
+from analytics.rules.history import BoolArray, FloatArray, History
+from analytics.rules.metrics import CalibrationBin
+from analytics.rules.protocol import Eligible
+from analytics.rules.recovery import Scores
+
+PRODUCT = "the product"
+CLOSED_FORM = "closed-form cycle with dropout"
+CONTROL, ORACLE = "expected spend alone (the control)", "nobody can do better"
+CUTOFFS = 4
+TOP = 500
+_CURVE_POINTS = 60
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoff:
+    """One cut-off: figures by level and name, and for the curves what was foretold and what came."""
+
+    day: int
+    figures: Mapping[str, Mapping[str, Figures]]  # level → name → metric → value
+    foretold: Mapping[str, tuple[FloatArray, BoolArray]]  # level → p and lost
+    gains: Mapping[str, Mapping[str, FloatArray]]  # level → name → share of the lost found, over shares of the list
+    captures: Mapping[str, FloatArray]  # name → money caught by the first k, over `capture_steps`
+    fallbacks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    cutoffs: tuple[Cutoff, ...]
+    horizon: int
+    calibration: Mapping[str, tuple[CalibrationBin, ...]] = field(default_factory=dict)
+
+    def names(self, level: str) -> list[str]:
+        """Baselines first, in their order, the product last."""
+        found = dict.fromkeys(name for cutoff in self.cutoffs for name in cutoff.figures.get(level, {}))
+        return [name for name in found if name != PRODUCT] + [name for name in found if name == PRODUCT]
+
+    def mean(self, level: str, name: str) -> dict[str, float]:
+        """Means over the cut-offs at which the figure can be had."""
+        rows = [cutoff.figures[level][name] for cutoff in self.cutoffs if name in cutoff.figures.get(level, {})]
+        metric_names = dict.fromkeys(metric for row in rows for metric in row)
+        return {metric: _mean([row[metric] for row in rows if metric in row]) for metric in metric_names}
+
+
+LEVELS = ("account churn", "category defection", "growth, items", "growth, categories")
+
+
+def default_cutoffs(history: History, *, horizon: int = protocol.HORIZON) -> tuple[int, ...]:
+    """Four, a month apart, the last one whose labels have just ended; fewer where no training window would be left."""
+    last = history.last_day - horizon
+    earliest = protocol.FIRST_CUTOFF + horizon
+    fit = range(last, earliest - 1, -protocol.STEP)[:CUTOFFS]
+    return tuple(sorted(fit)) or ((last,) if last >= protocol.MIN_TENURE else ())
+
+
+def evaluate(
+    history: History,
+    cutoffs: Sequence[int],
+    *,
+    horizon: int = protocol.HORIZON,
+    seed: int = 0,
+    say: Callable[[str], object] = lambda _line: None,
+) -> Evaluation:
+    found = []
+    for day in cutoffs:
+        say(f"cut-off {history.date_of(day + 1)}: learning from what came before")
+        found.append(_at(history, day, insights(history, day, horizon=horizon, seed=seed), horizon))
+    calibration = {}
+    for level in LEVELS[:2]:
+        pooled = [cutoff.foretold[level] for cutoff in found if level in cutoff.foretold]
+        if pooled:
+            p, lost = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
+            calibration[level] = metrics.calibration(lost, p)
+    return Evaluation(tuple(found), horizon, calibration)
+
+
+def capture_steps() -> list[int]:
+    return list(range(50, 2_001, 50))
+
+
+def gain_shares() -> FloatArray:
+    return np.linspace(0.0, 1.0, _CURVE_POINTS + 1)
+
+
+def _at(history: History, day: int, found: Insights, horizon: int) -> Cutoff:
+    figures: dict[str, dict[str, Figures]] = {}
+    foretold: dict[str, tuple[FloatArray, BoolArray]] = {}
+    gains: dict[str, dict[str, FloatArray]] = {}
+    captures: dict[str, FloatArray] = {}
+    closed = recovery.score(_closed_form(found), history.until(day), day)
+    accounts = protocol.eligible_accounts(history, day)
+    if len(accounts):
+        lost = protocol.churned(history, day, accounts, horizon=horizon)
+        p = _of(found.recovery.accounts, accounts, history).p
+        scores = baselines.of_accounts(history, day, accounts, horizon)
+        scores |= {CLOSED_FORM: _of(closed.accounts, accounts, history).p, PRODUCT: p}
+        figures[LEVELS[0]] = {name: _ranking(lost, score) for name, score in scores.items()}
+        for name in (CLOSED_FORM, PRODUCT):
+            figures[LEVELS[0]][name] = {
+                **figures[LEVELS[0]][name],
+                "ECE": metrics.calibration_error(lost, scores[name]),
+            }
+        foretold[LEVELS[0]] = p, lost
+        gains[LEVELS[0]] = {name: _gains(lost, score) for name, score in scores.items()}
+    pairs = protocol.eligible_pairs(history, day)
+    if len(pairs):
+        lost = protocol.defected(history, day, pairs, horizon=horizon)
+        ours = _of(found.recovery.pairs, pairs, history)
+        scores = baselines.of_pairs(history, day, pairs)
+        scores |= {CLOSED_FORM: _of(closed.pairs, pairs, history).p, PRODUCT: ours.p}
+        figures[LEVELS[1]] = {name: _pair_ranking(lost, score) for name, score in scores.items()}
+        for name in (CLOSED_FORM, PRODUCT):
+            figures[LEVELS[1]][name] = {
+                **figures[LEVELS[1]][name],
+                "ECE": metrics.calibration_error(lost, scores[name]),
+            }
+        foretold[LEVELS[1]] = ours.p, lost
+        gains[LEVELS[1]] = {name: _gains(lost, score) for name, score in scores.items()}
+        expected = protocol.spend_behind(history, day, pairs, horizon=horizon)
+        by_money = {
+            "revenue drop": scores["revenue drop, by money"],
+            CONTROL: expected,
+            "p × expected spend": ours.p * expected,
+            "p × the money that the product expects": ours.p * ours.expected_amount,
+            ORACLE: np.where(lost, expected, -1.0),
+        }
+        figures["capture"] = {
+            name: {f"capture@{TOP}": metrics.capture(TOP, lost, score, expected)} for name, score in by_money.items()
+        }
+        captures = {
+            name: np.array([metrics.capture(k, lost, score, expected) for k in capture_steps()])
+            for name, score in by_money.items()
+        }
+    for level, of, ranked in (
+        (LEVELS[2], "items", found.growth.items),
+        (LEVELS[3], "categories", found.growth.categories),
+    ):
+        if ranked is not None:
+            figures[level] = _growth(history, day, of, ranked, horizon)
+    return Cutoff(day, figures, foretold, gains, captures, _fallbacks(found))
+
+
+def _closed_form(found: Insights) -> recovery.RecoveryModel:
+    """The same model without what it learnt of features: the rhythm and the dropout alone."""
+    model = found.recovery_model
+    return replace(model, accounts=replace(model.accounts, logistics=()), pairs=replace(model.pairs, logistics=()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    p: FloatArray
+    expected_amount: FloatArray
+
+
+def _of(scores: Scores, eligible: Eligible, history: History) -> _Ours:
+    """The scores of the eligible. Raises LookupError if one has none: everybody of the protocol is scored."""
+    keys = protocol.pair_keys(history, scores.account, scores.category)
+    wanted = protocol.pair_keys(history, eligible.account, eligible.category)
+    at = np.searchsorted(keys, wanted)
+    if not len(keys) or not np.array_equal(keys[np.minimum(at, len(keys) - 1)], wanted):
+        raise LookupError("an eligible account or category has no score")
+    return _Ours(scores.p[at], scores.expected_amount[at])
+
+
+def _ranking(lost: BoolArray, score: FloatArray) -> dict[str, float]:
+    return {
+        "AUC": metrics.auc(lost, score),
+        "AP": metrics.average_precision(lost, score),
+        "lift@10%": metrics.lift(lost, score),
+        "P@100": metrics.precision_at(100, lost, score),
+    }
+
+
+def _pair_ranking(lost: BoolArray, score: FloatArray) -> dict[str, float]:
+    return _ranking(lost, score) | {"P@500": metrics.precision_at(500, lost, score)}
+
+
+def _gains(lost: BoolArray, score: FloatArray) -> FloatArray:
+    """The share of the lost that stands in the first part of the list, for each share of the list."""
+    found = np.concatenate([[0], np.cumsum(lost[np.argsort(-score, kind="stable")])])
+    at = np.round(gain_shares() * len(lost)).astype(int)
+    return found[at] / max(int(lost.sum()), 1)
+
+
+def _growth(history: History, day: int, of: str, ranked: GrowthList, horizon: int) -> dict[str, Figures]:
+    case = protocol.growth_case(history, day, of=of, horizon=horizon)
+    lists = dict(baselines.of_growth(history, day, case, of=of, horizon=horizon))
+    lists[PRODUCT] = ranked.account, ranked.code, ranked.rank
+    found: dict[str, Figures] = {}
+    for name, (account, code, rank) in lists.items():
+        figures = metrics.growth_figures(case, account, code, rank)
+        found[name] = {"recall@10": figures.recall, "NDCG@10": figures.ndcg, "hit@5": figures.hit}
+    return found
+
+
+def _fallbacks(found: Insights) -> dict[str, str]:
+    named = {"recovery": found.recovery_model.fallback, "growth": found.growth_model.fallback.value}
+    return {name: code for name, code in named.items() if code}
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

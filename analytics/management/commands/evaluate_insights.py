@@ -1,0 +1,83 @@
+"""Run the protocol on a purchase file: how good the scores would have been at past cut-offs, beside the baselines."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from analytics.features import evaluation_report
+from analytics.features.evaluation import LEVELS, PRODUCT, default_cutoffs, evaluate
+from analytics.features.gathering import gather
+from analytics.management.purchase_files import a_date, add_options, merged, peak_megabytes, refused_plainly, told
+from analytics.rules.protocol import HORIZON
+
+REPORT, FIGURES, REJECTS = "evaluation.html", "evaluation.json", "rejects.csv"
+
+
+class Command(BaseCommand):
+    help = (
+        "Measures the scores at past cut-offs of a purchase file, each learnt from what came before it alone, beside "
+        "simple baselines. Writes evaluation.html, evaluation.json and rejects.csv."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_options(parser)
+        parser.add_argument(
+            "--cutoffs",
+            type=_cutoffs,
+            metavar="192,222,… or 2011-06-12,…",
+            help="last known days counted from the first one, or dates of the first days foretold; "
+            "by default four a month apart, the last one a horizon before the data's end",
+        )
+        parser.add_argument("--horizon", type=int, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
+        parser.add_argument("--seed", type=int, default=0, help="for what is drawn at random (default 0)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        begin = perf_counter()
+        out: Path = options["out"]
+        hints, renamed = told(options), merged(options["merged"])
+        with refused_plainly():
+            out.mkdir(parents=True, exist_ok=True)
+            with (out / REJECTS).open("w", encoding="utf-8", newline="") as rejects:
+                history, report = gather(
+                    options["transactions"],
+                    told=hints,
+                    categories=options["categories"],
+                    merged=renamed,
+                    rejects=rejects,
+                )
+            horizon = options["horizon"]
+            cutoffs = default_cutoffs(history, horizon=horizon)
+            if options["cutoffs"]:
+                cutoffs = tuple(c if isinstance(c, int) else history.day_before(c) for c in options["cutoffs"])
+            found = evaluate(history, cutoffs, horizon=horizon, seed=options["seed"], say=self.stdout.write)
+            run = {
+                "file": options["transactions"].name,
+                "first_day": str(history.first_day) if len(history) else None,
+                "last_day": str(history.date_of(history.last_day)) if len(history) else None,
+                **report.as_json(),
+                "seconds": round(perf_counter() - begin, 1),
+                "peak_memory_mb": peak_megabytes(),
+            }
+            (out / FIGURES).write_text(evaluation_report.as_json(found, history, run), encoding="utf-8")
+            (out / REPORT).write_text(evaluation_report.as_html(found, history, run), encoding="utf-8")
+        for level in (*LEVELS, "capture"):
+            for name in found.names(level):
+                figures = "  ".join(f"{metric} {value:.3f}" for metric, value in found.mean(level, name).items())
+                self.stdout.write(f"{level}, {name}: {figures}" if name == PRODUCT else f"  {level}, {name}: {figures}")
+        if not cutoffs:
+            self.stdout.write("Too little to measure: no cut-off leaves enough before it and a horizon after it.")
+        self.stdout.write(f"{out / REPORT}, {run['seconds']} s, {run['peak_memory_mb']} MB")
+
+
+def _cutoffs(text: str) -> list[int | date]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise ArgumentTypeError("name at least one cut-off")
+    return [int(part) if part.isdigit() else a_date(part) for part in parts]
