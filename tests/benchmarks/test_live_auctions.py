@@ -56,7 +56,7 @@ def test_every_watcher_is_told_of_every_bid(world, tmp_path):
         numbers = []
         for n in range(3):
             amount = bench_world.FIRST_PRICE - n - 1
-            (answer,) = desk.decide([bench_stream.bid_of(seats[n + 1], amount, f"bid-number-{n}")])
+            answer = bench_stream.decided(desk, bench_stream.bid_of(seats[n + 1], amount, f"bid-number-{n}"))
             numbers.append(answer.number)
             time.sleep(0.2)
         time.sleep(1.0)
