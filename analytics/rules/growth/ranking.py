@@ -17,8 +17,10 @@ from analytics.rules.growth.ledger import Float32Array
 from analytics.rules.history import BoolArray, FloatArray
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
-"""Of the weights of standardised signals, chosen on the latest window that has ended; else `PENALTY`."""
-PENALTY = 30.0
+"""Of the weights of standardised signals, rising; chosen on the latest window that has ended, else `PENALTY`."""
+PENALTY = 10.0
+NOISE = 0.99
+"""Figures are alike from this share of the best on: a larger penalty must earn its bias."""
 CHUNK = 16_384
 STEPS = 30
 SHORTEST = 1e-4
@@ -90,7 +92,7 @@ def fitted(design: Design, penalty: float, start: FloatArray | None = None) -> F
 
     The last one, the bias, is not penalised. `start` is a solution for another penalty.
     """
-    ridge = np.full(design.rows.shape[1], penalty)
+    ridge = np.full(design.rows.shape[1], float(penalty))
     ridge[-1] = 1e-9
     if start is None:
         positives = float(design.labels.sum())
@@ -132,16 +134,17 @@ def _loss(design: Design, solution: FloatArray, ridge: FloatArray) -> tuple[floa
 
 
 def best_penalty(windows: Sequence[Window]) -> float:
-    """Learnt on the older windows, judged on the latest by NDCG@10; the larger one of equals."""
+    """Learnt on the older windows, judged on the latest by NDCG@10: the smallest as good as the best but for noise."""
     if len(windows) < 2:
         return PENALTY
     latest, older = windows[0], design(windows[1:])
     solution, figures = None, []
-    for penalty in sorted(PENALTIES, reverse=True):
+    for penalty in reversed(PENALTIES):
         solution = fitted(older, penalty, solution)
         chance = older.weights(solution).probability(latest.signals)
-        figures.append((ndcg(np.where(latest.real, chance, -1.0), latest), penalty))
-    return max(figures)[1]
+        figures.append((penalty, ndcg(np.where(latest.real, chance, -1.0), latest)))
+    best = max(figure for _penalty, figure in figures)
+    return min(penalty for penalty, figure in figures if figure >= NOISE * best)
 
 
 def ndcg(score: FloatArray | Float32Array, window: Window, *, k: int = 10) -> float:

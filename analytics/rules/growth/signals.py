@@ -42,7 +42,7 @@ OF_THINGS = (
     "season",
 )
 OF_PAIRS = ("ease", "ease_recent", "ease_standing", "category_affinity")
-OF_ACCOUNTS = ("breadth", "recency", "orders")
+OF_ACCOUNTS = ("breadth", "novelty", "recency", "orders")
 SIGNALS = (*OF_THINGS, *OF_PAIRS, *OF_ACCOUNTS)
 
 
@@ -108,6 +108,8 @@ def candidates(snapshot: Snapshot, pairs: Pairs, activity: Activity, accounts: I
     recent = own.matrix(np.exp(-age / np.float32(snapshot.horizon)))
     weights = snapshot.neighbours.matrix()
     breadth = np.log1p(np.diff(bought.indptr)).astype(np.float32)
+    new = own.first > snapshot.cutoff - snapshot.horizon
+    novelty = np.log1p(np.bincount(own.account[new], minlength=len(accounts))).astype(np.float32)
     recency = np.log1p(activity.cutoff - activity.last[accounts]).astype(np.float32)
     orders = np.log1p(activity.orders[accounts]).astype(np.float32)
     for start in range(0, len(accounts), BLOCK):
@@ -118,7 +120,7 @@ def candidates(snapshot: Snapshot, pairs: Pairs, activity: Activity, accounts: I
             bought[rows],
             recent[rows],
             weights,
-            np.stack([breadth[rows], recency[rows], orders[rows]], 1),
+            np.stack([breadth[rows], novelty[rows], recency[rows], orders[rows]], 1),
         )
 
 
