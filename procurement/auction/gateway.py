@@ -53,6 +53,8 @@ from procurement.rules.auction.log import iso  # noqa: E402
 from procurement.services import pulse  # noqa: E402
 
 _MOST_BODY = 2048
+# A database that refuses is waited for longer than that elsewhere; whoever asks here is told.
+_LONGEST_ASK_S = 4.0
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PLAIN_AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?")
 _LOT_PATH = re.compile(r"/live/lots/(\d{1,18})/(bids|events)(?:/([A-Za-z0-9_-]{8,64}))?")
@@ -228,8 +230,9 @@ class Gateway:
         if self.intake.holds(participant, key):
             return {"status": "pending"}
         try:
-            written = await self.feeds.in_thread(lambda: kept(ticket.lot, participant, key))
-        except DatabaseError:
+            async with asyncio.timeout(_LONGEST_ASK_S):
+                written = await self.feeds.in_thread(lambda: kept(ticket.lot, participant, key))
+        except (DatabaseError, TimeoutError):
             raise refuse("not_recorded") from None
         if written is not None:
             return {
@@ -247,12 +250,14 @@ class Gateway:
     async def _stream(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
         viewer = None if ticket.participant is None else rooms.bidder(ticket.participant)
         try:
-            if not await self.feeds.welcome(ticket):
+            async with asyncio.timeout(_LONGEST_ASK_S):
+                welcome = await self.feeds.welcome(ticket)
+            if not welcome:
                 raise refuse(Refused.NOT_A_PARTICIPANT)
             subscribed = await self.feeds.subscribe(ticket, viewer, _last_event(request))
         except TooManyStreams:
             raise refuse("too_many_streams", retry_after=30) from None
-        except DatabaseError:
+        except (DatabaseError, TimeoutError):
             raise refuse("unavailable") from None
         if subscribed is None:
             raise refuse("no_auction")

@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 _MOST_WAITING = 5_000
 _LONGEST_WAIT_S = 2.0
 # What has waited for so long without being decided is not taken any more; what is being decided for so long is in the
-# log or not: nobody knows yet.
-_TAKEN_BACK_S = 5.0
-_UNKNOWN_S = 15.0
+# log or not: nobody knows yet. With the pause between two looks nobody is left without an answer for five seconds.
+_TAKEN_BACK_S = 4.0
+_UNKNOWN_S = 4.0
 _LOOK_AGAIN_S = 0.5
 _BATCH = 500
 _REMEMBERED = 10_000

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 
-from procurement.auction import asgi, feeds, intake, throttle
+from procurement.auction import asgi, feed, feeds, intake, throttle
 from procurement.auction.gateway import Gateway
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
@@ -95,15 +95,15 @@ def test_a_client_that_never_reads_is_let_go_and_holds_up_nobody(monkeypatch):
                 assert (await client.bid(a, "90.00", "before-the-deaf"))[0] == 201
                 await other.until(3)
                 await asyncio.wait_for(serving, PATIENCE_S)
-                feed = client.app.feeds.get(auction.lot_id)
-                assert [subscriber.viewer for subscriber in feed.subscribers] == [rooms.bidder(b.participant.pk)]
+                watched = client.app.feeds.get(auction.lot_id)
+                assert [subscriber.viewer for subscriber in watched.subscribers] == [rooms.bidder(b.participant.pk)]
 
     run(errand())
 
 
 def test_of_a_long_auction_only_the_latest_events_are_kept_and_the_rest_is_read_again(monkeypatch):
-    monkeypatch.setattr(feeds, "_WINDOW", 4)
-    monkeypatch.setattr(feeds, "_PART", 3)
+    monkeypatch.setattr(feed, "_WINDOW", 4)
+    monkeypatch.setattr(feed, "_PART", 3)
     auction = started_now(reference="own")
     a, *_ = seats(auction)
 
@@ -123,6 +123,32 @@ def test_of_a_long_auction_only_the_latest_events_are_kept_and_the_rest_is_read_
                 # A repeated key is known however long ago it was used.
                 status, answer = await client.bid(a, "90.00", "bid-number-0")
                 assert (status, answer["repeated"], answer["number"]) == (200, True, 3)
+
+    run(errand())
+
+
+def test_a_bid_that_nobody_knows_of_is_told_so_in_time_and_counts_once_when_sent_again(monkeypatch):
+    assert max(intake._UNKNOWN_S, intake._TAKEN_BACK_S) + intake._LOOK_AGAIN_S < 5
+    monkeypatch.setattr(intake, "_UNKNOWN_S", 0.1)
+    monkeypatch.setattr(intake, "_LOOK_AGAIN_S", 0.05)
+    auction = started_now()
+    a, *_ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            decide, held = client.app.intake._desk.decide, asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def slow(bids):
+                asyncio.run_coroutine_threadsafe(held.wait(), loop).result()
+                return decide(bids)
+
+            monkeypatch.setattr(client.app.intake._desk, "decide", slow)
+            status, problem = await client.bid(a, "90.00", "nobody-knows")
+            assert (status, problem["code"]) == (503, "not_recorded")
+            held.set()
+            status, answer = await client.bid(a, "90.00", "nobody-knows")
+            assert (status, answer["repeated"], answer["number"]) == (200, True, 3)
 
     run(errand())
 
