@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.rules.history import BoolArray, FloatArray
+from analytics.rules.history import BoolArray
 
 Mask = NDArray[np.int32]
 
@@ -58,7 +58,3 @@ def joined(mask: Mask) -> list[str]:
     """The codes of each row joined by ";" for files."""
     known = {value: ";".join(told(value)) for value in np.unique(mask).tolist()}
     return [known[value] for value in mask.tolist()]
-
-
-def survival_reasons(survival: FloatArray) -> dict[Reason, BoolArray]:
-    return {Reason.OVERDUE: survival < LATE, Reason.WITHIN_CYCLE: survival > USUAL}

@@ -17,7 +17,7 @@ from analytics.rules.recovery.cycles import silent
 from analytics.rules.recovery.features import Observed, observe_accounts, observe_pairs
 from analytics.rules.recovery.market import YEAR, Market
 from analytics.rules.recovery.model import Level, RecoveryModel
-from analytics.rules.recovery.population import JUDGED_ACCOUNTS, JUDGED_PAIRS, SCORED_ACCOUNTS, SCORED_PAIRS, Limits
+from analytics.rules.recovery.population import JUDGED_ACCOUNTS, JUDGED_PAIRS, SCORED_ACCOUNTS, SCORED_PAIRS
 from analytics.rules.recovery.reasons import Reason
 from analytics.rules.recovery.visits import Visits, collect
 
@@ -92,13 +92,25 @@ def _score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScore
     accounts = accounts.of(SCORED_ACCOUNTS.may_hold(accounts, cutoff))
     pairs = pairs.of(SCORED_PAIRS.may_hold(pairs, cutoff))
     observed = observe_accounts(accounts, market, cutoff, model.horizon)
-    whole = _scores(
-        model.accounts, observed, accounts, model.horizon, cutoff, SCORED_ACCOUNTS, JUDGED_ACCOUNTS, None, clock
-    )
     beside = observe_pairs(pairs, accounts, observed, market, cutoff, model.horizon)
-    late = (observed.survival <= reasons.USUAL)[np.searchsorted(accounts.account, pairs.account)]
-    parts = _scores(model.pairs, beside, pairs, model.horizon, cutoff, SCORED_PAIRS, JUDGED_PAIRS, late, clock)
-    return RecoveryScores(whole, parts)
+    off_season = _off_season(accounts, cutoff, model.horizon)
+    late = observed.survival <= reasons.USUAL
+    flags = _flags(observed, off_season) | {Reason.ACCOUNT_SILENT: late}
+    of_accounts = _scores(model, model.accounts, observed, flags, clock)
+
+    account = np.searchsorted(accounts.account, pairs.account)
+    off_season = off_season[account] | _off_season(pairs, cutoff, model.horizon)
+    late_here = beside.survival <= reasons.USUAL
+    flags = _flags(beside, off_season) | {
+        Reason.ACCOUNT_SILENT: late_here & late[account],
+        Reason.CATEGORY_ONLY: late_here & ~late[account],
+        Reason.CATEGORY_QUIET: beside.columns["category_trend_short"] < reasons.QUIET_TREND,
+    }
+    of_pairs = _scores(model, model.pairs, beside, flags, clock)
+    return RecoveryScores(
+        _only(of_accounts, SCORED_ACCOUNTS.hold(observed.rhythm), JUDGED_ACCOUNTS.hold(observed.rhythm)),
+        _only(of_pairs, SCORED_PAIRS.hold(beside.rhythm), JUDGED_PAIRS.hold(beside.rhythm)),
+    )
 
 
 def _renumbered(model: RecoveryModel, history: History) -> Market:
@@ -112,53 +124,49 @@ def _renumbered(model: RecoveryModel, history: History) -> Market:
 
 
 def _scores(
-    level: Level,
-    observed: Observed,
-    visits: Visits,
-    horizon: int,
-    cutoff: int,
-    scored: Limits,
-    judged: Limits,
-    account_late: BoolArray | None,
-    clock: Clock,
+    model: RecoveryModel, level: Level, observed: Observed, flags: dict[Reason, BoolArray], clock: Clock
 ) -> Scores:
     rhythm = observed.rhythm
-    if level.logistics:
-        log_odds = sum((one.log_odds(observed.columns) for one in level.logistics), np.zeros(len(rhythm)))
-        p = special.expit(level.recalibration.apply(log_odds / len(level.logistics)))
-    else:
-        p = silent(observed.survival, observed.survival_later, level.dropout)
-    off_season = _off_season(visits, cutoff, horizon)
-    late = observed.survival <= reasons.USUAL
-    flags = reasons.survival_reasons(observed.survival) | {
-        Reason.FADING: _fading(observed),
-        Reason.ONE_OFF: rhythm.largest > reasons.LARGEST_SHARE * rhythm.amount,
-        Reason.ERRATIC: rhythm.gap_cv > reasons.ERRATIC_CV,
-        Reason.OFF_SEASON: off_season,
-    }
-    if account_late is None:
-        flags[Reason.ACCOUNT_SILENT] = late
-    else:
-        flags[Reason.ACCOUNT_SILENT] = late & account_late
-        flags[Reason.CATEGORY_ONLY] = late & ~account_late
-        flags[Reason.CATEGORY_QUIET] = observed.columns["category_trend_short"] < reasons.QUIET_TREND
-    kept = scored.hold(rhythm)
-    all_rows = Scores(
+    return Scores(
         account=rhythm.account,
         category=rhythm.category,
-        p=np.asarray(p),
-        expected_amount=rhythm.amount / np.maximum(rhythm.tenure, horizon) * horizon,
+        p=_chances(level, observed),
+        expected_amount=rhythm.amount / np.maximum(rhythm.tenure, model.horizon) * model.horizon,
         survival=observed.survival,
         reasons=reasons.marked(flags, len(rhythm)),
-        judged=judged.hold(rhythm),
-        suppressed=off_season,
+        judged=np.ones(len(rhythm), dtype=bool),
+        suppressed=flags[Reason.OFF_SEASON],
         orders=rhythm.orders.astype(np.int32),
         usual_gap=rhythm.median_gap,
         silence=rhythm.silence.astype(np.int32),
         last_day=clock.calendar(rhythm.last_day),
         usual_amount=rhythm.usual_amount,
     )
-    return Scores(**{f.name: getattr(all_rows, f.name)[kept] for f in fields(Scores)})
+
+
+def _only(scores: Scores, scored: BoolArray, judged: BoolArray) -> Scores:
+    marked = replace(scores, judged=judged)
+    return Scores(**{f.name: getattr(marked, f.name)[scored] for f in fields(Scores)})
+
+
+def _chances(level: Level, observed: Observed) -> FloatArray:
+    if not level.logistics:
+        return silent(observed.survival, observed.survival_later, level.dropout)
+    log_odds = sum((one.log_odds(observed.columns) for one in level.logistics), np.zeros(len(observed.survival)))
+    return np.asarray(special.expit(level.recalibration.apply(log_odds / len(level.logistics))))
+
+
+def _flags(observed: Observed, off_season: BoolArray) -> dict[Reason, BoolArray]:
+    """The reasons that accounts and pairs have in common."""
+    rhythm = observed.rhythm
+    return {
+        Reason.OVERDUE: observed.survival < reasons.LATE,
+        Reason.WITHIN_CYCLE: observed.survival > reasons.USUAL,
+        Reason.FADING: _fading(observed),
+        Reason.ONE_OFF: rhythm.largest > reasons.LARGEST_SHARE * rhythm.amount,
+        Reason.ERRATIC: rhythm.gap_cv > reasons.ERRATIC_CV,
+        Reason.OFF_SEASON: off_season,
+    }
 
 
 def _fading(observed: Observed) -> BoolArray:

@@ -7,7 +7,7 @@ import numpy as np
 from analytics.rules.history import FloatArray, History, IntArray, collapse
 
 FIRST_DAY = date(2022, 1, 1)
-KINDS = ("regular", "leaver", "seasonal", "one_off", "erratic")
+KINDS = ("regular", "leaver", "seasonal", "single", "one_off", "erratic")
 
 
 def history(
@@ -68,11 +68,11 @@ def cohort(seed: int = 0, *, accounts: int = 3000, days: int = 540) -> History:
 
 
 def supplier(seed: int = 0, *, accounts: int = 300, days: int = 1095) -> tuple[History, list[str], list[int]]:
-    """Three years of businesses of five kinds: the history, each one's kind, and the day the leavers left (else
+    """Three years of businesses of six kinds: the history, each one's kind, and the day the leavers left (else
     `days`).
     """
     random = np.random.default_rng(seed)
-    kinds = [str(kind) for kind in random.choice(KINDS, accounts, p=(0.4, 0.15, 0.2, 0.1, 0.15))]
+    kinds = [str(kind) for kind in random.choice(KINDS, accounts, p=(0.35, 0.15, 0.2, 0.05, 0.1, 0.15))]
     left = [int(random.integers(365, days)) if kind == "leaver" else days for kind in kinds]
     who: list[int] = []
     when: list[int] = []
@@ -83,7 +83,7 @@ def supplier(seed: int = 0, *, accounts: int = 300, days: int = 1095) -> tuple[H
         categories = random.choice(8, 3, replace=False)
         for number, day in enumerate(_order_days(kind, min(days, left[account]), random)):
             bought = random.permutation(categories)[: int(random.integers(1, 4))]
-            size = 12.0 if kind == "one_off" and number == 0 else 1.0
+            size = 100.0 if kind == "one_off" and number == 5 else 1.0
             for category in bought:
                 who.append(account)
                 when.append(day)
@@ -98,11 +98,11 @@ def _order_days(kind: str, until: int, random: np.random.Generator) -> list[int]
         for year in range(-1, 4):
             begin = start + 365 * year + random.normal(0, 5)
             days += list(begin + np.cumsum(random.uniform(5, 15, 8)))
-    elif kind == "one_off":  # one large order, a few small ones within weeks
-        days = list(random.uniform(0, until - 60) + np.cumsum(random.exponential(25, int(random.integers(2, 5)))))
+    elif kind == "single":  # an order or two, and never again
+        days = list(random.uniform(0, until - 60) + np.array([0, 20][: int(random.integers(1, 3))]))
     elif kind == "erratic":  # gaps from days to months
-        days = list(random.uniform(0, 30) + np.cumsum(np.exp(random.normal(np.log(22), 1.0, 120))))
-    else:
+        days = list(random.uniform(0, 30) + np.cumsum(np.exp(random.normal(np.log(18), 1.2, 120))))
+    else:  # one_off: regular, but for one order many times larger than all others
         gap = random.uniform(7, 30)
         days = list(random.uniform(0, 30) + np.cumsum(gap * np.exp(random.normal(0, 0.3, int(2 * until / gap)))))
     return sorted({int(day) for day in days if 0 <= day < until})
