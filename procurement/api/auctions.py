@@ -121,7 +121,7 @@ class AuctionDetail(APIView):
                 "ticket": tokens.issue(ticket),
                 "bids_url": f"{gateway}/live/lots/{lot.pk}/bids",
                 "events_url": f"{gateway}/live/lots/{lot.pk}/events",
-                "state": state(hall, viewer, clock.now(), number=rooms.last_noticed(hall, viewer)),
+                "state": state(hall, viewer, clock.now()),
             }
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from bisect import bisect_right
 from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -13,7 +14,7 @@ from marketplace.shared import clock
 from procurement.auction.projection import for_all, for_viewer, goes_unnoticed, looks_alike, told
 from procurement.auction.tokens import Ticket
 from procurement.queries import auctions as rooms
-from procurement.rules.auction.log import Event, Hall, iso
+from procurement.rules.auction.log import Event, Hall, is_confidential, iso
 
 # Events of a lot that are kept in memory, and how many are sent at once of a longer history.
 _WINDOW: Final = 1000
@@ -72,19 +73,36 @@ class Feed:
         self.hall: Hall | None = None
         self.events: deque[Event] = deque(maxlen=_WINDOW)
         self.keys: set[int] | None = set()
+        # The numbers of moves that only their bidder notices: all, and each bidder's.
+        self._unnoticed: list[int] = []
+        self._noticed_by: dict[str, list[int]] = {}
         self.subscribers: set[Subscriber] = set()
         self.streams: Counter[int] = Counter()
         self.again_at = 0.0
         self.opening = asyncio.Lock()
         self._frames: dict[tuple[str | None, int], bytes] = {}
-        # What all viewers are told alike, as JSON: the room after which event, made when; events by first and last.
+        # What all viewers are told alike, as JSON: the room after which event, made when; events by first and last, and
+        # as which the first counts.
         self._room: tuple[int, datetime, str] = (0, _NEVER, "")
-        self._told: dict[tuple[int, int], str] = {}
+        self._told: dict[tuple[int, int, int], str] = {}
 
     @property
     def number(self) -> int:
         """Of the last event."""
         return self.hall.number if self.hall else 0
+
+    def number_for(self, viewer: str | None, number: int) -> int:
+        """The number of an event as the viewer counts them."""
+        if viewer is None:
+            return number
+        return number - bisect_right(self._unnoticed, number) + bisect_right(self._noticed_by.get(viewer, ()), number)
+
+    def seen_by(self, viewer: str | None, number: int) -> int:
+        """The last event that a viewer has seen who was told all that it counts up to `number`; 0 where it cannot have
+        been told so much."""
+        if number > self.number_for(viewer, self.number):
+            return 0
+        return bisect_right(range(self.number + 1), number, key=lambda one: self.number_for(viewer, one)) - 1
 
     def known(self, bidder: str, key: str) -> bool:
         """Whether a move may have been written under that key; False is certain."""
@@ -93,10 +111,11 @@ class Feed:
     def read(self) -> None:
         """All of the log. In a thread: asks the database."""
         hall: Hall | None = None
-        self.events.clear()
+        for remembered in (self.events, self._unnoticed, self._noticed_by):
+            remembered.clear()
         for event, head in rooms.events(self.auction):
             hall = rooms.folded(self.auction, [(event, head)], hall)
-            self._remember(event)
+            self._remember(event, hall)
         self.hall = hall
 
     def take(self, found: list[tuple[Event, str]]) -> None:
@@ -106,7 +125,7 @@ class Feed:
             return
         self.hall = rooms.folded(self.auction, fresh, self.hall)
         for event, _ in fresh:
-            self._remember(event)
+            self._remember(event, self.hall)
         self.forget_frames()
         for subscriber in self.subscribers:
             subscriber.wake()
@@ -143,27 +162,26 @@ class Feed:
         noticed = [event for event in events if not goes_unnoticed(hall, event, viewer)]
         if not noticed:
             return b""
-        now, number = clock.now(), noticed[-1].number
-        room, own = self._for_all(hall, number, now), _members(for_viewer(hall, viewer, now))
-        return _event(f'{{"events":{self._events(hall, noticed, viewer)},"state":{{{room},{own}}}}}', number)
+        now, after = clock.now(), self.number_for(viewer, events[0].number - 1)
+        number, happened = after + len(noticed), self._events(hall, noticed, viewer, after)
+        room, own = self._for_all(hall, now), _members(for_viewer(hall, viewer, now))
+        return _event(f'{{"events":{happened},"state":{{"number":{number},{room},{own}}}}}', number)
 
-    def _for_all(self, hall: Hall, number: int, now: datetime) -> str:
-        if number != hall.number:  # the viewer may not know of the last event, or is sent its history
-            return _members(for_all(hall, now) | {"number": number})
+    def _for_all(self, hall: Hall, now: datetime) -> str:
         made_of, made_at, room = self._room
-        if made_of != number or now - made_at > _FRESH:
+        if made_of != hall.number or now - made_at > _FRESH:
             room = _members(for_all(hall, now))
-            self._room = number, now, room
+            self._room = hall.number, now, room
         return room
 
-    def _events(self, hall: Hall, noticed: list[Event], viewer: str | None) -> str:
+    def _events(self, hall: Hall, noticed: list[Event], viewer: str | None, after: int) -> str:
         """What the viewer is told of the events, as JSON: made once for all to whom they look alike."""
-        between = noticed[0].number, noticed[-1].number
-        if between[1] != hall.number or not all(looks_alike(event, viewer) for event in noticed):
-            return _json(told(hall, noticed, viewer))
-        if between not in self._told:
-            self._told[between] = _json(told(hall, noticed, viewer))
-        return self._told[between]
+        same = noticed[0].number, noticed[-1].number, after
+        if same[1] != hall.number or not all(looks_alike(event, viewer) for event in noticed):
+            return _json(told(hall, noticed, viewer, after))
+        if same not in self._told:
+            self._told[same] = _json(told(hall, noticed, viewer, after))
+        return self._told[same]
 
     def forget_frames(self) -> None:
         """What was made is out of date: of what happened, or by the time it tells."""
@@ -171,8 +189,11 @@ class Feed:
         self._told.clear()
         self._room = (0, _NEVER, "")
 
-    def _remember(self, event: Event) -> None:
+    def _remember(self, event: Event, hall: Hall | None) -> None:
         self.events.append(event)
+        if hall is not None and event.bidder is not None and is_confidential(hall.rules, event):
+            self._unnoticed.append(event.number)
+            self._noticed_by.setdefault(event.bidder, []).append(event.number)
         if event.key and event.bidder is not None and self.keys is not None:
             self.keys.add(hash((event.bidder, event.key)))
             if len(self.keys) > _MOST_KEYS:

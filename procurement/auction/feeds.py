@@ -70,7 +70,8 @@ class Feeds:
         return await asyncio.shield(answer)
 
     async def subscribe(self, ticket: Ticket, viewer: str | None, seen: int) -> tuple[Feed, Subscriber] | None:
-        """A subscription to the ticket's lot, to be ended with `leave`; None where the lot has no auction.
+        """A subscription to the ticket's lot, to be ended with `leave`; None where the lot has no auction. `seen` is
+        the last event that the viewer was told, as it counts.
 
         Raises TooManyStreams.
         """
@@ -94,8 +95,7 @@ class Feeds:
         except BaseException:
             self.leave(feed, subscriber)
             raise
-        if seen > feed.number:
-            subscriber.seen = 0
+        subscriber.seen = feed.seen_by(viewer, seen)
         return feed, subscriber
 
     def leave(self, feed: Feed, subscriber: Subscriber) -> None:

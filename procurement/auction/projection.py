@@ -8,25 +8,24 @@ from decimal import Decimal
 from typing import Any
 
 from procurement.rules.auction import kinds
-from procurement.rules.auction.log import HAPPENINGS, MOVES, Event, EventKind, Hall, iso
+from procurement.rules.auction.log import HAPPENINGS, MOVES, Event, EventKind, Hall, is_confidential, iso
 from procurement.rules.auction.views import BidderView, bidder_view, observer_view, shows_amount
 from procurement.rules.effective import PRICE_ALONE
 from procurement.rules.ranking import Standing
 
 
-def update(
-    hall: Hall, events: Iterable[Event], viewer: str | None, now: datetime, shared: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The events the viewer has not seen yet, and the state after them. `viewer` is a bidder, None an observer;
-    `shared` is what `for_all` told of this hall a moment ago."""
+def update(hall: Hall, events: Iterable[Event], viewer: str | None, now: datetime) -> dict[str, Any]:
+    """The events the viewer has not seen yet, up to the last, and the state after them. `viewer` is a bidder, None an
+    observer."""
     noticed = [event for event in events if not goes_unnoticed(hall, event, viewer)]
-    number = noticed[-1].number if noticed else 0
-    return {"events": told(hall, noticed, viewer), "state": state(hall, viewer, now, shared, number=number)}
+    after = hall.number_for(viewer) - len(noticed)
+    return {"events": told(hall, noticed, viewer, after), "state": state(hall, viewer, now)}
 
 
-def told(hall: Hall, noticed: Iterable[Event], viewer: str | None) -> list[dict[str, Any]]:
-    """What the viewer is told of events that it may notice."""
-    shown = (_event(hall, event, viewer) for event in noticed)
+def told(hall: Hall, noticed: Iterable[Event], viewer: str | None, after: int) -> list[dict[str, Any]]:
+    """What the viewer is told of events that it may notice. It counts the one before them as `after`: numbers without
+    gaps, which would tell of what it may not notice."""
+    shown = (shown_event(hall, event, viewer, number) for number, event in enumerate(noticed, after + 1))
     return [event for event in shown if event is not None]
 
 
@@ -37,16 +36,13 @@ def looks_alike(event: Event, viewer: str | None) -> bool:
 
 def goes_unnoticed(hall: Hall, event: Event, viewer: str | None) -> bool:
     """Whether the viewer may not learn that there was such an event: another bidder's confidential move."""
-    if viewer is None or event.bidder == viewer or event.kind not in MOVES:
-        return False
-    return not kinds.told_at_once(hall.rules.kind, MOVES[event.kind])
+    return viewer is not None and event.bidder != viewer and is_confidential(hall.rules, event)
 
 
 def for_all(hall: Hall, now: datetime) -> dict[str, Any]:
     """What every viewer of the room sees alike."""
     room, rules = hall.room, hall.rules
     return {
-        "number": hall.number,
         "kind": rules.kind.value,
         "status": room.status.value,
         "now": iso(now),
@@ -63,20 +59,9 @@ def for_all(hall: Hall, now: datetime) -> dict[str, Any]:
     }
 
 
-def state(
-    hall: Hall,
-    viewer: str | None,
-    now: datetime,
-    shared: Mapping[str, Any] | None = None,
-    *,
-    number: int | None = None,
-) -> dict[str, Any]:
-    """The room as the viewer sees it; amounts are strings in the currency's minor unit, times UTC. `number` is that of
-    the last event the viewer may know of, where it is not the last of all."""
-    common = dict(shared or for_all(hall, now))
-    if number is not None:
-        common["number"] = number
-    return common | for_viewer(hall, viewer, now)
+def state(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
+    """The room as the viewer sees it; amounts are strings in the currency's minor unit, times UTC."""
+    return {"number": hall.number_for(viewer), **for_all(hall, now), **for_viewer(hall, viewer, now)}
 
 
 def for_viewer(hall: Hall, viewer: str | None, now: datetime) -> dict[str, Any]:
@@ -172,9 +157,9 @@ def _counts_as(hall: Hall, bidder: str, amount: Decimal | None) -> dict[str, str
     return {"counts_as": None if effective is None else hall.rules.shown_price(effective)}
 
 
-def _event(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | None:
-    """The event for the viewer; None when it would tell what the lot does not show."""
-    told = {"number": event.number, "kind": event.kind.value, "at": iso(event.at)}
+def shown_event(hall: Hall, event: Event, viewer: str | None, number: int) -> dict[str, Any] | None:
+    """The event for the viewer, who counts it as `number`; None when it would tell what the lot does not show."""
+    told = {"number": number, "kind": event.kind.value, "at": iso(event.at)}
     if event.kind is EventKind.SCHEDULED:
         return told | _first_prices(hall, event, viewer)
     if event.kind in MOVES:

@@ -24,7 +24,7 @@ from marketplace.shared import clock
 from procurement.auction.tokens import OBSERVING_STAFF
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
-from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
+from procurement.rules.auction.base import Action, AuctionKind, Decision, Move, Refused, Room
 from procurement.rules.auction.duel import TooManyBids
 from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened
 from procurement.rules.auction.views import tells_allowed
@@ -79,7 +79,8 @@ _WRITTEN_BEFORE: Final = """
       ON event.participant_id = bid.participant AND event.key = bid.key AND event.key <> ''
 """
 _KEPT: Final = """
-    SELECT event.number, event.kind, event.amount, event.at, auction.rules ->> 'minor_unit'
+    SELECT event.number, event.kind, event.amount, event.at, auction.rules ->> 'minor_unit',
+      auction.rules ->> 'kind', auction.id
     FROM procurement_auctionevent AS event
     JOIN procurement_auction AS auction ON auction.id = event.auction_id AND auction.lot_id = %s
     WHERE event.participant_id = %s AND event.key = %s AND event.key <> ''
@@ -123,11 +124,12 @@ _UPDATE_AUCTIONS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What was written under a key before."""
+    """What was written under a key before; `told` is its number as its bidder counts, where that is known."""
 
     number: int
     kind: str
     amount: Decimal | None
+    told: int | None = None
 
     def same(self, bid: WaitingBid) -> bool:
         """Whether it is this move. A price that was taken unseen is written down all the same."""
@@ -217,7 +219,9 @@ class _Batch:
         if before := self._before.get((bid.participant, bid.key)):
             if not before.same(bid):
                 return Answer(KEY_REUSED, ends_at=hall.room.ends_at)
-            return Answer(None, before.number, _plain(hall, before.amount), ends_at=hall.room.ends_at, repeated=True)
+            bidder = rooms.bidder(bid.participant)
+            number = before.told or rooms.number_for(hall.auction, hall.rules.kind, before.number, bidder)
+            return Answer(None, number, _plain(hall, before.amount), ends_at=hall.room.ends_at, repeated=True)
         if (bid.lot, bid.participant, bid.person) not in self._members:
             return Answer(Refused.NOT_A_PARTICIPANT, ends_at=hall.room.ends_at)
         if self._is_held(hall.room, bid):
@@ -269,10 +273,11 @@ class _Batch:
             detail=bid_detail(after, bidder),
         )
         self._append(bid.lot, event, after)
-        self._before[bid.participant, bid.key] = Before(event.number, event.kind.value, amount)
+        number = self.halls[bid.lot].number_for(bidder)
+        self._before[bid.participant, bid.key] = Before(event.number, event.kind.value, amount, number)
         if after.play is not None:  # what the move itself called for
             self.pass_time(bid.lot, bid.received_at)
-        return event.number
+        return number
 
     def _append(self, lot: int, event: Event, after: Room) -> None:
         hall = self.halls[lot]
@@ -309,7 +314,7 @@ def _plain(hall: Hall, amount: Decimal | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A move as the log has it, the amount in the currency's minor unit."""
+    """A move as the log has it, the amount in the currency's minor unit, its number as its bidder counts."""
 
     number: int
     action: str
@@ -325,9 +330,10 @@ def kept(lot: int, participant: int, key: str) -> Kept | None:
         row = auction_log.execute(_KEPT, lot, participant, key).fetchone()
     if row is None:
         return None
-    number, action, amount, received_at, minor_unit = row
+    number, action, amount, received_at, minor_unit, kind, auction = row
     plain = None if amount is None else f"{amount.quantize(Decimal(minor_unit)):f}"
-    return Kept(number, action, plain, received_at)
+    told = rooms.number_for(auction, AuctionKind(kind), number, rooms.bidder(participant))
+    return Kept(told, action, plain, received_at)
 
 
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:

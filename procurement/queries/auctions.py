@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from procurement.models import Auction, AuctionEvent, AuctionParticipant
 from procurement.rules.auction import kinds
+from procurement.rules.auction.base import AuctionKind
 from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, fold
 
 _NEW_EVENTS: Final = """
@@ -72,15 +73,13 @@ def hall(auction_id: int, known: Hall | None = None) -> Hall | None:
     return folded(auction_id, events(auction_id, after=known.number if known else 0), known)
 
 
-def last_noticed(hall: Hall, viewer: str | None) -> int:
-    """The number of the last event the viewer may know of: not of another bidder's confidential move."""
-    confidential = kinds.confidential(hall.rules.kind)
+def number_for(auction_id: int, kind: AuctionKind, number: int, viewer: str | None) -> int:
+    """The number of an event as the viewer counts them: another bidder's confidential moves leave no gap."""
+    confidential = [event.value for event, action in MOVES.items() if action in kinds.confidential(kind)]
     if viewer is None or not confidential:
-        return hall.number
-    moves = [kind.value for kind, action in MOVES.items() if action in confidential]
-    of_others = Q(kind__in=moves) & ~Q(participant=int(viewer))
-    known = AuctionEvent.objects.filter(auction=hall.auction, number__lte=hall.number).exclude(of_others)
-    return known.order_by("-number").values_list("number", flat=True).first() or 0
+        return number
+    unnoticed = AuctionEvent.objects.filter(auction=auction_id, number__lte=number, kind__in=confidential)
+    return number - unnoticed.exclude(participant=int(viewer)).count()
 
 
 def folded(auction_id: int, following: Iterable[tuple[Event, str]], known: Hall | None = None) -> Hall | None:

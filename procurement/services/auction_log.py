@@ -67,7 +67,7 @@ def chained(hall: Hall | None, auction_id: int, event: Event, after: Room | None
     written = Written(auction_id, event, previous, head)
     if hall is None or after is None:
         return written, fold(hall, event, auction=auction_id, head=head)
-    return written, Hall(hall.auction, after, hall.rules, hall.currency, hall.labels, event.number, head)
+    return written, hall.then(event, after, head)
 
 
 def append(hall: Hall | None, auction_id: int, event: Event) -> Hall:

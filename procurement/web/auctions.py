@@ -26,7 +26,7 @@ from marketplace.shared.money import Money
 from marketplace.web.gateway import gateway_origin
 from marketplace.web.parts import Crumb
 from procurement.auction import tokens
-from procurement.auction.projection import state, update
+from procurement.auction.projection import shown_event, state
 from procurement.auction.replay import LogBroken, replay_lot
 from procurement.auction.tokens import Ticket
 from procurement.models import Auction, Lot
@@ -93,7 +93,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     found, auction, ticket, hall = _entered(request, number, lot)
     viewer = _viewer(ticket)
     now = clock.now()
-    room = state(hall, viewer, now, number=rooms.last_noticed(hall, viewer))
+    room = state(hall, viewer, now)
     context: dict[str, Any] = {
         "lot": found,
         "tender": found.tender,
@@ -220,9 +220,7 @@ def _viewer(ticket: Ticket) -> str | None:
 
 def _rows(hall: Hall, events: list[tuple[Event, str]], viewer: str | None) -> list[dict[str, Any]]:
     """Every event with its hash; what the viewer may not see of it stays out."""
-    told = {
-        one["number"]: one for one in update(hall, [event for event, _head in events], viewer, clock.now())["events"]
-    }
+    told = {event.number for event, _head in events if shown_event(hall, event, viewer, event.number) is not None}
     return [
         {
             "number": event.number,

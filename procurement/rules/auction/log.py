@@ -148,7 +148,9 @@ class Event:
 @dataclass(frozen=True)
 class Hall:
     """A room with what is needed to show it: labels by bidder, currency, what bidders see, the number of the last
-    event."""
+    event.
+
+    `confidential` counts each bidder's moves of which nobody else learned when they were made."""
 
     auction: int
     room: Room
@@ -157,6 +159,26 @@ class Hall:
     labels: Mapping[str, str]
     number: int
     head: str
+    confidential: Mapping[str, int] = field(default_factory=dict)
+
+    def then(self, event: Event, room: Room, head: str) -> Hall:
+        """The hall after one more event, which led to `room`."""
+        confidential = self.confidential
+        if is_confidential(self.rules, event) and event.bidder is not None:
+            confidential = {**confidential, event.bidder: confidential.get(event.bidder, 0) + 1}
+        return Hall(self.auction, room, self.rules, self.currency, self.labels, event.number, head, confidential)
+
+    def number_for(self, viewer: str | None) -> int:
+        """The number of the last event as the viewer counts them: those it may not notice leave no gap. An observer
+        (None) notices all."""
+        if viewer is None:
+            return self.number
+        return self.number - sum(self.confidential.values()) + self.confidential.get(viewer, 0)
+
+
+def is_confidential(rules: LotRules, event: Event) -> bool:
+    """Whether others than its bidder may not learn that there was such a move."""
+    return event.kind in MOVES and not kinds.told_at_once(rules.kind, MOVES[event.kind])
 
 
 class LogBroken(ValueError):
@@ -223,7 +245,7 @@ def fold(hall: Hall | None, event: Event, *, auction: int, head: str) -> Hall:
         if event.kind is not EventKind.SCHEDULED:
             raise LogBroken(event.number, "the first event is not “scheduled”")
         return _hall(event, auction, head)
-    return replace(hall, room=_after(hall.room, event), number=event.number, head=head)
+    return hall.then(event, _after(hall.room, event), head)
 
 
 def replay(auction: int, events: Iterable[tuple[Event, str]]) -> Hall:

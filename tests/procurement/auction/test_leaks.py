@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from marketplace.models import StaffRole
 from marketplace.shared import clock
 from procurement.auction.feed import Feed, Subscriber, sent_event
 from procurement.auction.projection import state, update
@@ -17,6 +18,7 @@ from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action
 from procurement.services import auctions
 from tests.factories.auctions import START, evaluated_tender, running_auction, seats
+from tests.factories.marketplace import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -119,9 +121,9 @@ def test_the_others_do_not_notice_a_confirmation_while_its_tick_runs(monkeypatch
 
     def seen():
         hall = rooms.hall(auction.pk)
-        return rooms.last_noticed(hall, viewer), state(hall, viewer, now, number=rooms.last_noticed(hall, viewer))
+        return state(hall, viewer, now)
 
-    before = seen()
+    before, known = seen(), feed.number
     confirmation = WaitingBid(
         lot, rival.participant.pk, rival.by.person.pk, None, "rivals-key", now + timedelta(seconds=1), Action.CONFIRM
     )
@@ -129,9 +131,18 @@ def test_the_others_do_not_notice_a_confirmation_while_its_tick_runs(monkeypatch
     feed.take(list(rooms.events(auction.pk, after=feed.number)))
     # Neither an empty frame, nor another number on a page that is loaded anew.
     assert feed.frame(watcher) is None
-    assert watcher.seen == feed.number > before[0]
+    assert watcher.seen == feed.number > known
     assert seen() == before
-    observer = Subscriber(Ticket(lot, own.by.person.pk, None, False), None, before[0])
+    observer = Subscriber(Ticket(lot, own.by.person.pk, None, False), None, known)
     assert b'"ranking":[{"rank":1' in (feed.frame(observer) or b"")
-    mine = Subscriber(watcher.ticket, rooms.bidder(rival.participant.pk), before[0])
+    mine = Subscriber(watcher.ticket, rooms.bidder(rival.participant.pk), known)
     assert b'"confirm"' in (feed.frame(mine) or b"")
+    # What follows has the number after the last one told: nobody can count what it missed.
+    auctions.pause(auction.pk, "A word.", by=staff(StaffRole.OPERATOR), at=now + timedelta(seconds=2))
+    feed.take(list(rooms.events(auction.pk, after=feed.number)))
+    told, update_of = before["number"] + 1, feed.frame(watcher) or b""
+    assert update_of.startswith(f"id: {told}\n".encode())
+    assert f'"number":{told},"kind":"paused"'.encode() in update_of
+    assert seen()["number"] == told == feed.number - 1
+    assert feed.seen_by(viewer, told) == feed.number
+    assert [feed.seen_by(viewer, number) for number in (before["number"], told + 1)] == [known + 1, 0]

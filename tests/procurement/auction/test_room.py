@@ -172,6 +172,18 @@ def test_a_limit_that_would_be_answered_without_end_is_refused_and_fails_no_othe
     assert standings[rooms.bidder(c.participant.pk)].amount == D("20.00")
 
 
+def test_no_number_in_an_answer_counts_anothers_confidential_move():
+    auction = running_auction(proxy_bids=True)
+    _, b, c = seats(auction)
+    mine, theirs = (replace(seat.bid("97.00", later(n)), action=Action.LIMIT) for n, seat in ((1, c), (2, b)))
+    assert [answer.number for answer in Desk().decide([mine, theirs])] == [3, 3]
+    moves = AuctionEvent.objects.filter(auction=auction, kind="limit").order_by("number")
+    assert list(moves.values_list("number", flat=True)) == [3, 4]
+    (again,) = Desk().decide([theirs])
+    assert (again.repeated, again.number) == (True, 3)
+    assert room.kept(auction.lot_id, b.participant.pk, theirs.key).number == 3
+
+
 def test_moves_that_change_nothing_that_stands_yet_are_counted_too():
     auction = running_auction(proxy_bids=True)
     leader = seats(auction)[2]
