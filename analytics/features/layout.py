@@ -16,7 +16,9 @@ from analytics.features.tables import Frame, frames, opening_rows
 from analytics.features.values import DayMonth, Decimals, day_month_order, decimals_of, is_open_to_both
 
 SAMPLE_ROWS = 20
-FIELDS = ("account", "order_id", "sku", "category", "ts", "qty", "unit_price", "amount", "currency")
+MORE_FIELDS = ("line_no", "cancels", "account_name", "country", "sku_name", "category_name")
+"""What imports keep besides; scores need none of it."""
+FIELDS = ("account", "order_id", "sku", "category", "ts", "qty", "unit_price", "amount", "currency", *MORE_FIELDS)
 # Heads met in exports, compared without case, blanks and marks; earlier ones go first.
 _KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "account": ("account", "accountid", "customerid", "customer", "customerno", "customercode", "clientid", "buyer"),
@@ -28,6 +30,12 @@ _KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "unit_price": ("unitprice", "price", "itemprice", "priceperunit"),
     "amount": ("amount", "linetotal", "total", "revenue", "sales", "salesvalue", "lineamount", "spend"),
     "currency": ("currency", "currencycode"),
+    "line_no": ("lineno", "line", "linenumber", "position", "orderline", "invoiceline"),
+    "cancels": ("cancels", "cancelsorder", "originalorder", "originalinvoice", "creditfor", "returnof"),
+    "account_name": ("accountname", "customername", "clientname", "buyername", "companyname", "company"),
+    "country": ("countrycode", "country"),
+    "sku_name": ("skuname", "itemname", "productname", "description", "itemdescription", "productdescription"),
+    "category_name": ("categoryname",),
 }
 
 

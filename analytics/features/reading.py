@@ -32,7 +32,8 @@ class Batch:
     """`rows`: line, account, order_id, sku, category, day (Date), qty, unit_price, amount (Float64), currency, mark.
 
     Texts are trimmed, empty ones null; fields that the file does not have are null throughout (qty 1, unit_price the
-    amount of one). Quantities and prices have any sign. `mark` is equal for rows whose cells are all equal.
+    amount of one), and so are those asked for besides. Quantities and prices have any sign. `mark` is equal for rows
+    whose cells are all equal.
     `rejects`: line, reason, and the value at fault.
     """
 
@@ -40,18 +41,20 @@ class Batch:
     rejects: pl.DataFrame
 
 
-def batches(path: Path, layout: Layout, notes: Counter[str]) -> Iterator[Batch]:
+def batches(path: Path, layout: Layout, notes: Counter[str], *, more: tuple[str, ...] = ()) -> Iterator[Batch]:
+    """`more` of MORE_FIELDS become columns too."""
     for frame in layout.frames(path, notes):
-        yield _batch(frame, layout)
+        yield _batch(frame, layout, more)
 
 
-def _batch(frame: Frame, layout: Layout) -> Batch:
+def _batch(frame: Frame, layout: Layout, more: tuple[str, ...]) -> Batch:
     cells = frame.cells.with_columns(pl.Series("line", frame.lines))
     blank = cells.select(pl.all_horizontal(pl.exclude("line").is_null())).to_series()
     cells = cells.filter(~blank)
     marks = cells.drop("line").hash_rows(seed=7)
     columns = {name: cells.get_column(place) if (place := layout.place(name)) else None for name in _TEXTS}
     texts = {name: _trimmed(column, len(cells)) for name, column in columns.items()}
+    besides = {name: _trimmed(_column(cells, layout, name), len(cells)).str.slice(0, MAX_NAME) for name in more}
     days = _days(_needed(cells, layout, "ts"), layout.day_month)
     qty, _sign = _numbers(_column(cells, layout, "qty"), layout.decimals.get("qty", Decimals.POINT))
     money = "unit_price" if "unit_price" in layout.columns else "amount"
@@ -65,6 +68,7 @@ def _batch(frame: Frame, layout: Layout) -> Batch:
         {
             "line": cells.get_column("line"),
             **texts,
+            **besides,
             "day": days,
             "qty": qty,
             "unit_price": price if money == "unit_price" else price / qty,

@@ -9,5 +9,6 @@ urlpatterns = [
     path("accounts/<int:organisation_id>/", accounts.account, name="insights_account"),
     path("accounts/<int:organisation_id>/contracts/", accounts.contracts, name="insights_contracts"),
     path("", include("analytics.web.urls_cards")),
+    path("", include("analytics.web.urls_history")),
     path("", include("analytics.web.urls_pipeline")),
 ]

@@ -13,6 +13,10 @@ app.autodiscover_tasks()
 _SECONDS_BETWEEN_BEATS = 20
 # Several workers sweep one after the other; the second finds nothing to do.
 _SWEEPS = {
+    "analytics.tasks.sweep_imports": 60,
+    # Looks whether a book's night has come, too.
+    "analytics.tasks.sweep_runs": 60,
+    "analytics.tasks.drop_old_scores": 3600,
     "marketplace.tasks.expire": 3600,
     "marketplace.tasks.refresh_revocation": 60,
     "marketplace.tasks.judge_signatures": 10,

@@ -243,6 +243,10 @@ BID_PART_MAX_BYTES = env.int("BID_PART_MAX_BYTES", 16 * 1024 * 1024)
 BID_PART_MIN_BYTES = env.int("BID_PART_MIN_BYTES", 256 * 1024)
 # Of one supplier's bids together, as long as they are sealed.
 BIDDER_MAX_BYTES = env.int("BIDDER_MAX_BYTES", 20 * 1024 * 1024 * 1024)
+# A company's purchases in one file: a million and a half lines packed, or half of that as it is.
+PURCHASES_MAX_BYTES = env.int("PURCHASES_MAX_BYTES", 200 * 1024 * 1024)
+# The hour (UTC) from which on a night's insights are reckoned.
+INSIGHTS_HOUR = env.int("INSIGHTS_HOUR", 1)
 # No document is taken that would leave the disk with less than this.
 STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", 1024 * 1024 * 1024)
 

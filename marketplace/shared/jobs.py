@@ -9,6 +9,13 @@ from django.db import transaction
 # The closed list: a name that is not here is a typing error, found at once and not in the worker.
 JOBS = frozenset(
     {
+        "analytics.tasks.learn",
+        "analytics.tasks.load_import",
+        "analytics.tasks.look_at_file",
+        "analytics.tasks.read_file",
+        "analytics.tasks.refresh_cards",
+        "analytics.tasks.score_part",
+        "analytics.tasks.undo_import",
         "marketplace.tasks.send_mail",
         "marketplace.tasks.expire",
         "marketplace.tasks.judge_signature",

@@ -34,17 +34,30 @@ register = template.Library()
 # A state's tone and picture. Colour never speaks alone: the state's words stand beside it.
 _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("quiet", "pencil"): ("draft", "none", "inactive"),
-    ("quiet", "circle-minus"): ("withdrawn", "losing", "ended", "lost", "disqualified"),
-    ("wait", "hourglass"): ("approval", "pending", "submitted", "scheduled", "asked", "signing", "issued"),
+    ("quiet", "circle-minus"): ("withdrawn", "losing", "ended", "lost", "disqualified", "undone", "discarded"),
+    ("wait", "hourglass"): (
+        "approval",
+        "pending",
+        "submitted",
+        "scheduled",
+        "asked",
+        "signing",
+        "issued",
+        "uploaded",
+        "read",
+    ),
     ("open", "circle-dot"): ("published", "opened", "registered", "answered", "open", "new"),
     ("live", "gavel"): ("auction", "running"),
-    ("work", "progress"): ("opening", "evaluation", "awarding", "standstill", "admitted", "working"),
+    ("work", "progress"): (
+        *("opening", "evaluation", "awarding", "standstill", "admitted", "working"),
+        *("reading", "loading", "undoing", "learning", "scoring"),
+    ),
     ("good", "circle-check"): (
         *("complete", "completed", "active", "winning", "accepted"),
-        *("approved", "accredited", "paid", "signed", "done", "won", "qualified"),
+        *("approved", "accredited", "paid", "signed", "done", "won", "qualified", "loaded", "whole"),
     ),
     ("warn", "alert-triangle"): ("paused", "invalidated", "suspended", "returned", "expiring"),
-    ("bad", "ban"): ("cancelled", "rejected", "terminated", "unsuccessful", "expired", "overdue", "revoked"),
+    ("bad", "ban"): ("cancelled", "rejected", "terminated", "unsuccessful", "expired", "overdue", "revoked", "failed"),
 }
 _TONES: Final = {state: look for look, states in _STATES.items() for state in states}
 

@@ -16,6 +16,7 @@ from marketplace.web import formats
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 _LIMIT: Final = "body_limit"
+_LARGER: Final = "body_setting"
 
 
 class BodyTooLarge(DomainError):
@@ -28,6 +29,16 @@ def body_at_most(size: int) -> Callable[[View], View]:
 
     def mark(view: View) -> View:
         setattr(view, _LIMIT, size)
+        return view
+
+    return mark
+
+
+def body_up_to(setting: str) -> Callable[[View], View]:
+    """Mark a view: bodies up to the bytes of this setting are taken, more than elsewhere; files go to the disk."""
+
+    def mark(view: View) -> View:
+        setattr(view, _LARGER, setting)
         return view
 
     return mark
@@ -53,6 +64,10 @@ class BodySizeMiddleware:
         self, request: HttpRequest, view: Callable[..., Any], arguments: list[Any], named: dict[str, Any]
     ) -> HttpResponse | None:
         limit = getattr(view, _LIMIT, None)
+        if setting := getattr(view, _LARGER, None):
+            larger = getattr(settings, setting)
+            # Room for what stands around the file.
+            return _refusal(request, larger) if _size(request) > larger + settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
         if _size(request) > (limit or settings.BODY_MAX_BYTES):
             return _refusal(request, limit)
         if limit is not None:

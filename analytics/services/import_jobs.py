@@ -1,0 +1,71 @@
+"""What jobs do with an import: look at its file, read it, load it, undo it. Imported by tasks and commands only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import DatabaseError
+
+from analytics.features.files import FileUnreadable
+from analytics.models import Import, ImportState
+from analytics.services import imports, staging
+
+_log = logging.getLogger(__name__)
+Now = Callable[[], datetime]
+
+#: What went wrong on our side; the operator's log has it.
+BROKEN: Final = "import_broken"
+
+
+def look(import_id: int, now: Now) -> None:
+    """Find out the columns of the file; who finds it taken does nothing."""
+    if batch := imports.take(import_id, ImportState.UPLOADED, at=now()):
+
+        def found() -> None:
+            with staging.local_file(batch) as path:
+                imports.was_looked_at(batch, staging.looked_at(path, batch.book.mapping))
+
+        _guarded(batch, found, now)
+
+
+def read(import_id: int, now: Now) -> None:
+    """Stage the rows of the file, from its beginning; who finds it taken does nothing."""
+    if batch := imports.take(import_id, ImportState.READING, at=now()):
+
+        def staged() -> None:
+            with staging.local_file(batch) as path:
+                found = staging.stage(batch, path, now().date(), lambda rows: _progress(batch, rows))
+            counts = {"read": found.rows, "accepted": found.staged, "rejected": sum(found.rejects.values())}
+            imports.was_read(batch, counts, dict(found.rejects), dict(found.notes), found.listed)
+
+        _guarded(batch, staged, now)
+
+
+def load(import_id: int, now: Now) -> None:
+    if batch := imports.take(import_id, ImportState.LOADING, at=now()):
+        _guarded(batch, lambda: imports.was_loaded(import_id, at=now()), now)
+
+
+def undo(import_id: int, now: Now) -> None:
+    if batch := imports.take(import_id, ImportState.UNDOING, at=now()):
+        _guarded(batch, lambda: imports.was_undone(import_id, at=now()), now)
+
+
+def _guarded(batch: Import, work: Callable[[], Any], now: Now) -> None:
+    try:
+        work()
+    except FileUnreadable as refusal:
+        details = {name: str(value) for name, value in refusal.params.items()}
+        imports.failed(batch, refusal.code, details, at=now())
+    except FileNotFoundError:
+        imports.failed(batch, "purchase_file_lost", {}, at=now())
+    except (DatabaseError, OSError, ValueError, ArithmeticError, MemoryError) as error:
+        _log.exception("The import %s could not be done", batch.pk)
+        imports.failed(batch, BROKEN, {"kind": type(error).__name__}, at=now())
+
+
+def _progress(batch: Import, rows: int) -> None:
+    Import.objects.filter(pk=batch.pk, state=batch.state).update(done=rows)

@@ -1,0 +1,326 @@
+"""Files of purchases: uploaded, their columns confirmed, read, looked over, loaded, and undone again.
+
+Everything that takes time is done by a job; what is here only decides what may happen next. A job has its import for
+the time of a lease, so that what a dying worker dropped is taken up again.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from analytics import permissions
+from analytics.models import Book, Import, ImportKind, ImportState
+from analytics.queries import history
+from analytics.services import loading
+from analytics.services.transitions import IMPORT, move_import
+from marketplace import audit
+from marketplace.permissions import Actor, person_of
+from marketplace.services import files, notifications
+from marketplace.services.files import DOCUMENT_TYPES, DocumentType
+from marketplace.shared import jobs
+from marketplace.shared.errors import DomainError, NotFound
+
+_log = logging.getLogger(__name__)
+
+FOLDER: Final = "purchases"
+LEASE: Final = timedelta(hours=1)
+RESENT_AFTER: Final = timedelta(minutes=5)
+#: Files and lists of rejects of imports that are over are kept so long.
+KEPT: Final = timedelta(days=90)
+FILE_TYPES: Final = {
+    **{name: DOCUMENT_TYPES[name] for name in ("csv", "txt", "xlsx")},
+    "tsv": DocumentType("tsv", "text/tab-separated-values", DOCUMENT_TYPES["txt"].is_genuine),
+    "gz": DocumentType("gz", "application/gzip", lambda content: content.read(2) == b"\x1f\x8b"),
+}
+ACCEPT: Final = ",".join(f".{name}" for name in FILE_TYPES)
+#: What a job does in each state in which one is at work.
+JOBS: Final = {
+    ImportState.UPLOADED: "analytics.tasks.look_at_file",
+    ImportState.READING: "analytics.tasks.read_file",
+    ImportState.LOADING: "analytics.tasks.load_import",
+    ImportState.UNDOING: "analytics.tasks.undo_import",
+}
+
+
+class ImportNotReady(DomainError):
+    code = "import_not_ready"
+    sentence = gettext_lazy("This import is now: %(state)s. Look at it again.")
+
+
+class NothingToLoad(DomainError):
+    code, status = "import_empty", 422
+    sentence = gettext_lazy("No row of the file can be used: see why under “Rejected rows”.")
+
+
+class NotUndone(DomainError):
+    code = "import_not_undone"
+    sentence = gettext_lazy(
+        "Purchases from contracts on the platform are not undone: they come and go with the contracts."
+    )
+
+
+class ColumnNeeded(DomainError):
+    code, status = "purchase_column_needed", 422
+    sentence = gettext_lazy("Say which columns are the customer, the date, and the price or the amount.")
+
+
+class ColumnTwice(DomainError):
+    code, status = "purchase_column_twice", 422
+    sentence = gettext_lazy("One column of the file cannot be two things: %(column)s.")
+
+
+# What a person does
+
+
+def upload(book: Book, sent: File[Any], *, currency: str = "", by: Actor, at: datetime) -> Import:
+    """Take a file. Raises ManagerOnly, NotFound, or a FileRefused before a byte is kept."""
+    permissions.require_manager(by, book)
+    found = files.examine(sent, FILE_TYPES, limit=settings.PURCHASES_MAX_BYTES)
+    path = default_storage.save(f"{FOLDER}/{at:%Y/%m}/{uuid.uuid4().hex}.{found.kind.extension}", sent)
+    try:
+        with transaction.atomic():
+            batch = Import.objects.create(
+                book=book, kind=ImportKind.FILE, name=found.name, path=path, size=found.size,
+                currency=currency or book.currency or settings.DEFAULT_CURRENCY,
+                created_by=person_of(by), created_at=at,
+            )  # fmt: skip
+            _record("purchases.uploaded", batch, by, at, name=found.name, sha256=found.sha256, size=found.size)
+            jobs.enqueue(JOBS[ImportState.UPLOADED], batch.pk)
+    except BaseException:
+        default_storage.delete(path)
+        raise
+    return batch
+
+
+@transaction.atomic
+def confirm_columns(
+    batch_id: int, columns: dict[str, str], *, day_month: str = "", decimals: str = "", currency: str, by: Actor,
+    at: datetime,
+) -> Import:  # fmt: skip
+    """Have the file read with these columns (our name to the file's head). Remembered for the book's next file.
+
+    Raises ImportNotReady, ColumnNeeded, ColumnTwice.
+    """
+    batch = _own(batch_id, by, ImportState.UPLOADED, ImportState.READ, ImportState.FAILED)
+    heads = set(batch.found.get("head", []))
+    columns = {name: head for name, head in columns.items() if head in heads}
+    if not columns.keys() >= {"account", "ts"} or not columns.keys() & {"unit_price", "amount"}:
+        raise ColumnNeeded
+    if twice := {head for head in columns.values() if list(columns.values()).count(head) > 1}:
+        raise ColumnTwice(column=", ".join(sorted(twice)))
+    batch.mapping = {"columns": columns, "day_month": day_month, "decimals": decimals}
+    batch.currency = currency
+    move_import(batch, ImportState.READING)
+    _begin(batch, "mapping", "currency")
+    return batch
+
+
+@transaction.atomic
+def load(batch_id: int, *, by: Actor, at: datetime) -> Import:
+    """Have what was read loaded. Raises ImportNotReady, NothingToLoad."""
+    batch = _own(batch_id, by, ImportState.READ)
+    if not batch.counts.get("accepted"):
+        raise NothingToLoad
+    move_import(batch, ImportState.LOADING)
+    _begin(batch)
+    return batch
+
+
+@transaction.atomic
+def discard(batch_id: int, *, by: Actor, at: datetime) -> Import:
+    """Throw away a file that was not loaded."""
+    batch = _own(batch_id, by, ImportState.UPLOADED, ImportState.READ, ImportState.FAILED)
+    move_import(batch, ImportState.DISCARDED)
+    batch.save(update_fields=["state"])
+    batch.staged.all().delete()
+    _forget_file(batch)
+    _record("purchases.discarded", batch, by, at)
+    return batch
+
+
+@transaction.atomic
+def undo(batch_id: int, *, by: Actor, at: datetime) -> Import:
+    """Have an import taken back: earlier versions of its lines stand again. Raises ImportNotReady, NotUndone."""
+    batch = _own(batch_id, by, ImportState.LOADED)
+    if batch.kind == ImportKind.CONTRACTS:
+        raise NotUndone
+    move_import(batch, ImportState.UNDOING)
+    batch.undone_by = person_of(by)
+    _begin(batch, "undone_by")
+    return batch
+
+
+def _own(batch_id: int, by: Actor, *states: ImportState) -> Import:
+    """The import of the actor's own book, locked, in one of these states."""
+    batch = Import.objects.select_for_update(of=("self",)).select_related("book").filter(pk=batch_id).first()
+    if batch is None:
+        raise NotFound
+    permissions.require_manager(by, batch.book)
+    if batch.state not in states or (batch.state == ImportState.UPLOADED and not batch.found and not batch.error):
+        raise ImportNotReady(state=batch.get_state_display())
+    return batch
+
+
+def _begin(batch: Import, *changed: str) -> None:
+    batch.done = batch.total = 0
+    batch.lease_until, batch.error, batch.error_details = None, "", {}
+    batch.save(update_fields=["state", "done", "total", "lease_until", "error", "error_details", *changed])
+    jobs.enqueue(JOBS[ImportState(batch.state)], batch.pk)
+
+
+# What a job does
+
+
+@transaction.atomic
+def take(batch_id: int, state: ImportState, *, at: datetime) -> Import | None:
+    """The import, to do what its state asks for; None where somebody is at it, or it has moved on."""
+    rows = Import.objects.select_for_update(of=("self",)).select_related("book")
+    batch = rows.filter(pk=batch_id, state=state).first()
+    if batch is None or (batch.lease_until is not None and batch.lease_until > at):
+        return None
+    batch.lease_until = at + LEASE
+    batch.save(update_fields=["lease_until"])
+    return batch
+
+
+@transaction.atomic
+def was_looked_at(batch: Import, found: dict[str, Any]) -> None:
+    if _still(batch):
+        batch.found, batch.lease_until = found, None
+        batch.save(update_fields=["found", "lease_until"])
+
+
+@transaction.atomic
+def was_read(
+    batch: Import, counts: dict[str, int], rejects: dict[str, int], notes: dict[str, int], listed: bytes
+) -> None:
+    """Keep what reading came to; the staged rows are in place. `listed` are the rejected rows as CSV."""
+    if not _still(batch):
+        return
+    move_import(batch, ImportState.READ)
+    batch.counts, batch.rejects, batch.lease_until = counts, rejects, None
+    batch.found = {**batch.found, "notes": notes, "preview": history.preview(batch)}
+    if batch.rejects_path:
+        default_storage.delete(batch.rejects_path)
+    batch.rejects_path = (
+        default_storage.save(f"{FOLDER}/rejects/{batch.pk}.csv", ContentFile(listed)) if rejects else ""
+    )
+    batch.done = batch.total = counts["read"]
+    batch.save(update_fields=["state", "counts", "rejects", "found", "rejects_path", "lease_until", "done", "total"])
+
+
+def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
+    """Load what was staged, all of it or nothing. None where another did it meanwhile."""
+    with transaction.atomic():
+        book = loading.lock(Import.objects.values_list("book_id", flat=True).get(pk=batch_id))
+        batch = Import.objects.select_for_update().get(pk=batch_id)
+        if batch.state != ImportState.LOADING:
+            return None
+        done = loading.load(batch, book)
+        loading.settle_currency(book)
+        if columns := batch.mapping.get("columns"):
+            book.mapping = columns
+            book.save(update_fields=["mapping"])
+        batch.staged.all().delete()
+        move_import(batch, ImportState.LOADED)
+        batch.counts = {**batch.counts, **done.as_json()}
+        batch.loaded_at, batch.lease_until = at, None
+        batch.save(update_fields=["state", "counts", "loaded_at", "lease_until"])
+        _forget_file(batch)
+        audit.record("purchases.loaded", batch, by=None, at=at, stream=f"book:{book.pk}", counts=batch.counts)
+        words = _("%(name)s is loaded: %(lines)s lines are new or changed.")
+        _tell(batch, words % {"name": batch, "lines": done.new + done.changed}, at)
+    return batch
+
+
+def was_undone(batch_id: int, *, at: datetime) -> Import | None:
+    """Take its lines out. None where another did it meanwhile."""
+    with transaction.atomic():
+        book = loading.lock(Import.objects.values_list("book_id", flat=True).get(pk=batch_id))
+        batch = Import.objects.select_for_update().get(pk=batch_id)
+        if batch.state != ImportState.UNDOING:
+            return None
+        removed = loading.undo(batch, book)
+        move_import(batch, ImportState.UNDONE)
+        batch.undone_at, batch.lease_until = at, None
+        batch.counts = {**batch.counts, "removed": removed}
+        batch.save(update_fields=["state", "undone_at", "lease_until", "counts"])
+        audit.record("purchases.undone", batch, by=None, at=at, stream=f"book:{book.pk}", removed=removed)
+    return batch
+
+
+@transaction.atomic
+def failed(batch: Import, code: str, details: dict[str, Any], *, at: datetime) -> None:
+    """It could not be done: say why, in a code that the page has words for."""
+    if not _still(batch):
+        return
+    batch.error, batch.error_details, batch.lease_until = code[:40], details, None
+    if batch.state in (ImportState.READING, ImportState.LOADING):
+        move_import(batch, ImportState.FAILED)
+    batch.save(update_fields=["state", "error", "error_details", "lease_until"])
+    _tell(batch, _("%(name)s could not be taken in. See why.") % {"name": batch}, at)
+
+
+def _still(batch: Import) -> bool:
+    """Whether the import is as the job took it; locks it."""
+    state, lease = Import.objects.select_for_update().values_list("state", "lease_until").get(pk=batch.pk)
+    return bool(state == batch.state and lease == batch.lease_until)
+
+
+def sweep(*, at: datetime) -> None:
+    """Send again what a worker dropped or the queue lost; drop old files and lists of rejects."""
+    at_work = Import.objects.filter(state__in=list(JOBS)).exclude(state=ImportState.UPLOADED, found__has_key="head")
+    at_work = at_work.exclude(state=ImportState.UPLOADED, error__gt="")
+    lost = Q(lease_until__lte=at) | Q(lease_until=None, created_at__lte=at - RESENT_AFTER)
+    for batch_id, state in at_work.filter(lost).values_list("pk", "state"):
+        jobs.enqueue(JOBS[ImportState(state)], batch_id)
+    for pk in (
+        Import.objects.filter(created_at__lt=at - KEPT)
+        .exclude(path="", rejects_path="")
+        .values_list("pk", flat=True)[:100]
+    ):
+        _forget(pk)
+
+
+@transaction.atomic
+def _forget(batch_id: int) -> None:
+    """Drop the files of an old import, and what was read of it and never loaded."""
+    batch = Import.objects.select_for_update().get(pk=batch_id)
+    if ImportState.DISCARDED in IMPORT[ImportState(batch.state)]:
+        move_import(batch, ImportState.DISCARDED)
+        batch.staged.all().delete()
+    for path in filter(None, (batch.path, batch.rejects_path)):
+        default_storage.delete(path)
+    batch.path = batch.rejects_path = ""
+    batch.save(update_fields=["state", "path", "rejects_path"])
+
+
+def _forget_file(batch: Import) -> None:
+    """The uploaded file is no longer needed."""
+    path, batch.path = batch.path, ""
+    batch.save(update_fields=["path"])
+    if path:
+        transaction.on_commit(lambda: default_storage.delete(path))
+
+
+def _tell(batch: Import, words: str, at: datetime) -> None:
+    if batch.created_by is not None:
+        url = reverse("insights_import", args=[batch.pk])
+        notifications.notify(batch.created_by, "purchases", words, url, at=at, mail=False)
+
+
+def _record(action: str, batch: Import, by: Actor, at: datetime, **details: Any) -> None:
+    audit.record(action, batch, by=by, at=at, stream=f"book:{batch.book_id}", **details)

@@ -1,0 +1,210 @@
+"""From an uploaded file to staged rows: looked at once for its columns, then read whole, by COPY, in the background.
+
+Imported by tasks and commands only: polars stays out of the web processes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+from django.core.files.storage import default_storage
+from django.db import connection
+
+from analytics.features.layout import FIELDS, MORE_FIELDS, ColumnsMissing, ColumnUnknown, Layout, Told, look
+from analytics.features.reading import REJECT_SCHEMA, Batch, batches
+from analytics.features.tables import opening_rows
+from analytics.features.values import DayMonth, Decimals
+from analytics.models import Import
+
+#: Rejected rows that are listed; all are counted.
+MOST_LISTED: Final = 100_000
+_SAMPLE: Final = 8
+_LONGEST: Final = 120
+_MOST_MONEY: Final = 1e14
+# Signs that stand for one currency only as far as trade goes; a dollar may be any.
+_SIGNS: Final = {"£": "GBP", "€": "EUR", "฿": "THB", "₭": "LAK", "﷼": "IRR", "₹": "INR", "₴": "UAH", "₸": "KZT"}
+
+
+class Why:
+    """Why a row that can be read is no order line; stable codes, beside those of the reader."""
+
+    QUANTITY_ZERO = "quantity_zero"
+    PRICE_NOT_POSITIVE = "price_not_positive"
+    DATE_IN_FUTURE = "date_in_future"
+    AMOUNT_TOO_LARGE = "amount_too_large"
+    VALUE_TOO_LONG = "value_too_long"
+    CURRENCY_UNKNOWN = "currency_unknown"
+
+
+@dataclass(slots=True)
+class Read:
+    """What reading a file came to. `rejects` by reason; `listed` is a CSV of line, reason, value."""
+
+    rows: int = 0
+    staged: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    listed: bytes = b""
+
+
+@contextmanager
+def local_file(batch: Import) -> Iterator[Path]:
+    """The uploaded file on this machine's disk: as it lies there, or brought from the storage."""
+    try:
+        yield Path(default_storage.path(batch.path))
+    except NotImplementedError:
+        with tempfile.NamedTemporaryFile(suffix=Path(batch.path).suffix) as copy:
+            with default_storage.open(batch.path) as far:
+                for chunk in far.chunks():
+                    copy.write(chunk)
+            copy.flush()
+            yield Path(copy.name)
+
+
+def looked_at(path: Path, remembered: dict[str, str]) -> dict[str, Any]:
+    """Heads, first rows and the columns as they were confirmed last time, else guessed. Raises FileUnreadable."""
+    try:
+        layout = _with_remembered(path, remembered)
+    except ColumnsMissing:
+        rows, _delimiter = opening_rows(path, delimiter=None, encoding=None)
+        head = next((row for row in rows if sum(bool(cell.strip()) for cell in row) > 1), [])
+        if not head:
+            raise
+        at = rows.index(head)
+        return {"head": head, "sample": rows[at + 1 : at + 1 + _SAMPLE], "columns": {}, "guesses": []}
+    return {
+        "head": list(layout.head),
+        "sample": [list(row) for row in layout.sample[:_SAMPLE]],
+        "columns": dict(layout.columns),
+        "day_month": layout.day_month.value,
+        "decimals": next(iter(layout.decimals.values()), Decimals.POINT).value,
+        "guesses": list(layout.guesses),
+    }
+
+
+def _with_remembered(path: Path, remembered: dict[str, str]) -> Layout:
+    if remembered:
+        try:
+            return look(path, Told(columns=remembered))
+        except (ColumnUnknown, ColumnsMissing):
+            pass  # another kind of file than the last one
+    return look(path)
+
+
+def told_of(batch: Import) -> Told:
+    """What a person confirmed of the file."""
+    said = batch.mapping
+    return Told(
+        columns={name: head for name, head in said.get("columns", {}).items() if name in FIELDS and head},
+        day_month=DayMonth(said["day_month"]) if said.get("day_month") else None,
+        decimals=Decimals(said["decimals"]) if said.get("decimals") else None,
+    )
+
+
+def stage(batch: Import, path: Path, today: date, progress: Callable[[int], None]) -> Read:
+    """Read the whole file into staged rows of the batch; those of an earlier reading go. Raises FileUnreadable.
+
+    `progress` is called after every block with the rows behind it; what is staged by then stays.
+    """
+    batch.staged.all().delete()
+    layout = look(path, told_of(batch))
+    if unwanted := [name for name in layout.columns if name not in batch.mapping.get("columns", {})]:
+        # A column that was left open on purpose is not guessed again.
+        layout = _without(layout, unwanted)
+    read = Read()
+    listed = io.StringIO()
+    writer = csv.writer(listed, lineterminator="\n")
+    writer.writerow(REJECT_SCHEMA)
+    for part in batches(path, layout, read.notes, more=MORE_FIELDS):
+        rows, rejects = _fit(part, batch.currency, today)
+        _copy(batch, rows)
+        read.rows += len(part.rows) + len(part.rejects)
+        read.staged += len(rows)
+        room = MOST_LISTED - sum(read.rejects.values())
+        read.rejects.update(dict(rejects.get_column("reason").value_counts().iter_rows()))
+        writer.writerows(rejects.head(max(0, room)).iter_rows())
+        progress(read.rows)
+    read.listed = listed.getvalue().encode()
+    return read
+
+
+def _fit(part: Batch, currency: str, today: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that are order lines, in the columns of the staging table, and the others with why not."""
+    signs = pl.DataFrame({"sign": list(_SIGNS), "code": list(_SIGNS.values())})
+    code = pl.col("currency").str.to_uppercase().replace_strict(signs["sign"], signs["code"], default=None)
+    rows = part.rows.with_columns(
+        code.fill_null(pl.col("currency").str.to_uppercase()).fill_null(currency).alias("currency"),
+        pl.when(pl.col("country").str.contains("^[A-Za-z]{2}$")).then(pl.col("country").str.to_uppercase()),
+        pl.col("qty").round(4),
+        pl.col("amount").round(4),
+    )
+    numbers = [
+        name for name in ("account", "order_id", "line_no", "cancels", "sku", "category") if name in rows.columns
+    ]
+    too_long = pl.any_horizontal(pl.col(name).str.len_chars() > _LONGEST for name in numbers)
+    rows = rows.with_columns(
+        pl.when(too_long.fill_null(False))
+        .then(pl.lit(Why.VALUE_TOO_LONG))
+        .when(pl.col("qty") == 0)
+        .then(pl.lit(Why.QUANTITY_ZERO))
+        .when((pl.col("unit_price") <= 0) | (pl.col("amount") * pl.col("qty").sign() <= 0))
+        .then(pl.lit(Why.PRICE_NOT_POSITIVE))
+        .when(pl.col("day") > today + timedelta(days=1))
+        .then(pl.lit(Why.DATE_IN_FUTURE))
+        .when((pl.col("amount").abs() > _MOST_MONEY) | (pl.col("qty").abs() > _MOST_MONEY))
+        .then(pl.lit(Why.AMOUNT_TOO_LARGE))
+        .when(~pl.col("currency").str.contains("^[A-Z]{3}$"))
+        .then(pl.lit(Why.CURRENCY_UNKNOWN))
+        .alias("reason")
+    )
+    value = (
+        pl.when(pl.col("reason") == Why.CURRENCY_UNKNOWN)
+        .then(pl.col("currency"))
+        .when(pl.col("reason") == Why.DATE_IN_FUTURE)
+        .then(pl.col("day").cast(pl.String))
+        .when(pl.col("reason") == Why.QUANTITY_ZERO)
+        .then(pl.col("qty").cast(pl.String))
+        .when(pl.col("reason") == Why.VALUE_TOO_LONG)
+        .then(pl.lit(None, dtype=pl.String))
+        .otherwise(pl.col("amount").cast(pl.String))
+    )
+    wrong = rows.filter(pl.col("reason").is_not_null()).select("line", "reason", value.alias("value"))
+    rejects = pl.concat([part.rejects, wrong.cast(part.rejects.schema)]).sort("line")
+    return rows.filter(pl.col("reason").is_null()), rejects
+
+
+_COLUMNS: Final = {
+    "row": "line", "account": "account", "account_name": "account_name", "country": "country", "order": "order_id",
+    "line": "line_no", "day": "day", "cancels": "cancels", "item": "sku", "item_name": "sku_name",
+    "category": "category", "category_name": "category_name", "quantity": "qty", "amount": "amount",
+    "currency": "currency",
+}  # fmt: skip
+
+
+def _copy(batch: Import, rows: pl.DataFrame) -> None:
+    """Texts that are not there are empty; the line's own number may still be."""
+    if not len(rows):
+        return
+    texts = [
+        (pl.col(source).cast(pl.String).fill_null("") if source in rows.columns else pl.lit("")).alias(name)
+        for name, source in _COLUMNS.items()
+    ]
+    table = rows.select(pl.lit(str(batch.pk)).alias("batch_id"), *texts)
+    names = ", ".join(f'"{name}"' for name in table.columns)
+    command = f"COPY analytics_stagedline ({names}) FROM STDIN (FORMAT csv)"
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
+        copy.write(table.write_csv(include_header=False, quote_style="always"))
+
+
+def _without(layout: Layout, names: list[str]) -> Layout:
+    return replace(layout, columns={name: head for name, head in layout.columns.items() if name not in names})

@@ -1,0 +1,57 @@
+"""How imports, runs and their parts move from state to state: the one place that assigns a state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from analytics.models import Import, ImportState, PartState, RunPartition, RunState, ScoringRun
+from marketplace.shared.errors import IllegalTransition
+
+_I, _R, _P = ImportState, RunState, PartState
+
+IMPORT: Final[Mapping[ImportState, set[ImportState]]] = {
+    _I.UPLOADED: {_I.READING, _I.DISCARDED},
+    _I.READING: {_I.READ, _I.FAILED},
+    # Other columns may be confirmed while nothing is loaded.
+    _I.READ: {_I.READING, _I.LOADING, _I.DISCARDED},
+    _I.LOADING: {_I.LOADED, _I.FAILED},
+    _I.LOADED: {_I.UNDOING},
+    _I.UNDOING: {_I.UNDONE},
+    _I.UNDONE: set(),
+    _I.FAILED: {_I.READING, _I.DISCARDED},
+    _I.DISCARDED: set(),
+}
+RUN: Final[Mapping[RunState, set[RunState]]] = {
+    _R.WAITING: {_R.LEARNING, _R.FAILED},
+    # Who learnt was lost: somebody else learns anew.
+    _R.LEARNING: {_R.LEARNING, _R.SCORING, _R.FAILED},
+    _R.SCORING: {_R.WHOLE, _R.FAILED},
+    _R.WHOLE: set(),
+    _R.FAILED: {_R.SCORING},
+}
+PART: Final[Mapping[PartState, set[PartState]]] = {
+    _P.WAITING: {_P.RUNNING},
+    _P.RUNNING: {_P.RUNNING, _P.WAITING, _P.DONE, _P.FAILED},
+    _P.DONE: set(),
+    _P.FAILED: {_P.WAITING},
+}
+
+
+def move_import(batch: Import, after: ImportState) -> None:
+    """Set the state; the caller holds the row's lock and saves. Raises IllegalTransition."""
+    if after not in IMPORT[ImportState(batch.state)]:
+        raise IllegalTransition(batch.state, after)
+    batch.state = after
+
+
+def move_run(run: ScoringRun, after: RunState) -> None:
+    if after not in RUN[RunState(run.state)]:
+        raise IllegalTransition(run.state, after)
+    run.state = after
+
+
+def move_part(part: RunPartition, after: PartState) -> None:
+    if after not in PART[PartState(part.state)]:
+        raise IllegalTransition(part.state, after)
+    part.state = after

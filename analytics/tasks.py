@@ -1,0 +1,74 @@
+"""Account insights in the background: files of purchases, nightly runs, cards. What is dropped is swept up again."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from analytics.services import card_making, import_jobs, imports, runs, scoring
+from marketplace.shared import clock
+
+_log = logging.getLogger(__name__)
+
+
+@shared_task
+def look_at_file(import_id: int) -> None:
+    """Find out the columns of an uploaded file."""
+    import_jobs.look(import_id, clock.now)
+
+
+@shared_task
+def read_file(import_id: int) -> None:
+    """Read a file whose columns were confirmed."""
+    import_jobs.read(import_id, clock.now)
+
+
+@shared_task
+def load_import(import_id: int) -> None:
+    """Load what was read."""
+    import_jobs.load(import_id, clock.now)
+
+
+@shared_task
+def undo_import(import_id: int) -> None:
+    """Take an import back."""
+    import_jobs.undo(import_id, clock.now)
+
+
+@shared_task
+def sweep_imports() -> None:
+    """Every minute: what a worker dropped is sent again."""
+    imports.sweep(at=clock.now())
+
+
+@shared_task
+def learn(run_id: int) -> None:
+    """Fit a run's models and share its accounts out."""
+    scoring.learn(run_id, clock.now)
+
+
+@shared_task
+def score_part(part_id: int) -> None:
+    """Score the accounts of one part of a run."""
+    scoring.score_part(part_id, clock.now)
+
+
+@shared_task
+def sweep_runs() -> None:
+    """Every minute: parts and runs that a worker dropped are sent again; runs that are due begin."""
+    now = clock.now()
+    runs.start_due(at=now)
+    runs.sweep(at=now)
+
+
+@shared_task
+def drop_old_scores() -> None:
+    """Every hour: scores that nobody is shown any more."""
+    runs.drop_old_scores(at=clock.now())
+
+
+@shared_task
+def refresh_cards(run_id: int) -> None:
+    """Make the cards of a run that is whole."""
+    card_making.refresh(run_id, at=clock.now())

@@ -1,0 +1,109 @@
+"""Files of purchases in words: columns, why rows were left out, why a file could not be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from analytics.models import Import, ImportState
+from marketplace.shared.errors import Sentence
+
+#: Our columns in the order of the form: name, label, what it is for.
+COLUMNS: Final[tuple[tuple[str, Sentence, Sentence], ...]] = (
+    ("account", gettext_lazy("Customer"), gettext_lazy("The number that stays when the customer is renamed.")),
+    ("account_name", gettext_lazy("Customer’s name"), ""),
+    ("country", gettext_lazy("Country"), gettext_lazy("A code of two letters.")),
+    ("ts", gettext_lazy("Date"), gettext_lazy("Of the order or invoice.")),
+    ("order_id", gettext_lazy("Order or invoice number"), gettext_lazy("Without it a customer’s day is one order.")),
+    ("line_no", gettext_lazy("Line of the order"), gettext_lazy("Without it the item tells the lines apart.")),
+    ("sku", gettext_lazy("Item"), gettext_lazy("Number or code. Without it no items are suggested.")),
+    ("sku_name", gettext_lazy("Item’s name"), ""),
+    ("category", gettext_lazy("Category"), gettext_lazy("Without it there are scores of whole customers only.")),
+    ("category_name", gettext_lazy("Category’s name"), ""),
+    ("qty", gettext_lazy("Quantity"), gettext_lazy("Below zero takes back. Without it every row is one.")),
+    ("unit_price", gettext_lazy("Unit price"), gettext_lazy("This or the amount.")),
+    ("amount", gettext_lazy("Amount of the line"), ""),
+    ("currency", gettext_lazy("Currency"), gettext_lazy("Without it all rows are in the currency below.")),
+    (
+        "cancels",
+        gettext_lazy("Takes back order"),
+        gettext_lazy("The order that a row with a quantity below zero cancels."),
+    ),
+)
+LABELS: Final[Mapping[str, Sentence]] = {name: label for name, label, _hint in COLUMNS}
+
+REASONS: Final[Mapping[str, Sentence]] = {
+    "missing_account": gettext_lazy("no customer"),
+    "missing_date": gettext_lazy("no date"),
+    "bad_date": gettext_lazy("the date cannot be read"),
+    "date_in_future": gettext_lazy("the date lies in the future"),
+    "missing_quantity": gettext_lazy("no quantity"),
+    "bad_quantity": gettext_lazy("the quantity cannot be read"),
+    "quantity_zero": gettext_lazy("the quantity is zero"),
+    "missing_price": gettext_lazy("no price"),
+    "bad_price": gettext_lazy("the price cannot be read"),
+    "price_not_positive": gettext_lazy("the price is zero or below"),
+    "amount_too_large": gettext_lazy("the amount is too large to be true"),
+    "value_too_long": gettext_lazy("a value is too long"),
+    "currency_unknown": gettext_lazy("the currency is not known"),
+    "unbalanced_quote": gettext_lazy("a quotation mark is opened and never closed"),
+    "line_too_long": gettext_lazy("the line is too long"),
+    "too_many_fields": gettext_lazy("more fields than columns"),
+}
+NOTES: Final[Mapping[str, Sentence]] = {
+    "file_breaks_off": gettext_lazy("The file breaks off: what came before the break was read."),
+    "nul_bytes_removed": gettext_lazy("The file holds bytes that are no text; they were left out."),
+    "lines_not_in_utf8_read_as_cp1252": gettext_lazy("Some lines are not in UTF-8 and were read as Western European."),
+    "no_quantity_column_one_assumed": gettext_lazy("There is no column for the quantity: every row counts as one."),
+    "dates_leave_day_and_month_open_day_first_assumed": gettext_lazy(
+        "Dates could be read with the day or the month first: the day was taken. Say so below if it is the month."
+    ),
+    "dates_show_both_orders_of_day_and_month": gettext_lazy(
+        "Some dates have the day first, others the month. Dates that can be read both ways are read as below."
+    ),
+}
+_ERRORS: Final[Mapping[str, Sentence]] = {
+    "purchase_file_empty": gettext_lazy("The file is empty."),
+    "purchase_file_not_unpacked": gettext_lazy("The file begins as one packed by gzip, but cannot be unpacked."),
+    "purchase_workbook_unreadable": gettext_lazy("The file looks like an Excel workbook, but cannot be read as one."),
+    "purchase_columns_missing": gettext_lazy(
+        "No columns were found. A file has at least a customer, a date, and a price or an amount, with their heads."
+    ),
+    "purchase_file_not_opened": gettext_lazy("The file is no longer there. Upload it again."),
+    "purchase_file_lost": gettext_lazy("The file is no longer there. Upload it again."),
+    "import_broken": gettext_lazy("Something went wrong on our side. Try it again; the operator can see why."),
+}
+
+
+def reason(code: str) -> str:
+    """Why rows were left out, in words."""
+    return str(REASONS.get(code, code.replace("_", " ")))
+
+
+def notes(batch: Import) -> list[Sentence]:
+    """What the reader noticed about the file as a whole."""
+    codes = [*batch.found.get("guesses", []), *batch.found.get("notes", {})]
+    return [NOTES[code] for code in codes if code in NOTES]
+
+
+def error(batch: Import) -> Sentence:
+    """Why the import could not be done."""
+    return _ERRORS.get(batch.error, gettext_lazy("The file cannot be read."))
+
+
+def next_step(batch: Import) -> str:
+    """What happens next, for the head of the page."""
+    looked_at = bool(batch.found) or bool(batch.error)
+    words: dict[str, Any] = {
+        ImportState.UPLOADED: _("Say what the columns are.") if looked_at else _("The file is being looked at."),
+        ImportState.READING: _("The file is being read. Nothing is loaded yet."),
+        ImportState.READ: _("Look at what was understood, then load it."),
+        ImportState.LOADING: _("All rows come in at once, or none."),
+        ImportState.LOADED: _("The next scores will know these purchases."),
+        ImportState.UNDOING: _("Its lines are being taken out; what they replaced comes back."),
+        ImportState.UNDONE: _("Its lines are out; what they replaced is back."),
+    }
+    return str(words.get(batch.state, ""))

@@ -1,0 +1,268 @@
+"""Files of purchases from upload to undo, by the services and jobs as they are, on PostgreSQL and the disk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import openpyxl
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from analytics.models import Account, Book, DayRollup, Import, ImportState, OrderLine
+from analytics.permissions import ManagerOnly, book_for
+from analytics.queries import history
+from analytics.services import import_jobs, imports, transitions
+from analytics.services.imports import ColumnNeeded, ColumnTwice, ImportNotReady, NothingToLoad, NotUndone
+from marketplace.models import Role, StaffRole
+from marketplace.permissions import Actor
+from marketplace.services.files import FileTooLarge, FileTypeMismatch, FileTypeNotAllowed
+from marketplace.shared.errors import IllegalTransition, NotFound
+from tests.factories.marketplace import accredited_supplier, member, staff
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 6, 30, 9, tzinfo=UTC)
+MAY = date(2026, 5, 1)
+CSV = """Customer No;Customer Name;Invoice;Article;Product Group;Date;Qty;Price
+K1;Acme;R1;nut;metal;01.05.2026;10;1,50
+K1;Acme;R1;cup;glass;01.05.2026;2;4,00
+K2;Bolt;R2;nut;metal;31.05.2026;1.000;1,25
+K1;Acme;C1;nut;metal;02.05.2026;-4;1,50
+K1;Acme;R3;nut;metal;32.05.2026;1;1,50
+K2;Bolt;R4;nut;metal;05.05.2026;0;1,50
+K2;Bolt;R5;nut;metal;05.05.2026;1;-1,50
+K2;Bolt;R6;nut;metal;05.05.2027;1;1,50
+;Nobody;R7;nut;metal;05.05.2026;1;1,50
+"""
+COLUMNS = {
+    "account": "Customer No", "account_name": "Customer Name", "order_id": "Invoice", "sku": "Article",
+    "category": "Product Group", "ts": "Date", "qty": "Qty", "unit_price": "Price",
+}  # fmt: skip
+
+
+@pytest.fixture
+def book() -> Book:
+    return book_for(None)
+
+
+@pytest.fixture
+def manager() -> Actor:
+    return staff(StaffRole.SALES_MANAGER)
+
+
+def now() -> datetime:
+    return NOW
+
+
+def uploaded(book: Book, by: Actor, content: str | bytes = CSV, name: str = "sales.csv") -> Import:
+    """A file whose columns were guessed."""
+    sent = ContentFile(content.encode() if isinstance(content, str) else content, name)
+    batch = imports.upload(book, sent, by=by, at=NOW)
+    import_jobs.look(batch.pk, now)
+    batch.refresh_from_db()
+    return batch
+
+
+def read(batch: Import, by: Actor, columns: dict[str, str] | None = None, **said: Any) -> Import:
+    guessed = batch.found.get("columns", {})
+    said = {"currency": "EUR", **said}
+    imports.confirm_columns(batch.pk, guessed if columns is None else columns, by=by, at=NOW, **said)
+    import_jobs.read(batch.pk, now)
+    batch.refresh_from_db()
+    return batch
+
+
+def loaded(batch: Import, by: Actor) -> Import:
+    imports.load(batch.pk, by=by, at=NOW)
+    import_jobs.load(batch.pk, now)
+    batch.refresh_from_db()
+    return batch
+
+
+def undone(batch: Import, by: Actor) -> Import:
+    imports.undo(batch.pk, by=by, at=NOW)
+    import_jobs.undo(batch.pk, now)
+    batch.refresh_from_db()
+    return batch
+
+
+def test_a_file_from_upload_to_undo(book: Book, manager: Actor) -> None:
+    batch = uploaded(book, manager)
+    assert batch.found["columns"] == COLUMNS
+    assert (batch.found["day_month"], batch.found["decimals"]) == ("dmy", "comma")
+    assert batch.found["sample"][0] == ["K1", "Acme", "R1", "nut", "metal", "01.05.2026", "10", "1,50"]
+
+    read(batch, manager)
+    assert (batch.state, batch.counts) == (ImportState.READ, {"read": 9, "accepted": 4, "rejected": 5})
+    assert batch.rejects == {
+        "bad_date": 1, "quantity_zero": 1, "price_not_positive": 1, "date_in_future": 1, "missing_account": 1,
+    }  # fmt: skip
+    with default_storage.open(batch.rejects_path) as listed:
+        assert listed.read().decode().splitlines()[:2] == ["line,reason,value", "6,bad_date,32.05.2026"]
+    preview = batch.found["preview"]
+    assert (preview["accounts_new"], preview["accounts_known"], preview["taken_back"]) == (2, 0, 1)
+    assert (preview["first"], preview["last"]) == ("2026-05-01", "2026-05-31")
+    assert preview["money"] == {"EUR": "1267.0000"}
+    assert [one.account_name for one in history.understood(batch)] == ["Acme", "Acme", "Bolt", "Acme"]
+    assert not OrderLine.objects.exists()
+
+    loaded(batch, manager)
+    assert (batch.state, batch.counts["new"], batch.counts["accounts_new"]) == (ImportState.LOADED, 4, 2)
+    assert not batch.staged.exists()
+    assert not batch.path
+    days = DayRollup.objects.order_by("day", "amount").values_list("account__name", "category__code", "day", "amount")
+    assert [(*row[:3], float(row[3])) for row in days] == [
+        ("Acme", "glass", MAY, 8.0), ("Acme", "metal", MAY, 15.0), ("Bolt", "metal", date(2026, 5, 31), 1250.0),
+    ]  # fmt: skip
+    book.refresh_from_db()
+    assert (book.currency, book.mapping) == ("EUR", COLUMNS)
+
+    again = loaded(read(uploaded(book, manager), manager), manager)
+    assert (again.counts["new"], again.counts["changed"], again.counts["unchanged"]) == (0, 0, 4)
+    undone(again, manager)
+    assert OrderLine.objects.count() == 4
+    assert undone(batch, manager).state == ImportState.UNDONE
+    assert not DayRollup.objects.exists()
+    with pytest.raises(ImportNotReady):
+        imports.undo(batch.pk, by=manager, at=NOW)
+
+
+def test_the_columns_of_the_last_file_are_remembered(book: Book, manager: Actor) -> None:
+    heads = "who,when,what,how many,worth\n"
+    batch = uploaded(book, manager, heads + "K1,2026-05-01,nut,2,3.00\n")
+    assert (batch.found["columns"], batch.found["head"]) == ({}, ["who", "when", "what", "how many", "worth"])
+    told = {"account": "who", "ts": "when", "sku": "what", "qty": "how many", "amount": "worth"}
+    loaded(read(batch, manager, told), manager)
+    assert uploaded(book, manager, heads + "K1,2026-05-02,nut,2,3.00\n").found["columns"] == told
+    assert uploaded(book, manager).found["columns"] == COLUMNS  # another kind of file
+
+
+def test_a_workbook_reads_like_a_csv_file(book: Book, manager: Actor) -> None:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    sheet.append(["account", "order_id", "ts", "qty", "unit_price", "currency"])
+    sheet.append(["K1", "1", datetime(2026, 5, 1, 12), 2, 3.5, "USD"])  # noqa: DTZ001 – a workbook knows no zones
+    sheet.append(["K1", "2", datetime(2026, 5, 2, 12), 1, 1.5, "dollars"])  # noqa: DTZ001
+    content = io.BytesIO()
+    workbook.save(content)
+    batch = read(uploaded(book, manager, content.getvalue(), "sales.xlsx"), manager)
+    assert (batch.counts["accepted"], batch.rejects) == (1, {"currency_unknown": 1})
+    assert batch.found["preview"]["money"] == {"USD": "7.0000"}
+
+
+def test_equal_rows_of_one_order_are_one_and_without_orders_a_day_is_one(book: Book, manager: Actor) -> None:
+    rows = "K1,1,2026-05-01,nut,1,2\nK1,1,2026-05-01,nut,1,2\nK1,1,2026-05-01,nut,3,2\n"
+    batch = loaded(read(uploaded(book, manager, "account,order,ts,sku,qty,unit_price\n" + rows), manager), manager)
+    assert (batch.counts["new"], batch.counts["repeated"]) == (2, 1)
+    assert float(DayRollup.objects.get().amount) == 8.0
+    undone(batch, manager)
+
+    rows = "K1,2026-05-01,2\nK1,2026-05-01,2\nK1,2026-05-02,5\n"
+    batch = loaded(read(uploaded(book, manager, "account,ts,amount\n" + rows), manager), manager)
+    assert (batch.counts["new"], batch.counts["repeated"]) == (3, 0)
+    assert [float(amount) for amount in DayRollup.objects.order_by("day").values_list("amount", flat=True)] == [
+        4.0,
+        5.0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("", None),
+        ("\n\n", "purchase_file_empty"),
+        ("one column\nonly\n", "purchase_columns_missing"),
+        (b"\x1f\x8bnot packed", "purchase_file_not_unpacked"),
+        (b"PK\x03\x04not a workbook", None),
+    ],
+)
+def test_what_cannot_be_read_says_why(book: Book, manager: Actor, content: str | bytes, code: str | None) -> None:
+    name = "sales.csv.gz" if isinstance(content, bytes) and content.startswith(b"\x1f") else "sales.csv"
+    try:
+        batch = uploaded(book, manager, content, name)
+    except (imports.files.FileRefused, FileTypeMismatch):
+        assert code is None
+        return
+    assert batch.error == code
+
+
+def test_a_file_that_fails_while_read_can_be_read_again(book: Book, manager: Actor) -> None:
+    batch = uploaded(book, manager)
+    path, batch.path = batch.path, "purchases/gone.csv"
+    batch.save(update_fields=["path"])
+    assert (read(batch, manager).state, batch.error) == (ImportState.FAILED, "purchase_file_not_opened")
+    Import.objects.update(path=path)
+    assert read(batch, manager).state == ImportState.READ
+    assert read(batch, manager).counts["accepted"] == 4  # what was staged before is gone
+
+
+def test_what_is_refused(book: Book, manager: Actor, settings: Any) -> None:
+    supplier = accredited_supplier()
+    other = member(supplier, Role.SALES_MANAGER)
+    file = ContentFile(CSV.encode(), "sales.csv")
+    with pytest.raises(ManagerOnly):
+        imports.upload(book, file, by=staff(StaffRole.REPRESENTATIVE), at=NOW)
+    with pytest.raises(NotFound):
+        imports.upload(book, file, by=other, at=NOW)
+    with pytest.raises(FileTypeNotAllowed):
+        imports.upload(book, ContentFile(b"%PDF", "sales.pdf"), by=manager, at=NOW)
+    settings.PURCHASES_MAX_BYTES = 10
+    with pytest.raises(FileTooLarge):
+        imports.upload(book, file, by=manager, at=NOW)
+    settings.PURCHASES_MAX_BYTES = 10**6
+    batch = uploaded(book, manager)
+    for act in (imports.load, imports.discard, imports.undo):
+        with pytest.raises(NotFound):
+            act(batch.pk, by=other, at=NOW)
+    with pytest.raises(ColumnNeeded):
+        read(batch, manager, {"account": "Customer No", "ts": "Date", "unit_price": "No such head"})
+    with pytest.raises(ColumnTwice):
+        read(batch, manager, {"account": "Customer No", "ts": "Date", "amount": "Price", "qty": "Price"})
+    with pytest.raises(ImportNotReady):
+        imports.load(batch.pk, by=manager, at=NOW)
+    read(batch, manager, {"account": "Customer Name", "ts": "Invoice", "amount": "Price"})
+    with pytest.raises(NothingToLoad):
+        imports.load(batch.pk, by=manager, at=NOW)
+    assert imports.discard(batch.pk, by=manager, at=NOW).state == ImportState.DISCARDED
+    contracts = Import.objects.create(book=book, kind="contracts", state=ImportState.LOADED, created_at=NOW)
+    with pytest.raises(NotUndone):
+        imports.undo(contracts.pk, by=manager, at=NOW)
+
+
+def test_what_a_dying_worker_dropped_is_sent_again(
+    book: Book, manager: Actor, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    batch = uploaded(book, manager)
+    imports.confirm_columns(batch.pk, COLUMNS, currency="EUR", by=manager, at=NOW)
+    assert imports.take(batch.pk, ImportState.READING, at=NOW) is not None
+    assert imports.take(batch.pk, ImportState.READING, at=NOW) is None
+    with django_capture_on_commit_callbacks() as sent:
+        imports.sweep(at=NOW + timedelta(minutes=30))
+    assert not sent
+    with django_capture_on_commit_callbacks() as sent:
+        imports.sweep(at=NOW + imports.LEASE)
+    assert len(sent) == 1
+    import_jobs.read(batch.pk, lambda: NOW + imports.LEASE)
+    batch.refresh_from_db()
+    assert batch.state == ImportState.READ
+    imports.sweep(at=NOW + imports.KEPT + timedelta(days=1))
+    batch.refresh_from_db()
+    assert (batch.state, batch.path, batch.rejects_path) == (ImportState.DISCARDED, "", "")
+    assert not batch.staged.exists()
+
+
+def test_every_state_is_known_to_the_table() -> None:
+    assert set(transitions.IMPORT) == set(ImportState)
+    with pytest.raises(IllegalTransition):
+        transitions.move_import(Import(state=ImportState.UNDONE), ImportState.LOADED)
+
+
+def test_renamed_customers_keep_their_number(book: Book, manager: Actor) -> None:
+    loaded(read(uploaded(book, manager), manager), manager)
+    batch = loaded(read(uploaded(book, manager, CSV.replace("Acme", "Acme Holding")), manager), manager)
+    assert (batch.counts["accounts_new"], batch.counts["accounts_renamed"], batch.counts["changed"]) == (0, 1, 0)
+    assert Account.objects.get(external_id="K1").name == "Acme Holding"
