@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from analytics.services import card_making, import_jobs, imports, runs, scoring
+from analytics.services import card_making, import_jobs, imports, runs, scoring, steps
 from marketplace.shared import clock
 
 _log = logging.getLogger(__name__)
@@ -72,3 +72,9 @@ def drop_old_scores() -> None:
 def refresh_cards(run_id: int) -> None:
     """Make the cards of a run that is whole."""
     card_making.refresh(run_id, at=clock.now())
+
+
+@shared_task
+def remind_of_steps() -> None:
+    """Every quarter of an hour: tell, once a day, whose steps of the pipeline are due."""
+    steps.remind(at=clock.now())

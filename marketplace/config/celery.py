@@ -16,6 +16,7 @@ _SWEEPS = {
     "analytics.tasks.sweep_imports": 60,
     # Looks whether a book's night has come, too.
     "analytics.tasks.sweep_runs": 60,
+    "analytics.tasks.remind_of_steps": 900,
     "analytics.tasks.drop_old_scores": 3600,
     "marketplace.tasks.expire": 3600,
     "marketplace.tasks.refresh_revocation": 60,
