@@ -1,7 +1,9 @@
 """Bids a second over HTTP on the real gateway, beside the fastest that one SQL function per bid can do.
 
 The limit is the other way to build it: a transaction per bid, whose one function takes the lot's advisory lock,
-decides, and leaves the same rows. It spares itself HTTP, the passes, the bidder's right to bid and the notification.
+decides, and leaves the same rows: the event chained by hash, what stands, the head of the log. It spares itself HTTP,
+the passes, the bidder's right to bid and the notification. The bare limit spares itself that log, too, and the keys by
+which a bid counts once: it leaves a bid and the lot's best price, which is no auction that anybody could check.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any, Final
 import psycopg
 from django.core.management.base import CommandError
 from django.db import connections
+from psycopg import sql
 
 from marketplace.embedded import EmbeddedError, postgres
 from marketplace.management.benching import Run
@@ -76,9 +79,25 @@ BEGIN
   UPDATE procurement_auction SET last_event = room.number, head_hash = chained WHERE id = room.id;
   RETURN room.number;
 END $$;
+CREATE TABLE bench_lot (lot bigint PRIMARY KEY, price numeric, number int, ends_at timestamptz) WITH (fillfactor = 20);
+CREATE TABLE bench_bid
+  (lot bigint, number int, seat bigint, amount numeric, received timestamptz, PRIMARY KEY (lot, number));
+CREATE FUNCTION bench_bare_bid(the_lot bigint, the_seat bigint, the_person bigint) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  received timestamptz := clock_timestamp();
+  best record;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('auction:' || the_lot, 0));
+  SELECT price - 0.01 AS price, number + 1 AS number, ends_at INTO best FROM bench_lot WHERE lot = the_lot;
+  IF received >= best.ends_at THEN RETURN NULL; END IF;
+  INSERT INTO bench_bid VALUES (the_lot, best.number, the_seat, best.price, received);
+  UPDATE bench_lot SET price = best.price, number = best.number WHERE lot = the_lot;
+  RETURN best.number;
+END $$;
 CREATE TABLE bench_seat (lots int, number int, lot bigint, seat bigint, person bigint, PRIMARY KEY (lots, number));
 """
-_ONE_BID: Final = "SELECT bench_bid(lot, seat, person) FROM bench_seat WHERE lots = %s AND number = %s"
+_CHAINED: Final = "bench_bid"
+_BARE: Final = "bench_bare_bid"
 
 
 def measure(run: Run) -> dict[str, Any]:
@@ -113,29 +132,40 @@ class _Bench:
 
     def part(self, name: str, lots: int, seats: Sequence[Sequence[Seat]]) -> dict[str, Any]:
         """Limit and product in turns, so that whatever else the machine does falls on both."""
-        connections_ = self._best_connections(lots)
-        limits, loads = [], []
-        with self._gateway() as (port, _):
+        connections_ = {function: self._best_connections(lots, function) for function in (_CHAINED, _BARE)}
+        limits: dict[str, list[float]] = {function: [] for function in connections_}
+        loads, used = [], 0.0
+        with self._gateway() as (port, process):
             for _turn in range(_TURNS):
-                limits.append(self._limit(lots, connections_, self._seconds / _TURNS))
+                for function, count in connections_.items():
+                    limits[function].append(self._limit(lots, function, count, self._seconds / _TURNS))
+                before = bench_world.processor_seconds(process.pid)
                 loads.append(self._bid(port, seats, self._seconds / _TURNS))
-        limit = statistics.mean(limits)
+                used += bench_world.processor_seconds(process.pid) - before
+        limit, bare = (statistics.mean(limits[function]) for function in (_CHAINED, _BARE))
         product = sum(load.decided for load in loads) / self._seconds
-        took = sorted(ms for load in loads for ms in load.took_ms)
-        p50, p99 = (took[min(int(len(took) * share), len(took) - 1)] for share in (0.50, 0.99))
+        p50, p99 = _percentiles(loads)
         lost = _lost([bid for load in loads for bid in load.acknowledged], {seat.lot for lot in seats for seat in lot})
         answers = sum((Counter(load.answers) for load in loads), Counter[str]())
+        gateway_us = used / answers.total() * 1e6
         self._run.say(
-            f"{name}: limit {limit:,.0f}/s with {connections_} connections, product {product:,.0f}/s "
-            f"({product / limit:.2f} times), p50 {p50} ms, p99 {p99} ms; answers {dict(answers)}, "
-            f"connections broken {sum(load.broken for load in loads)}; load {os.getloadavg()[0]:.1f}"
+            f"{name}: product {product:,.0f}/s; {product / limit:.2f} times the limit, which leaves the same chained "
+            f"rows ({limit:,.0f}/s with {connections_[_CHAINED]} connections); {product / bare:.2f} times the bare "
+            f"limit, which leaves a bid and the best price ({bare:,.0f}/s with {connections_[_BARE]})"
+        )
+        self._run.say(
+            f"{name}: p50 {p50} ms, p99 {p99} ms, {gateway_us:.0f} µs of processor a bid in the gateway; answers "
+            f"{dict(answers)}, connections broken {sum(load.broken for load in loads)}; load {os.getloadavg()[0]:.1f}"
         )
         return {
             "limit": round(limit),
             "product": round(product),
             "ratio": round(product / limit, 2),
+            "bare_limit": round(bare),
+            "bare_ratio": round(product / bare, 2),
             "p50_ms": p50,
             "p99_ms": p99,
+            "gateway_us": round(gateway_us),
             "accepted": answers["accepted"],
             "lost": lost,
         }
@@ -148,22 +178,26 @@ class _Bench:
                 port, seats, self._run.soak, lambda: samples.append(bench_world.resident_bytes(process.pid))
             )
         early, late = samples[len(samples) // 5], samples[-2]
+        p50, p99 = _percentiles([load])
         self._run.say(
             f"soak of {self._run.soak:.0f} s: {load.decided:,} decisions; memory after a fifth of it "
-            f"{early / 1e6:.0f} MB, at its end {late / 1e6:.0f} MB, at most {max(samples) / 1e6:.0f} MB"
+            f"{early / 1e6:.0f} MB, at its end {late / 1e6:.0f} MB, at most {max(samples) / 1e6:.0f} MB; "
+            f"p50 {p50} ms, p99 {p99} ms; answers {load.answers}"
         )
         return {
             "seconds": self._run.soak,
             "decisions": load.decided,
             "early_mb": round(early / 1e6, 1),
             "late_mb": round(late / 1e6, 1),
+            "p50_ms": p50,
+            "p99_ms": p99,
             "lost": _lost(load.acknowledged, {seat.lot for lot in seats for seat in lot}),
         }
 
     # The limit -----------------------------------------------------------------------------------------------------
 
     def set_up_limit(self, *worlds: Sequence[Sequence[Seat]]) -> None:
-        """Make the function, and number the seats of each world for pgbench to draw from."""
+        """Make the functions, and number the seats of each world for pgbench to draw from."""
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(_LIMIT)
             for world in worlds:
@@ -174,20 +208,21 @@ class _Bench:
                         "INSERT INTO bench_seat VALUES (%s, %s, %s, %s, %s)",
                         [(len(world), n, seat.lot, seat.participant, seat.person) for n, seat in enumerate(seats, 1)],
                     )
+            connection.execute("INSERT INTO bench_lot SELECT lot_id, 900000000, 0, ends_at FROM procurement_auction")
             connection.execute("ANALYZE")
 
-    def _best_connections(self, lots: int) -> int:
-        tried = {count: self._limit(lots, count, 1.0) for count in _CONNECTIONS}
+    def _best_connections(self, lots: int, function: str) -> int:
+        tried = {count: self._limit(lots, function, count, 1.0) for count in _CONNECTIONS}
         return max(tried, key=tried.__getitem__)
 
-    def _limit(self, lots: int, connections_: int, seconds: float) -> float:
-        return (self._by_pgbench if self._pgbench else self._by_psycopg)(lots, connections_, seconds)
+    def _limit(self, lots: int, function: str, connections_: int, seconds: float) -> float:
+        return (self._by_pgbench if self._pgbench else self._by_psycopg)(lots, function, connections_, seconds)
 
-    def _by_pgbench(self, lots: int, connections_: int, seconds: float) -> float:
+    def _by_pgbench(self, lots: int, function: str, connections_: int, seconds: float) -> float:
         script = self._folder / "bid.sql"
         script.write_text(
             f"\\set n random(1, {self._drawn[lots]})\n"
-            f"SELECT bench_bid(lot, seat, person) FROM bench_seat WHERE lots = {lots} AND number = :n;\n"
+            f"SELECT {function}(lot, seat, person) FROM bench_seat WHERE lots = {lots} AND number = :n;\n"
         )
         options = ["-n", "-M", "prepared", "-c", str(connections_), "-j", "2", "-T", str(max(round(seconds), 1))]
         done = subprocess.run(
@@ -198,15 +233,18 @@ class _Bench:
                 return float(line.split()[2])
         raise CommandError(f"pgbench failed: {done.stderr}")
 
-    def _by_psycopg(self, lots: int, connections_: int, seconds: float) -> float:
+    def _by_psycopg(self, lots: int, function: str, connections_: int, seconds: float) -> float:
         until = time.monotonic() + seconds
+        one_bid = sql.SQL("SELECT {}(lot, seat, person) FROM bench_seat WHERE lots = %s AND number = %s").format(
+            sql.Identifier(function)
+        )
         counts = [0] * connections_
 
         def bid(place: int) -> None:
             with psycopg.connect(self._url, autocommit=True) as connection:
                 while time.monotonic() < until:
                     number = (place * 7919 + counts[place]) % self._drawn[lots] + 1
-                    connection.execute(_ONE_BID, [lots, number], prepare=True)
+                    connection.execute(one_bid, [lots, number], prepare=True)
                     counts[place] += 1
 
         threads = [threading.Thread(target=bid, args=(place,)) for place in range(connections_)]
@@ -261,6 +299,13 @@ class _Load:
     @property
     def decided(self) -> int:
         return len(self.took_ms)
+
+
+def _percentiles(loads: Sequence[_Load]) -> tuple[float, float]:
+    """The half of the answers took no longer than the first, 99 of 100 no longer than the second; in milliseconds."""
+    took = sorted(ms for load in loads for ms in load.took_ms)
+    median, slow = (took[min(int(len(took) * share), len(took) - 1)] for share in (0.50, 0.99))
+    return median, slow
 
 
 def _run_load(order: dict[str, Any], meanwhile: Callable[[], None]) -> list[Any]:

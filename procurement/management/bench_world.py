@@ -159,6 +159,16 @@ def resident_bytes(process: int) -> int:
     return total
 
 
+def processor_seconds(process: int) -> float:
+    """The processor's time that a process and its children have used, in seconds."""
+    ticks = 0
+    for number in [process, *_children(process)]:
+        with suppress(OSError):
+            fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _children(process: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{process}/task").glob("*/children"):
