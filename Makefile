@@ -15,8 +15,9 @@ MANAGE := $(BIN)/python manage.py
 BUNDLE := marketplace/static/build/integrity.json
 # No registry's address in a lock file: whoever installs may use a mirror.
 LOCK := $(BIN)/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet --no-header
-# As many test processes as processors; a browser test keeps one busy by itself.
-TEST_PROCESSES ?= auto
+# One more test process than processors: some tests wait for a browser, another process or the disk. Each begins with a
+# piece of its own, so that what a module's tests share is made once, and takes from the others when it is through.
+TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$name"; break; }; done)
 
@@ -37,7 +38,7 @@ demo: setup ## A living marketplace at http://127.0.0.1:8000 (PORT=, HOST=, RESE
 
 .PHONY: test
 test: setup ## Every test (ARGS= narrows them)
-	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 CHECKS := lint types layers migrations templates frontend
 

@@ -5,12 +5,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
+from django.template import Context, Template
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -62,6 +64,21 @@ def _unhurried_verdicts() -> Iterator[None]:
         patch.setattr(bounded, "WALL_SECONDS", PATIENCE_S)
         patch.setattr(bounded, "_START_SECONDS", PATIENCE_S)
         patch.setattr(bounded, "_QUEUE_SECONDS", PATIENCE_S)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _contexts_of_pages(django_test_environment: None) -> Iterator[None]:
+    """The test client keeps a copy of the context of all that is rendered, for every option of every list of a form:
+    half the time of a page. Here it keeps that of the page."""
+    keeping = Template._render
+
+    def render(template: Template, context: Context) -> str:
+        is_part = context.template is not template or (template.name or "").startswith("django/")
+        return template.nodelist.render(context) if is_part else keeping(template, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
         yield
 
 
@@ -167,10 +184,38 @@ def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[Gateway
         running.stop()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()) or (ROOT / "tests" / "browser") in item.path.parents:
             item.add_marker("browser")
+    items[:] = _spread(items)
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Those that wait for a browser or another process, evenly among those that keep a processor busy.
+
+    At the end, one after the other, they would leave the processors idle. Modules stay in one piece: what a module's
+    tests share is made once.
+    """
+    modules = [list(found) for _, found in groupby(items, lambda item: item.path)]
+    waiting = [found for found in modules if any(map(_waits, found))]
+    busy = [found for found in modules if found not in waiting]
+    if not waiting or not busy:
+        return items
+    # The last of them well before the end.
+    every, since, spread = 0.8 * sum(map(len, busy)) / len(waiting), 0.0, list[pytest.Item]()
+    for module in busy:
+        while waiting and since <= 0:
+            spread += waiting.pop(0)
+            since += every
+        spread += module
+        since -= len(module)
+    return spread + [item for module in waiting for item in module]
+
+
+def _waits(item: pytest.Item) -> bool:
+    return any(item.iter_markers("browser")) or any(item.iter_markers("slow"))
 
 
 @pytest.hookimpl(wrapper=True)

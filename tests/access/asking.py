@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 import pytest
 from django.db import transaction
 from django.http import HttpResponse
-from django.template import Template
 from django.test import Client, override_settings
 from django.urls import reverse
 
@@ -31,8 +30,6 @@ def world_fixture(
     logging.disable(logging.CRITICAL)  # thousands of refusals are what is asked for
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), clock.frozen(NOW), own_files:
         patch.setenv("OPENLOT_KEYS", keys.new_key_file_text("test").replace("\n", ";"))
-        # No test here looks at contexts: keeping a copy of each for every option of every list takes half the time.
-        patch.setattr(Template, "_render", lambda template, context: template.nodelist.render(context))
         keys.keyring.cache_clear()
         with transaction.atomic():
             yield worlds.build()
