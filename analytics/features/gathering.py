@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TextIO
@@ -106,6 +106,7 @@ class _Gatherer:
         merged: Mapping[str, str],
         rejects: TextIO | None,
     ) -> None:
+        self.layout = layout
         self.before = before
         self.of_sku = of_sku
         self.merged = merged
@@ -145,9 +146,10 @@ class _Gatherer:
         for field_name in ("account", "sku", "category"):
             names[field_name], codes[field_name] = self._sorted(field_name, columns.pop(field_name))
         self.report.rows_used = len(days)
+        nothing = not len(days)
         item_category = self._mapped(names, codes) if self.of_sku is not None else None
         self._warn(days, codes["account"])
-        return collapse(
+        history = collapse(
             account=codes["account"],
             category=codes["category"],
             item=codes["sku"],
@@ -160,6 +162,11 @@ class _Gatherer:
             item_category=item_category,
             first_day=date.fromordinal(_EPOCH.toordinal() + first),
         )
+        if nothing:  # an empty history has what its file could have had
+            columns_of = self.layout.columns
+            has_categories = "category" in columns_of or self.of_sku is not None
+            return replace(history, has_categories=has_categories, has_items="sku" in columns_of)
+        return history
 
     def reject(self, rejects: pl.DataFrame) -> None:
         if len(rejects):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,14 @@ def write(found: Insights, history: History, out: Path) -> dict[str, int]:
     return {name: len(frame) for name, frame in frames.items()}
 
 
-def left_out(history: History) -> dict[str, str]:
+def left_out(history: History, written: Collection[str]) -> dict[str, str]:
     """Why there is no such file; stable codes."""
-    lacking: dict[str, str] = {}
-    if not history.has_categories:
-        lacking |= {DEFECTION: "no_categories", GROWTH_CATEGORIES: "no_categories"}
-    if not history.has_items:
-        lacking[GROWTH_ITEMS] = "no_items"
+    lacking = {}
+    for name in OUTPUTS:
+        if name not in written:
+            by_item = name == GROWTH_ITEMS
+            has = history.has_items if by_item else history.has_categories
+            lacking[name] = "no_purchases" if has else "no_items" if by_item else "no_categories"
     return lacking
 
 

@@ -144,7 +144,7 @@ def look_categories(path: Path, told: Told | None = None) -> Layout:
     head = _unique(rows[at])
     columns = _known(head, told.columns)
     if missing := [name for name in ("sku", "category") if name not in columns]:
-        raise ColumnsMissing(missing=", ".join(missing), columns=", ".join(head)[:500])
+        raise ColumnsMissing(missing=", ".join(missing), columns=_shown(head))
     return Layout(head, {name: columns[name] for name in ("sku", "category")}, delimiter, told.encoding, at + 1)
 
 
@@ -169,7 +169,7 @@ def _known(head: tuple[str, ...], told: Mapping[str, str]) -> dict[str, str]:
     columns: dict[str, str] = {}
     for name, wanted in told.items():
         if wanted not in head and _key(wanted) not in by_key:
-            raise ColumnUnknown(column=wanted, columns=", ".join(head)[:500])
+            raise ColumnUnknown(column=wanted, columns=_shown(head))
         columns[name] = wanted if wanted in head else by_key[_key(wanted)]
     for name, keys in _KNOWN_AS.items():
         free = (by_key[key] for key in keys if key in by_key and by_key[key] not in columns.values())
@@ -184,7 +184,7 @@ def _columns(head: tuple[str, ...], told: Mapping[str, str]) -> Mapping[str, str
     if "unit_price" not in columns and "amount" not in columns:
         missing.append("unit_price")
     if missing:
-        raise ColumnsMissing(missing=", ".join(missing), columns=", ".join(head)[:500])
+        raise ColumnsMissing(missing=", ".join(missing), columns=_shown(head))
     if "unit_price" in columns and "amount" not in told:
         columns.pop("amount", None)
     return {name: columns[name] for name in FIELDS if name in columns}
@@ -229,10 +229,16 @@ def _unique(row: list[str]) -> tuple[str, ...]:
     seen: Counter[str] = Counter()
     names = []
     for at, cell in enumerate(row):
-        name = cell.strip().lstrip("\ufeff") or f"column {at + 1}"
+        name = "".join(c if c.isprintable() else "�" for c in cell.strip().lstrip("\ufeff")) or f"column {at + 1}"
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return tuple(names)
+
+
+def _shown(head: tuple[str, ...]) -> str:
+    """The columns in a sentence, cut where a file of something else has names without end."""
+    names = ", ".join(name[:40] for name in head)
+    return names if len(names) <= 300 else f"{names[:300]}…"
 
 
 def _key(name: str) -> str:

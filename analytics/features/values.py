@@ -72,7 +72,7 @@ def day_month_order(texts: Iterable[str]) -> tuple[DayMonth | None, bool]:
     day_first = month_first = 0
     for text in texts:
         found = _NUMBERS.fullmatch(_TIME.sub("", text.strip()))
-        if found and len(found[1]) <= 2:
+        if found and len(found[1]) <= 2 and "." not in found[0]:  # with points, the day always goes first
             first, second = int(found[1]), int(found[2])
             day_first += 12 < first <= 31 and second <= 12
             month_first += 12 < second <= 31 and first <= 12

@@ -64,7 +64,7 @@ class Command(BaseCommand):
                 "categories": len(history.categories),
                 "items": len(history.items),
                 "files": rows,
-                "files_left_out": insights.left_out(history),
+                "files_left_out": insights.left_out(history, rows),
                 "accounts_without_a_score": insights.unscored(history, found.recovery.accounts, cutoff),
                 "trained_on": insights.learnt_from(found, history),
                 "seconds": {
