@@ -32,6 +32,7 @@ _SECOND_LOOK = timedelta(milliseconds=500)
 _LOOKS = 5
 _LOOK_EVERY_S = 0.1
 _LONGEST_DRAIN_S = 5.0
+_ASK_FOR_S = 2.0
 
 
 @dataclass
@@ -64,6 +65,8 @@ class Intake:
         self._held: list[_Waiting] = []
         self._look = False
         self._alarm: asyncio.TimerHandle | None = None
+        # Until then the other gateways are asked before something has to be held, which it would.
+        self._ask_until = 0.0
         # Called when something is held, to have the other gateways say how far they are.
         self.on_held: Callable[[], None] = lambda: None
         self._refused: dict[tuple[int, str], Answer] = {}
@@ -120,12 +123,15 @@ class Intake:
                 if not self._held:
                     self._idle.set()
                 continue
+            if loop.time() < self._ask_until:
+                self.on_held()
             answers = await loop.run_in_executor(self._thread, self._decided, [entry.bid for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
                 self._tell(entry, answer)
             self._deciding = []
             if self._held:
                 self.on_held()
+                self._ask_until = loop.time() + _ASK_FOR_S
                 if self._alarm is not None:
                     self._alarm.cancel()
                 self._alarm = loop.call_later(_LOOK_EVERY_S, self.look)
@@ -133,10 +139,9 @@ class Intake:
                 self._idle.set()
 
     def look(self) -> None:
-        """Another gateway has got on: what is held may be decided now."""
-        if self._held:
-            self._look = True
-            self._arrived.set()
+        """Another gateway has got on: what is held, or will be, may be decided now."""
+        self._look = True
+        self._arrived.set()
 
     def _next_batch(self) -> list[_Waiting]:
         fresh, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]

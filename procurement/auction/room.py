@@ -203,9 +203,10 @@ class _Batch:
         before: dict[tuple[int, str], Before],
         members: set[tuple[int, ...]],
         decided_by_others: datetime | None,
+        decided_by_lively: datetime | None,
     ) -> None:
         self.halls = halls
-        self._decided_by_others = decided_by_others
+        self._decided_by_others, self._decided_by_lively = decided_by_others, decided_by_lively
         self._as_read = dict(halls)
         self._before = before
         self._members = members
@@ -245,7 +246,8 @@ class _Batch:
             return False
         waited = clock.now() - bid.received_at
         if not kinds.is_timed(room):
-            return waited <= _HELD_FOR_ORDER and self._decided_by_others < bid.received_at
+            lively = self._decided_by_lively
+            return waited <= _HELD_FOR_ORDER and lively is not None and lively < bid.received_at
         if waited > pulse.tolerance():
             return False
         settled = kinds.settles(room, bid.move)

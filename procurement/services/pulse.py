@@ -36,9 +36,15 @@ _SET_BACK: Final = timedelta(seconds=2)
 # answer with "told:process".
 GATEWAYS: Final = "openlot_gateways"
 DECIDED_BY_OTHERS: Final = """
-    SELECT min((detail ->> 'decided_until')::timestamptz) FROM marketplace_heartbeat
-    WHERE starts_with(process, %s) AND process <> %s AND at >= clock_timestamp() - make_interval(secs => %s)
+    SELECT min(decided_until), min(decided_until) FILTER (WHERE age <= make_interval(secs => %s))
+    FROM (
+      SELECT (detail ->> 'decided_until')::timestamptz AS decided_until, clock_timestamp() - at AS age
+      FROM marketplace_heartbeat WHERE starts_with(process, %s) AND process <> %s
+    ) AS gateway
+    WHERE age <= make_interval(secs => %s)
 """
+# A gateway says every second that it lives: one that did not lately is dead, or has other things to do than to bid.
+QUIET: Final = timedelta(seconds=3)
 
 
 def tolerance() -> timedelta:
@@ -131,10 +137,10 @@ def decided_by_all(at: datetime) -> datetime:
     return min([at, sign, *(_decided_until(beat.detail) for beat in alive)])
 
 
-def others_of(process: str) -> tuple[str, str, int]:
-    """What DECIDED_BY_OTHERS is asked with. It says up to when every other gateway that lives has decided what it
-    received; null where there is no other."""
-    return f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS
+def others_of(process: str) -> tuple[float, str, str, int]:
+    """What DECIDED_BY_OTHERS is asked with. It says up to when every other gateway that may live has decided what it
+    received, and every one that is not quiet; null where there is no other."""
+    return QUIET.total_seconds(), f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS
 
 
 def ask_others(process: str) -> None:

@@ -101,6 +101,7 @@ def test_a_gateway_that_gives_no_sign_or_gets_nowhere_holds_nobody_up_for_long()
 
 
 def test_of_two_equal_bids_at_two_gateways_the_one_received_first_is_taken(monkeypatch):
+    monkeypatch.setattr(pulse, "QUIET", timedelta(seconds=PATIENCE_S))
     monkeypatch.setattr(room, "_HELD_FOR_ORDER", timedelta(seconds=PATIENCE_S))
     auction = running_auction("100.00", "99.00", start=clock.now() - timedelta(seconds=1))
     first, second = seats(auction)
@@ -121,11 +122,14 @@ def test_no_bid_of_an_english_auction_waits_long_for_a_gateway_that_gets_nowhere
     first, _ = seats(auction)
     other_gateway_decided(auction.starts_at)
     assert Desk().decide([bid(first, "90.00", now - 2 * room._HELD_FOR_ORDER)])[0].accepted
+    Heartbeat.objects.update(at=clock.now() - 2 * pulse.QUIET)
+    assert Desk().decide([bid(first, "80.00", clock.now())])[0].code == "already_leading"  # decided all the same
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_gateway_waits_for_what_another_received_before_and_both_answer_in_that_order(monkeypatch):
     """The other is busy with the earlier bid; as soon as it has decided, it says so, and the later one is decided."""
+    monkeypatch.setattr(pulse, "QUIET", timedelta(seconds=PATIENCE_S))
     monkeypatch.setattr(room, "_HELD_FOR_ORDER", timedelta(seconds=PATIENCE_S))
     auction = running_auction("100.00", "99.00", start=clock.now() - timedelta(seconds=1))
     first, second = seats(auction)
