@@ -39,6 +39,7 @@ TYPED = {
     "heading": ["name"],
     "analytics.account": ["name"],
     "analytics.contact": ["name", "position", "note"],
+    "analytics.import": ["name"],
     "analytics.lead": ["company", "contact_name", "need"],
     "analytics.objection": ["text"],
     "analytics.opportunity": ["title"],

@@ -12,11 +12,12 @@ from typing import Any
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.test import Client
 
-from analytics.models import Account, Card, LeadSource, Territory
+from analytics.models import Account, Card, Import, LeadSource, ScoringRun, Territory
 from analytics.rules.pipeline import BuyingRole
-from analytics.services import buying_group, cards, contacts, leads, opportunities
+from analytics.services import buying_group, cards, contacts, leads, merges, opportunities
 from analytics.services.contacts import ContactDetails
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
@@ -141,6 +142,7 @@ def build() -> World:
     _second_factor(world)
     _pipeline(world)
     _cards(world)
+    _purchases(world)
     return world
 
 
@@ -408,3 +410,18 @@ def _cards(world: World) -> None:
     territory = Territory.objects.create(book=customer.book, name="South")
     assert by.person is not None
     world.names |= {"card": card.pk, "card_event": event.pk, "territory": territory.pk, "seller": by.person.pk}
+
+
+def _purchases(world: World) -> None:
+    """A file that was read with rows left out, two customers merged, and a run of the platform's book."""
+    book, by = insights.platform_book(), world.people["sales_manager"]
+    one, two = insights.account(book), insights.account(book)
+    batch = Import.objects.create(
+        book=book, kind="file", state="read", name="sales.csv", created_by=by.person, created_at=NOW,
+        found={"head": ["who", "when"], "sample": [["K1", "2026-05-01"]]}, counts={"read": 1, "rejected": 1},
+        rejects={"bad_date": 1},
+        rejects_path=default_storage.save("purchases/1.csv", ContentFile(b"line,reason,value\n")),
+    )  # fmt: skip
+    merged = merges.merge(book, one.pk, two.pk, by=by, at=NOW)
+    run = ScoringRun.objects.create(book=book, cutoff=NOW.date(), state="whole", created_at=NOW, finished_at=NOW)
+    world.names |= {"import": batch.pk, "merge": merged.pk, "run": run.pk}

@@ -40,7 +40,7 @@ SCORES = (AccountScore, CategoryScore, GrowthScore)
 
 
 def filled(book: Book) -> Book:
-    """Forty accounts that buy weekly to monthly for a year, a few of which stopped; eight categories, lately a new one."""
+    """Forty accounts that buy weekly to monthly for a year, a few of which stopped; eight categories, now a new one."""
     rows = []
     for account in range(40):
         every = 7 + account % 5 * 5

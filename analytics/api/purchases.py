@@ -1,0 +1,211 @@
+"""Purchase history in, in batches; the imports and runs it goes through, out."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from analytics.models import Import, ImportKind, ImportState, RunState, ScoringRun
+from analytics.permissions import book_of, require_manager
+from analytics.queries import history, runs
+from analytics.services import purchases_in
+from analytics.services.purchases_in import MOST_LINES, STATUSES, Line
+from marketplace.api.authentication import actor_from
+from marketplace.api.pagination import KeysetPagination
+from marketplace.shared import clock
+from marketplace.shared.errors import NotFound
+from marketplace.signatures.payload import canonical
+
+KEY = OpenApiParameter(
+    "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True,
+    description="1 to 64 characters of your own: the same key sent again answers with what the first one did.",
+)  # fmt: skip
+
+
+class PurchaseIn(serializers.Serializer[Any]):
+    """A line of an order. It is known by `order` and `line`: sent again it changes nothing, changed it is replaced.
+
+    A `quantity` below zero takes back, from the day of the order named in `cancels`, else from its own; `amount` is of
+    the whole line and has the quantity's sign.
+    """
+
+    customer_number = serializers.CharField(max_length=120, help_text="stays when the customer is renamed")
+    customer_name = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    country = serializers.RegexField("^([A-Z]{2})?$", required=False, default="", help_text="ISO 3166-1 alpha-2")
+    order = serializers.CharField(max_length=120)
+    line = serializers.CharField(max_length=120)
+    date = serializers.DateField()
+    item = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    item_name = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    category = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    category_name = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    quantity = serializers.DecimalField(18, 4)
+    amount = serializers.DecimalField(18, 4)
+    currency = serializers.RegexField("^[A-Z]{3}$", help_text="ISO 4217")
+    cancels = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+
+
+class PurchasesIn(serializers.Serializer[Any]):
+    lines = serializers.ListField(
+        child=serializers.DictField(), min_length=1, max_length=MOST_LINES, help_text="each as PurchaseIn"
+    )
+
+
+class DescribedPurchasesIn(serializers.Serializer[Any]):
+    lines = PurchaseIn(many=True, help_text=f"1 to {MOST_LINES}; one that cannot be read does not stop the others")
+
+
+class PurchaseResult(serializers.Serializer[Any]):
+    """What became of a line. A rejected one says why in `code` and `detail`, by field in `errors`."""
+
+    status = serializers.ChoiceField(choices=STATUSES)
+    order = serializers.CharField(required=False)
+    line = serializers.CharField(required=False)
+    code = serializers.CharField(required=False)
+    detail = serializers.CharField(required=False)
+    errors = serializers.DictField(required=False)  # type: ignore[assignment]
+
+
+class PurchaseCounts(serializers.Serializer[Any]):
+    new = serializers.IntegerField()
+    changed = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    rejected = serializers.IntegerField()
+
+
+class PurchasesOut(serializers.Serializer[Any]):
+    """`results` are in the order sent."""
+
+    id = serializers.IntegerField(help_text="of the import")
+    counts = PurchaseCounts()
+    results = PurchaseResult(many=True)
+
+
+class ImportOut(serializers.Serializer[Import]):
+    """A batch of order lines: a file, a call of this API, or contracts on the platform."""
+
+    id = serializers.IntegerField(source="pk")
+    kind = serializers.ChoiceField(choices=ImportKind.values)
+    state = serializers.ChoiceField(choices=ImportState.values)
+    name = serializers.CharField()
+    counts = serializers.DictField(child=serializers.IntegerField())
+    rejects = serializers.DictField(child=serializers.IntegerField(), help_text="rows by the code of the reason")
+    created_at = serializers.DateTimeField()
+    loaded_at = serializers.DateTimeField(allow_null=True)
+
+
+class RunOut(serializers.Serializer[ScoringRun]):
+    """A run over the book. The newest whole one is `shown`; `parts_done` of `parts` tell how far another is."""
+
+    id = serializers.IntegerField(source="pk")
+    state = serializers.ChoiceField(choices=RunState.values)
+    shown = serializers.SerializerMethodField()
+    cutoff = serializers.DateField(help_text="the last day whose purchases are known")
+    horizon = serializers.IntegerField(help_text="days looked ahead")
+    currency = serializers.CharField()
+    error = serializers.CharField()
+    parts = serializers.IntegerField()
+    parts_done = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    def get_shown(self, run: ScoringRun) -> bool:
+        return run.book.run_id == run.pk
+
+
+class _Newest(KeysetPagination):
+    order = ("-pk",)
+
+
+class Purchases(APIView):
+    pagination_class: ClassVar = _Newest
+
+    @extend_schema(responses=ImportOut(many=True), operation_id="insights_imports_list", tags=["insights"])
+    def get(self, request: Request) -> Response:
+        """The imports of your company's book, newest first."""
+        pages = _Newest()
+        rows: Any = history.imports(book_of(actor_from(request)))
+        shown: Any = pages.paginate_queryset(rows, request, self)
+        return pages.get_paginated_response(ImportOut(shown, many=True).data)
+
+    @extend_schema(
+        request=DescribedPurchasesIn, responses=PurchasesOut, parameters=[KEY], operation_id="insights_purchases_send",
+        tags=["insights"],
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        """Send order lines; they are in when this answers. A sales manager's token."""
+        actor = actor_from(request)
+        book = book_of(actor)
+        require_manager(actor, book)
+        sent = PurchasesIn(data=request.data)
+        sent.is_valid(raise_exception=True)
+        answer = purchases_in.take(
+            book, [_read(line) for line in sent.validated_data["lines"]],
+            key=request.headers.get("Idempotency-Key", ""),
+            sha256=hashlib.sha256(canonical(_plain(request.data))).hexdigest(), by=actor, at=clock.now(),
+        )  # fmt: skip
+        return Response(answer)
+
+
+class Purchase(APIView):
+    @extend_schema(responses=ImportOut, operation_id="insights_imports_read", tags=["insights"])
+    def get(self, request: Request, import_id: int) -> Response:
+        """One import: how far it is, and what it brought."""
+        found = history.imports(book_of(actor_from(request))).filter(pk=import_id).first()
+        if found is None:
+            raise NotFound
+        return Response(ImportOut(found).data)
+
+
+class Runs(APIView):
+    pagination_class: ClassVar = _Newest
+
+    @extend_schema(responses=RunOut(many=True), operation_id="insights_runs_list", tags=["insights"])
+    def get(self, request: Request) -> Response:
+        """The runs over your company's book, newest first."""
+        pages = _Newest()
+        rows: Any = runs.of(book_of(actor_from(request)))
+        shown: Any = pages.paginate_queryset(rows, request, self)
+        return pages.get_paginated_response(RunOut(shown, many=True).data)
+
+
+class Run(APIView):
+    @extend_schema(responses=RunOut, operation_id="insights_runs_read", tags=["insights"])
+    def get(self, request: Request, run_id: int) -> Response:
+        """One run: how far it is, and whether its scores are those shown."""
+        found = runs.of(book_of(actor_from(request))).filter(pk=run_id).first()
+        if found is None:
+            raise NotFound
+        return Response(RunOut(found).data)
+
+
+def _read(sent: dict[str, Any]) -> Line | dict[str, Any]:
+    """A line, or why it cannot be read."""
+    line = PurchaseIn(data=sent)
+    if not line.is_valid():
+        errors = {name: [str(sentence) for sentence in sentences] for name, sentences in line.errors.items()}
+        return {"code": "invalid", "detail": "; ".join(f"{name}: {said[0]}" for name, said in errors.items()),
+                "errors": errors}  # fmt: skip
+    given = line.validated_data
+    return Line(
+        account=given["customer_number"], account_name=given["customer_name"], country=given["country"],
+        order=given["order"], line=given["line"], day=given["date"], item=given["item"],
+        item_name=given["item_name"], category=given["category"], category_name=given["category_name"],
+        quantity=given["quantity"], amount=given["amount"], currency=given["currency"], cancels=given["cancels"],
+    )  # fmt: skip
+
+
+def _plain(sent: Any) -> Any:
+    """What was sent, for its hash: numbers as their words, which no two programs round differently."""
+    if isinstance(sent, dict):
+        return {str(name): _plain(value) for name, value in sent.items()}
+    if isinstance(sent, list):
+        return [_plain(value) for value in sent]
+    return str(sent) if isinstance(sent, int | float) and not isinstance(sent, bool) else sent
