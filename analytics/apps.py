@@ -12,5 +12,7 @@ class AnalyticsConfig(AppConfig):
         from analytics.web import waiting_pipeline
         from marketplace import waiting
 
+        waiting.register_tasks(own.tasks)
+        waiting.register_figures(own.figures)
         waiting.register_panels(own.panels)
         waiting.register_tasks(waiting_pipeline.tasks)

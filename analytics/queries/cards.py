@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
-from analytics.models import Account, Book, Capacity, Card, CardEvent, CardStatus, DayRollup, GrowthScore, ItemDay
+from analytics.models import (
+    Account,
+    Book,
+    Capacity,
+    Card,
+    CardEvent,
+    CardStatus,
+    Category,
+    DayRollup,
+    GrowthScore,
+    Item,
+    ItemDay,
+)
 from analytics.rules import cards as rules
 from analytics.rules.cards import Kind, Level, Order
 from marketplace.models import Person
@@ -175,8 +187,8 @@ def purchases(cards: Sequence[Card]) -> dict[int, list[Bought]]:
     of_items = {(card.account_id, card.item_id): card for card in cards if card.level == Level.ITEM.value}
     items = ItemDay.objects.filter(account_id__in=accounts, day__gte=since, item_id__in=[item for _, item in of_items])
     for account, item, day, amount in items.values_list("account_id", "item_id", "day", "amount") if of_items else ():
-        if card := of_items.get((account, item)):
-            found[card.pk][day] += amount
+        if of_item := of_items.get((account, item)):
+            found[of_item.pk][day] += amount
     return {pk: [Bought(day, amount) for day, amount in sorted(days.items())] for pk, days in found.items()}
 
 
@@ -210,12 +222,24 @@ def peers(cards: Sequence[Card]) -> dict[int, list[Peer]]:
     return found
 
 
+def companions(cards: Sequence[Card]) -> dict[int, str]:
+    """By growth card: the name of what the account buys already that speaks most for it."""
+    named: dict[bool, dict[int, str]] = {}
+    for of_items, model in ((True, Item), (False, Category)):
+        wanted = {card.evidence.get("because") for card in cards if (card.item_id is not None) is of_items}
+        rows: QuerySet[Any] = model._default_manager.filter(pk__in=wanted - {None})
+        named[of_items] = dict(rows.values_list("pk", "name")) if wanted - {None} else {}
+    found = {card.pk: named[card.item_id is not None].get(card.evidence.get("because") or 0, "") for card in cards}
+    return {pk: name for pk, name in found.items() if name}
+
+
 def categories_in(cards: QuerySet[Card]) -> list[tuple[int, str]]:
     """The categories these cards are about, by name."""
     rows = cards.exclude(category=None).order_by("category__name").values_list("category_id", "category__name")
     return [(pk, name) for pk, name in rows.distinct() if pk is not None]
 
 
-def territories_in(accounts: Iterable[int] | QuerySet[Account]) -> list[tuple[int, str]]:
-    rows = Account.objects.filter(pk__in=accounts).exclude(territory=None).order_by("territory__name")
+def territories_in(cards: QuerySet[Card]) -> list[tuple[int, str]]:
+    """The territories of the accounts these cards are about, by name."""
+    rows = Account.objects.filter(cards__in=cards).exclude(territory=None).order_by("territory__name")
     return [(pk, name) for pk, name in rows.values_list("territory_id", "territory__name").distinct() if pk is not None]

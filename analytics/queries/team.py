@@ -64,7 +64,7 @@ def members(book: Book, day: date, at: datetime) -> list[Member]:
         found.append(
             Member(
                 person,
-                capacities.get(key, rules.CARDS_A_DAY) if person else 0,
+                capacities.get(person.pk, rules.CARDS_A_DAY) if person else 0,
                 accounts.get(key, {}).get("n", 0),
                 of_cards.get("waiting", 0),
                 of_cards.get("in_work", 0),
@@ -113,4 +113,4 @@ def _outcomes(book: Book) -> dict[int | None, dict[str, Any]]:
             won=Sum("bought_amount", filter=Q(kind="growth", bought=True)),
         )
     )
-    return {row["accepted_by"]: row for row in rows}
+    return {row["accepted_by"]: dict(row) for row in rows}

@@ -107,7 +107,12 @@ REST: Final[Mapping[StrEnum, timedelta]] = {
 }
 # What is worth a card at all, and how many cards one account may have at a time.
 LEAST_P: Final[Mapping[Kind, float]] = {Kind.RECOVERY: 0.3, Kind.GROWTH: 0.1}
-MOST_OF_ACCOUNT: Final[Mapping[Kind, int]] = {Kind.RECOVERY: 3, Kind.GROWTH: 2}
+MOST_OF_ACCOUNT: Final[Mapping[tuple[Kind, Level], int]] = {
+    (Kind.RECOVERY, Level.ACCOUNT): 1,
+    (Kind.RECOVERY, Level.CATEGORY): 3,
+    (Kind.GROWTH, Level.CATEGORY): 1,
+    (Kind.GROWTH, Level.ITEM): 1,
+}
 # A representative's stock of open cards, in days of work.
 STOCK_DAYS: Final = 20
 

@@ -6,6 +6,7 @@ A night's run may be repeated: the second time nothing changes. Cards that someb
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -100,7 +101,7 @@ class _Refresh:
         self.events: list[CardEvent] = []
         self.accounts = _owners(book)
         self.live = {_key(card): card for card in Card.objects.filter(book=book, state__in=_LIVE)}
-        self.vital = rules.vital_few(_spent(book, run.cutoff))
+        self.vital = rules.vital_few(spent(book, run.cutoff))
         self.barred = _Barred.of(book, self.day)
 
     def do(self) -> Made:
@@ -112,7 +113,7 @@ class _Refresh:
         CardEvent.objects.bulk_create([*made, *self.events], batch_size=_BATCH)
         self.made.made = sum(card.state == CardState.OPEN for card in new)
         self.made.withheld = len(new) - self.made.made
-        _offer(self.book, self.day)
+        offer(self.book, self.day)
         return self.made
 
     # What the scores say
@@ -140,8 +141,8 @@ class _Refresh:
             yield found
         by_category = self._scores(CategoryScore, Kind.RECOVERY, Level.CATEGORY)
         # Where the whole account falls silent, its categories say nothing new.
-        yield from self._few(Kind.RECOVERY, (found for found in by_category if found.key.account not in covered))
-        yield from self._few(Kind.GROWTH, self._scores(GrowthScore, Kind.GROWTH, Level.CATEGORY))
+        yield from self._few(found for found in by_category if found.key.account not in covered)
+        yield from self._few(self._scores(GrowthScore, Kind.GROWTH, Level.CATEGORY))
 
     def _scores(self, model: Any, kind: Kind, level: Level) -> Iterator[Found]:
         names = ["account_id", "p", "expected_amount", "reasons", "evidence"]
@@ -156,12 +157,14 @@ class _Refresh:
             if row["account_id"] in self.accounts and (found := _found(row, kind, level)):
                 yield found
 
-    def _few(self, kind: Kind, rows: Iterable[Found]) -> Iterator[Found]:
-        """The best few of each account, and those that are live already. `rows` come account by account."""
+    def _few(self, rows: Iterable[Found]) -> Iterator[Found]:
+        """The best few of each account at each level, and those that are live; `rows` come account by account."""
         for _account, of_account in groupby(rows, key=lambda found: found.key.account):
-            ranked = sorted(of_account, key=attrgetter("by_money"), reverse=True)
-            for place, found in enumerate(ranked):
-                if place < rules.MOST_OF_ACCOUNT[kind] or found.key in self.live:
+            taken: Counter[str] = Counter()
+            for found in sorted(of_account, key=attrgetter("by_money"), reverse=True):
+                taken[found.key.level] += 1
+                most = rules.MOST_OF_ACCOUNT[Kind(found.key.kind), Level(found.key.level)]
+                if taken[found.key.level] <= most or found.key in self.live:
                     yield found
 
     # What becomes of the cards
@@ -332,7 +335,7 @@ def _owners(book: Book) -> dict[int, _Owner]:
     return {pk: _Owner(name, own or territory or only, strategic) for pk, name, own, territory, strategic in rows}
 
 
-def _spent(book: Book, cutoff: date) -> dict[int, float]:
+def spent(book: Book, cutoff: date) -> dict[int, float]:
     """What each account bought in the year to the cut-off."""
     since = cutoff.replace(year=cutoff.year - 1, day=min(cutoff.day, 28))
     days = DayRollup.objects.filter(book=book, day__gt=since, day__lte=cutoff, currency=book.currency)
@@ -346,7 +349,7 @@ def capacities(book: Book) -> dict[int, int]:
     return dict(Capacity.objects.filter(book=book).values_list("person_id", "cards_a_day"))
 
 
-def _offer(book: Book, day: date) -> None:
+def offer(book: Book, day: date) -> None:
     """Mark the cards of the day: an open one among the first, and a withheld one that would have been among them.
 
     So that the shown and the withheld are compared card for card as they would have reached a desk.

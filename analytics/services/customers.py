@@ -147,7 +147,7 @@ def save_territory(
     permissions.require_manager(by, book)
     if sum(map(len, (rule.countries, rule.prefixes, rule.accounts))) > rules.MOST_ENTRIES:
         raise TooManyEntries(field="accounts", most=rules.MOST_ENTRIES)
-    if Territory.objects.filter(book=book, name=name).exclude(pk=territory_id).exists():
+    if Territory.objects.filter(book=book, name=name).exclude(pk=territory_id or 0).exists():
         raise NameTaken(field="name")
     territory = Territory(book=book) if territory_id is None else _territory(territory_id, by)
     territory.name, territory.rule, territory.rank = name, rule.as_json(), rank

@@ -19,7 +19,7 @@ from marketplace.web import formats
 
 # By the codes of rules.recovery.Reason, which itself brings numpy along: pages do without.
 REASONS: Final[Mapping[str, Sentence]] = {
-    "overdue": gettext_lazy("Silent for longer than it ever should be"),
+    "overdue": gettext_lazy("Overdue by its own rhythm"),
     "within_own_cycle": gettext_lazy("Still within its own rhythm"),
     "account_silent": gettext_lazy("The whole account is silent"),
     "category_only": gettext_lazy("Only here: other things are still bought"),
@@ -29,6 +29,8 @@ REASONS: Final[Mapping[str, Sentence]] = {
     "erratic": gettext_lazy("Buys at irregular intervals"),
     "off_season": gettext_lazy("Out of season"),
 }
+# Below it, the share of the best customers who buy a thing convinces nobody.
+TELLING_SHARE: Final = 0.3
 _STOPS: Final[Mapping[Confidence, Sentence]] = {
     Confidence.VERY_LIKELY: gettext_lazy("Very likely to stop"),
     Confidence.LIKELY: gettext_lazy("Likely to stop"),
@@ -70,9 +72,9 @@ def thing(card: Card) -> str:
     return str(card.category) if card.level == Level.CATEGORY.value else ""
 
 
-def sentence(card: Card, rhythm: Rhythm) -> str:
-    """The evidence in a sentence."""
-    return _recovery(card, rhythm) if card.kind == Kind.RECOVERY.value else _growth(card)
+def sentence(card: Card, rhythm: Rhythm, companion: str = "") -> str:
+    """The evidence in a sentence. `companion`: what the account buys already and goes with it."""
+    return _recovery(card, rhythm) if card.kind == Kind.RECOVERY.value else _growth(card, companion)
 
 
 def _recovery(card: Card, rhythm: Rhythm) -> str:
@@ -90,15 +92,19 @@ def _recovery(card: Card, rhythm: Rhythm) -> str:
     return _("Usually buys %(what)s %(every)s; none for %(silent)s now, since %(last)s.") % values
 
 
-def _growth(card: Card) -> str:
-    share, profile = card.evidence.get("share"), card.evidence.get("profile")
-    values = {"what": thing(card), "share": percent_of(share), "n": count(int(profile or 0))}
-    if share and profile:
+def _growth(card: Card, companion: str) -> str:
+    share, profile = card.evidence.get("share") or 0, card.evidence.get("profile") or 0
+    values = {
+        "what": thing(card), "share": percent_of(share), "n": count(int(profile)), "companion": companion,
+    }  # fmt: skip
+    if share >= TELLING_SHARE and profile:
         return (
             _("%(share)s of the %(n)s best customers most like this one buy %(what)s; this account does not.") % values
         )
-    if share:
-        return _("%(share)s of the best customers like this one buy %(what)s; this account does not.") % values
+    if companion:
+        return (
+            _("Who buys %(companion)s, as this account does, often buys %(what)s too; this account does not.") % values
+        )
     return _("Customers who buy the same things also buy %(what)s; this account does not.") % values
 
 

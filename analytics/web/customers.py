@@ -352,6 +352,11 @@ def _money(amount: Decimal, book: Book) -> Money | None:
     return Money(amount, book.currency).rounded() if book.currency else None
 
 
+def _listed(row: Any, book: Book, today: date) -> tuple[Account, Money | None, int | None]:
+    """An account with what it spent in a year, and for how many days it is silent."""
+    return row, _money(row.spent, book), _silent(row.last_day, today)
+
+
 def _silent(last: date | None, today: date) -> int | None:
     return (today - last).days if last else None
 

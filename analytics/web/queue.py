@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from analytics import permissions
-from analytics.models import Account, Book, CallResult, Card, CardEvent, CardKind, Closing, DismissReason
+from analytics.models import Book, CallResult, Card, CardEvent, CardKind, Closing, DismissReason
 from analytics.queries import cards as queries
 from analytics.queries import sellers
 from analytics.queries.cards import Bought, Choice, Peer, Queue
@@ -77,10 +77,9 @@ class QueueFilter(forms.Form):
 
     def __init__(self, *args: Any, cards: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        accounts = Account.objects.filter(cards__in=cards)
         for name, found in (
             ("category", queries.categories_in(cards)),
-            ("territory", queries.territories_in(accounts.values("pk"))),
+            ("territory", queries.territories_in(cards)),
         ):
             choices = [("", _("All")), *found]
             self.fields[name].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
@@ -253,17 +252,20 @@ _ACTS: Final[dict[str, tuple[type[forms.Form], _Do]]] = {
 
 def shown(cards: Sequence[Card], day: date) -> list[Shown]:
     """Cards with their evidence; a fixed number of queries."""
-    bought, peers = queries.purchases(cards), queries.peers(cards)
-    return [_shown(card, bought.get(card.pk, []), peers.get(card.pk, []), day) for card in cards]
+    bought, peers, companions = queries.purchases(cards), queries.peers(cards), queries.companions(cards)
+    return [
+        _shown(card, bought.get(card.pk, []), peers.get(card.pk, []), companions.get(card.pk, ""), day)
+        for card in cards
+    ]
 
 
-def _shown(card: Card, bought: list[Bought], peers: list[Peer], day: date) -> Shown:
+def _shown(card: Card, bought: list[Bought], peers: list[Peer], companion: str, day: date) -> Shown:
     known = card.run.cutoff if card.run else card.cutoff
     found = rhythm((one.day for one in bought), known)
     recovery = card.kind == Kind.RECOVERY.value
     return Shown(
         card,
-        card_words.sentence(card, found),
+        card_words.sentence(card, found, companion),
         card_words.confidence(card),
         card_words.chance(card),
         card_words.thing(card),

@@ -139,6 +139,8 @@ class Demo:
         collect = ("collectstatic", "--no-input", "--verbosity", "0")
         self._once("collected", _digest(_static_files()), "Collecting the static files", *collect)
         self._make_world(database)
+        if (self.folder / "people.json").exists():
+            self._once("insights", database, "Making the purchases that its insights are about", "demo_insights")
         self._once("time-stamps", database, "Making the demonstration's time-stamp authority", "demo_ca", "time-stamps")
 
     def _make_world(self, database: str) -> None:

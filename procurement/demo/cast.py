@@ -66,6 +66,20 @@ STAFF = (
     Part("Operator", "Olena Marchenko", "operator@openlot.example.com", "Operations", staff=(StaffRole.OPERATOR,)),
     Part("Tariff manager", "Tariq Haddad", "tariffs@openlot.example.com", "Finance", staff=(StaffRole.TARIFF_MANAGER,)),
     Part("Representative", "Rosa Lindqvist", "sales@openlot.example.com", "Sales", staff=(StaffRole.REPRESENTATIVE,)),
+    Part(
+        "Second representative",
+        "Davit Beridze",
+        "sales2@openlot.example.com",
+        "Sales",
+        staff=(StaffRole.REPRESENTATIVE,),
+    ),
+    Part(
+        "Sales manager",
+        "Ingrid Solberg",
+        "sales-manager@openlot.example.com",
+        "Head of sales",
+        staff=(StaffRole.SALES_MANAGER,),
+    ),
     Part("Auditor", "Aino Salmi", "audit@openlot.example.com", "Internal audit", staff=(StaffRole.AUDITOR,)),
 )
 # Furniture, computers, fasteners, cable, electrical supplies, protective gear, pumps, valves, packaging, lighting.

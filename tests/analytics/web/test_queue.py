@@ -76,6 +76,16 @@ def test_the_two_orders_and_what_a_card_says(browser: Client, cards: list[Card])
     assert "0 of 15 today" in text
 
 
+def test_the_first_page_leads_to_the_queue(browser: Client, cards: list[Card]) -> None:
+    page = browser.get("/")
+
+    assert [(str(task.text), task.url) for task in page.context["tasks"]] == [
+        ("3 cards in today’s queue", reverse(QUEUE))
+    ]
+    first = page.context["stats"][0]
+    assert (str(first.label), str(first.value)) == ("Revenue at risk", "5850.00 EUR")
+
+
 def test_filters_narrow_the_queue(browser: Client, cards: list[Card]) -> None:
     page = browser.get(reverse(QUEUE), {"kind": "growth"})
 

@@ -117,7 +117,7 @@ def test_the_named_people_can_log_in_and_sign(folder: Path) -> None:
 
     assert [row["role"] for row in people] == [
         "Buyer", "Supplier", "Second supplier", "Committee member", "Committee member", "Operator", "Tariff manager",
-        "Representative", "Auditor", "Newcomer (sign up)",
+        "Representative", "Second representative", "Sales manager", "Auditor", "Newcomer (sign up)",
     ]  # fmt: skip
     for row in known:
         assert Person.objects.get(email=row["email"]).check_password(PASSWORD)
