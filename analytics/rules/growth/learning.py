@@ -14,7 +14,7 @@ import numpy as np
 from analytics.rules.growth import ease, money, profiles, ranking, signals
 from analytics.rules.growth.ledger import Activity, Calendar, Ledger, Pairs, ledger_of
 from analytics.rules.growth.model import GrowthModel, Ranker
-from analytics.rules.history import NONE, FloatArray, History, IntArray, OrderDays
+from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray, OrderDays
 from analytics.rules.protocol import HORIZON, STEP, training_cutoffs
 
 MOST_THINGS = 10_000
@@ -23,6 +23,8 @@ LEARNT_THINGS = 4_000
 """Past windows are learnt from on so many of the most bought things: only the ranking's weights come from them."""
 LEARNT_ACCOUNTS = 3_000
 """Accounts drawn for each past window."""
+MEASURED_ACCOUNTS = 10_000
+"""Accounts drawn to learn from what first purchases brought."""
 MOST_WINDOWS = 4
 YEAR = 365
 LEAST_FIRSTS = 100
@@ -184,9 +186,7 @@ def _window(
     known: Known, ledger: Ledger, snapshot: signals.Snapshot, pairs: Pairs, activity: Activity
 ) -> ranking.Window:
     accounts = activity.eligible()
-    if len(accounts) > LEARNT_ACCOUNTS:
-        random = np.random.default_rng([known.seed, snapshot.cutoff])
-        accounts = np.sort(random.choice(accounts, LEARNT_ACCOUNTS, replace=False))
+    accounts = accounts[_drawn(len(accounts), LEARNT_ACCOUNTS, [known.seed, snapshot.cutoff])]
     later = ledger.first_bought(snapshot.cutoff, snapshot.cutoff + snapshot.horizon)[accounts]
     parts = []
     for block in signals.candidates(snapshot, pairs, activity, accounts):
@@ -205,13 +205,20 @@ def _window(
     return ranking.Window(snapshot.cutoff, matrix, real, bought, np.asarray(sold.sum(axis=1)).ravel().astype(np.int64))
 
 
+def _drawn(count: int, most: int, seed: list[int]) -> BoolArray:
+    """Which of `count` are in a sample of at most `most`."""
+    drawn = np.ones(count, dtype=bool)
+    if count > most:
+        drawn[np.random.default_rng(seed).choice(count, count - most, replace=False)] = False
+    return drawn
+
+
 def _measures(known: Known, of: str, codes: IntArray) -> tuple[money.Measure, money.Measure | None, IntArray]:
     count = len(known.history.items if of == "items" else known.history.categories)
     bought = money.purchases_of(known.history, of=of, places=_places(codes, count))
-    order = np.lexsort((bought.day, bought.thing, bought.account)) if of == "items" else None
-    bought = bought if order is None else bought.where(order)
+    sample = bought.where(_drawn(len(known.history.accounts), MEASURED_ACCOUNTS, [known.seed])[bought.account])
     firsts = [
-        money.firsts_of(bought, past, known.horizon, known.calendar.at(past).eligible(), known.spend(past), len(codes))
+        money.firsts_of(sample, past, known.horizon, known.calendar.at(past).eligible(), known.spend(past), len(codes))
         for past in known.windows
     ]
     typical = money.typical_logs(bought, bought.amount, len(codes))

@@ -32,7 +32,7 @@ PACK_PURCHASES = 5
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
-    """One row an account, thing and day, sorted by account and thing; money and quantities above zero."""
+    """One row an account, thing and day, sorted so; money and quantities above zero."""
 
     account: IntArray
     thing: IntArray
@@ -62,7 +62,11 @@ def purchases_of(history: History, *, of: str, places: IntArray) -> Purchases:
         quantity = np.ones(len(days))
     thing = places[code] if len(places) else code
     kept = thing != NONE
-    return Purchases(account[kept], thing[kept], day[kept], amount[kept], quantity[kept])
+    found = Purchases(account[kept], thing[kept], day[kept], amount[kept], quantity[kept])
+    if not len(found):
+        return found
+    key = (found.account.astype(np.int64) * (int(thing.max()) + 1) + found.thing) * (int(day.max()) + 1) + found.day
+    return found if bool((np.diff(key) >= 0).all()) else found.where(np.argsort(key, kind="stable"))
 
 
 @dataclass(frozen=True, slots=True)

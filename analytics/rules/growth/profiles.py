@@ -24,6 +24,8 @@ MOST_BEST = 5_000
 PROFILE_SIZE = 40
 """About so many best customers to a profile."""
 MOST_PROFILES = 12
+LEAST_SIZE = 20
+"""Smaller profiles join their neighbours: a share of a handful persuades nobody."""
 ROUNDS = 50
 MIX_ITEMS = 300
 """Items whose shares make the mix where there are no categories."""
@@ -104,7 +106,7 @@ def learn(
 
 
 def _k_means(points: FloatArray, count: int, random: np.random.Generator) -> tuple[FloatArray, IntArray]:
-    """Centres and the nearest one of each point; fewer than `count` where points coincide, and none is left empty."""
+    """Centres and the nearest one of each point; fewer than `count` where points coincide or a group stays small."""
     if not count:
         return np.zeros((0, points.shape[1])), np.empty(0, dtype=np.int32)
     centre = points[[random.integers(len(points))]]
@@ -121,8 +123,10 @@ def _k_means(points: FloatArray, count: int, random: np.random.Generator) -> tup
         if np.array_equal(again, nearest):
             break
         nearest = again
-    kept, nearest = np.unique(nearest, return_inverse=True)
-    return centre[kept], nearest.astype(np.int32)
+    while len(centre) > 1 and (sizes := np.bincount(nearest, minlength=len(centre))).min() < LEAST_SIZE:
+        centre = np.delete(centre, np.argmin(sizes), axis=0)
+        nearest = np.argmin(_distances(points, centre), axis=1)
+    return centre, nearest.astype(np.int32)
 
 
 def _distances(points: FloatArray, centre: FloatArray) -> NDArray[np.float64]:
