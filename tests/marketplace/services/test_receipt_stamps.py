@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from marketplace import signed_actions
 from marketplace.models import (
@@ -31,6 +33,7 @@ from marketplace.services import (
     signing,
     stamping,
     timestamps,
+    tokens,
 )
 from marketplace.services.signing import Judged
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
@@ -125,6 +128,21 @@ def test_a_signature_judged_an_hour_later_has_the_stamp_of_its_receipt_and_no_ot
     again = longterm.reverify(kept, replace(policy, received_at=None), NOON + 2 * HOUR)
     assert (again.passed, again.proven_at) == (True, read(token).latest)
     assert not any("the platform’s word" in sentence for sentence in again.rests_on)
+
+
+def test_its_sender_keeps_the_stamp_and_sees_it(by: Actor, client: Client) -> None:
+    assert by.person is not None
+    client.force_login(by.person)
+    row = waits(by)
+    page = reverse("waiting_signature", args=[row.pk])
+    assert b"with its time stamp" not in client.get(page).content
+    receipt_stamps.stamp(row.pk, at=NOON)
+    download = reverse("waiting_signature_stamped", args=[row.pk])
+    assert download.encode() in client.get(page).content
+    assert tokens_in(client.get(download).content) == (receipt_stamps.token_of(row.pk),)
+    _token, secret = tokens.create("Program", by=by, at=NOON)
+    told = client.get(reverse("api_waiting_signature", args=[row.pk]), headers={"Authorization": f"Bearer {secret}"})
+    assert told.json()["stamped_at"] == "2026-03-02T12:00:00Z"
 
 
 def test_a_revocation_between_the_receipt_and_a_late_stamp_refuses_and_the_stamp_is_kept(
