@@ -99,9 +99,7 @@ def customers(request: HttpRequest) -> HttpResponseBase:
     found = keyset.capped_count(rows)
     context = {
         "list": page,
-        "rows": [
-            (row, _money(row.spent, book), (today - row.last_day).days if row.last_day else None) for row in page.rows
-        ],
+        "rows": [_listed(row, book, today) for row in page.rows],
         "form": form,
         "chips": chips(request, form),
         "export_url": address(request, format="csv"),
@@ -354,11 +352,7 @@ def _money(amount: Decimal, book: Book) -> Money | None:
 
 def _listed(row: Any, book: Book, today: date) -> tuple[Account, Money | None, int | None]:
     """An account with what it spent in a year, and for how many days it is silent."""
-    return row, _money(row.spent, book), _silent(row.last_day, today)
-
-
-def _silent(last: date | None, today: date) -> int | None:
-    return (today - last).days if last else None
+    return row, _money(row.spent, book), (today - row.last_day).days if row.last_day else None
 
 
 def _days(number: int) -> str:
