@@ -12,9 +12,9 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from analytics.demo import purchases
+from analytics.demo import pipeline, purchases
 from analytics.demo.purchases import Bought, Customer
-from analytics.models import Book, Card, Import, ImportKind, ImportState, RunPartition, ScoringRun, StagedLine
+from analytics.models import Account, Book, Card, Import, ImportKind, ImportState, RunPartition, ScoringRun, StagedLine
 from analytics.permissions import book_for
 from analytics.rules.cards import FITTING, CardState, Dismissed, Heard, Kind
 from analytics.rules.territories import Rule
@@ -57,6 +57,7 @@ def make(*, now: datetime, count: int = CUSTOMERS, seed: int = SEED, say: Say) -
         say("Scored as of today")
         _score(book, now)
         _begin_the_day(rng, book, people, now)
+        _sell(rng, book, people, now)
 
 
 def _buyers() -> list[tuple[str, str, str]]:
@@ -162,6 +163,12 @@ def _act(rng: random.Random, card: Card, actor: Actor, at: datetime, customer: C
         cards.dismiss(card.pk, rng.choice(reasons), by=actor, at=at)
     elif what == "snooze":
         cards.snooze(card.pk, at.date() + timedelta(days=rng.choice((7, 30))), by=actor, at=at)
+
+
+def _sell(rng: random.Random, book: Book, people: Sequence[Actor], now: datetime) -> None:
+    """A pipeline at work, with customers in the middle of the list."""
+    accounts = Account.objects.filter(book=book, merged_into=None, strategic=False).order_by("pk")[40:60]
+    pipeline.make(book, people, list(accounts), now, rng)
 
 
 _NOTES: Final = (
