@@ -35,6 +35,8 @@ ACTS: Final = (What.ACCEPTED, What.SNOOZED, What.DISMISSED, What.CALL)
 # How far back a card's chart looks.
 LOOK_BACK: Final = timedelta(days=550)
 PEERS: Final = 5
+# A thing that hardly any of the best customers buys is suggested for another reason: their shares would not show it.
+WORTH_A_PICTURE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def queue(book: Book, person: Person, choice: Choice, day: date, *, more: int = 
     vital, tail = (list(ranked.filter(long_tail=is_tail)[:places]) for is_tail in (False, True))
     first, rest = rules.mixed(vital, tail, places)
     shown = sorted([*vital[:first], *tail[:rest]], key=lambda card: (-getattr(card, order), card.pk))
-    calls = of_person(book, person).filter(state=CardStatus.ACCEPTED, due_on__lte=day)
+    calls = narrowed(of_person(book, person).filter(state=CardStatus.ACCEPTED, due_on__lte=day), choice)
     return Queue(
         shown,
         list(calls.select_related("account", "category", "item", "run").order_by("due_on", "-by_money", "pk")[:50]),
@@ -216,7 +218,9 @@ def peers(cards: Sequence[Card]) -> dict[int, list[Peer]]:
             )
             for score in of_card
         ]
-        own = [peer for peer in named if peer.is_this]
+        own = [peer for peer in named if peer.is_this and peer.share >= WORTH_A_PICTURE]
+        if not own:
+            continue
         others = sorted((peer for peer in named if not peer.is_this), key=lambda peer: -peer.share)
         found[card.pk] = [*own, *others][:PEERS]
     return found

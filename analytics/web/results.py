@@ -29,6 +29,8 @@ from marketplace.shared.money import Money
 from marketplace.web import formats, parts
 from marketplace.web.lists import address, listed
 
+# So many withheld cards speak for themselves; with fewer the sentence is about the shown ones.
+ENOUGH: Final = 30
 PERIODS: Final = {"": 365, "90": 90, "180": 180}
 # What a figure says, its icon and tone.
 FIGURES: Final[dict[Figure, tuple[Sentence, Sentence, str, str]]] = {
@@ -270,11 +272,9 @@ class _Page:
         columns = (_("Chance given"), _("On average"), _("Shown cards"), _("Withheld cards"))
         note = _("What was shown was acted upon, which is meant to change it: the withheld cards are the fair measure.")
         chart = parts.Chart(f"calibration-{kind.value}", title, option, columns, cells, (1, 2, 3), note=note)
-        return {
-            "chart": chart if cells else None,
-            "sentence": results_words.calibration_words(held or shown, kind),
-            "title": title,
-        }
+        enough = sum(one.happened.of for one in held) >= ENOUGH
+        sentence = results_words.calibration_words(held if enough else shown, kind)
+        return {"chart": chart if cells else None, "sentence": sentence, "title": title}
 
     def _link(self, name: str, **more: str) -> str:
         kept = {"days": self.request.GET["days"]} if self.request.GET.get("days") else {}

@@ -17,7 +17,11 @@ from marketplace.web import formats
 def effect_words(found: Difference, kind: Kind) -> dict[str, Any]:
     """What acting changes, in a sentence with its interval; a number that is not certain is said to be none."""
     if found.value is None:
-        sentence = _("Nothing can be said yet: the three months of the first cards are not over.")
+        sentence = (
+            _("Nothing can be said yet: the three months of the first cards are not over.")
+            if not found.shown.of
+            else _("Nothing can be said yet: no withheld card has come to its end, with which to compare.")
+        )
         return {"sentence": sentence, "value": formats.EMPTY, "note": "", "certain": False}
     low, high = (points(end) for end in found.interval)
     values = {
@@ -52,9 +56,9 @@ def calibration_words(bins: list[Bin], kind: Kind) -> str:
         "happened": percent(fullest.happened.value), "miss": percent(effect.error(bins)),
     }  # fmt: skip
     words = (
-        _("Of %(n)s cards given %(p)s, %(happened)s fell silent. On average the chances miss by %(miss)s.")
+        _("Of cards given %(p)s, %(happened)s fell silent (%(n)s cards). On average the chances miss by %(miss)s.")
         if kind is Kind.RECOVERY
-        else _("Of %(n)s cards given %(p)s, %(happened)s bought. On average the chances miss by %(miss)s.")
+        else _("Of cards given %(p)s, %(happened)s bought (%(n)s cards). On average the chances miss by %(miss)s.")
     )
     return words % values
 
