@@ -13,7 +13,7 @@ from analytics.rules.recovery.features import Columns, Observed, observe_account
 from analytics.rules.recovery.logistic import Scaling, scaling
 from analytics.rules.recovery.market import survey
 from analytics.rules.recovery.model import Window
-from analytics.rules.recovery.population import JUDGED_ACCOUNTS, JUDGED_PAIRS
+from analytics.rules.recovery.population import JUDGED_ACCOUNTS, JUDGED_PAIRS, LEARNT_PAIRS, THEIR_ACCOUNTS, Limits
 from analytics.rules.recovery.visits import IndexArray, Visits
 
 MOST_WINDOWS = 18
@@ -35,6 +35,7 @@ class Cases:
     account: list[IndexArray] = field(default_factory=list)
     survival: list[FloatArray] = field(default_factory=list)
     survival_later: list[FloatArray] = field(default_factory=list)
+    judged: list[BoolArray] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
 
     def add(self, seen: Seen, wait: FloatArray, cutoff: int, horizons: tuple[int, ...]) -> None:
@@ -49,12 +50,13 @@ class Cases:
             self.account.append(seen.account)
             self.survival.append(seen.survival)
             self.survival_later.append(seen.survival_later)
+            self.judged.append(seen.judged)
             self.windows.append(Window(cutoff, horizon, len(silent), int(silent.sum())))
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The judged ones of a day, as they could be seen at its end."""
+    """Those learnt from on a day, as they could be seen at its end; `kept` marks them among all looked at."""
 
     names: tuple[str, ...]
     rows: FloatArray
@@ -62,6 +64,7 @@ class Seen:
     account: IndexArray
     survival: FloatArray
     survival_later: FloatArray
+    judged: BoolArray
     kept: BoolArray
 
 
@@ -74,14 +77,15 @@ def look(
     then, pairs_then = accounts.until(day), pairs.until(day)
     wait, pairs_wait = accounts.next_order(day), pairs.next_order(day)
     market = survey(then, pairs_then, categories, day, horizon)
-    some = JUDGED_ACCOUNTS.may_hold(then, day)
+    some = THEIR_ACCOUNTS.may_hold(then, day)
     then, wait = then.of(some), wait[some]
-    some = _thinned(JUDGED_PAIRS.may_hold(pairs_then, day), random)
+    some = _thinned(LEARNT_PAIRS.may_hold(pairs_then, day), random)
     pairs_then, pairs_wait = pairs_then.of(some), pairs_wait[some]
     observed = observe_accounts(then, market, day, horizon)
     beside = observe_pairs(pairs_then, then, observed, market, day, horizon)
     some = _thinned(JUDGED_ACCOUNTS.hold(observed.rhythm), random)
-    seen, seen_pairs = _seen(observed, some), _seen(beside, JUDGED_PAIRS.hold(beside.rhythm))
+    seen = _seen(observed, some, JUDGED_ACCOUNTS)
+    seen_pairs = _seen(beside, LEARNT_PAIRS.hold(beside.rhythm), JUDGED_PAIRS)
     return seen, wait[seen.kept], seen_pairs, pairs_wait[seen_pairs.kept]
 
 
@@ -109,7 +113,7 @@ def _thinned(some: BoolArray, random: np.random.Generator) -> BoolArray:
     return some & (random.random(len(some)) < MOST_ROWS / count)
 
 
-def _seen(observed: Observed, kept: BoolArray) -> Seen:
+def _seen(observed: Observed, kept: BoolArray, judged: Limits) -> Seen:
     rows = matrix(observed.columns, kept)
     return Seen(
         names=tuple(observed.columns),
@@ -118,6 +122,7 @@ def _seen(observed: Observed, kept: BoolArray) -> Seen:
         account=observed.rhythm.account[kept].astype(np.int64),
         survival=observed.survival[kept],
         survival_later=observed.survival_later[kept],
+        judged=judged.hold(observed.rhythm)[kept],
         kept=kept,
     )
 

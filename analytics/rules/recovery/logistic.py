@@ -61,26 +61,29 @@ def scaling(rows: FloatArray) -> Scaling:
     return Scaling(means, np.where(scales > 1e-9, scales, 1e18))
 
 
-def fit(rows: FloatArray, labels: FloatArray, penalty: float, start: FloatArray | None = None) -> FloatArray:
+def fit(
+    rows: FloatArray, labels: FloatArray, weights: FloatArray, penalty: float, start: FloatArray | None = None
+) -> FloatArray:
     """Coefficients, the intercept last, of least mean log-loss + penalty/2 · |β|² (without the intercept); `rows` are
     standardised.
 
     The penalty does not depend on the number of rows: 1 row in 1,000 and 1 in 1,000,000 weigh the same.
     """
     design = np.column_stack([rows, np.ones(len(rows))])
+    share = weights / weights.sum()
     ridge = np.full(design.shape[1], penalty)
     ridge[-1] = 1e-6
     beta = np.zeros(design.shape[1]) if start is None else start.copy()
 
     def loss(beta: FloatArray) -> float:
         score = design @ beta
-        return float(np.mean(np.logaddexp(0, score) - labels * score) + ridge @ beta**2 / 2)
+        return float(share @ (np.logaddexp(0, score) - labels * score) + ridge @ beta**2 / 2)
 
     now = loss(beta)
     for _ in range(STEPS):
         p = special.expit(design @ beta)
-        slope = design.T @ (p - labels) / len(design) + ridge * beta
-        bend = (design * (p * (1 - p) / len(design))[:, None]).T @ design
+        slope = design.T @ (share * (p - labels)) + ridge * beta
+        bend = (design * (share * p * (1 - p))[:, None]).T @ design
         bend[np.diag_indices_from(bend)] += ridge + 1e-12
         step = linalg.solve(bend, slope, assume_a="pos")
         size = 1.0

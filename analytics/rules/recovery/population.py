@@ -43,5 +43,8 @@ class Limits:
 
 JUDGED_ACCOUNTS = Limits(MIN_ORDER_DAYS, MIN_TENURE, MAX_SILENCE, np.inf)
 JUDGED_PAIRS = Limits(MIN_ORDER_DAYS, MIN_TENURE, MAX_SILENCE, MAX_MEDIAN_GAP)
+LEARNT_PAIRS = Limits(MIN_ORDER_DAYS - 1, MIN_TENURE, MAX_SILENCE, MAX_MEDIAN_GAP)
+"""Pairs with two order days teach as well; accounts with two do not, they leave more often than the rest can tell."""
+THEIR_ACCOUNTS = Limits(MIN_ORDER_DAYS - 1, MIN_TENURE, MAX_SILENCE, np.inf)
 SCORED_ACCOUNTS = Limits(MIN_ORDER_DAYS, MIN_TENURE - 15, MAX_SILENCE + 15, np.inf)
 SCORED_PAIRS = Limits(MIN_ORDER_DAYS, MIN_TENURE - 15, MAX_SILENCE + 15, MAX_MEDIAN_GAP + 15)

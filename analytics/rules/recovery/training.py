@@ -22,6 +22,9 @@ FEWEST = 20
 MOST_CHOICE_ROWS = 30_000
 PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 FOLDS = 4
+LENT = 300.0
+"""Silent cases of the whole horizon beyond which shorter horizons count ever less: they stand in where these are few.
+"""
 HORIZON_SCALE = 4.0
 """Times the log of the part of the horizon makes a column about as wide as the others."""
 HELD = (40.0, 40.0)
@@ -70,10 +73,11 @@ def _sampled(accounts: Visits, pairs: Visits, random: np.random.Generator) -> tu
 
 def _learn(cases: Cases, now: Scaling, whole: int, seed: int) -> Level:
     full = [i for i, window in enumerate(cases.windows) if window.horizon == whole]
-    silent = _stacked([cases.silent[i] for i in full])
-    dropout = fit_dropout(
-        _stacked([cases.survival[i] for i in full]), _stacked([cases.survival_later[i] for i in full]), silent
+    silent, survival, later = (
+        np.concatenate([np.empty(0), *(column[i][cases.judged[i]] for i in full)])
+        for column in (cases.silent, cases.survival, cases.survival_later)
     )
+    dropout = fit_dropout(survival, later, silent)
     if min(silent.sum(), (1 - silent).sum()) < FEWEST:
         fallback = Fallback.TOO_FEW_CASES if full else Fallback.NO_CLOSED_WINDOW
         return Level(fallback, dropout, (), logistic.Recalibration(), tuple(cases.windows))
@@ -91,22 +95,24 @@ def _learn_logistic(cases: Cases, now: Scaling, whole: int, dropout: float, seed
     counts = [window.rows for window in cases.windows]
     ahead = np.repeat([np.log(window.horizon / whole) for window in cases.windows], counts)
     day = np.repeat([window.cutoff for window in cases.windows], counts)
+    judged = np.concatenate(cases.judged) & (ahead == 0)
     some = np.arange(len(silent))
     if len(some) > MOST_CHOICE_ROWS:
         some = np.sort(random.choice(len(silent), MOST_CHOICE_ROWS, replace=False))
+    lent = min(1.0, LENT / max(float(silent[judged].sum()), 1.0))
+    weights = np.where(ahead == 0, 1.0, lent)
     fold = (random.permutation(int(account.max()) + 1) % FOLDS)[account[some]]
     models, unseen = [], np.zeros(len(some))
     for rows, scale in ((np.vstack(cases.rows), None), (np.vstack(cases.relative), now)):
         own = logistic.scaling(rows)
         rows = np.column_stack([own.apply(rows), HORIZON_SCALE * ahead])
-        log_odds = _unseen(rows[some], silent[some], fold)
-        judged = ahead[some] == 0
-        best = int(np.argmin(logistic.losses(silent[some], log_odds)[:, judged].mean(axis=1)))
-        beta = logistic.fit(rows, silent, PENALTIES[best])
+        log_odds = _unseen(rows[some], silent[some], weights[some], fold)
+        best = int(np.argmin(logistic.losses(silent[some], log_odds)[:, judged[some]].mean(axis=1)))
+        beta = logistic.fit(rows, silent, weights, PENALTIES[best])
         unseen += log_odds[best] / 2
         models.append(logistic.named(cases.names, own if scale is None else own.after(scale), beta, PENALTIES[best]))
-    judged = ahead[some] == 0
-    recalibration = _recalibration(silent[some][judged], unseen[judged], day[some][judged], whole)
+    last = judged[some]
+    recalibration = _recalibration(silent[some][last], unseen[last], day[some][last], whole)
     return Level(Fallback.NONE, dropout, tuple(models), recalibration, tuple(cases.windows))
 
 
@@ -124,17 +130,13 @@ def _recalibration(silent: FloatArray, log_odds: FloatArray, day: IndexArray, wh
     return logistic.recalibrate(silent[latest], log_odds[latest], HELD)
 
 
-def _unseen(rows: FloatArray, silent: FloatArray, fold: IndexArray) -> FloatArray:
+def _unseen(rows: FloatArray, silent: FloatArray, weights: FloatArray, fold: IndexArray) -> FloatArray:
     """Log-odds by penalty (first axis) of each row, learnt from the accounts of the other folds."""
     log_odds = np.zeros((len(PENALTIES), len(rows)))
     for one in range(FOLDS):
         out = fold == one
         beta = None
         for i, penalty in enumerate(PENALTIES):
-            beta = logistic.fit(rows[~out], silent[~out], penalty, beta)
+            beta = logistic.fit(rows[~out], silent[~out], weights[~out], penalty, beta)
             log_odds[i, out] = rows[out] @ beta[:-1] + beta[-1]
     return log_odds
-
-
-def _stacked(parts: list[FloatArray]) -> FloatArray:
-    return np.concatenate([np.empty(0), *parts])
