@@ -20,7 +20,8 @@ from analytics.rules.protocol import HORIZON, STEP, training_cutoffs
 MOST_THINGS = 10_000
 """Items beyond this are left out, each category keeping its most bought ones."""
 LEARNT_THINGS = 4_000
-"""Past windows are learnt from on so many of the most bought things: only the ranking's weights come from them."""
+"""With more things, the regularisation is chosen on so many of the most bought, and `FEW_WINDOWS` are learnt from."""
+FEW_WINDOWS = 2
 LEARNT_ACCOUNTS = 3_000
 """Accounts drawn for each past window."""
 MEASURED_ACCOUNTS = 10_000
@@ -96,7 +97,8 @@ def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
     codes = most_bought(history, column, group, MOST_THINGS)
     ledger = _ledger(history, column, codes)
     pairs, activity = ledger.at(known.cutoff), known.calendar.at(known.cutoff)
-    windows, regularisation = _learn_windows(known, column, group, codes, ledger)
+    regularisation = _regularisation(known, column, group, codes, ledger)
+    windows = _windows(known, ledger, group[codes], regularisation)
     learnt = sum(int(window.bought.sum()) for window in windows) >= LEAST_FIRSTS
     penalty = ranking.best_penalty(windows) if learnt else ranking.PENALTY
     neighbours = ease.learn(pairs.matrix(), regularisation) if learnt else ease.Neighbours.none(len(codes))
@@ -157,37 +159,40 @@ def _snapshot(
     return signals.Snapshot(activity.cutoff, horizon, neighbours, traits, sold, group)
 
 
-def _learn_windows(
-    known: Known, column: IntArray, group: IntArray, codes: IntArray, ledger: Ledger
-) -> tuple[list[ranking.Window], float]:
-    """The windows, and the regularisation that ranked best in the latest one by EASE^R alone."""
+def _regularisation(known: Known, column: IntArray, group: IntArray, codes: IntArray, ledger: Ledger) -> float:
+    """The one that ranked best by EASE^R alone in the latest past window, among the most bought things."""
+    if not known.windows:
+        return REGULARISATION
     if len(codes) > LEARNT_THINGS:
         codes = most_bought(known.history, column, group, LEARNT_THINGS)
         ledger = _ledger(known.history, column, codes)
-    group = group[codes]
-    chosen, windows = REGULARISATION, list[ranking.Window]()
-    for cutoff in known.windows:
-        pairs, activity = ledger.at(cutoff), known.calendar.at(cutoff)
-        together = ease.gram(pairs.matrix())
-        tried = []
-        for regularisation in (chosen,) if windows else REGULARISATIONS:
-            neighbours = ease.learn_from(together.copy(), regularisation)
-            snapshot = _snapshot(ledger, pairs, activity, neighbours, group, known.horizon)
-            tried.append((regularisation, _window(known, ledger, snapshot, pairs, activity)))
-        if not windows:
-            tried.sort(key=lambda pair: pair[1].merit_of(EASE_ALONE))
-        chosen, window = tried[-1]
-        if window.real.any():
-            windows.append(window)
-    return windows, chosen
+    cutoff = known.windows[0]
+    together = ease.gram(ledger.at(cutoff).matrix())
+    figures = [
+        (
+            _window(known, ledger, group[codes], cutoff, ease.learn_from(together.copy(), tried)).merit_of(EASE_ALONE),
+            tried,
+        )
+        for tried in REGULARISATIONS
+    ]
+    return max(figures)[1]
 
 
-def _window(
-    known: Known, ledger: Ledger, snapshot: signals.Snapshot, pairs: Pairs, activity: Activity
-) -> ranking.Window:
+def _windows(known: Known, ledger: Ledger, group: IntArray, regularisation: float) -> list[ranking.Window]:
+    cutoffs = known.windows if ledger.things <= LEARNT_THINGS else known.windows[:FEW_WINDOWS]
+    windows = [
+        _window(known, ledger, group, cutoff, ease.learn(ledger.at(cutoff).matrix(), regularisation))
+        for cutoff in cutoffs
+    ]
+    return [window for window in windows if window.real.any()]
+
+
+def _window(known: Known, ledger: Ledger, group: IntArray, cutoff: int, neighbours: ease.Neighbours) -> ranking.Window:
+    pairs, activity = ledger.at(cutoff), known.calendar.at(cutoff)
+    snapshot = _snapshot(ledger, pairs, activity, neighbours, group, known.horizon)
     accounts = activity.eligible()
-    accounts = accounts[_drawn(len(accounts), LEARNT_ACCOUNTS, [known.seed, snapshot.cutoff])]
-    later = ledger.first_bought(snapshot.cutoff, snapshot.cutoff + snapshot.horizon)[accounts]
+    accounts = accounts[_drawn(len(accounts), LEARNT_ACCOUNTS, [known.seed, cutoff])]
+    later = ledger.first_bought(cutoff, cutoff + known.horizon)[accounts]
     parts = []
     for block in signals.candidates(snapshot, pairs, activity, accounts):
         bought = np.zeros((block.accounts.stop - block.accounts.start, snapshot.things), dtype=bool)
@@ -202,7 +207,7 @@ def _window(
     )
     matrix, real, bought = (np.concatenate(part) for part in zip(empty, *parts, strict=True))
     sold = later[:, np.flatnonzero(snapshot.sold)]
-    return ranking.Window(snapshot.cutoff, matrix, real, bought, np.asarray(sold.sum(axis=1)).ravel().astype(np.int64))
+    return ranking.Window(cutoff, matrix, real, bought, np.asarray(sold.sum(axis=1)).ravel().astype(np.int64))
 
 
 def _drawn(count: int, most: int, seed: list[int]) -> BoolArray:
