@@ -26,7 +26,7 @@ from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action, AuctionKind, Decision, Move, Refused, Room
 from procurement.rules.auction.duel import TooManyBids
-from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened
+from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened, iso
 from procurement.rules.auction.views import tells_allowed
 from procurement.services import auction_log, pulse
 from procurement.services.auction_log import Written, array, quoted_array
@@ -122,6 +122,25 @@ _UPDATE_AUCTIONS: Final = """
 """
 
 
+# What a batch is decided by and what it leaves, in one statement each: between two statements the threads that serve
+# HTTP take the interpreter, and may keep it for milliseconds.
+_READ: Final = f"""
+    SELECT 'head', id, lot_id, last_event, head_hash, NULL, NULL::numeric, NULL::timestamptz, NULL::timestamptz
+    FROM ({_HEADS}) AS head
+    UNION ALL
+    SELECT 'before', participant_id, NULL, number, key, kind, amount, NULL, NULL FROM ({_WRITTEN_BEFORE}) AS before
+    UNION ALL
+    SELECT 'member', lot_id, id, person_id, NULL, NULL, NULL, NULL, NULL FROM ({_LIVE_MEMBERS}) AS member
+    UNION ALL
+    SELECT 'others', NULL, NULL, NULL, NULL, NULL, NULL, others, lively
+    FROM ({pulse.DECIDED_BY_OTHERS}) AS decided (others, lively)
+"""
+_WRITE: Final = f"""
+    WITH written AS ({auction_log.INSERT}), seats AS ({_UPDATE_STANDINGS}), heads AS ({_UPDATE_AUCTIONS})
+    {auction_log.NOTIFY}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """What was written under a key before; `told` is its number as its bidder counts, where that is known."""
@@ -172,15 +191,29 @@ class Desk:
         lots = sorted({bid.lot for bid in waiting})
         with auction_log.together():
             auction_log.lock(lots)
-            heads = auction_log.execute(_HEADS, lots)
-            before = auction_log.execute(
-                _WRITTEN_BEFORE, array(bid.participant for bid in waiting), quoted_array(bid.key for bid in waiting)
+            # A statement of its own: it has to see what was committed while the locks were waited for.
+            found = auction_log.execute(
+                _READ,
+                lots,
+                array(bid.participant for bid in waiting),
+                quoted_array(bid.key for bid in waiting),
+                *_seats({(bid.lot, bid.participant, bid.person) for bid in waiting}),
+                *pulse.others_of(self._process),
             )
-            members = _live_members({(bid.lot, bid.participant, bid.person) for bid in waiting})
-            others = auction_log.execute(pulse.DECIDED_BY_OTHERS, *pulse.others_of(self._process))
-        halls = {lot: hall for auction, lot, *head in heads if (hall := self._hall(auction, lot, *head)) is not None}
-        keys = {(participant, key): Before(*written) for participant, key, *written in before}
-        return _Batch(halls, keys, set(members), *next(others))
+        halls: dict[int, Hall] = {}
+        keys: dict[tuple[int, str], Before] = {}
+        members: set[tuple[int, ...]] = set()
+        decided = (None, None)
+        for what, one, other, third, text, kind, amount, *times in found:
+            if what == "member":
+                members.add((one, other, third))
+            elif what == "before":
+                keys[one, text] = Before(third, kind, amount)
+            elif what == "others":
+                decided = tuple(times)
+            elif (hall := self._hall(one, other, third, text)) is not None:
+                halls[other] = hall
+        return _Batch(halls, keys, members, *decided)
 
     def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
         """The hall of a lot whose log has come to `number` and `head`; from memory where that is what is remembered."""
@@ -291,12 +324,15 @@ class _Batch:
         """The events, what stands for each bidder, and the heads of the logs; and one notification for all."""
         if not self._written:
             return
-        halls = [self.halls[lot] for lot in self._touched]
-        with auction_log.together():
-            auction_log.write(self._written)
-            _update_standings([(self._as_read[lot].room, self.halls[lot].room) for lot in self._touched], self._written)
-            _update_auctions(halls)
-            auction_log.notify({lot: self.halls[lot].number for lot in self._touched})
+        changed = [(self._as_read[lot].room, self.halls[lot].room) for lot in self._touched]
+        auction_log.execute(
+            _WRITE,
+            *auction_log.columns(self._written),
+            *_standings(changed, self._written),
+            *_heads([self.halls[lot] for lot in self._touched]),
+            auction_log.CHANNEL,
+            auction_log.notice({lot: self.halls[lot].number for lot in self._touched}),
+        )
 
 
 def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answer:
@@ -341,14 +377,13 @@ def kept(lot: int, participant: int, key: str) -> Kept | None:
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
     """Which of these (lot, participant, person) may still look and bid from there; participant 0 is an observer."""
     seated, observing = [seat for seat in seats if seat[1]], [seat for seat in seats if not seat[1]]
-    return set(_live_members(seated) if seated else ()) | set(_live_observers(observing) if observing else ())
+    members = set(auction_log.execute(_LIVE_MEMBERS, *_seats(seated))) if seated else set()
+    return members | set(_live_observers(observing) if observing else ())
 
 
-def _live_members(seats: Collection[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
-    lots, participants, people = (list(column) for column in zip(*seats, strict=True))
-    return auction_log.execute(
-        _LIVE_MEMBERS, array(lots), array(participants), array(people), OrganisationStatus.REGISTERED.value
-    )
+def _seats(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:
+    """The seats (lot, participant, person) as _LIVE_MEMBERS takes them."""
+    return (*(array(column) for column in zip(*seats, strict=True)), OrganisationStatus.REGISTERED.value)
 
 
 def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -357,7 +392,7 @@ def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tup
     return auction_log.execute(_LIVE_OBSERVERS, lots, people, [role.value for role in OBSERVING_STAFF])
 
 
-def _update_standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Written]) -> None:
+def _standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Written]) -> tuple[str, ...]:
     """What stands otherwise than it was read: a move changes its bidder's, what time brings about anybody's. And how
     many of a bidder's moves were accepted, also those that change nothing that stands yet, as within a turn."""
     accepted = Counter(entry.event.bidder for entry in written if entry.event.key)
@@ -369,8 +404,7 @@ def _update_standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Wri
     }
     seats = [*standing, *(bidder for bidder in accepted if bidder is not None and bidder not in standing)]
     changed = [standing.get(bidder) for bidder in seats]
-    auction_log.execute(
-        _UPDATE_STANDINGS,
+    return (
         array(seats),
         array(None if bid is None else bid.amount for bid in changed),
         array(None if bid is None else f'"{bid.received_at.isoformat()}"' for bid in changed),
@@ -378,12 +412,11 @@ def _update_standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Wri
     )
 
 
-def _update_auctions(halls: Sequence[Hall]) -> None:
-    auction_log.execute(
-        _UPDATE_AUCTIONS,
-        [hall.auction for hall in halls],
-        [hall.room.ends_at for hall in halls],
-        [hall.room.extensions for hall in halls],
-        [hall.number for hall in halls],
-        [hall.head for hall in halls],
+def _heads(halls: Sequence[Hall]) -> tuple[str, ...]:
+    return (
+        array(hall.auction for hall in halls),
+        quoted_array(iso(hall.room.ends_at) for hall in halls),
+        array(hall.room.extensions for hall in halls),
+        array(hall.number for hall in halls),
+        array(hall.head for hall in halls),
     )

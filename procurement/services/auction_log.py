@@ -24,7 +24,7 @@ _LOCK: Final = """
     FROM (SELECT unnest(%s::bigint[]) AS lot ORDER BY 1 OFFSET 0) AS lots
 """
 _LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('auction:' || %s::bigint, 0))"
-_INSERT: Final = """
+INSERT: Final = """
     INSERT INTO procurement_auctionevent
       (auction_id, number, kind, at, participant_id, amount, key, person_id, detail, previous_hash, hash)
     SELECT auction, number, kind, at, participant, amount, key, person, detail::jsonb, previous, hash
@@ -33,7 +33,7 @@ _INSERT: Final = """
       %s::text[], %s::text[], %s::text[]
     ) AS event (auction, number, kind, at, participant, amount, key, person, detail, previous, hash)
 """
-_NOTIFY: Final = "SELECT pg_notify(%s, %s)"
+NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,13 @@ def append(hall: Hall | None, auction_id: int, event: Event) -> Hall:
 
 def write(entries: Sequence[Written]) -> None:
     """Insert the events, all in one statement. The caller holds the locks of their lots."""
+    execute(INSERT, *columns(entries))
+
+
+def columns(entries: Sequence[Written]) -> tuple[str, ...]:
+    """The events as INSERT takes them."""
     events = [entry.event for entry in entries]
-    execute(
-        _INSERT,
+    return (
         array(entry.auction for entry in entries),
         array(event.number for event in events),
         array(event.kind.value for event in events),
@@ -109,8 +113,12 @@ def quoted_array(values: Iterable[str]) -> str:
 
 def notify(numbers: Mapping[int, int]) -> None:
     """Tell the gateways, once the transaction commits, up to which event each lot (by id) has come."""
-    named = ",".join(f"{lot}:{number}" for lot, number in numbers.items()) if len(numbers) <= _MOST_NAMED else "*"
-    execute(_NOTIFY, CHANNEL, named)
+    execute(NOTIFY, CHANNEL, notice(numbers))
+
+
+def notice(numbers: Mapping[int, int]) -> str:
+    """What NOTIFY says of them on the CHANNEL."""
+    return ",".join(f"{lot}:{number}" for lot, number in numbers.items()) if len(numbers) <= _MOST_NAMED else "*"
 
 
 def execute(statement: LiteralString, *parameters: Any) -> psycopg.Cursor[tuple[Any, ...]]:
