@@ -27,7 +27,7 @@ from procurement import permissions
 from procurement.models import Bid, BidFile
 from procurement.queries import bids as bid_queries
 from procurement.rules.ranking import Direction
-from procurement.services import bid_content, bid_documents, bid_drafts, bid_uploads
+from procurement.services import bid_checks, bid_content, bid_documents, bid_drafts, bid_uploads
 from procurement.services import bids as service
 from procurement.services.bid_drafts import Draft, DraftDocument
 from procurement.web.bid_parts import (
@@ -139,7 +139,7 @@ def _autosave(request: HttpRequest, bid: Bid, actor: Actor, at: datetime) -> Htt
         return JsonResponse({"code": error.code, "detail": str(error)}, status=error.status)
     draft = bid_drafts.read_draft(saved, by=actor)
     table = bid_drafts.price_table(saved.lot, draft)
-    checks = render_to_string("procurement/_bid_checks.html", {"checks": service.checks(saved, draft, table, at=at)})
+    checks = render_to_string("procurement/_bid_checks.html", {"checks": bid_checks.checks(saved, draft, table, at=at)})
     answer = JsonResponse(
         {
             "revision": saved.revision,
@@ -215,8 +215,8 @@ def _sealing(bid: Bid, draft: Draft) -> dict[str, Any]:
             "types": {extension: kind.media_type for extension, kind in files.DOCUMENT_TYPES.items()},
         },
         "documents": documents,
-        "problems": {problem.value: str(sentence) for problem, sentence in service.PRICE_PROBLEMS.items()},
-        "answerProblems": {problem.value: str(sentence) for problem, sentence in service.ANSWER_PROBLEMS.items()},
+        "problems": {problem.value: str(sentence) for problem, sentence in bid_checks.PRICE_PROBLEMS.items()},
+        "answerProblems": {problem.value: str(sentence) for problem, sentence in bid_checks.ANSWER_PROBLEMS.items()},
         "keptHere": bid_drafts.kept_here(bid.lot.tender),
         "uploads": reverse("api_bid_uploads", args=[bid.pk]),
         "prepare": reverse("api_bid_prepare_sealed", args=[bid.pk]),
@@ -273,9 +273,9 @@ def _edit_page(
             "files_most": bid_content.FILES_AT_MOST,
             "file_mb": settings.BID_FILE_MAX_BYTES // _MIB,
             "bid_mb": settings.BID_MAX_BYTES // _MIB,
-            "checks": service.checks(bid, draft, table, at=at)
+            "checks": bid_checks.checks(bid, draft, table, at=at)
             if bid_drafts.kept_here(tender)
-            else service.entitlement_checks(bid, at=at),
+            else bid_checks.entitlement_checks(bid, at=at),
             "errors": [
                 *((row.item.description, f"price_{row.item.pk}", row.error) for row in lines if row.error),
                 *((row.question.name, row.name, row.error) for row in questions if row.error),

@@ -20,7 +20,7 @@ from procurement.models import Amendment, Bid, BidFile, Item, Lot
 from procurement.rules.criteria import Answer, Answers, Question
 from procurement.rules.effective import half_up_to
 from procurement.rules.price_table import Line, PriceTable
-from procurement.services import bid_drafts, bids
+from procurement.services import bid_checks, bid_drafts
 from procurement.services.bid_drafts import Draft
 
 
@@ -82,7 +82,7 @@ def item_lines(lot: Lot, table: PriceTable, *, mark_missing: bool = False) -> li
     found = []
     for line in table.lines:
         problem = line.problem if line.typed or mark_missing else None
-        found.append(ItemLine(items[line.item], line, bids.PRICE_PROBLEMS[problem] if problem else ""))
+        found.append(ItemLine(items[line.item], line, bid_checks.PRICE_PROBLEMS[problem] if problem else ""))
     return found
 
 
@@ -90,7 +90,7 @@ def answer_rows(answers: Answers, *, mark_missing: bool = False) -> list[AnswerR
     found = []
     for answer in answers.given:
         problem = answer.problem if answer.typed or mark_missing else None
-        found.append(AnswerRow(answer.question, answer, bids.ANSWER_PROBLEMS[problem] if problem else ""))
+        found.append(AnswerRow(answer.question, answer, bid_checks.ANSWER_PROBLEMS[problem] if problem else ""))
     return found
 
 

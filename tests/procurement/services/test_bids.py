@@ -18,16 +18,14 @@ from marketplace.shared.errors import NotFound
 from marketplace.signatures.payload import sha256_hex
 from procurement.models import Bid, BidEnvelope, BidSealing, Lot
 from procurement.rules.lifecycle import BidStatus
-from procurement.services import bid_documents, bid_drafts, bids, receipts
+from procurement.services import bid_checks, bid_documents, bid_drafts, bids, receipts
+from procurement.services.bid_checks import OverLimitPrice, PricesIncomplete, TotalTooLarge
 from procurement.services.bid_drafts import BidNotEditable, TenderPeriodOver
 from procurement.services.bids import (
     AmendedSinceReview,
     ChangedSinceReview,
     NothingToWithdraw,
-    OverLimitPrice,
-    PricesIncomplete,
     TooManyVersions,
-    TotalTooLarge,
 )
 from procurement.services.once import IdempotencyKeyReused, IdempotencyKeyUnfit
 from tests.factories.bids import CLOSES, bidder, drafted_bid, send, sent_bid, tender_taking_bids
@@ -178,7 +176,7 @@ def test_a_total_that_is_no_price_is_refused_before_sealing(lot: Lot, by: Actor)
     bid = drafted_bid(lot, ["500000000000000", "500000000000000"], by=by)
 
     draft = bid_drafts.read_draft(bid, by=by)
-    said = bids.checks(bid, draft, bid_drafts.price_table(bid.lot, draft), at=NOON)
+    said = bid_checks.checks(bid, draft, bid_drafts.price_table(bid.lot, draft), at=NOON)
     assert [check.text for check in said if check.anchor == "total" and not check.holds] == [str(TotalTooLarge())]
     with pytest.raises(TotalTooLarge):
         bids.prepare_submission(bid.pk, by=by, at=NOON)
@@ -364,7 +362,7 @@ def _checked(lot: Lot, prices: list[str]) -> list[bool]:
     by = bidder()
     bid = drafted_bid(lot, prices, by=by)
     draft = bid_drafts.read_draft(bid, by=by)
-    return [check.holds for check in bids.checks(bid, draft, bid_drafts.price_table(lot, draft), at=NOON)]
+    return [check.holds for check in bid_checks.checks(bid, draft, bid_drafts.price_table(lot, draft), at=NOON)]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from marketplace.signatures import sealing
 from procurement.models import Bid, BidSealing, Lot, Tender
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import bid_uploads, bids, opening
-from procurement.services.bids import AmendedSinceReview, ChangedSinceReview, DocumentsNotHere, NotSealedContent
+from procurement.services.bid_checks import DocumentsNotHere
+from procurement.services.bids import AmendedSinceReview, ChangedSinceReview, NotSealedContent
 from tests.factories import bidder_program as program
 from tests.factories.archives import hostile_archives
 from tests.factories.bids import LATER, bidder, drafted_bid, tender_taking_bids

@@ -22,6 +22,7 @@ from procurement.services import (
     auction_pdf,
     auction_protocol,
     auctions,
+    bid_checks,
     bid_drafts,
     bids,
     criteria,
@@ -101,13 +102,13 @@ def test_the_limit_price_is_of_what_a_total_counts_as() -> None:
     lot = asking(FEATURES)
     by = bidder()
     bid = drafted_bid(lot, ["125.00"], by=by)
-    with pytest.raises(bids.AnswersIncomplete):
+    with pytest.raises(bid_checks.AnswersIncomplete):
         bids.prepare_submission(bid.pk, by=by, at=NOON)
     bid = bid_drafts.save(
         bid.pk, prices={}, remarks="", answers={"Warranty": "12 months", "other": "x"}, revision=bid.revision, by=by,
         at=NOON,
     )  # fmt: skip
-    with pytest.raises(bids.LimitNotMet, match=r"125.00 EUR counts as 125.00 EUR .* 100.00 EUR"):
+    with pytest.raises(bid_checks.LimitNotMet, match=r"125.00 EUR counts as 125.00 EUR .* 100.00 EUR"):
         bids.prepare_submission(bid.pk, by=by, at=NOON)
     with pytest.raises(StaleForm):
         bid_drafts.save(bid.pk, prices={}, remarks="", answers={"Warranty": ""}, revision=1, by=by, at=NOON)
