@@ -141,8 +141,7 @@ def most_bought(history: History, column: IntArray, group: IntArray, most: int) 
 
 
 def _ledger(history: History, column: IntArray, codes: IntArray) -> Ledger:
-    places = np.full(int(codes.max(initial=NONE)) + 1, NONE, dtype=np.int32)
-    return ledger_of(history, column, _places(codes, max(int(column.max(initial=NONE)) + 1, len(places))), len(codes))
+    return ledger_of(history, column, _places(codes, int(column.max(initial=NONE)) + 1), len(codes))
 
 
 def _places(codes: IntArray, count: int) -> IntArray:

@@ -9,8 +9,8 @@ import pytest
 
 from analytics.rules import growth, metrics, protocol
 from analytics.rules.growth import Fallback, GrowthList, GrowthModel, GrowthScores
-from analytics.rules.history import History
-from tests.analytics.rules.growth.shops import shop
+from analytics.rules.history import History, collapse
+from tests.analytics.rules.growth.shops import FIRST_DAY, shop
 
 CUTOFF = 239
 
@@ -159,3 +159,32 @@ def test_too_little_to_learn_from_falls_back_to_popularity_in_the_open(history: 
         within = np.diff(scores.items.account) == 0
         assert len(scores.items)
         assert (np.diff(scores.items.score)[within] <= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_histories_of_a_few_rows_neither_break_nor_give_nonsense(seed: int) -> None:
+    """One account, one thing, one day, gaps of years: lists may be empty, numbers must be numbers."""
+    random = np.random.default_rng(seed)
+    rows, accounts, items, categories = (int(random.choice(few)) for few in ((1, 10, 60), (1, 2, 9), (1, 2, 7), (1, 3)))
+    spread = int(random.choice([1, 40, 400, 1500]))
+    item = random.integers(0, items, rows).astype(np.int32)
+    found = collapse(
+        account=random.integers(0, accounts, rows).astype(np.int32),
+        day=random.integers(0, spread, rows).astype(np.int32),
+        quantity=random.choice([0.25, 1.0, 12.0, 1e6], rows),
+        amount=random.choice([0.01, 5.0, 1e7], rows),
+        accounts=tuple(map(str, range(accounts))),
+        first_day=FIRST_DAY,
+        item=item,
+        category=(item % categories).astype(np.int32),
+        items=tuple(map(str, range(items))),
+        categories=tuple(map(str, range(categories))),
+    )
+    model = GrowthModel.from_bytes(growth.fit(found, spread).to_bytes())
+    scores = growth.score(model, found, spread)
+    for ranked in (scores.items, scores.categories):
+        assert ranked is not None
+        assert ((ranked.score > 0) & (ranked.score <= 1)).all()
+        assert (np.isfinite(ranked.expected_amount) & (ranked.expected_amount >= 0)).all()
+    assert scores.items is not None
+    assert (scores.items.quantity > 0).all()

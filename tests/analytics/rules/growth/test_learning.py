@@ -1,0 +1,70 @@
+"""What is learnt from, and the signals of things, by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from analytics.rules.growth import learning, signals
+from analytics.rules.growth.ledger import Calendar, ledger_of
+from analytics.rules.history import NONE, History, collapse
+
+
+def history(lines: list[tuple[int, int, int]]) -> History:
+    """Of account, category, day."""
+    account, category, day = (np.array(column, dtype=np.int32) for column in zip(*lines, strict=True))
+    ones = np.ones(len(lines))
+    return collapse(
+        account=account, category=category, day=day, quantity=ones, amount=ones, first_day=date(2023, 1, 1),
+        accounts=tuple(map(str, range(max(account) + 1))), categories=tuple(map(str, range(max(category) + 1))),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "windows"),
+    [
+        (179, ()),
+        (180, (90,)),
+        (283, (193, 163, 133, 103)),
+        (500, (410, 380, 350, 320, 140)),  # the last one saw this season a year ago
+    ],
+)
+def test_windows_have_ended_and_the_season_of_a_year_ago_is_among_them(cutoff: int, windows: tuple[int, ...]) -> None:
+    assert learning.windows_of(cutoff, 90) == windows
+
+
+def test_beyond_the_bound_every_category_keeps_its_most_bought_items() -> None:
+    """Item 0 of category 0 is bought 10 times, item 1 9 times … ; item 9 of category 1 once, and item 10 never."""
+    column = np.repeat(np.arange(10, dtype=np.int32), np.arange(10, 0, -1))
+    group = np.array([0] * 9 + [1, 1], dtype=np.int32)
+    found = history([(0, 0, 1)])
+    assert learning.most_bought(found, column, group, 20).tolist() == list(range(10))
+    assert learning.most_bought(found, column, group, 4).tolist() == [0, 1, 2, 9]
+    assert learning.most_bought(found, np.array([NONE, 2], dtype=np.int32), group, 4).tolist() == [2]
+
+
+def test_signals_of_things_by_hand() -> None:
+    """At day 20: category 0 first bought on days 1 and 12 and again on 19; category 1 once, on day 2."""
+    found = history([(0, 0, 1), (1, 1, 2), (1, 0, 12), (0, 0, 19), (2, 1, 30)])
+    ledger = ledger_of(found, found.category, np.arange(2, dtype=np.int32), 2)
+    traits = signals.traits_of(ledger, ledger.at(20), Calendar.of(found).at(20), 90)
+    named = dict(zip(signals.OF_THINGS, traits.T.tolist(), strict=True))
+    assert named["first_7"] == pytest.approx(np.log([0.5, 0.5]).tolist())
+    assert named["first_15"] == pytest.approx(np.log([1.5 / 2, 0.5 / 2]).tolist())
+    assert named["buyers_7"] == pytest.approx(np.log([1.5, 0.5]).tolist())
+    assert named["buyers_15"] == pytest.approx(np.log([2.5 / 2, 0.5 / 2]).tolist())
+    assert named["buyers_ever"] == pytest.approx(np.log([2.5 / 2, 1.5 / 2]).tolist())
+    assert named["silent"] == pytest.approx(np.log1p([1, 18]).tolist())
+    assert named["season"] == [0, 0]
+
+
+def test_season_compares_the_same_days_of_last_year_with_that_whole_year() -> None:
+    """Ten purchases of category 0, all in the season; ten of category 1, none of them in it."""
+    lines = [(number, 0, 40) for number in range(10)] + [(number, 1, 300) for number in range(10)]
+    found = history(lines)
+    ledger = ledger_of(found, found.category, np.arange(2, dtype=np.int32), 2)
+    traits = signals.traits_of(ledger, ledger.at(380), Calendar.of(found).at(380), 73)
+    season = traits[:, signals.OF_THINGS.index("season")]
+    assert season.tolist() == pytest.approx(np.log([(10 + 1) / (15 / 5), 1 / (15 / 5)]).tolist())
