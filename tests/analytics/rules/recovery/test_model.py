@@ -8,6 +8,7 @@ import pytest
 
 from analytics.rules import recovery
 from analytics.rules.history import History
+from analytics.rules.recovery import scoring
 from analytics.rules.recovery.clock import Clock, find
 from analytics.rules.recovery.features import observe_accounts, observe_pairs
 from analytics.rules.recovery.market import survey
@@ -67,6 +68,14 @@ def test_partition_is_scored_exactly_as_within_the_whole(shop: History, model: r
         parts.append(recovery.score(model, shop.of_accounts(codes), CUTOFF))
     assert sorted(row for part in parts for row in rows(part.accounts)) == rows(whole.accounts)
     assert sorted(row for part in parts for row in rows(part.pairs)) == rows(whole.pairs)
+
+
+def test_large_history_is_scored_in_runs_of_accounts_with_the_same_result(
+    shop: History, model: recovery.RecoveryModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = recovery.score(model, shop, CUTOFF)
+    monkeypatch.setattr(scoring, "AT_ONCE", 500)
+    assert rows(recovery.score(model, shop, CUTOFF).pairs) == rows(whole.pairs)
 
 
 def test_history_that_numbers_days_and_categories_otherwise_is_scored_the_same(
