@@ -22,11 +22,14 @@ from analytics.services import card_making, cards, contract_history, customers, 
 from marketplace.models import Organisation, Person, StaffRole
 from marketplace.permissions import Actor, actor_for
 from marketplace.shared import jobs
+from procurement.demo.names import COUNTRIES
 
 SEED: Final = 5
 CUSTOMERS: Final = 300
 # How long ago the cards were made whose ends are known by now.
 THEN: Final = timedelta(days=112)
+# Cards that each representative dealt with since.
+WORKED: Final = 80
 _CURRENCY: Final = "EUR"
 _NORTH: Final = ("DE", "NL", "PL", "SE", "DK")
 # Of what is dealt with, what becomes of it; the rest waits until it expires.
@@ -112,8 +115,9 @@ def _sellers() -> tuple[Actor, list[Actor]]:
 
 def _share_out(book: Book, people: Sequence[Actor], manager: Actor, at: datetime) -> None:
     """Two territories; the twelve largest customers are strategic, and Rosa's."""
-    for rank, (name, rule) in enumerate((("North", Rule(countries=_NORTH)), ("South and east", Rule(prefixes=("",))))):
-        territory = customers.save_territory(book.pk, None, name, rule, rank, by=manager, at=at)
+    rest = tuple(country.code for country in COUNTRIES if country.code not in _NORTH)
+    for rank, (name, codes) in enumerate((("North", _NORTH), ("South and east", rest))):
+        territory = customers.save_territory(book.pk, None, name, Rule(countries=codes), rank, by=manager, at=at)
         owner = people[rank % len(people)].person
         assert owner is not None
         customers.hand_over_territory(territory.pk, owner.pk, "The first share-out of the book.", by=manager, at=at)
@@ -140,7 +144,7 @@ def _work(rng: random.Random, book: Book, people: Sequence[Actor], found: Sequen
     for actor in people:
         own = Card.objects.filter(book=book, representative=actor.person, state=CardState.OPEN)
         ranked = own.select_related("account", "category").order_by("-by_money")
-        for place, card in enumerate(ranked):
+        for place, card in enumerate(ranked[:WORKED]):
             if place % 12 == 0:
                 card_making.offer(book, since.date() + timedelta(days=place // 12))
             at = since + timedelta(days=place // 12, hours=5, minutes=7 * (place % 12))

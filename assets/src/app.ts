@@ -3,7 +3,7 @@ import "@tabler/core/dist/js/tabler.esm.js";
 import htmx from "htmx.org/dist/htmx.esm.js";
 import { cardKeys } from "./app/cards";
 import { drafts, focusErrors, leaveGuards, restoreRefused, submitGuards, watchLeaving } from "./app/forms";
-import { dialogs, menuButton, menus } from "./app/menus";
+import { currentTabs, dialogs, menuButton, menus } from "./app/menus";
 import { dismissals, requestErrors } from "./app/notes";
 import { passkeyErrors } from "./app/passkeys";
 import { priceTables } from "./app/prices";
@@ -22,6 +22,7 @@ function enhance(root: ParentNode): void {
   themeSwitches(root);
   menuButton(root);
   dialogs(root);
+  currentTabs(root);
   countdowns(root);
   localTimes(root);
   leaveGuards(root);

@@ -34,7 +34,10 @@ register = template.Library()
 # A state's tone and picture. Colour never speaks alone: the state's words stand beside it.
 _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("quiet", "pencil"): ("draft", "none", "inactive"),
-    ("quiet", "circle-minus"): ("withdrawn", "losing", "ended", "lost", "disqualified", "undone", "discarded"),
+    ("quiet", "circle-minus"): (
+        *("withdrawn", "losing", "ended", "lost", "disqualified"),
+        *("undone", "discarded", "dismissed"),
+    ),
     ("wait", "hourglass"): (
         "approval",
         "pending",
@@ -45,6 +48,7 @@ _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
         "issued",
         "uploaded",
         "read",
+        "snoozed",
     ),
     ("open", "circle-dot"): ("published", "opened", "registered", "answered", "open", "new"),
     ("live", "gavel"): ("auction", "running"),

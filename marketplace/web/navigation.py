@@ -79,7 +79,7 @@ _ROOMS: Final[Mapping[str, tuple[_Place, ...]]] = {
         _Place(_("Customers"), "insights_customers", "address-book", _sells),
         _Place(_("Pipeline"), "insights_pipeline", "filter-dollar", _sells),
         _Place(_("Results"), "insights_results", "chart-bar", _sells),
-        _Place(_("Purchases"), "insights_imports", "table-import", _sells),
+        _Place(_("Purchases"), "insights_purchases", "table-import", _sells),
         _Place(_("Team"), "insights_team", "users", _manages_sales),
         _Place(_("Territories"), "insights_territories", "map-2", _manages_sales),
         _Place(_("Spend"), "insights_accounts", "building", _platforms_sales),

@@ -26,6 +26,14 @@ export function menuButton(root: ParentNode): void {
   }
 }
 
+/** Of tabs that do not fit, the current one is in sight. */
+export function currentTabs(root: ParentNode): void {
+  for (const tab of all(root, ".tabs [aria-current]")) {
+    const bar = tab.closest<HTMLElement>(".tabs");
+    if (bar && bar.scrollWidth > bar.clientWidth) tab.scrollIntoView({ block: "nearest", inline: "center" });
+  }
+}
+
 export function dialogs(root: ParentNode): void {
   for (const opener of all<HTMLAnchorElement>(root, "[data-dialog]")) {
     const dialog = document.getElementById(opener.dataset.dialog ?? "");
