@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.core.files import File
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,13 +22,11 @@ from marketplace.signatures.payload import parse
 from procurement.models import Amendment, Bid, Lot, MomentKind, Tender
 from procurement.permissions import ASKING_ROLES, require_tender_signed
 from procurement.queries import clarifications as queries
-from procurement.rules.criteria import Criteria
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.rules.periods import extended_end
-from procurement.services import criteria, documents, lots, moments, timetable, words
+from procurement.services import criteria, documents, lots, moments, words
+from procurement.services.amendment_values import Proposal, item_row, lot_value, signed_values
 from procurement.services.completeness import missing_in_lot
 from procurement.services.drafts import Change, lock_tender, stream_of
-from procurement.services.lots import ItemRow, LotFields
 from procurement.services.tenders import changes_between
 from procurement.services.transitions import move
 
@@ -56,37 +52,6 @@ class AmendedMeanwhile(DomainError):
     sentence = gettext_lazy("The procedure was amended meanwhile. Look at what it says now, then prepare your change.")
 
 
-class AmendmentFields(TypedDict, total=False):
-    """The tender's own fields that an amendment may change. Dates are aware; `criteria` is all that counts besides the
-    price from then on."""
-
-    title: str
-    description: str
-    enquiry_ends_at: datetime
-    tender_ends_at: datetime
-    criteria: Criteria
-
-
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """A document to add; with `series` it is the next version of that one."""
-
-    upload: File[Any]
-    title: str = ""
-    series: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What the buyer wants to change, and why. `lots` and `items` go by the lot's id; items are the whole new table."""
-
-    reason: str
-    fields: AmendmentFields = field(default_factory=AmendmentFields)
-    lots: Mapping[int, LotFields] = field(default_factory=dict)
-    items: Mapping[int, Sequence[ItemRow]] = field(default_factory=dict)
-    documents: Sequence[NewDocument] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What an amendment does: the changes in words, and whether sent bids have to be confirmed."""
@@ -105,7 +70,7 @@ def prepare(tender_id: int, proposal: Proposal, *, by: Actor, at: datetime) -> S
     tender = _lock_open(tender_id, by, at)
     _require_valid(tender, proposal, at)
     stored = [(new, files.store(new.upload, organisation=tender.buyer, by=by, at=at)) for new in proposal.documents]
-    values = _values(tender, proposal, stored, at)
+    values = signed_values(tender, proposal, stored, at)
     effect = _rehearse(tender, values, at)
     longer = proposal.fields.get("tender_ends_at", tender.tender_ends_at) != tender.tender_ends_at
     # That the end moves when nothing else does is no amendment, unless it was asked for.
@@ -232,33 +197,6 @@ def _require_valid(tender: Tender, proposal: Proposal, at: datetime) -> None:
         raise Invalid(found)
 
 
-def _values(
-    tender: Tender, proposal: Proposal, stored: Sequence[tuple[NewDocument, StoredFile]], at: datetime
-) -> dict[str, Any]:
-    """The new values as they are signed: strings, lists and objects only."""
-    assert tender.tender_ends_at is not None  # it is published
-    wanted = proposal.fields.get("tender_ends_at") or tender.tender_ends_at
-    end = extended_end(wanted, at, tender.terms.minimum_remainder_days, timetable.reckoning_of(tender))
-    enquiry = proposal.fields.get("enquiry_ends_at") or tender.enquiry_ends_at
-    if enquiry is not None and enquiry > end:
-        raise Invalid({"enquiry_ends_at": [_("Questions cannot be taken longer than bids.")]})
-    texts = {name: proposal.fields[name] for name in ("title", "description") if name in proposal.fields}
-    return {
-        **{name: value.strip() for name, value in texts.items()},
-        **({"criteria": proposal.fields["criteria"].as_json()} if "criteria" in proposal.fields else {}),
-        "tender_ends_at": end.isoformat(),
-        "enquiry_ends_at": enquiry.isoformat() if enquiry else "",
-        "lots": [
-            {"lot": pk} | {name: _text(value) for name, value in fields.items()} for pk, fields in proposal.lots.items()
-        ],
-        "items": [{"lot": pk, "rows": [_row_as_json(row) for row in rows]} for pk, rows in proposal.items.items()],
-        "documents": [
-            {"file": file.pk, "sha256": file.sha256, "title": new.title, "series": new.series or 0}
-            for new, file in stored
-        ],
-    }
-
-
 class _Rehearsed(Exception):
     """Undoes what was tried."""
 
@@ -304,7 +242,7 @@ def _apply_lot(tender: Tender, entry: Mapping[str, Any]) -> list[Change]:
     lot = _active_lot(tender, entry["lot"])
     before = lots.in_words(lot)
     for name in entry.keys() - {"lot"}:
-        setattr(lot, name, _VALUES[name](entry[name]))
+        setattr(lot, name, lot_value(name, entry[name]))
     lot.save(update_fields=sorted(entry.keys() - {"lot"}))
     _require_biddable(tender, lot)
     return changes_between(before, lots.in_words(lot))
@@ -312,7 +250,7 @@ def _apply_lot(tender: Tender, entry: Mapping[str, Any]) -> list[Change]:
 
 def _apply_items(tender: Tender, entry: Mapping[str, Any]) -> list[Change]:
     lot = _active_lot(tender, entry["lot"])
-    changes = lots.write_items(lot, [_row_of_json(row) for row in entry["rows"]])
+    changes = lots.write_items(lot, [item_row(row) for row in entry["rows"]])
     _require_biddable(tender, lot)
     return changes
 
@@ -372,50 +310,3 @@ def _in_words(tender: Tender) -> dict[str, str]:
         _("Questions until"): words.moment(tender.enquiry_ends_at, tender.time_zone),
         _("Bids until"): words.moment(tender.tender_ends_at, tender.time_zone),
     }
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _decimal(text: str) -> Decimal | None:
-    return Decimal(text) if text else None
-
-
-def _day(text: str) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-_VALUES: Mapping[str, Any] = {
-    "title": str,
-    "delivery_place": str,
-    "step_kind": str,
-    "limit_price": _decimal,
-    "step_value": _decimal,
-    "clock_price": _decimal,
-    "vat_rate": Decimal,
-}
-
-
-def _row_as_json(row: ItemRow) -> dict[str, Any]:
-    return {
-        "item": row.item_id or 0,
-        "description": row.description,
-        "category": row.category_id,
-        "quantity": str(row.quantity),
-        "unit": row.unit,
-        "deliver_from": _text(row.deliver_from),
-        "deliver_until": _text(row.deliver_until),
-    }
-
-
-def _row_of_json(row: Mapping[str, Any]) -> ItemRow:
-    return ItemRow(
-        description=row["description"],
-        category_id=row["category"],
-        quantity=Decimal(row["quantity"]),
-        unit=row["unit"],
-        deliver_from=_day(row["deliver_from"]),
-        deliver_until=_day(row["deliver_until"]),
-        item_id=row["item"] or None,
-    )

@@ -22,7 +22,7 @@ from procurement.permissions import require_tender_signed
 from procurement.queries import tenders as queries
 from procurement.rules.lifecycle import LotStatus
 from procurement.services import amendments, cancellation, criteria
-from procurement.services.amendments import AmendmentFields, NewDocument, Proposal
+from procurement.services.amendment_values import AmendmentFields, NewDocument, Proposal
 from procurement.services.lots import ItemRow, LotFields
 from procurement.web import tender_page
 from procurement.web.criteria_forms import CriteriaForm

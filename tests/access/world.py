@@ -63,6 +63,7 @@ from procurement.services import (
     protocols,
     unopenable,
 )
+from procurement.services.amendment_values import Proposal
 from tests.factories import bidder_program as program
 from tests.factories import insights, signatures
 from tests.factories.auctions import admitted_bid, evaluated_tender
@@ -207,7 +208,7 @@ def _open(world: World, buyer: Organisation) -> None:
         "third_lot": third.pk,
         "amending": amendments.prepare(
             tender.pk,
-            amendments.Proposal("More time is needed", fields={"tender_ends_at": NOW + timedelta(days=12)}),
+            Proposal("More time is needed", fields={"tender_ends_at": NOW + timedelta(days=12)}),
             by=world.people["buyer"],
             at=NOW,
         ).nonce,

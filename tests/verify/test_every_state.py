@@ -33,7 +33,7 @@ from procurement.services import (
     protocols,
     unopenable,
 )
-from procurement.services.amendments import Proposal
+from procurement.services.amendment_values import Proposal
 from tests.factories import bidder_program as program
 from tests.factories.bids import (
     CLOSES,

@@ -12,7 +12,7 @@ from marketplace.services.signing import SignatureRefused, SigningTimeOver
 from marketplace.shared.errors import Invalid, NotAllowed, NotFound
 from procurement.models import Amendment, Bid, DueMoment, MomentKind
 from procurement.services import amendments, clarifications
-from procurement.services.amendments import NewDocument, Proposal
+from procurement.services.amendment_values import NewDocument, Proposal
 from procurement.services.lots import ItemRow
 from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member
 from tests.factories.procurement import draft_tender, published_tender

@@ -32,7 +32,7 @@ from procurement.services import (
     protocols,
     tenders,
 )
-from procurement.services.amendments import Proposal
+from procurement.services.amendment_values import Proposal
 from tests.factories import bidder_program as program
 from tests.factories.auctions import START, evaluated_tender, seats
 from tests.factories.bids import LATER, awarded, bidder, drafted_bid, send, tender_taking_bids

@@ -29,6 +29,7 @@ from procurement.models import Bid, BidEnvelope, Lot, MomentKind, Tender
 from procurement.queries import operations
 from procurement.rules.lifecycle import BidStatus, TenderStatus
 from procurement.services import amendments, bid_documents, bid_drafts, bids, moments, opening
+from procurement.services.amendment_values import Proposal
 from procurement.services.bid_drafts import SignatureBeingJudged
 from procurement.services.bid_verdicts import SignaturesBeingJudged
 from procurement.services.bids import NewerVersionWaits, WithdrawalWaits
@@ -255,7 +256,7 @@ def test_a_bid_received_before_an_amendment_has_to_be_confirmed_like_all_others(
     request = bids.prepare_submission(bid.pk, by=by, at=NOON)
     cms = signed(request)
     buyer = member(lot.tender.buyer)
-    proposal = amendments.Proposal("Other quantities are needed.", lots={lot.pk: {"title": "Chairs, more of them"}})
+    proposal = Proposal("Other quantities are needed.", lots={lot.pk: {"title": "Chairs, more of them"}})
     amendment = amendments.prepare(lot.tender_id, proposal, by=buyer, at=NOON)
     row = sent(request, by=by, at=NOON, cms=cms)
     bring_lists(NOON + MINUTE)

@@ -37,7 +37,7 @@ from procurement.services import (
     protocols,
     unopenable,
 )
-from procurement.services.amendments import NewDocument, Proposal
+from procurement.services.amendment_values import NewDocument, Proposal
 from tests.factories import bidder_program as program
 from tests.factories.bids import LATER, bidder, contracted, drafted_bid, opened_lot, send, sent_bid, tender_taking_bids
 from tests.factories.committee import Committee, held_tender
