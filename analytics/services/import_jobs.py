@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from analytics.features.files import FileUnreadable
 from analytics.models import Import, ImportState
-from analytics.services import imports, staging
+from analytics.services import imports, loading, staging
 
 _log = logging.getLogger(__name__)
 Now = Callable[[], datetime]
@@ -47,6 +47,8 @@ def read(import_id: int, now: Now) -> None:
 def load(import_id: int, now: Now) -> None:
     if batch := imports.take(import_id, ImportState.LOADING, at=now()):
         _guarded(batch, lambda: imports.was_loaded(import_id, at=now()), now)
+        if batch.counts.get("accepted", 0) > loading.HANDFUL:
+            loading.analyse()
 
 
 def undo(import_id: int, now: Now) -> None:

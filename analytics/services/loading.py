@@ -7,6 +7,8 @@ book keeps the earlier version, so that undoing the import that changed it bring
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -16,6 +18,8 @@ from django.db.models import Count
 from analytics.models import Book, DayRollup, Import, ImportKind, LineSource
 from analytics.services import rollup
 
+#: Rows above which a batch is read as whole tables, and statistics are brought up to date afterwards.
+HANDFUL: Final = 5000
 Values = dict[str, int | str | list[str]]
 
 
@@ -48,6 +52,11 @@ def source_of(batch: Import) -> LineSource:
 def load(batch: Import, book: Book) -> Loaded:
     """Bring in the staged rows of a batch. The caller holds the book's lock; the staged rows stay."""
     values: Values = {"batch": batch.pk, "book": book.pk, "source": source_of(batch).value}
+    with _plans_for(batch.staged.count()):
+        return _loaded(book, values)
+
+
+def _loaded(book: Book, values: Values) -> Loaded:
     rollup.begin()
     _count(_INCOMING, values)
     repeated = _asked(_REPEATED, values)[0]
@@ -89,13 +98,32 @@ def undo(batch: Import, book: Book) -> int:
     Returns the number of lines that left. The caller holds the book's lock.
     """
     values: Values = {"batch": batch.pk, "book": book.pk, "source": source_of(batch).value}
-    rollup.begin()
-    _count(_HAND_OVER, values)
-    _count("DELETE FROM analytics_lineconfirmation WHERE confirmed_by_id = %(batch)s", values)
-    _count(_LEAVING_BATCH, values)
-    removed = _leave(values)
-    rollup.redo(book)
+    with _plans_for(batch.lines.count()):
+        rollup.begin()
+        _count(_HAND_OVER, values)
+        _count("DELETE FROM analytics_lineconfirmation WHERE confirmed_by_id = %(batch)s", values)
+        _count(_LEAVING_BATCH, values)
+        removed = _leave(values)
+        rollup.redo(book)
     return removed
+
+
+@contextmanager
+def _plans_for(rows: int) -> Iterator[None]:
+    """Plans for so many rows. What was loaded just now is not in the statistics yet, and the planner would look it up
+    row by row as if it were a handful: a file of a hundred thousand lines would take hours."""
+    if rows <= HANDFUL:
+        yield
+        return
+    _count("SET LOCAL enable_nestloop = off", {})
+    yield
+    _count("SET LOCAL enable_nestloop = on", {})
+
+
+def analyse() -> None:
+    """Bring the statistics up to date after a large load; call it when that has been committed."""
+    for table in ("account", "item", "orderline", "lineconfirmation", "itemday", "dayrollup"):
+        _count(f"ANALYZE analytics_{table}", {})
 
 
 def settle_currency(book: Book) -> None:

@@ -23,7 +23,7 @@ from analytics.rules import growth, recovery
 from analytics.rules.growth import GrowthModel
 from analytics.rules.history import NONE, History
 from analytics.rules.recovery import RecoveryModel
-from analytics.services import contract_history, runs
+from analytics.services import contract_history, loading, runs
 
 _log = logging.getLogger(__name__)
 Now = Callable[[], datetime]
@@ -39,7 +39,9 @@ def learn(run_id: int, now: Now) -> None:
         return
     begun = perf_counter()
     try:
-        contract_history.refresh(run.book_id, at=now())
+        done = contract_history.refresh(run.book_id, at=now())
+        if done is not None and done.new > loading.HANDFUL:
+            loading.analyse()
         learnt = _learnt(run, now())
     except Exception:  # noqa: BLE001 – whatever broke, the scores before stand and the page says so
         _log.exception("The run %s could not be learnt for", run.pk)
