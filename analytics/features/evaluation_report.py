@@ -116,6 +116,28 @@ def as_html(evaluation: Evaluation, history: History, run: Mapping[str, Any]) ->
     )
 
 
+def as_markdown(evaluation: Evaluation, history: History) -> str:
+    """The tables of the page, to be put into a document."""
+    parts = []
+    for level in (*LEVELS, _COUNTS_OF_MONEY):
+        if names := evaluation.names(level):
+            means = {name: evaluation.mean(level, name) for name in names}
+            metrics = list(dict.fromkeys(metric for row in means.values() for metric in row))
+            rows = [(name, [means[name].get(metric) for metric in metrics]) for name in names]
+            parts.append(_markdown([level if level != _COUNTS_OF_MONEY else "money caught", *metrics], rows))
+            parts.append(_markdown(*_of_product(evaluation, history, level)))
+    for level, bins in evaluation.calibration.items():
+        rows = [(str(n), [b.count, b.foretold, b.happened]) for n, b in enumerate(bins, 1)]
+        parts.append(_markdown([f"{level}, bin", "cases", "chance given", "share lost"], rows))
+    return "\n".join(parts)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[tuple[str, Sequence[float | int | None]]]) -> str:
+    lines = [list(head), ["---", *("---:" for _ in head[1:])]]
+    lines += [[name, *(_shown(value) for value in values)] for name, values in rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
 def _opening(evaluation: Evaluation, history: History, run: Mapping[str, Any]) -> str:
     dates = ", ".join(f"{history.date_of(c.day + 1)} (day {c.day})" for c in evaluation.cutoffs) or "none"
     span = f"{run['first_day']} to {run['last_day']}"
@@ -143,17 +165,23 @@ def _means(evaluation: Evaluation, level: str, names: Sequence[str]) -> str:
 
 
 def _by_cutoff(evaluation: Evaluation, history: History, level: str) -> str:
+    return _table("The product at each cut-off", *_of_product(evaluation, history, level))
+
+
+def _of_product(
+    evaluation: Evaluation, history: History, level: str
+) -> tuple[list[str], list[tuple[str, list[float | int | None]]]]:
     """The product alone, at each cut-off: means hide a bad month."""
     ours = PRODUCT if level != _COUNTS_OF_MONEY else "p × the money that the product expects"
     found = [(c, c.figures[level][ours]) for c in evaluation.cutoffs if level in c.figures]
     metrics = list(found[0][1]) if found else []
-    rows = []
+    rows: list[tuple[str, list[float | int | None]]] = []
     for cutoff, figures in found:
         lost = cutoff.foretold[level][1] if level in cutoff.foretold else None
         counts = [len(lost), int(lost.sum())] if lost is not None else []
         rows.append((str(history.date_of(cutoff.day + 1)), [*counts, *(figures[metric] for metric in metrics)]))
     counted = ["cases", "lost"] if level in (_CHURN, _DEFECTION) else []
-    return _table("The product at each cut-off", ["first day foretold", *counted, *metrics], rows)
+    return ["first day foretold", *counted, *metrics], rows
 
 
 def _curves(evaluation: Evaluation, level: str) -> str:

@@ -109,9 +109,11 @@ def learnt_from(found: Insights, history: History) -> dict[str, Any]:
         ]
 
     model, grown = found.recovery_model, found.growth_model
+    levels = {"account_churn": model.accounts}
+    if history.has_categories:
+        levels["category_defection"] = model.pairs
     return {
-        "account_churn": {"windows": windows(model.accounts), "fallback": model.accounts.fallback.value or None},
-        "category_defection": {"windows": windows(model.pairs), "fallback": model.pairs.fallback.value or None},
+        name: {"windows": windows(level), "fallback": level.fallback.value or None} for name, level in levels.items()
     } | {
         f"growth_{name}": {
             "windows": [str(history.date_of(day + 1)) for day in ranker.windows],

@@ -16,13 +16,13 @@ from analytics.features.gathering import gather
 from analytics.management.purchase_files import a_date, add_options, merged, peak_megabytes, refused_plainly, told
 from analytics.rules.protocol import HORIZON
 
-REPORT, FIGURES, REJECTS = "evaluation.html", "evaluation.json", "rejects.csv"
+REPORT, FIGURES, TABLES, REJECTS = "evaluation.html", "evaluation.json", "evaluation.md", "rejects.csv"
 
 
 class Command(BaseCommand):
     help = (
         "Measures the scores at past cut-offs of a purchase file, each learnt from what came before it alone, beside "
-        "simple baselines. Writes evaluation.html, evaluation.json and rejects.csv."
+        "simple baselines. Writes evaluation.html, its tables as evaluation.md, evaluation.json and rejects.csv."
     )
     requires_system_checks: list[str] = []
 
@@ -66,6 +66,7 @@ class Command(BaseCommand):
                 "peak_memory_mb": peak_megabytes(),
             }
             (out / FIGURES).write_text(evaluation_report.as_json(found, history, run), encoding="utf-8")
+            (out / TABLES).write_text(evaluation_report.as_markdown(found, history), encoding="utf-8")
             (out / REPORT).write_text(evaluation_report.as_html(found, history, run), encoding="utf-8")
         for level in (*LEVELS, "capture"):
             for name in found.names(level):

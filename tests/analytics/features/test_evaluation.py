@@ -65,6 +65,12 @@ def test_the_figures_are_plain_json(measured: Evaluation, history: History) -> N
     assert [cutoff["day"] for cutoff in figures["cutoffs"]] == [250, 305]
 
 
+def test_the_tables_can_be_put_into_a_document(measured: Evaluation, history: History) -> None:
+    tables = evaluation_report.as_markdown(measured, history).split("\n\n")
+    assert tables[0].startswith("| account churn | AUC | AP | lift@10% | P@100 | ECE |\n| --- | ---: |")
+    assert len(tables) == 12
+
+
 def test_too_little_data_is_a_page_that_says_so(history: History) -> None:
     nothing = evaluation.evaluate(history.until(50), ())
     assert "too little to measure" in evaluation_report.as_html(nothing, history, RUN)
