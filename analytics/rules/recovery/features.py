@@ -23,6 +23,10 @@ SHARED = (
 """Of the account's columns, those that its pairs see too."""
 
 
+CURVED = ("orders", "silence", "survival", "lasts", "rate", "recent_long")
+"""Columns that come squared too: their first steps say more than the later ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """Owners by the end of a day: raw numbers, posterior cycles, columns."""
@@ -69,6 +73,8 @@ def _observed(rhythm: Rhythm, cycle: Cycle, visits: Visits, cutoff: int, horizon
         "rate": np.log(orders / tenure),
         "poisson_silent": -orders * np.log1p(horizon / (tenure + half)),
         "silence": np.log1p(r.silence),
+        "silence_by_orders": np.log1p(r.silence) * np.log(orders),
+        "missed": np.log1p(orders * np.log((tenure + half) / (tenure - r.silence + half))),
         "mean_gap": np.log(r.mean_gap),
         "median_gap": np.log(r.median_gap),
         "longest_gap": np.log1p(r.longest_gap),
@@ -97,6 +103,7 @@ def _observed(rhythm: Rhythm, cycle: Cycle, visits: Visits, cutoff: int, horizon
         "opened": np.log(np.maximum(r.opened, 1)),
     }
     columns |= _last_year(rhythm, visits, cutoff, horizon)
+    columns |= {f"{name}_squared": columns[name] ** 2 for name in CURVED}
     return Observed(rhythm, cycle, survival, later, columns)
 
 
