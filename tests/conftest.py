@@ -24,6 +24,8 @@ from tests import database
 from tests.gateway import A_DAY_S, Gateway
 from tests.patience import PATIENCE_S
 
+# Before numpy is first imported: threads of its own that wait for each other take most of a busy machine's time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # A busy machine makes a property slow, not wrong.
 hypothesis_settings.register_profile("openlot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("openlot")

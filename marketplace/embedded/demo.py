@@ -118,6 +118,8 @@ class Demo:
             "PERIOD_UNIT": "minute",
             "DJANGO_SETTINGS_MODULE": "marketplace.config.settings",
             "PYTHONUNBUFFERED": "1",
+            # The scores are reckoned beside the web on a small machine: one thread each.
+            "OPENBLAS_NUM_THREADS": "1",
         }
         return {**defaults, **{name: value for name, value in os.environ.items() if value}}
 
@@ -140,7 +142,7 @@ class Demo:
         self._once("collected", _digest(_static_files()), "Collecting the static files", *collect)
         self._make_world(database)
         if (self.folder / "people.json").exists():
-            self._once("insights", database, "Making the purchases that its insights are about", "demo_insights")
+            self._once("insights", database, "Making its customers and their purchases (20 seconds, once)", "demo_insights")
         self._once("time-stamps", database, "Making the demonstration's time-stamp authority", "demo_ca", "time-stamps")
 
     def _make_world(self, database: str) -> None:
