@@ -142,7 +142,9 @@ class Demo:
         self._once("collected", _digest(_static_files()), "Collecting the static files", *collect)
         self._make_world(database)
         if (self.folder / "people.json").exists():
-            self._once("insights", database, "Making its customers and their purchases (20 seconds, once)", "demo_insights")
+            self._once(
+                "insights", database, "Making its customers and their purchases (20 seconds, once)", "demo_insights"
+            )
         self._once("time-stamps", database, "Making the demonstration's time-stamp authority", "demo_ca", "time-stamps")
 
     def _make_world(self, database: str) -> None:
