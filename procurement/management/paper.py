@@ -1,4 +1,4 @@
-"""What the simulators on paper share: reading a JSON file strictly, and the minor units of currencies."""
+"""What the simulators on paper share: their command line, reading a JSON file strictly, minor units of currencies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,39 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
+from django.core.management.base import BaseCommand, CommandParser
+
 from marketplace.shared.money import is_currency, minor_unit
 from procurement.rules.auction.scenario_fields import ScenarioRefused
+
+
+class PaperCommand(BaseCommand):
+    """A command that works a JSON file out on paper and tells the outcome, in words or as JSON. Needs no database."""
+
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", metavar="file", help="a JSON file; - reads the standard input")
+        parser.add_argument("--json", action="store_true", help="the whole result as JSON, for tools")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            outcome = self.work_out(read(options["path"]))
+        except ScenarioRefused as refused:
+            self.stderr.write(str(refused))
+            sys.exit(2)
+        if options["json"]:
+            self.stdout.write(json.dumps(outcome, indent=2))
+        else:
+            self.tell(outcome)
+
+    def work_out(self, given: object) -> dict[str, Any]:
+        """What comes of it. Raises ScenarioRefused."""
+        raise NotImplementedError
+
+    def tell(self, outcome: dict[str, Any]) -> None:
+        """Print it for a reader."""
+        raise NotImplementedError
 
 
 class MinorUnits(Mapping[str, Decimal]):

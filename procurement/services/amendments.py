@@ -23,7 +23,7 @@ from procurement.models import Amendment, Bid, Lot, MomentKind, Tender
 from procurement.permissions import ASKING_ROLES, require_tender_signed
 from procurement.queries import clarifications as queries
 from procurement.rules.lifecycle import BidStatus, LotStatus, TenderStatus
-from procurement.services import criteria, documents, lots, moments, words
+from procurement.services import criteria, documents, lots, moments, tender_signing, words
 from procurement.services.amendment_values import Proposal, item_row, lot_value, signed_values
 from procurement.services.completeness import missing_in_lot
 from procurement.services.drafts import Change, lock_tender, stream_of
@@ -77,24 +77,13 @@ def prepare(tender_id: int, proposal: Proposal, *, by: Actor, at: datetime) -> S
     if not longer and not [change for change in effect.changes if change.label != _("Bids until")]:
         raise NothingChanged
     content = {
-        "tender": tender.number,
-        "tender_title": tender.title,
         "reason": proposal.reason.strip(),
         "changes": [change.as_json() for change in effect.changes],
         "bids_must_be_confirmed": effect.invalidates_bids,
         "documents": [{"name": one.name, "sha256": one.sha256} for _new, one in stored],
         "values": values,
     }
-    return signing.prepare(
-        action=ACTION,
-        actor=by,
-        object_type="tender",
-        object_id=tender.pk,
-        object_version=tender.version,
-        content=content,
-        at=at,
-        expires_at=at + SIGNING_TIME,
-    )
+    return tender_signing.prepare(ACTION, tender, content, by=by, at=at, lasts=SIGNING_TIME)
 
 
 @transaction.atomic
@@ -106,12 +95,7 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judge
     Moves the end of bidding and its due moment, invalidates sent bids when lots or items changed, tells everybody
     concerned. Raises NotFound, NotAllowed, NotOpenForBids, AmendedMeanwhile, and what signing.complete raises.
     """
-    request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
-    if request is None:
-        raise NotFound
-    require_tender_signed(by, Tender.objects.get(pk=int(request.object_id)))
-    if verdict is None and request.used_at is None:
-        verdict = signing.judged(request, cms, by=by, at=at)
+    request, verdict = tender_signing.received(ACTION, request_id, cms, by=by, at=at, verdict=verdict)
     tender = lock_tender(int(request.object_id))
     if made := Amendment.objects.filter(signature__request=request).first():
         return made

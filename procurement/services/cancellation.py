@@ -28,7 +28,7 @@ from procurement.rules.lifecycle import (
     is_final,
     tender_outcome,
 )
-from procurement.services import auctions, contracts, evaluation, lot_keys, moments, outcomes, shares
+from procurement.services import auctions, contracts, evaluation, lot_keys, moments, outcomes, shares, tender_signing
 from procurement.services.drafts import lock_tender, stream_of
 from procurement.services.transitions import move
 
@@ -64,22 +64,12 @@ def prepare(tender_id: int, lot_id: int | None, reason: str, *, by: Actor, at: d
     tender, lots = _lock(tender_id, lot_id, by)
     if len(reason.strip()) < REASON_MIN_LENGTH:
         raise Invalid({"reason": [_("Say why, in a sentence that every bidder will read.")]})
-    return signing.prepare(
-        action=ACTION,
-        actor=by,
-        object_type="tender",
-        object_id=tender.pk,
-        object_version=tender.version,
-        content={
-            "tender": tender.number,
-            "tender_title": tender.title,
-            "lots": [{"lot": lot.pk, "number": lot.number, "title": lot.title} for lot in lots],
-            "whole_tender": lot_id is None,
-            "reason": reason.strip(),
-        },
-        at=at,
-        expires_at=at + SIGNING_TIME,
-    )
+    content = {
+        "lots": [{"lot": lot.pk, "number": lot.number, "title": lot.title} for lot in lots],
+        "whole_tender": lot_id is None,
+        "reason": reason.strip(),
+    }
+    return tender_signing.prepare(ACTION, tender, content, by=by, at=at, lasts=SIGNING_TIME)
 
 
 @transaction.atomic
@@ -90,12 +80,7 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judge
     running auctions, waiting moments, awards and unsigned contracts of the lots, and tells everybody concerned.
     Raises ChangedMeanwhile, and what `prepare` and signing.complete raise.
     """
-    request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
-    if request is None:
-        raise NotFound
-    require_tender_signed(by, Tender.objects.get(pk=int(request.object_id)))
-    if verdict is None and request.used_at is None:
-        verdict = signing.judged(request, cms, by=by, at=at)
+    request, verdict = tender_signing.received(ACTION, request_id, cms, by=by, at=at, verdict=verdict)
     tender = lock_tender(int(request.object_id))
     # Under the lock: a second click may have waited for the first.
     request.refresh_from_db(fields=["used_at"])

@@ -20,13 +20,13 @@ from marketplace.permissions import Actor
 from marketplace.services import signing
 from marketplace.services.notifications import notify
 from marketplace.services.signing import Judged
-from marketplace.shared.errors import DomainError, NotFound
+from marketplace.shared.errors import DomainError
 from marketplace.signatures.payload import parse
 from procurement.models import KeyCeremony, Lot, Tender
 from procurement.permissions import require_tender_signed
 from procurement.queries import custody as queries
 from procurement.rules.lifecycle import LotStatus
-from procurement.services import moments, outcomes, shares
+from procurement.services import moments, outcomes, shares, tender_signing
 from procurement.services.cancellation import ChangedMeanwhile
 from procurement.services.drafts import stream_of
 
@@ -61,22 +61,12 @@ def prepare(tender_id: int, reason: str, *, by: Actor, at: datetime) -> SigningR
     """
     tender, ceremony = _lost(tender_id, by, at)
     shares.require_reason(reason)
-    return signing.prepare(
-        action=ACTION,
-        actor=by,
-        object_type="tender",
-        object_id=tender.pk,
-        object_version=tender.version,
-        content={
-            "tender": tender.number,
-            "tender_title": tender.title,
-            "shares_needed": ceremony.threshold,
-            "shares_released": queries.released_count(ceremony),
-            "reason": reason.strip(),
-        },
-        at=at,
-        expires_at=at + SIGNING_TIME,
-    )
+    content = {
+        "shares_needed": ceremony.threshold,
+        "shares_released": queries.released_count(ceremony),
+        "reason": reason.strip(),
+    }
+    return tender_signing.prepare(ACTION, tender, content, by=by, at=at, lasts=SIGNING_TIME)
 
 
 @transaction.atomic
@@ -86,12 +76,7 @@ def declare(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Ju
     A `verdict` may be given later than the signature was received; whether the shares suffice is looked at then.
     Raises ChangedMeanwhile, and what `prepare` and signing.complete raise.
     """
-    request = SigningRequest.objects.filter(pk=request_id, action=ACTION, object_type="tender").first()
-    if request is None:
-        raise NotFound
-    require_tender_signed(by, Tender.objects.get(pk=int(request.object_id)))
-    if verdict is None and request.used_at is None:
-        verdict = signing.judged(request, cms, by=by, at=at)
+    request, verdict = tender_signing.received(ACTION, request_id, cms, by=by, at=at, verdict=verdict)
     tender, _ceremony = shares.locked(int(request.object_id), by)
     # Under the lock: a second click may have waited for the first.
     request.refresh_from_db(fields=["used_at"])

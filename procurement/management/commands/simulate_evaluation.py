@@ -1,35 +1,18 @@
 """Evaluate sealed bids on paper."""
 
-import json
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-
-from procurement.management.paper import MinorUnits, read
-from procurement.rules.case import ScenarioRefused, evaluate, parse
+from procurement.management.paper import MinorUnits, PaperCommand
+from procurement.rules.case import evaluate, parse
 
 
-class Command(BaseCommand):
+class Command(PaperCommand):
     help = "Evaluate sealed bids on paper from a case; see docs/procedures/simulator.md. Needs no database."
-    requires_system_checks: list[str] = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("case", help="a JSON file; - reads the standard input")
-        parser.add_argument("--json", action="store_true", help="the whole result as JSON, for tools")
+    def work_out(self, given: object) -> dict[str, Any]:
+        return evaluate(parse(given, MinorUnits()))
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            outcome = evaluate(parse(read(options["case"]), MinorUnits()))
-        except ScenarioRefused as refused:
-            self.stderr.write(str(refused))
-            sys.exit(2)
-        if options["json"]:
-            self.stdout.write(json.dumps(outcome, indent=2))
-        else:
-            self._tell(outcome)
-
-    def _tell(self, outcome: dict[str, Any]) -> None:
+    def tell(self, outcome: dict[str, Any]) -> None:
         for scored in outcome["scores"]:
             self.stdout.write(scored["bidder"])
             for points in scored["points"]:
