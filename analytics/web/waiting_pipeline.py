@@ -14,7 +14,7 @@ from analytics.models import Book, Lead, Step
 from analytics.permissions import SELLERS, is_manager, sells
 from analytics.rules.pipeline import LeadState
 from marketplace.permissions import Actor
-from marketplace.waiting import Task
+from marketplace.waiting import Task, Tone
 
 
 def tasks(actor: Actor, at: datetime) -> Iterator[Task]:
@@ -30,7 +30,7 @@ def tasks(actor: Actor, at: datetime) -> Iterator[Task]:
     steps = due.aggregate(n=Count("pk"), first=Min("due_on"))
     if steps["n"]:
         words = ngettext("%(n)s step of the pipeline is due", "%(n)s steps of the pipeline are due", steps["n"])
-        tone = "warn" if steps["first"] < today else ""
+        tone: Tone = "warn" if steps["first"] < today else ""
         url = f"{reverse('insights_pipeline')}?due=on&who={actor.person.pk}"
         yield Task(words % {"n": steps["n"]}, url, "calendar-event", tone=tone, count=steps["n"])
     leads = Lead.objects.filter(book=book, status=LeadState.NEW.value).aggregate(
