@@ -87,6 +87,9 @@ def refresh(run_id: int, *, at: datetime) -> Made:
     book = Book.objects.select_for_update(no_key=True).get(pk=run.book_id)
     if run.state != RunState.WHOLE or book.run_id != run.pk:
         return Made()
+    # Nobody acts on a live card until this is done: what was accepted meanwhile would be written back as open.
+    live = Card.objects.select_for_update(no_key=True).filter(book=book, state__in=_LIVE)
+    list(live.order_by("pk").values_list("pk"))
     # First what came of the cards there are: what was bought meanwhile needs none.
     card_outcomes.measure(book.pk, at=at)
     return _Refresh(book, run, at).do()
@@ -100,7 +103,8 @@ class _Refresh:
         self.made = Made()
         self.events: list[CardEvent] = []
         self.accounts = _owners(book)
-        self.live = {_key(card): card for card in Card.objects.filter(book=book, state__in=_LIVE)}
+        live = Card.objects.select_for_update(no_key=True).filter(book=book, state__in=_LIVE)
+        self.live = {_key(card): card for card in live}
         self.vital = rules.vital_few(spent(book, run.cutoff))
         self.barred = _Barred.of(book, self.day)
 

@@ -122,7 +122,8 @@ def hand_over_territory(territory_id: int, to: int, text: str, *, by: Actor, at:
     taker = _seller(territory.book, to)
     assert taker is not None
     before = territory.representative_id
-    accounts = Account.objects.select_for_update(of=("self",)).filter(territory=territory, merged_into=None)
+    unmerged = Account.objects.filter(territory=territory, merged_into=None)
+    accounts = unmerged.select_for_update(no_key=True, of=("self",))
     theirs = accounts.filter(Q(representative=before) | Q(representative=None)).exclude(representative=taker)
     moved = list(theirs.order_by("pk"))
     _give(moved, taker, taker, text, by, at)
@@ -233,7 +234,10 @@ def _fitting(rule: Rule) -> Q:
 
 
 def _locked(account_id: int, by: Actor) -> Account:
-    rows = Account.objects.select_for_update(of=("self",)).select_related("book", "territory__representative")
+    # Not against rows that name it: a dismissal is written under its card's lock, which a hand-over takes next.
+    rows = Account.objects.select_for_update(no_key=True, of=("self",)).select_related(
+        "book", "territory__representative"
+    )
     account = rows.filter(pk=account_id).first()
     if account is None or not permissions.works(by, account.book):
         raise NotFound

@@ -67,7 +67,8 @@ def register(
     the same country. Who owns it is decided by rule and logged where more than one has a claim. Raises NotFound,
     TooManyLeads, Invalid.
     """
-    book = Book.objects.select_for_update(of=("self",)).filter(pk=book_id).first()
+    # A lock that rows naming the book do not wait for: they are written under locks that this waits for.
+    book = Book.objects.select_for_update(no_key=True, of=("self",)).filter(pk=book_id).first()
     if book is None:
         raise NotFound
     require_seller(by, book)

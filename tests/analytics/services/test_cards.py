@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from threading import Event
 
 import pytest
+from django.db import transaction
 
 from analytics.models import Card, CardEvent, Dismissal
 from analytics.rules import cards as rules
 from analytics.rules.cards import CardState, Closing, Dismissed, Heard, Kind
-from analytics.services import card_making, card_outcomes, cards
+from analytics.services import card_making, card_outcomes, cards, customers
 from analytics.services.card_making import Made
 from marketplace.models import AuditRecord, Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared.errors import NotFound
 from tests.factories import insights
-from tests.factories.at_once import at_the_same_time
+from tests.factories.at_once import at_the_same_time, wait_until_blocked
 from tests.factories.insights import CUTOFF, MORNING, NIGHT
 from tests.factories.marketplace import accredited_supplier, member, staff
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -263,6 +266,52 @@ def test_two_at_one_card_at_once_and_only_the_first_has_it() -> None:
 
     assert sorted(type(answer).__name__ for answer in answers) == ["Act", "CardTaken"]
     assert CardEvent.objects.exclude(person=None).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_card_accepted_while_the_night_makes_cards_stays_accepted() -> None:
+    rosa = insights.representative()
+    card, taken = _one_card(rosa), Event()
+
+    def accepts() -> None:
+        with transaction.atomic():
+            cards.accept(card.pk, by=rosa, at=MORNING)
+            taken.set()
+            wait_until_blocked()
+
+    def makes() -> Made:
+        taken.wait(PATIENCE_S)
+        return _next_night(card, 0.8)[0]
+
+    answers = at_the_same_time(accepts, makes)
+
+    card.refresh_from_db()
+    assert (answers[0], card.state, card.p, card.accepted_by) == (None, "accepted", 0.8, rosa.person)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_card_is_dismissed_while_its_account_is_handed_over() -> None:
+    rosa, taker = insights.representative(), insights.representative()
+    card, taken = _one_card(rosa), Event()
+    assert taker.person is not None
+    to = taker.person.pk
+
+    def dismisses() -> object:
+        with transaction.atomic():
+            cards.note(card.pk, "Called", by=rosa, at=MORNING)
+            taken.set()
+            wait_until_blocked()  # the account is handed over, and waits for this card
+            return cards.dismiss(card.pk, Dismissed.KNOWN, by=rosa, at=MORNING)
+
+    def hands_over() -> object:
+        taken.wait(PATIENCE_S)
+        return customers.hand_over(card.account_id, to, "Yours now", by=rosa, at=MORNING)
+
+    answers = at_the_same_time(dismisses, hands_over)
+
+    assert [type(answer).__name__ for answer in answers] == ["Act", "Account"]
+    card.refresh_from_db()
+    assert (card.state, card.representative) == ("dismissed", rosa.person)
 
 
 def _withheld_name(book: int) -> str:
