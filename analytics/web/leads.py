@@ -25,7 +25,7 @@ from analytics.queries import sellers
 from analytics.rules.pipeline import LeadState
 from analytics.services import lead_import, leads, ownership
 from analytics.services.leads import LeadDetails
-from analytics.web import card_words
+from analytics.web import card_words, pipeline
 from analytics.web import pipeline_forms as fields
 from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of, person_of
@@ -94,19 +94,19 @@ def page_of_all(request: HttpRequest) -> HttpResponseBase:
         rows = rows.filter(representative=actor.person)
     if request.GET.get("format") == "csv":
         return _as_csv(rows)
-    tabs = [Tab(_("Open"), address(request, status=""), not asked["status"])] + [
+    states = [Tab(_("Open"), address(request, status=""), not asked["status"])] + [
         Tab(LEAD_NAMES[state], address(request, status=state.value), asked["status"] == state.value)
         for state in (LeadState.QUALIFIED, LeadState.DISQUALIFIED)
     ]
     context = {
         "list": listed(request, rows, ["-created_at", "-pk"]),
-        "tabs": tabs,
+        "tabs": pipeline.tabs("leads"),
+        "states": states,
         "mine": asked["mine"],
         "mine_url": address(request, mine="" if asked["mine"] else "on"),
         "export_url": address(request, format="csv"),
         "action": Action(_("New lead"), reverse("insights_lead_new"), "plus"),
-        "actions": [Action(_("Read a file"), reverse("insights_leads_import"), "upload")],
-        "crumbs": [Crumb(_("Pipeline"), reverse("insights_pipeline"))],
+        "actions": [Action(_("Read leads from a file"), reverse("insights_leads_import"), "upload")],
     }
     return render(request, "analytics/leads.html", context)
 

@@ -44,6 +44,8 @@ def _with_result(opportunity: Opportunity, form: Any, by: Actor, at: datetime) -
     if waiting is None:
         raise steps.StepDone
     sent = form.cleaned_data
+    if sent["step"] not in (None, waiting.pk):
+        raise steps.StepDone
     return steps.finish(
         waiting.pk, sent["result"], note=sent["result_note"], next_step=form.next_step_or_none(), by=by, at=at
     )
@@ -127,7 +129,10 @@ def new(request: HttpRequest, account_id: int) -> HttpResponse:
         else:
             messages.success(request, _("The opportunity is open. The next step is a call."))
             return redirect(found.get_absolute_url())
-    crumbs = [Crumb(_("Pipeline"), reverse("insights_pipeline"))]
+    crumbs = [
+        Crumb(_("Customers"), reverse("insights_customers")),
+        Crumb(account.name, reverse("insights_customer", args=[account.pk])),
+    ]
     context = {"form": form, "account": account, "crumbs": crumbs}
     return render(
         request, "analytics/opportunity_new.html", context, status=422 if form.is_bound and form.errors else 200

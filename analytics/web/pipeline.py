@@ -81,7 +81,7 @@ def board(request: HttpRequest) -> HttpResponse:
         "today": day,
         "form": form,
         "chips": chips(request, form),
-        "tabs": _tabs("board"),
+        "tabs": tabs("board"),
         "open_leads": queries.open_leads(book).count(),
         "actions": [parts.Action(_("Read leads from a file"), reverse("insights_leads_import"), "upload")],
         "action": parts.Action(_("New lead"), reverse("insights_lead_new"), "plus"),
@@ -110,7 +110,7 @@ def listing(request: HttpRequest) -> HttpResponseBase:
         "form": form,
         "chips": chips(request, form),
         "export_url": address(request, format="csv"),
-        "tabs": _tabs("list"),
+        "tabs": tabs("list"),
         "states": [
             parts.Tab(name, address(request, state=value), state == value)
             for value, name in [("", _("All")), *((one.value, words) for one, words in OPPORTUNITY_NAMES.items())]
@@ -140,7 +140,7 @@ def forecast(request: HttpRequest) -> HttpResponse:
         ],
         "results": _results(book),
         "form": form,
-        "tabs": _tabs("forecast"),
+        "tabs": tabs("forecast"),
     }
     return render(request, "analytics/forecast.html", context)
 
@@ -210,11 +210,12 @@ def _words(money: Money) -> str:
     return charts.figure(money.amount, money.currency)
 
 
-def _tabs(current: str) -> list[parts.Tab]:
+def tabs(current: str) -> list[parts.Tab]:
+    """The pages of the pipeline, with the one that is open marked."""
     return [
         parts.Tab(_("Board"), reverse("insights_pipeline"), current == "board", icon="layout-kanban"),
         parts.Tab(_("List"), reverse("insights_opportunities"), current == "list", icon="list"),
-        parts.Tab(_("Leads"), reverse("insights_leads"), False, icon="user-plus"),
+        parts.Tab(_("Leads"), reverse("insights_leads"), current == "leads", icon="user-plus"),
         parts.Tab(_("Forecast"), reverse("insights_forecast"), current == "forecast", icon="chart-bar"),
     ]
 
