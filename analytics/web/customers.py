@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from analytics import permissions
@@ -24,6 +24,7 @@ from analytics.queries.customers import CategoryRow, Totals
 from analytics.rules import spend
 from analytics.services import customers as services
 from analytics.web import charts, queue
+from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of
 from marketplace.queries import keyset
 from marketplace.shared import clock
@@ -184,17 +185,13 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         "note_form": NoteForm(),
         "facts": _facts(account),
         "contacts_url": _url("insights_customer_contacts_part", account.pk),
-        "opportunity_url": _url("insights_opportunity_new", account.pk),
         "procedures": list(tenders.published().filter(buyer=account.buyer_id).order_by("-published_at")[:PROCEDURES])
         if account.buyer_id
         else [],
         "may_hand_over": own or manages,
         "may_mark": manages,
         "may_act": own or manages,
-        "crumbs": [
-            parts.Crumb(_("Customers"), reverse("insights_customers")),
-            parts.Crumb(account.name, reverse("insights_customer", args=[account.pk])),
-        ],
+        "crumbs": [parts.Crumb(_("Customers"), reverse("insights_customers"))],
     }
 
 
@@ -270,6 +267,7 @@ def _facts(account: Account) -> list[parts.Fact]:
     owner = account.representative or (account.territory.representative if account.territory else None)
     return [
         parts.Fact(_("Customer number"), account.external_id),
+        parts.Fact(_("Country"), name_of(account.country, get_language() or "en") if account.country else ""),
         parts.Fact(_("Representative"), owner or _("nobody yet")),
         parts.Fact(_("Territory"), account.territory or ""),
         parts.Fact(_("Strategic"), _("yes") if account.strategic else _("no")),

@@ -9,8 +9,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from analytics import permissions
@@ -22,6 +22,7 @@ from analytics.services import cards as card_services
 from analytics.services import customers as services
 from analytics.web import charts
 from analytics.web.customers import HandOverForm
+from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
@@ -100,6 +101,7 @@ def territories(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [(row, _rule_words(row), counts.get(row.pk, 0)) for row in rows],
         "outside": counts.get(None, 0),
+        "action": parts.Action(_("New territory"), reverse("insights_territory_new"), "plus"),
     }
     return render(request, "analytics/territories.html", context)
 
@@ -203,9 +205,15 @@ def _rule_words(territory: Territory) -> list[str]:
     rule = rules.read(territory.rule)
     found = []
     if rule.countries:
-        found.append(_("countries %(list)s") % {"list": ", ".join(rule.countries)})
-    if rule.prefixes:
-        found.append(_("numbers from %(list)s") % {"list": ", ".join(f"{prefix}…" for prefix in rule.prefixes)})
+        language = get_language() or "en"
+        found.append(", ".join(name_of(code, language) for code in rule.countries))
+    if "" in rule.prefixes:
+        found.append(_("everybody whom no territory above takes"))
+    elif rule.prefixes:
+        found.append(
+            _("customer numbers that begin with %(list)s")
+            % {"list": ", ".join(f"{prefix}…" for prefix in rule.prefixes)}
+        )
     if rule.accounts:
         number = len(rule.accounts)
         found.append(ngettext("%(n)s single account", "%(n)s single accounts", number) % {"n": charts.count(number)})
