@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -61,6 +61,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "shown_run": book.run_id,
         "manages": manages,
         "has_purchases": has_purchases,
+        "crumbs": [_way_back()],
         "action": parts.Action(
             _("Run now"), reverse("insights_run_start"), icon="player-play", method="post",
             allowed=manages and not running and has_purchases,
@@ -70,6 +71,10 @@ def runs(request: HttpRequest) -> HttpResponse:
         ),
     }  # fmt: skip
     return render(request, "analytics/runs.html", context)
+
+
+def _way_back() -> parts.Crumb:
+    return parts.Crumb(_("Purchase history"), reverse("insights_purchases"))
 
 
 def _why_not(manages: bool, running: bool) -> str:
@@ -142,7 +147,7 @@ def _context(run: ScoringRun, actor: Actor) -> dict[str, Any]:
         "others": [
             (code, Money(Decimal(sum_), code)) for code, sum_ in run.facts.get("other_currencies", {}).items()
         ],
-        "crumbs": [parts.Crumb(_("Scoring runs"), reverse("insights_runs"))],
+        "crumbs": [_way_back(), parts.Crumb(_("Scoring runs"), reverse("insights_runs"))],
     }  # fmt: skip
 
 
@@ -161,8 +166,10 @@ def _facts(run: ScoringRun) -> list[parts.Fact]:
     if said.get("first_day"):
         found.append(parts.Fact(_("Purchases since"), formats.day(date.fromisoformat(said["first_day"]))))
     if run.finished_at and run.started_at:
-        found.append(parts.Fact(_("Took"), formats.duration(run.finished_at - run.started_at)))
-    found.append(parts.Fact(_("Started by"), run.asked_by or _("the night")))
+        took = run.finished_at - run.started_at
+        words = formats.duration(took) if took >= timedelta(seconds=1) else _("under a second")
+        found.append(parts.Fact(_("Took"), words))
+    found.append(parts.Fact(_("Started by"), run.asked_by or _("nightly, by itself")))
     return found
 
 
