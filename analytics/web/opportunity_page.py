@@ -70,7 +70,7 @@ def shown(
             "text": waiting and waiting.text,
             "contact": waiting and waiting.contact_id,
         },
-        "finish": {"kind": "follow_up"},
+        "finish": {"kind": "follow_up", "step": waiting and waiting.pk},
     }
     context = {
         "opportunity": opportunity,

@@ -196,6 +196,8 @@ class FinishForm(PlanForm):
 
     result = forms.TypedChoiceField(label=_("How did it go?"), choices=choices(RESULT_NAMES), coerce=StepResult)
     result_note = forms.CharField(label=_("What was said"), max_length=1000, required=False, widget=_text(2))
+    # Which step the form was about: sent again, it must not finish the one that came after.
+    step = forms.IntegerField(required=False, widget=forms.HiddenInput)
     field_order = ("result", "result_note", "kind", "due_on", "contact", "text")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -128,6 +128,18 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why(page: Client, book: Bo
     assert Step.objects.get().kind == "call"
 
 
+def test_a_finished_step_sent_again_does_not_finish_the_next(page: Client, book: Book, anna: Actor) -> None:
+    found = opportunities.open_for(account(book).pk, OpportunityDetails("Cables"), by=anna, at=clock.now())
+    form = page.get(found.get_absolute_url()).context["forms"]["finish"]
+    sent = {"result": "not_reached", "kind": "follow_up", "step": form["step"].value()}
+    answers = [page.post(_opportunity(found, "finish"), sent).status_code for _ in range(2)]
+    assert answers == [302, 422]
+    assert list(found.steps.values_list("kind", "result").order_by("pk")) == [
+        ("call", "not_reached"),
+        ("follow_up", ""),
+    ]
+
+
 def test_a_colleague_reads_and_is_refused_and_only_a_manager_hands_over(
     client: Client, book: Book, anna: Actor
 ) -> None:
