@@ -101,8 +101,11 @@ def _acts(book: Book, at: datetime) -> dict[int | None, dict[str, int]]:
 
 
 def _outcomes(book: Book) -> dict[int | None, dict[str, Any]]:
-    """By who accepted: accepted cards that are measured, those whose account bought, and for how much."""
-    cards = Card.objects.filter(book=book).exclude(accepted_by=None)
+    """By who accepted: accepted cards that are measured, those whose account bought, and for how much.
+
+    Of cards in the book's currency.
+    """
+    cards = Card.objects.filter(book=book, currency=book.currency).exclude(accepted_by=None)
     rows = (
         cards.order_by()
         .values("accepted_by")

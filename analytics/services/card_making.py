@@ -40,7 +40,7 @@ from analytics.services import card_outcomes
 _BATCH: Final = 1000
 _LIVE: Final = [state.value for state in rules.LIVE]
 _UPDATED: Final = (
-    *("state", "p", "expected_amount", "by_money", "by_certain", "reasons", "evidence", "run", "long_tail"),
+    *("state", "p", "expected_amount", "currency", "by_money", "by_certain", "reasons", "evidence", "run", "long_tail"),
     *("representative", "shown_on", "due_on", "closing", "closed_on"),
 )
 What = CardEvent.What
@@ -110,11 +110,15 @@ class _Refresh:
 
     def do(self) -> Made:
         found = self._chosen()
+        currencies = {card.currency for card in self.live.values()}
         changed = [card for key, card in self.live.items() if self._renewed(card, found.pop(key, None))]
         Card.objects.bulk_update(changed, _UPDATED, batch_size=_BATCH)
         Card.objects.bulk_create((new := [self._new(one) for one in found.values()]), batch_size=_BATCH)
         made = [self._event(card, What.MADE, "", card.state) for card in new]
         CardEvent.objects.bulk_create([*made, *self.events], batch_size=_BATCH)
+        if currencies - {self.run.currency}:
+            # What was bought is counted in the currency that is scored now, as what is expected.
+            card_outcomes.measure(self.book.pk, at=self.at)
         self.made.made = sum(card.state == CardState.OPEN for card in new)
         self.made.withheld = len(new) - self.made.made
         offer(self.book, self.day)
@@ -180,7 +184,7 @@ class _Refresh:
         if owner is not None and card.state != CardState.ACCEPTED:
             card.representative_id = owner.representative
         if found is not None:
-            card.p, card.expected_amount = found.p, found.amount
+            card.p, card.expected_amount, card.currency = found.p, found.amount, self.run.currency
             card.by_money, card.by_certain = found.by_money, found.by_certain
             card.reasons, card.evidence, card.run = found.reasons, found.evidence, self.run
             card.long_tail = self._is_tail(card.account_id)

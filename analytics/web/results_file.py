@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 
 from analytics.models import Card
@@ -124,7 +125,8 @@ def _cell(page: Any, value: Any, *, bold: bool = False) -> Any:
     if isinstance(value, datetime):
         value = value.replace(tzinfo=None)
     elif not isinstance(value, int | float | Decimal | None) and not hasattr(value, "isoformat"):
-        value = str(value)
+        # What no cell can hold, as a control sign in a name that came with a file, would break the whole workbook.
+        value = ILLEGAL_CHARACTERS_RE.sub(" ", str(value))
     cell = WriteOnlyCell(page, value)
     if isinstance(value, str):
         cell.data_type = "s"

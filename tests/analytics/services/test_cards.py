@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 
 from analytics.models import Card, CardEvent, Dismissal
+from analytics.queries import team
 from analytics.rules import cards as rules
 from analytics.rules.cards import CardState, Closing, Dismissed, Heard, Kind
 from analytics.services import card_making, card_outcomes, cards, customers
@@ -71,6 +72,21 @@ def test_a_whole_run_makes_cards_once_and_renews_them() -> None:
     assert (made.updated, made.closed) == (3, 2)
     assert (card.p, card.p_made, card.cutoff, card.run) == (0.65, 0.6, CUTOFF, later)
     assert set(Card.objects.filter(account=second).values_list("state", "closing")) == {("expired", "faded")}
+
+
+def test_cards_follow_the_currency_that_is_scored() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    cards.accept(card.pk, by=rosa, at=MORNING)
+    insights.bought(card.account, CUTOFF + DAY, "250.00")  # euros
+    book = insights.platform_book("USD")
+
+    _next_night(card, 0.8, days=2)
+    members = team.members(book, NIGHT.date(), NIGHT + 2 * DAY)
+
+    card.refresh_from_db()
+    assert (card.currency, card.expected_amount, card.bought_amount) == ("USD", Decimal("1000.00"), Decimal(0))
+    assert sum(one.recovered for one in members) == 0
 
 
 def test_scores_that_are_not_the_newest_whole_ones_make_no_cards() -> None:

@@ -109,6 +109,7 @@ def test_representatives_see_their_own_line_and_managers_everybodys(world: list[
 
 def test_the_spreadsheet_holds_the_same_and_no_formula(world: list[Card], rosa: Actor) -> None:
     Account.objects.filter(pk=world[0].account_id).update(name="=1+1")
+    Account.objects.filter(pk=world[1].account_id).update(name="Bell\x07")
     answer = _browser(rosa).get(reverse("insights_results_xlsx"))
     book = load_workbook(BytesIO(answer.content))
 
@@ -116,6 +117,7 @@ def test_the_spreadsheet_holds_the_same_and_no_formula(world: list[Card], rosa: 
     assert [cell.value for cell in book["Figures"][4]] == ["Recovered", 250, "EUR", 1]
     names = [row[3] for row in book["Cards"].iter_rows(min_row=2)]
     assert ("=1+1", "s") in [(cell.value, cell.data_type) for cell in names]
+    assert "Bell " in [cell.value for cell in names]
     assert len(names) == 4
 
 
