@@ -97,6 +97,8 @@ def windows(first: int, cutoff: int, horizon: int) -> Iterator[tuple[int, tuple[
     horizons: dict[int, list[int]] = {}
     for part in SHORTER:
         ahead = round(horizon * part)
+        if not 0 < ahead < horizon:
+            continue  # a horizon of days has no such part
         for day in range(cutoff - ahead, cutoff - horizon, -STEP):
             horizons.setdefault(day, []).append(ahead)
     for day in range(cutoff - horizon, cutoff - horizon - MOST_WINDOWS * STEP, -STEP):

@@ -142,3 +142,9 @@ def test_empty_history_is_scored_as_nothing() -> None:
     nothing = simulated.history([0], [0], category=[0]).until(-1)
     scores = recovery.score(recovery.fit(nothing, 100), nothing, 100)
     assert (len(scores.accounts), len(scores.pairs)) == (0, 0)
+
+
+def test_horizon_of_a_single_day_has_no_shorter_part_to_learn_from(shop: History) -> None:
+    model = recovery.fit(shop, shop.last_day, horizon=1)
+    assert {window.horizon for window in model.accounts.windows} == {1}
+    assert np.isfinite(recovery.score(model, shop, shop.last_day).accounts.p).all()
