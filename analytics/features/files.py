@@ -55,6 +55,11 @@ class EncodingUnknown(FileUnreadable):
     sentence = _("There is no encoding called %(name)s.")
 
 
+class DelimiterUnusable(FileUnreadable):
+    code = "purchase_file_delimiter_unusable"
+    sentence = _("Columns are parted by one character, such as a comma, not by “%(mark)s”.")
+
+
 class Note:
     """What was noticed about a file without a row being at fault; stable codes, counted."""
 
@@ -158,7 +163,9 @@ def _utf8(chunks: Iterator[bytes], encoding: str | None, notes: Counter[str]) ->
         return
     try:
         decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    except LookupError:
+        decoder.decode(b"a")
+        decoder.reset()
+    except (LookupError, ValueError, TypeError, AssertionError):  # the latter ones: a codec that reads no text, as hex
         raise EncodingUnknown(name=encoding) from None
     yield decoder.decode(first).removeprefix("\ufeff").encode()
     for chunk in chunks:
@@ -327,6 +334,11 @@ def delimiter_of(text: str) -> str:
             key = (sum(count == counts[0] for count in counts) / len(counts), counts[0])
             best, best_key = (mark, key) if key > best_key else (best, best_key)
     return best
+
+
+def is_delimiter(mark: str) -> bool:
+    """Whether it is one character that can stand between columns: no letter, digit, quote or line end."""
+    return len(mark) == 1 and mark.isascii() and not mark.isalnum() and mark not in '"\n\r\0'
 
 
 def row_of(line: str, delimiter: str) -> list[str]:

@@ -182,7 +182,7 @@ def _columns(head: tuple[str, ...], told: Mapping[str, str]) -> Mapping[str, str
     columns = _known(head, told)
     missing = [name for name in ("account", "ts") if name not in columns]
     if "unit_price" not in columns and "amount" not in columns:
-        missing.append("unit_price")
+        missing.append("unit_price (or amount, the money of a row)")
     if missing:
         raise ColumnsMissing(missing=", ".join(missing), columns=_shown(head))
     if "unit_price" in columns and "amount" not in told:

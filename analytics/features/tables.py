@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,11 +20,27 @@ from django.utils.translation import gettext_lazy as _
 from numpy.typing import NDArray
 from openpyxl.utils.exceptions import InvalidFileException
 
-from analytics.features.files import Block, FileUnreadable, Reject, blocks, delimiter_of, is_workbook, row_of
+from analytics.features.files import (
+    Block,
+    DelimiterUnusable,
+    FileUnreadable,
+    Reject,
+    blocks,
+    delimiter_of,
+    is_delimiter,
+    is_workbook,
+    row_of,
+)
 
 OPENING_ROWS = 50
 _SHEET_BLOCK = 50_000
 _MAX_UNZIPPED = 2 * 2**30
+_MAX_SHEET_ROWS = 2**20
+"""As many as the format has."""
+_NOT_A_WORKBOOK = (
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error, SyntaxError, LookupError, ValueError, TypeError),
+    *(AttributeError, OSError, EOFError, RuntimeError),  # packed as nothing reads it, or with a password
+)
 
 
 class WorkbookUnreadable(FileUnreadable):
@@ -41,7 +58,9 @@ class Frame:
 
 
 def opening_rows(path: Path, *, delimiter: str | None, encoding: str | None) -> tuple[list[list[str]], str]:
-    """The first rows, and the delimiter that was told or found."""
+    """The first rows, and the delimiter that was told or found. Raises FileUnreadable or one of its kinds."""
+    if delimiter and not is_delimiter(delimiter):
+        raise DelimiterUnusable(mark=delimiter)
     if is_workbook(path):
         return list(islice(_sheet_rows(path), OPENING_ROWS)), ","
     first = next(blocks(path, notes=Counter(), encoding=encoding, delimiter=delimiter, size=2**16), None)
@@ -111,13 +130,17 @@ def _sheet_rows(path: Path) -> Iterator[list[str]]:
             if sum(member.file_size for member in archive.infolist()) > _MAX_UNZIPPED:
                 raise WorkbookUnreadable
         workbook = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
-        sheet = workbook.worksheets[0]
-        for row in sheet.iter_rows(values_only=True):
+        sheet: Any = workbook.worksheets[0]
+        # The size that a sheet states is often wrong, and columns beyond it would not be read.
+        sheet.reset_dimensions()
+        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+            if number > _MAX_SHEET_ROWS:  # rows that are not there are counted up to the next that is
+                raise WorkbookUnreadable
             texts = [_text(value) for value in row]
             while texts and not texts[-1]:
                 texts.pop()
             yield texts
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError, SyntaxError):
+    except _NOT_A_WORKBOOK:
         raise WorkbookUnreadable from None
 
 

@@ -248,8 +248,11 @@ def test_holes_of_months_are_told(write: Write) -> None:
         (b"\n\n", "The file is empty."),
         (b"\x1f\x8b\x08broken", "The file begins as one packed by gzip, but cannot be unpacked."),
         (b"PK\x03\x04broken", "The file looks like an Excel workbook, but cannot be read as one."),
-        (b"a,b\n1,2\n", "The file has no column for account, ts, unit_price. Its columns are: a, b."),
-        (bytes(range(256)) * 40, "The file has no column for account, ts, unit_price."),
+        (
+            b"a,b\n1,2\n",
+            "The file has no column for account, ts, unit_price (or amount, the money of a row). Its columns",
+        ),
+        (bytes(range(256)) * 40, "The file has no column for account, ts, unit_price"),
     ],
 )
 def test_what_cannot_be_read_at_all_is_refused_in_a_plain_sentence(content: bytes, sentence: str, write: Write) -> None:
@@ -264,6 +267,9 @@ def test_wrong_hints_are_refused_in_a_plain_sentence(write: Write, tmp_path: Pat
         (Told(columns={"account": "Kunde"}), "The file has no column “Kunde”."),
         (Told(columns={"colour": "sku"}), "“colour” is nothing that is read"),
         (Told(encoding="klingon"), "There is no encoding called klingon."),
+        (Told(encoding="base64"), "There is no encoding called base64."),
+        (Told(encoding="idna"), "There is no encoding called idna."),
+        (Told(delimiter=";;"), "Columns are parted by one character, such as a comma, not by “;;”."),
     ):
         with pytest.raises(FileUnreadable) as refusal:
             gather(path, told=told)
