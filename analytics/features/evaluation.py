@@ -53,7 +53,7 @@ class Evaluation:
         """Means over the cut-offs at which the figure can be had."""
         rows = [cutoff.figures[level][name] for cutoff in self.cutoffs if name in cutoff.figures.get(level, {})]
         metric_names = dict.fromkeys(metric for row in rows for metric in row)
-        return {metric: _mean([row[metric] for row in rows if metric in row]) for metric in metric_names}
+        return {metric: _mean([row.get(metric, np.nan) for row in rows]) for metric in metric_names}
 
 
 LEVELS = ("account churn", "category defection", "growth, items", "growth, categories")
@@ -213,4 +213,5 @@ def _fallbacks(found: Insights) -> dict[str, str]:
 
 
 def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")

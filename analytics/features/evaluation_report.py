@@ -224,9 +224,10 @@ def _calibration(evaluation: Evaluation, level: str) -> str:
 def _captures(evaluation: Evaluation) -> str:
     rows = [cutoff.captures for cutoff in evaluation.cutoffs if cutoff.captures]
     styles = {CONTROL: "control", ORACLE: "oracle", "revenue drop": "other0", "p × expected spend": "other1"}
+    told = [row for row in rows if not any(np.isnan(caught).any() for caught in row.values())]  # somebody was lost
     drawn = [
-        Line(name, capture_steps(), np.nanmean([row[name] for row in rows], axis=0), styles.get(name, "product"))
-        for name in rows[0]
+        Line(name, capture_steps(), np.mean([row[name] for row in told], axis=0), styles.get(name, "product"))
+        for name in (told[0] if told else {})
     ]
     title = "Money of categories then lost that the first k of a list hold"
     return plots.lines(title, "k", "of the money expected of those lost", drawn, percent_x=False)

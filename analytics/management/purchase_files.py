@@ -18,6 +18,8 @@ from analytics.features.files import FileUnreadable
 from analytics.features.layout import Told
 from analytics.features.values import DayMonth, Decimals
 
+MOST_DAYS_AHEAD = 730
+
 
 def add_options(parser: CommandParser) -> None:
     add = parser.add_argument
@@ -78,6 +80,12 @@ def a_date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"“{text}” is not a date such as 2011-06-11") from None
+
+
+def days_ahead(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS_AHEAD:
+        raise ArgumentTypeError(f"a horizon is a number of days from 1 to {MOST_DAYS_AHEAD}")
+    return int(text)
 
 
 def peak_megabytes() -> int:

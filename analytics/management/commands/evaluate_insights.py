@@ -8,12 +8,21 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.features import evaluation_report
 from analytics.features.evaluation import LEVELS, PRODUCT, default_cutoffs, evaluate
 from analytics.features.gathering import gather
-from analytics.management.purchase_files import a_date, add_options, merged, peak_megabytes, refused_plainly, told
+from analytics.management.purchase_files import (
+    a_date,
+    add_options,
+    days_ahead,
+    merged,
+    peak_megabytes,
+    refused_plainly,
+    told,
+)
+from analytics.rules.history import History
 from analytics.rules.protocol import HORIZON
 
 REPORT, FIGURES, TABLES, REJECTS = "evaluation.html", "evaluation.json", "evaluation.md", "rejects.csv"
@@ -35,7 +44,7 @@ class Command(BaseCommand):
             help="last known days counted from the first one, or dates of the first days foretold; "
             "by default four a month apart, the last one a horizon before the data's end",
         )
-        parser.add_argument("--horizon", type=int, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
+        parser.add_argument("--horizon", type=days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
         parser.add_argument("--seed", type=int, default=0, help="for what is drawn at random (default 0)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,7 +64,12 @@ class Command(BaseCommand):
             horizon = options["horizon"]
             cutoffs = default_cutoffs(history, horizon=horizon)
             if options["cutoffs"]:
-                cutoffs = tuple(c if isinstance(c, int) else history.day_before(c) for c in options["cutoffs"])
+                cutoffs = _in_days(options["cutoffs"], history)
+                for day in (day for day in cutoffs if day + horizon > history.last_day):
+                    self.stdout.write(
+                        f"  note: the file ends {history.date_of(history.last_day)}, before the {horizon} days from "
+                        f"{history.date_of(day + 1)} on have passed: who would have come later counts as lost"
+                    )
             found = evaluate(history, cutoffs, horizon=horizon, seed=options["seed"], say=self.stdout.write)
             run = {
                 "file": options["transactions"].name,
@@ -70,7 +84,7 @@ class Command(BaseCommand):
             (out / REPORT).write_text(evaluation_report.as_html(found, history, run), encoding="utf-8")
         for level in (*LEVELS, "capture"):
             for name in found.names(level):
-                figures = "  ".join(f"{metric} {value:.3f}" for metric, value in found.mean(level, name).items())
+                figures = "  ".join(f"{metric} {_shown(value)}" for metric, value in found.mean(level, name).items())
                 self.stdout.write(f"{level}, {name}: {figures}" if name == PRODUCT else f"  {level}, {name}: {figures}")
         if not cutoffs:
             self.stdout.write("Too little to measure: no cut-off leaves enough before it and a horizon after it.")
@@ -82,3 +96,16 @@ def _cutoffs(text: str) -> list[int | date]:
     if not parts:
         raise ArgumentTypeError("name at least one cut-off")
     return [int(part) if part.isdigit() else a_date(part) for part in parts]
+
+
+def _in_days(cutoffs: list[int | date], history: History) -> tuple[int, ...]:
+    """Each once, in order. Raises CommandError for one that has nothing before it, or nothing after it."""
+    days = {cutoff: cutoff if isinstance(cutoff, int) else history.day_before(cutoff) for cutoff in cutoffs}
+    for cutoff, day in days.items():
+        if not len(history) or not 0 <= day < history.last_day:
+            raise CommandError(f"The cut-off {cutoff} does not lie among the purchases of the file.", returncode=2)
+    return tuple(sorted(set(days.values())))
+
+
+def _shown(value: float) -> str:
+    return "–" if value != value else f"{value:.3f}"

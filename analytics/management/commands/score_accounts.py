@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentTypeError
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -12,7 +11,15 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from analytics.features import insights
 from analytics.features.gathering import Report, gather
-from analytics.management.purchase_files import a_date, add_options, merged, peak_megabytes, refused_plainly, told
+from analytics.management.purchase_files import (
+    a_date,
+    add_options,
+    days_ahead,
+    merged,
+    peak_megabytes,
+    refused_plainly,
+    told,
+)
 from analytics.rules.history import History
 from analytics.rules.protocol import HORIZON
 
@@ -30,7 +37,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_options(parser)
         parser.add_argument("--cutoff", type=a_date, required=True, metavar="YYYY-MM-DD", help="the first day foretold")
-        parser.add_argument("--horizon", type=_days, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
+        parser.add_argument("--horizon", type=days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
         parser.add_argument("--seed", type=int, default=0, help="for what is drawn at random (default 0)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -97,9 +104,3 @@ class Command(BaseCommand):
             if learnt["fallback"]:
                 say(f"  {name.replace('_', ' ')}: too little to learn from, {learnt['fallback'].replace('_', ' ')}")
         say(f"{run['seconds']['all']} s, {run['peak_memory_mb']} MB")
-
-
-def _days(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 730:
-        raise ArgumentTypeError("a horizon is a number of days from 1 to 730")
-    return int(text)
