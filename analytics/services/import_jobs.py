@@ -7,8 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import DatabaseError
-
 from analytics.features.files import FileUnreadable
 from analytics.models import Import, ImportState
 from analytics.services import imports, loading, staging
@@ -64,7 +62,7 @@ def _guarded(batch: Import, work: Callable[[], Any], now: Now) -> None:
         imports.failed(batch, refusal.code, details, at=now())
     except FileNotFoundError:
         imports.failed(batch, "purchase_file_lost", {}, at=now())
-    except (DatabaseError, OSError, ValueError, ArithmeticError, MemoryError) as error:
+    except Exception as error:  # noqa: BLE001 – whatever broke, the page says so: else it would be tried for ever
         _log.exception("The import %s could not be done", batch.pk)
         imports.failed(batch, BROKEN, {"kind": type(error).__name__}, at=now())
 

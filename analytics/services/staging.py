@@ -19,7 +19,9 @@ from typing import Any, Final
 import polars as pl
 from django.core.files.storage import default_storage
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 
+from analytics.features.files import FileUnreadable
 from analytics.features.layout import FIELDS, MORE_FIELDS, ColumnsMissing, ColumnUnknown, Layout, Told, look
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.features.tables import opening_rows
@@ -28,6 +30,7 @@ from analytics.models import Import
 
 #: Rejected rows that are listed; all are counted.
 MOST_LISTED: Final = 100_000
+MOST_COLUMNS: Final = 500
 _SAMPLE: Final = 8
 _LONGEST: Final = 120
 _MOST_MONEY: Final = 1e14
@@ -71,8 +74,20 @@ def local_file(batch: Import) -> Iterator[Path]:
             yield Path(copy.name)
 
 
+class ColumnsTooMany(FileUnreadable):
+    code = "purchase_columns_too_many"
+    sentence = _("The file has more than %(most)s columns.")
+
+
 def looked_at(path: Path, remembered: dict[str, str]) -> dict[str, Any]:
     """Heads, first rows and the columns as they were confirmed last time, else guessed. Raises FileUnreadable."""
+    found = _found(path, remembered)
+    if len(found["head"]) > MOST_COLUMNS:  # every one is offered for each of ours
+        raise ColumnsTooMany(most=MOST_COLUMNS)
+    return found
+
+
+def _found(path: Path, remembered: dict[str, str]) -> dict[str, Any]:
     try:
         layout = _with_remembered(path, remembered)
     except ColumnsMissing:

@@ -72,6 +72,7 @@ _ERRORS: Final[Mapping[str, Sentence]] = {
     "purchase_columns_missing": gettext_lazy(
         "No columns were found. A file has at least a customer, a date, and a price or an amount, with their heads."
     ),
+    "purchase_columns_too_many": gettext_lazy("The file has too many columns. Leave out those that are not asked for."),
     "purchase_file_not_opened": gettext_lazy("The file is no longer there. Upload it again."),
     "purchase_file_lost": gettext_lazy("The file is no longer there. Upload it again."),
     "import_broken": gettext_lazy("Something went wrong on our side. Try it again; the operator can see why."),

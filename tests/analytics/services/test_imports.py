@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -152,6 +153,42 @@ def test_a_workbook_reads_like_a_csv_file(book: Book, manager: Actor) -> None:
     batch = read(uploaded(book, manager, content.getvalue(), "sales.xlsx"), manager)
     assert (batch.counts["accepted"], batch.rejects) == (1, {"currency_unknown": 1})
     assert batch.found["preview"]["money"] == {"USD": "7.0000"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "error"),
+    [
+        (b'ref="A1:C2"', b'ref="A1"', ""),  # columns beyond the size it states are read all the same
+        (b'r="2"', b'r="2000000000"', "purchase_workbook_unreadable"),
+        (b"</sheetData>", b"", "purchase_workbook_unreadable"),
+    ],
+)
+def test_a_workbook_that_is_not_as_it_says(book: Book, manager: Actor, before: bytes, after: bytes, error: str) -> None:
+    batch = uploaded(book, manager, _workbook(before, after), "sales.xlsx")
+    if not batch.error:
+        batch = read(batch, manager, {"account": "account", "ts": "date", "amount": "amount"})
+    assert (batch.error, batch.counts.get("accepted", 0)) == (error, int(not error))
+
+
+def test_a_file_of_very_many_columns_is_refused(book: Book, manager: Actor) -> None:
+    head = ",".join(["account", "date", "amount", *(f"c{number}" for number in range(600))])
+    assert uploaded(book, manager, f"{head}\nK1,2026-05-01,5\n").error == "purchase_columns_too_many"
+
+
+def _workbook(before: bytes, after: bytes) -> bytes:
+    """One row below the heads, with something else written in the sheet's XML."""
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    sheet.append(["account", "date", "amount"])
+    sheet.append(["K1", "2026-05-01", 5])
+    plain, changed = io.BytesIO(), io.BytesIO()
+    workbook.save(plain)
+    with zipfile.ZipFile(plain) as parts, zipfile.ZipFile(changed, "w") as copy:
+        for name in parts.namelist():
+            text = parts.read(name)
+            copy.writestr(name, text.replace(before, after) if name.endswith("sheet1.xml") else text)
+    return changed.getvalue()
 
 
 def test_equal_rows_of_one_order_are_one_and_without_orders_a_day_is_one(book: Book, manager: Actor) -> None:
