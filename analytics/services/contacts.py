@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -80,6 +80,7 @@ def require_right(details: ContactDetails) -> None:
     if details.email.strip():
         try:
             validate_email(details.email.strip())
+            MaxLengthValidator(254)(details.email.strip())  # RFC 5321; what the column holds
         except ValidationError:
             errors["email"] = [_("This is no e-mail address.")]
     phone = to_python(details.phone.strip())

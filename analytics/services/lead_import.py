@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,10 @@ _COLUMNS: Final = {
 _CODES: Final = {known.casefold(): code for code, name in countries.choices() for known in (code, name)}
 # A small file may unpack to a very large one.
 UNPACKED_MAX: Final = 50_000_000
+_NOT_A_WORKBOOK: Final = (
+    *(InvalidFileException, BadZipFile, zlib.error, SyntaxError, LookupError, ValueError, TypeError),
+    *(AttributeError, OSError, EOFError, RuntimeError),  # packed as nothing reads it, or with a password
+)
 
 
 class FileUnreadable(DomainError):
@@ -155,9 +160,11 @@ def _of_spreadsheet(content: bytes) -> Iterator[list[str]]:
                 raise FileUnreadable
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet: Any = book.worksheets[0]
+        # The size that a sheet states is often wrong, and columns beyond it would not be read.
+        sheet.reset_dimensions()
         for number, row in enumerate(sheet.iter_rows(values_only=True)):
             if number > ROWS_MAX + 1:
                 return
             yield ["" if cell is None else str(cell) for cell in row[:50]]
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError, IndexError):
+    except _NOT_A_WORKBOOK:
         raise FileUnreadable from None

@@ -202,7 +202,8 @@ def _added_to(lead: Lead, details: LeadDetails, *, by: Actor, at: datetime) -> L
     new = details.need.strip()
     if new and new not in lead.need:
         lead.need = f"{lead.need}\n\n{new}".strip()[-NEED_MAX:]
-    for name in ("contact_name", "email", "phone"):
+    lead.contact_name = lead.contact_name or details.contact_name.strip()[:200]
+    for name in ("email", "phone"):
         if not getattr(lead, name):
             setattr(lead, name, getattr(details, name).strip())
     _save(lead, at, "need", "contact_name", "email", "phone")

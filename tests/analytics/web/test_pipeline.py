@@ -185,8 +185,12 @@ def test_a_spreadsheet_of_leads_is_read_and_rubbish_is_refused_in_a_sentence(pag
     workbook.save(kept)
     page.post(reverse("insights_leads_import"), {"file": SimpleUploadedFile("leads.xlsx", kept.getvalue())})
     assert Lead.objects.get().need == "Cables"
+    long = "company,contact,email\nKabel AG," + "n" * 300 + ",\nFar," + "f," + "@".join(["f" * 60, "a." * 99 + "com"])
+    page.post(reverse("insights_leads_import"), {"file": SimpleUploadedFile("leads.csv", long.encode())})
+    assert [len(lead.contact_name) for lead in Lead.objects.all()] == [200]
     for name, content, words in (
         ("leads.xlsx", b"no spreadsheet", "neither a CSV file nor a spreadsheet"),
+        ("leads.xlsx", kept.getvalue().replace(b"xl/worksheets/sheet1.xml", b"xl/worksheets/sheet9.xml"), "neither"),
         ("leads.csv", b"\x00\x01\x02,", "neither a CSV file nor a spreadsheet"),
         ("leads.csv", b"a,b\n1,2\n", "This file has none"),
         ("leads.csv", b"company\n" + b"Firm\n" * 2001, "at most 2,000 rows"),
