@@ -222,6 +222,8 @@ def conclude(run_id: int, *, at: datetime) -> bool:
 
     Safe to repeat; parts that end at once wait here for each other.
     """
+    if RunPartition.objects.filter(run=run_id, state__in=[PartState.WAITING, PartState.RUNNING]).exists():
+        return False  # asked again under the lock, which is not waited for while parts are at work
     book_id = ScoringRun.objects.values_list("book_id", flat=True).get(pk=run_id)
     book = Book.objects.select_for_update(no_key=True).get(pk=book_id)
     run = ScoringRun.objects.select_for_update().get(pk=run_id)
