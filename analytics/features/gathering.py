@@ -147,7 +147,8 @@ class _Gatherer:
             names[field_name], codes[field_name] = self._sorted(field_name, columns.pop(field_name))
         self.report.rows_used = len(days)
         nothing = not len(days)
-        item_category = self._mapped(names, codes) if self.of_sku is not None else None
+        if self.of_sku is not None:
+            self._map(names, codes, self.of_sku)
         self._warn(days, codes["account"])
         history = collapse(
             account=codes["account"],
@@ -159,7 +160,6 @@ class _Gatherer:
             accounts=names["account"],
             categories=names["category"],
             items=names["sku"],
-            item_category=item_category,
             first_day=date.fromordinal(_EPOCH.toordinal() + first),
         )
         if nothing:  # an empty history has what its file could have had
@@ -245,9 +245,9 @@ class _Gatherer:
         }
         self.reject(pl.DataFrame(data, schema=REJECT_SCHEMA))
 
-    def _mapped(self, names: dict[str, Names], codes: dict[str, IntArray]) -> IntArray:
+    @staticmethod
+    def _map(names: dict[str, Names], codes: dict[str, IntArray], of_sku: Mapping[str, str]) -> None:
         """Categories by the file beside, where it knows the item; the purchase's own elsewhere."""
-        of_sku = self.of_sku or {}
         own = names["category"]
         all_names = tuple(sorted({*own, *(of_sku[sku] for sku in names["sku"] if sku in of_sku)}))
         place = {name: number for number, name in enumerate(all_names)}
@@ -262,9 +262,6 @@ class _Gatherer:
         dense[kept] = np.arange(len(kept), dtype=np.int32)
         codes["category"] = dense[codes["category"]]
         names["category"] = tuple(all_names[number] for number in kept)
-        last = np.full(len(names["sku"]) + 1, NONE, dtype=np.int32)
-        last[codes["sku"]] = codes["category"]
-        return last[:-1]
 
     def _warn(self, days: IntArray, accounts: IntArray) -> None:
         warnings, seen = self.report.warnings, np.unique(days)

@@ -144,7 +144,8 @@ def collapse(
     """A history of raw lines in any order.
 
     Lines with a quantity or amount that is not above zero are dropped, as the protocol says; lines of one account,
-    category, item and day are added up. Without `item_category` an item belongs where its last line put it.
+    category, item and day are added up. Without `item_category` an item belongs where the lines of its last day put it;
+    if they disagree, in the category that comes last, so that the order of the lines does not matter.
     """
     category = np.full(len(account), NONE, dtype=np.int32) if category is None else category
     item = np.full(len(account), NONE, dtype=np.int32) if item is None else item
@@ -152,7 +153,7 @@ def collapse(
     codes = [np.asarray(a, dtype=np.int32)[kept] for a in (account, category, item, day)]
     if item_category is None:
         item_category = np.full(len(items), NONE, dtype=np.int32)
-        by_day = np.argsort(codes[3], kind="stable")
+        by_day = np.argsort(codes[3].astype(np.int64) * (len(categories) + 1) + codes[1] + 1, kind="stable")
         by_day = by_day[codes[2][by_day] != NONE]
         item_category[codes[2][by_day]] = codes[1][by_day]
     order, starts = _grouped(*codes)

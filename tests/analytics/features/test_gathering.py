@@ -227,6 +227,17 @@ def test_an_account_that_was_renamed_is_one(write: Write) -> None:
     assert history.accounts == ("B",)
 
 
+@pytest.mark.parametrize("beside", [None, "sku,category\ns9,c9\n"])
+def test_an_item_in_two_categories_a_day_is_in_the_same_one_whatever_the_order(
+    beside: str | None, write: Write
+) -> None:
+    categories = write(beside, "categories.csv") if beside else None
+    rows = ["A,1,s1,c1,2024-01-05,2,3.50\n", "B,2,s1,c2,2024-01-05,1,10\n", "B,3,s1,c0,2024-01-04,1,10\n"]
+    for lines in (rows, rows[::-1]):
+        history, _report = gather(write(HEAD + "".join(lines)), categories=categories)
+        assert [history.categories[code] for code in history.item_category] == ["c2"]
+
+
 def test_later_rows_have_no_effect(write: Write) -> None:
     later = HEAD + GOOD + "Z,9,s9,c9,2024-01-08,1,1\nA,10,s1,c9,2024-02-08,1,1\n"
     until, report = gather(write(later), before=date(2024, 1, 8))
