@@ -179,6 +179,13 @@ def sort_accounts(book: Book) -> None:
     accounts.exclude(fits_any).exclude(territory=None).update(territory=None)
 
 
+def place_new(book: Book) -> None:
+    """Give the accounts that came since, and are in no territory, the first whose rule fits. Under the book's lock."""
+    for territory in book.territories.order_by("rank", "pk"):
+        nowhere = Account.objects.filter(book=book, territory=None)
+        nowhere.filter(_fitting(rules.read(territory.rule))).update(territory=territory)
+
+
 @transaction.atomic
 def set_capacity(book_id: int, person_id: int, cards_a_day: int, *, by: Actor, at: datetime) -> Capacity:
     """How many cards a day somebody works; 0 while they are away. Raises NotFound, ManagerOnly."""

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Count
 
 from analytics.models import Book, DayRollup, Import, ImportKind, LineSource
-from analytics.services import rollup
+from analytics.services import customers, rollup
 
 #: Rows above which a batch is read as whole tables, and statistics are brought up to date afterwards.
 HANDFUL: Final = 5000
@@ -61,6 +61,8 @@ def _loaded(book: Book, values: Values) -> Loaded:
     _count(_INCOMING, values)
     repeated = _asked(_REPEATED, values)[0]
     new_accounts = _count(_NEW_ACCOUNTS, values)
+    if new_accounts:
+        customers.place_new(book)
     renamed = _count(_RENAMED, values)
     for statement in (_NEW_CATEGORIES, _NAMED_CATEGORIES, _NEW_ITEMS, _ITEM_CATEGORIES, _NAMED_ITEMS):
         _count(statement, values)

@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection, transaction
 
-from analytics.models import Account, Book, DayRollup, Import, ItemDay, OrderLine, StagedLine
+from analytics.models import Account, Book, DayRollup, Import, ItemDay, OrderLine, StagedLine, Territory
 from analytics.permissions import book_for
 from analytics.services import loading, rollup
 from analytics.services.loading import Loaded
@@ -57,6 +57,17 @@ def test_lines_become_days_by_account_and_category(book: Book) -> None:
     }
     nuts = ItemDay.objects.get(book=book, item__code="nut")
     assert (nuts.orders, nuts.quantity, nuts.amount) == (2, 2, 17)
+
+
+def test_a_new_account_comes_into_the_first_territory_that_fits(book: Book) -> None:
+    east = Territory.objects.create(book=book, name="East", rule={"prefixes": ["E-", "B"]}, rank=1)
+    north = Territory.objects.create(book=book, name="North", rule={"accounts": ["B"]}, rank=0)
+    loaded(book, [row(number, "1", MAY, "10", line=number) for number in ("E-1", "B", "C")])
+    assert dict(Account.objects.filter(book=book).values_list("external_id", "territory")) == {
+        "E-1": east.pk,
+        "B": north.pk,
+        "C": None,
+    }
 
 
 def test_what_is_loaded_again_changes_nothing_and_a_changed_line_replaces(book: Book) -> None:
