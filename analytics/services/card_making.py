@@ -133,6 +133,8 @@ class _Refresh:
         sizes = capacities(self.book)
         for found in self._possible():
             owner = self.accounts[found.key.account].representative
+            if found.key.account in self.barred.accounts:
+                continue  # nothing more is said of it; its open cards go
             if found.key in self.live:
                 kept[found.key] = found
             elif not self.barred.bars(found, self.day):

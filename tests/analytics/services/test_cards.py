@@ -74,6 +74,23 @@ def test_a_whole_run_makes_cards_once_and_renews_them() -> None:
     assert set(Card.objects.filter(account=second).values_list("state", "closing")) == {("expired", "faded")}
 
 
+def test_an_account_said_to_be_closed_has_no_other_card_the_next_morning() -> None:
+    book, rosa = insights.platform_book(), insights.representative()
+    account, cups = insights.shown_account(book, rosa), insights.category(book, "Cups")
+    for day in (CUTOFF, CUTOFF + DAY):
+        run = insights.whole_run(book, day)
+        insights.at_risk(run, account)
+        insights.could_buy(run, account, cups)
+        if day == CUTOFF:
+            card = insights.made_cards(run)[0]
+            cards.dismiss(card.pk, Dismissed.CLOSED, by=rosa, at=MORNING)
+    card_making.refresh(run.pk, at=NIGHT + DAY)
+    assert set(Card.objects.filter(account=account).values_list("kind", "state")) == {
+        ("recovery", "dismissed"),
+        ("growth", "expired"),
+    }
+
+
 def test_cards_follow_the_currency_that_is_scored() -> None:
     rosa = insights.representative()
     card = _one_card(rosa)
