@@ -105,7 +105,7 @@ DUTCH = Procedure(
     family=Family.AUCTION,
     name=gettext_noop("Dutch clock auction"),
     summary=gettext_noop(
-        "The price begins low and rises by a tick at every interval, up to your limit price; the first admitted "
+        "The price begins low and rises by a tick at every interval, up to the limit price; the first admitted "
         "supplier to accept it wins the lot at that price. Over in minutes, and nobody sees another’s price."
     ),
     axes=Axes(rebidding=Rebidding.LIVE),
