@@ -17,7 +17,7 @@ import polars as pl
 from analytics.features.files import Reject
 from analytics.features.layout import Layout
 from analytics.features.tables import Frame
-from analytics.features.values import Amount, DayMonth, Decimals, amount_of, day_of
+from analytics.features.values import EARLIEST, LATEST, Amount, DayMonth, Decimals, amount_of, day_of
 
 MAX_NAME = 255
 MAX_NUMBER = 1e12
@@ -144,7 +144,9 @@ def _days(texts: pl.Series, order: DayMonth) -> pl.Series:
     texts = texts.str.strip_chars()
     iso = texts.str.contains(_ISO_DAY).fill_null(True)
     if iso.all():
-        return texts.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+        days = texts.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+        outside = ((days < EARLIEST) | (days >= LATEST)).fill_null(False)
+        return days.set(outside, None) if outside.any() else days
     # Times make nearly every text distinct; without them a year has 365.
     short = texts.str.replace(r"[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$", "")
     return _by_value(short, lambda text: day_of(text, order), pl.Date)

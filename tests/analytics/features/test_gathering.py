@@ -180,6 +180,14 @@ def test_dates_in_three_formats_and_day_and_month_told_apart(write: Write) -> No
     assert report.warnings == {Warned.ONE_ACCOUNT: 1}
 
 
+def test_years_that_are_slips_of_the_pen_are_no_dates(write: Write) -> None:
+    slips = "A,3,s1,c1,0022-01-05,1,1\nA,4,s1,c1,2999-01-05,1,1\n"
+    for form in (HEAD + GOOD + slips, (HEAD + GOOD + slips).replace("2024-01-07", "07.01.2024")):
+        history, report = gather(write(form))
+        assert report.rejected == {"bad_date": 2}
+        assert (history.first_day, history.last_day) == (date(2024, 1, 5), 2)
+
+
 def test_dates_that_leave_day_and_month_open_are_read_day_first_and_that_is_said(write: Write) -> None:
     path = write(HEAD + "A,1,s,c,04/03/2024,1,1\n")
     history, report = gather(path)
