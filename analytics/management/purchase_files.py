@@ -6,7 +6,7 @@ import csv
 import resource
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -73,6 +73,13 @@ def refused_plainly() -> Iterator[None]:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         raise CommandError(f"Cannot read or write{where}: {error.strerror}.", returncode=2) from None
+
+
+def emptied(out: Path, names: Iterable[str]) -> None:
+    """Makes the directory and removes these files of an earlier run: what stands there afterwards is of this one."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (out / name).unlink(missing_ok=True)
 
 
 def a_date(text: str) -> date:

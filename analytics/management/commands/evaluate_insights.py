@@ -17,6 +17,7 @@ from analytics.management.purchase_files import (
     a_date,
     add_options,
     days_ahead,
+    emptied,
     merged,
     peak_megabytes,
     refused_plainly,
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         out: Path = options["out"]
         hints, renamed = told(options), merged(options["merged"])
         with refused_plainly():
-            out.mkdir(parents=True, exist_ok=True)
+            emptied(out, (REPORT, FIGURES, TABLES))
             with (out / REJECTS).open("w", encoding="utf-8", newline="") as rejects:
                 history, report = gather(
                     options["transactions"],

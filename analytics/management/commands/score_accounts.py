@@ -15,6 +15,7 @@ from analytics.management.purchase_files import (
     a_date,
     add_options,
     days_ahead,
+    emptied,
     merged,
     peak_megabytes,
     refused_plainly,
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         out: Path = options["out"]
         hints, renamed = told(options), merged(options["merged"])
         with refused_plainly():
-            out.mkdir(parents=True, exist_ok=True)
+            emptied(out, (*insights.OUTPUTS, RUN))
             with (out / REJECTS).open("w", encoding="utf-8", newline="") as rejects:
                 history, report = gather(
                     options["transactions"],

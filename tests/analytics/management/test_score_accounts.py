@@ -139,6 +139,14 @@ def test_a_file_that_cannot_be_read_is_one_sentence_and_status_two(tmp_path: Pat
         assert str(refusal.value).startswith(sentence)
 
 
+def test_a_refused_file_leaves_no_scores_of_an_earlier_one(tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text("account,ts,qty,unit_price\nA,2021-05-03,1,2.5\n")
+    run(tmp_path / "lines.csv", tmp_path / "out")
+    with pytest.raises(CommandError):
+        run(tmp_path / "none.csv", tmp_path / "out")
+    assert not {"account_churn.csv", "run.json"} & {path.name for path in (tmp_path / "out").iterdir()}
+
+
 def test_headers_are_mapped_as_told(tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_text("CustomerID,date,n,each\nA,2021-05-03,1,2.5\n")
     run(tmp_path / "lines.csv", tmp_path, map=["account=CustomerID,ts=date", "qty=n,unit_price=each"])
