@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from analytics import permissions
@@ -90,10 +90,12 @@ class ColumnsForm(CurrencyForm):
         chosen = said.get("columns") or batch.found.get("columns", {})
         columns = {
             f"column_{name}": forms.ChoiceField(
-                label=str(label), help_text=str(hint), choices=heads, required=False, initial=chosen.get(name, "")
+                label=str(label), help_text=str(hint), choices=heads, required=name in _NEEDED,
+                initial=chosen.get(name, ""), error_messages={"required": _("Say which column it is.")},
             )
             for name, label, hint in words.COLUMNS
-        }
+        }  # fmt: skip
+        self.fields["currency"].label = _("Where no column says the currency")
         self.fields = {**columns, **self.fields}
 
     @property
@@ -103,6 +105,7 @@ class ColumnsForm(CurrencyForm):
         return {name: head for name, head in found.items() if head}
 
 
+_NEEDED: Final = ("account", "ts")
 _SAID: Final = ("day_month", "decimals")
 
 
@@ -331,9 +334,14 @@ def _preview(batch: Import) -> list[parts.Stat]:
             % {"new": number(seen["accounts_new"]), "known": number(seen["accounts_known"])},
         ),
         parts.Stat(
-            _("Items"), number(seen["items"]), _("in %(n)s categories") % {"n": number(seen["categories"])},
+            _("Items"), number(seen["items"]),
+            ngettext("in %(n)s category", "in %(n)s categories", seen["categories"])
+            % {"n": number(seen["categories"])},
         ),
-        parts.Stat(_("Rows that take back"), number(seen["taken_back"]), _("quantities below zero")),
+        *(
+            [parts.Stat(_("Rows that take back"), number(seen["taken_back"]), _("quantities below zero"))]
+            if seen["taken_back"] else []
+        ),
     ]  # fmt: skip
 
 

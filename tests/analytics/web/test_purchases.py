@@ -64,7 +64,7 @@ def test_a_manager_brings_in_a_file_without_javascript() -> None:
     columns = {f"column_{name}": head for name, head in batch.found["columns"].items()}
     refused = manager.post(reverse("insights_import_columns", args=[batch.pk]), {"currency": "EUR"})
     assert refused.status_code == 422
-    assert "Say which columns are the customer" in refused.content.decode()
+    assert "Say which column it is." in refused.content.decode()
 
     typed = {**columns, "currency": "eur"}
     page = manager.post(reverse("insights_import_columns", args=[batch.pk]), typed, follow=True).content.decode()
