@@ -117,7 +117,9 @@ def checks(bid: Bid, draft: Draft, table: PriceTable, *, at: datetime) -> list[C
     if table.too_large:
         found.append(Check(False, str(TotalTooLarge()), "total"))
     elif answers.criteria and lot.limit_price is not None and lot.tender.limit_price_shown:
-        found.append(_in_effect(bid, table, answers))
+        # A total of which a part is missing meets every limit price: that says nothing.
+        if table.beyond_limit or (table.complete and answers.complete):
+            found.append(_in_effect(bid, table, answers))
     elif table.limit is not None:
         limit = words.price(table.limit, lot.currency)
         found.append(Check(not table.beyond_limit, _beside_limit(table) % {"limit": limit}, "total"))
