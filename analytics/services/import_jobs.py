@@ -55,6 +55,7 @@ def undo(import_id: int, now: Now) -> None:
 
 
 def _guarded(batch: Import, work: Callable[[], Any], now: Now) -> None:
+    taken = batch.state, batch.lease_until
     try:
         work()
     except FileUnreadable as refusal:
@@ -64,6 +65,7 @@ def _guarded(batch: Import, work: Callable[[], Any], now: Now) -> None:
         imports.failed(batch, "purchase_file_lost", {}, at=now())
     except Exception as error:  # noqa: BLE001 – whatever broke, the page says so: else it would be tried for ever
         _log.exception("The import %s could not be done", batch.pk)
+        batch.state, batch.lease_until = taken  # what was written since is rolled back
         imports.failed(batch, BROKEN, {"kind": type(error).__name__}, at=now())
 
 

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -235,6 +236,13 @@ def test_a_file_that_fails_while_read_can_be_read_again(book: Book, manager: Act
     Import.objects.update(path=path)
     assert read(batch, manager).state == ImportState.READ
     assert read(batch, manager).counts["accepted"] == 4  # what was staged before is gone
+
+
+def test_a_disk_that_takes_no_more_fails_the_import(book: Book, manager: Actor, settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = str(tmp_path)
+    batch = uploaded(book, manager, CSV)
+    (tmp_path / "purchases" / "rejects").touch()  # where the list of rejects should go
+    assert (read(batch, manager).state, batch.error) == (ImportState.FAILED, "import_broken")
 
 
 def test_what_is_refused(book: Book, manager: Actor, settings: Any) -> None:
