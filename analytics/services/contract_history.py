@@ -20,6 +20,7 @@ from analytics.queries.spend import bought, net
 from analytics.rules.spend import apportion
 from analytics.services import loading
 from analytics.services.loading import Loaded
+from analytics.services.transitions import move_import
 from marketplace.shared.money import minor_unit
 from procurement.models import BidPrice, Contract
 
@@ -45,7 +46,7 @@ def refresh(book_id: int, *, at: datetime) -> Loaded | None:
     _link(book)
     batch.staged.all().delete()
     loading.settle_currency(book)
-    batch.state = ImportState.LOADED
+    move_import(batch, ImportState.LOADED)
     batch.counts = {**done.as_json(), "removed": removed, "read": read, "accepted": read, "rejected": 0}
     batch.save(update_fields=["state", "counts"])
     return done

@@ -6,6 +6,7 @@ scores take the place of those before. What a worker takes it has for the time o
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -34,6 +35,8 @@ from marketplace import audit
 from marketplace.permissions import Actor, person_of
 from marketplace.shared import jobs
 from marketplace.shared.errors import DomainError, NotFound
+
+_log = logging.getLogger(__name__)
 
 #: How long a worker has a run to learn from, and a part of it to score.
 LEARNING_LEASE: Final = timedelta(hours=1)
@@ -72,12 +75,23 @@ def start_due(*, at: datetime) -> int:
     fresh = ScoringRun.objects.filter(book=OuterRef("pk"), created_at__gte=since)
     begun = 0
     for book in Book.objects.filter(~Exists(fresh)).order_by("pk"):
-        contract_history.refresh(book.pk, at=at)
-        if not DayRollup.objects.filter(book=book).exists():
-            continue
-        with transaction.atomic():
-            begun += _begin(book.pk, at, None, since=since).created_at == at
+        try:
+            begun += _begin_due(book.pk, at, since)
+        except Exception:  # noqa: BLE001 – one book's trouble is not that of the others
+            _log.exception("The run of book %s could not be begun", book.pk)
     return begun
+
+
+@transaction.atomic
+def _begin_due(book_id: int, at: datetime, since: datetime) -> bool:
+    """Whether a run was begun; a book that is being loaded is asked again a minute later."""
+    free = Book.objects.select_for_update(no_key=True, skip_locked=True)
+    if free.filter(pk=book_id).first() is None:
+        return False
+    contract_history.refresh(book_id, at=at)
+    if not DayRollup.objects.filter(book=book_id).exists():
+        return False
+    return _begin(book_id, at, None, since=since).created_at == at
 
 
 def due_time(at: datetime) -> datetime:
