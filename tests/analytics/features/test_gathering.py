@@ -198,7 +198,7 @@ def test_dates_that_leave_day_and_month_open_are_read_day_first_and_that_is_said
 
 def test_money_of_another_currency_is_not_added(write: Write) -> None:
     path = write(
-        "account,ts,qty,unit_price,currency\nA,2024-01-01,1,5,EUR\nA,2024-01-02,1,5,EUR\nA,2024-01-03,1,900,JPY\n"
+        "account,ts,qty,unit_price,currency\nA,2024-01-01,1,5,EUR\nA,2024-01-02,1,5,eur\nA,2024-01-03,1,900,JPY\n"
     )
     lines, report = rejected(path)
     assert lines == ["4,other_currency,JPY"]
