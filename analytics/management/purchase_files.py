@@ -6,7 +6,7 @@ import csv
 import resource
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -50,7 +50,8 @@ def merged(path: Path | None) -> dict[str, str]:
         return {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            direct = {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) >= 2}
+            rows = [[cell.strip() for cell in row[:2]] for row in csv.reader(file)]
+        direct = {row[0]: row[1] for row in rows if len(row) == 2 and all(row)}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CommandError(f"The file {path.name} cannot be read: {error}", returncode=2) from None
     final = {}
@@ -75,11 +76,20 @@ def refused_plainly() -> Iterator[None]:
         raise CommandError(f"Cannot read or write{where}: {error.strerror}.", returncode=2) from None
 
 
-def emptied(out: Path, names: Iterable[str]) -> None:
-    """Makes the directory and removes these files of an earlier run: what stands there afterwards is of this one."""
+def emptied(options: Mapping[str, Any], names: Collection[str]) -> Path:
+    """The directory of the results, made if need be, without these files of an earlier run.
+
+    Raises CommandError where one of them is a file to be read.
+    """
+    out: Path = options["out"]
     out.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (out / name).unlink(missing_ok=True)
+    written = {(out / name).resolve() for name in names}
+    for path in (options["transactions"], options["categories"], options["merged"]):
+        if path and path.resolve() in written:
+            raise CommandError(f"{path} is where results are written; name another --out.", returncode=2)
+    for path in written:
+        path.unlink(missing_ok=True)
+    return out
 
 
 def a_date(text: str) -> date:
@@ -92,6 +102,12 @@ def a_date(text: str) -> date:
 def days_ahead(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS_AHEAD:
         raise ArgumentTypeError(f"a horizon is a number of days from 1 to {MOST_DAYS_AHEAD}")
+    return int(text)
+
+
+def a_seed(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError("a seed is a whole number from 0 on")
     return int(text)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from datetime import date
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +14,7 @@ from analytics.features.evaluation import LEVELS, PRODUCT, default_cutoffs, eval
 from analytics.features.gathering import gather
 from analytics.management.purchase_files import (
     a_date,
+    a_seed,
     add_options,
     days_ahead,
     emptied,
@@ -46,14 +46,13 @@ class Command(BaseCommand):
             "by default four a month apart, the last one a horizon before the data's end",
         )
         parser.add_argument("--horizon", type=days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
-        parser.add_argument("--seed", type=int, default=0, help="for what is drawn at random (default 0)")
+        parser.add_argument("--seed", type=a_seed, default=0, help="for what is drawn at random (default 0)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         begin = perf_counter()
-        out: Path = options["out"]
         hints, renamed = told(options), merged(options["merged"])
         with refused_plainly():
-            emptied(out, (REPORT, FIGURES, TABLES))
+            out = emptied(options, (REPORT, FIGURES, TABLES, REJECTS))
             with (out / REJECTS).open("w", encoding="utf-8", newline="") as rejects:
                 history, report = gather(
                     options["transactions"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
@@ -13,6 +12,7 @@ from analytics.features import insights
 from analytics.features.gathering import Report, gather
 from analytics.management.purchase_files import (
     a_date,
+    a_seed,
     add_options,
     days_ahead,
     emptied,
@@ -39,14 +39,13 @@ class Command(BaseCommand):
         add_options(parser)
         parser.add_argument("--cutoff", type=a_date, required=True, metavar="YYYY-MM-DD", help="the first day foretold")
         parser.add_argument("--horizon", type=days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
-        parser.add_argument("--seed", type=int, default=0, help="for what is drawn at random (default 0)")
+        parser.add_argument("--seed", type=a_seed, default=0, help="for what is drawn at random (default 0)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         begin = perf_counter()
-        out: Path = options["out"]
         hints, renamed = told(options), merged(options["merged"])
         with refused_plainly():
-            emptied(out, (*insights.OUTPUTS, RUN))
+            out = emptied(options, (*insights.OUTPUTS, REJECTS, RUN))
             with (out / REJECTS).open("w", encoding="utf-8", newline="") as rejects:
                 history, report = gather(
                     options["transactions"],

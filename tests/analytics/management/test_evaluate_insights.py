@@ -36,6 +36,11 @@ def test_a_horizon_is_some_days(horizon: str, lines: Path) -> None:
         measured(lines, f"--horizon={horizon}")
 
 
+def test_a_seed_is_no_negative_number(lines: Path) -> None:
+    with pytest.raises(CommandError, match="a seed is a whole number from 0 on"):
+        measured(lines, "--seed=-1")
+
+
 def test_a_horizon_that_has_not_passed_is_noted_and_a_cut_off_counts_once(lines: Path) -> None:
     said = measured(lines, "--cutoffs", "150,150", "--horizon", "60")
     assert said.count("learning from what came before") == 1

@@ -147,6 +147,21 @@ def test_a_refused_file_leaves_no_scores_of_an_earlier_one(tmp_path: Path) -> No
     assert not {"account_churn.csv", "run.json"} & {path.name for path in (tmp_path / "out").iterdir()}
 
 
+def test_no_file_to_be_read_is_written_over(tmp_path: Path) -> None:
+    lines = tmp_path / "rejects.csv"
+    lines.write_text("account,ts,qty,unit_price\nA,2021-05-03,1,2.5\n")
+    with pytest.raises(CommandError, match="is where results are written"):
+        run(lines, tmp_path)
+    assert "2021-05-03" in lines.read_text()
+
+
+def test_names_without_a_name_now_are_no_merger(tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text("account,ts,qty,unit_price\nA,2021-05-03,1,2.5\nB,2021-05-03,1,2.5\n")
+    (tmp_path / "merged.csv").write_text("A,\n,B\nB\n\n")
+    run(tmp_path / "lines.csv", tmp_path / "out", merged=tmp_path / "merged.csv")
+    assert told(tmp_path / "out")["accounts"] == 2
+
+
 def test_headers_are_mapped_as_told(tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_text("CustomerID,date,n,each\nA,2021-05-03,1,2.5\n")
     run(tmp_path / "lines.csv", tmp_path, map=["account=CustomerID,ts=date", "qty=n,unit_price=each"])
