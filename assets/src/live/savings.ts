@@ -16,7 +16,7 @@ export class Savings {
       return;
     }
     const saved = direction === "down" ? subtract(from, to) : subtract(to, from);
-    this.desk.write("savings", this.desk.withCurrency(saved));
+    this.desk.write("savings", this.desk.amount(saved));
     this.desk.write("savings-words", direction === "down" ? say("{share} below the limit price", { share: share(saved, from) }) : say("{share} above the reserve price", { share: share(saved, from) }));
     this.desk.page.classList.toggle("has-savings", compare(saved, { units: 0n, scale: 0 }) > 0);
   }
