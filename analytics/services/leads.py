@@ -137,6 +137,8 @@ def convert(lead_id: int, title: str, *, account_id: int | None = None, by: Acto
     if not known.qualified:
         raise NotQualified(points=known.points)
     account = lock_account(account_id or lead.account_id or _account_for(lead, at).pk, by=by)
+    if account.merged_into_id is not None:
+        account = lock_account(account.merged_into_id, by=by)
     if account.book_id != lead.book_id:
         raise NotFound
     _move(lead, LeadState.QUALIFIED)

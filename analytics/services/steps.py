@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from analytics.models import Contact, Opportunity, Step
 from analytics.rules.pipeline import FOLLOW_UPS, OpportunityState, StepKind, StepResult, follow_up_on
-from analytics.services.opportunities import locked, record, save, today
+from analytics.services.opportunities import NotOpen, locked, record, save, today
 from marketplace.models import Person
 from marketplace.permissions import Actor, person_of
 from marketplace.services.notifications import notify
@@ -75,8 +75,14 @@ def finish(
 
 @transaction.atomic
 def plan_next(opportunity_id: int, next_step: NextStep, *, by: Actor, at: datetime) -> Step:
-    """Put another next step in the place of the one that is planned: another day, another kind. Raises as `finish`."""
+    """Put another next step in the place of the one that is planned: another day, another kind.
+
+    Raises NotOpen for one that is lost, and as `finish`.
+    """
     opportunity = locked(opportunity_id, by=by)
+    # What is won is looked after; what is lost must be taken up again first.
+    if opportunity.status == OpportunityState.LOST.value:
+        raise NotOpen
     _require_right(opportunity, next_step, by=by, at=at)
     step = opportunity.steps.filter(done_at=None).first() or Step(
         opportunity=opportunity, person=opportunity.representative, created_at=at

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analytics.models import Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
+from analytics.models import Account, Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
 from analytics.permissions import ManagerOnly, book_for
 from analytics.queries import pipeline as queries
 from analytics.rules.pipeline import BuyingRole, Criterion, LostReason, Stage, StepKind, StepResult, WonReason
@@ -174,6 +174,22 @@ def test_a_lost_opportunity_is_taken_up_again_with_a_reason(book: Book, anna: Ac
     outcomes.reopen(found.pk, reason="They called", by=anna, at=AT)
     found.refresh_from_db()
     assert (found.status, found.closed_at, found.lost_because, next_step(found).kind) == ("open", None, "", "call")
+
+
+def test_nothing_is_planned_on_a_lost_opportunity(book: Book, anna: Actor) -> None:
+    found = opened(book, anna)
+    outcomes.lose(found.pk, LostReason.PRICE, by=anna, at=AT)
+    with pytest.raises(opportunities.NotOpen):
+        steps.plan_next(found.pk, NextStep(StepKind.CALL, date(2026, 3, 9)), by=anna, at=AT)
+
+
+def test_a_lead_of_a_merged_account_becomes_an_opportunity_of_the_one_that_stands(book: Book, anna: Actor) -> None:
+    old, new = account(book, anna), account(book, anna)
+    details = LeadDetails(old.name, account_id=old.pk)
+    lead, _new = leads.register(book.pk, LeadSource.OWN, details, by=anna, at=AT)
+    leads.qualify(lead.pk, GOOD_BANT, {}, version=None, by=anna, at=AT)
+    Account.objects.filter(pk=old.pk).update(merged_into=new)
+    assert leads.convert(lead.pk, "Cables", by=anna, at=AT).account == new
 
 
 def test_a_stale_form_changes_nothing(book: Book, anna: Actor) -> None:
