@@ -127,7 +127,7 @@ def learnt_from(found: Insights, history: History) -> dict[str, Any]:
 def _silence(scores: Scores, history: History, *, by_category: bool) -> pl.DataFrame:
     columns = {
         "account": _named(scores.account, history.accounts),
-        "p": _rounded(scores.p, _CHANCE_DIGITS),
+        "p": _chance(scores.p),
         "expected_amount": _rounded(scores.expected_amount, _MONEY_DIGITS),
     }
     if by_category:
@@ -173,6 +173,12 @@ def _evidence(ranked: GrowthList, names: Names, scores: GrowthScores) -> pl.Seri
 
 def _named(codes: IntArray, names: Names) -> pl.Series:
     return pl.Series(names, dtype=pl.String).gather(pl.Series(codes))
+
+
+def _chance(p: FloatArray) -> pl.Series:
+    """Rounded, and never quite 0 or 1: nothing is certain, and whoever takes its logarithm is right to."""
+    least = 10.0**-_CHANCE_DIGITS
+    return _rounded(np.clip(p, least, 1 - least), _CHANCE_DIGITS)
 
 
 def _rounded(values: FloatArray, digits: int) -> pl.Series:
