@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -121,6 +122,7 @@ def new(request: HttpRequest, account_id: int) -> HttpResponse:
     if account is None:
         raise NotFound
     form = fields.OpportunityForm(posted(request))
+    form.fields["amount"].help_text = account.book.currency or settings.DEFAULT_CURRENCY
     if request.method == "POST" and form.is_valid():
         try:
             found = opportunities.open_for(account.pk, form.details(), by=actor, at=clock.now())

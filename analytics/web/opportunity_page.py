@@ -36,7 +36,10 @@ def form_for(what: str, form: type[forms.Form], opportunity: Opportunity, sent: 
     if issubclass(form, fields.AssignForm):
         everybody = {*sellers.representatives(opportunity.book), *sellers.managers(opportunity.book)}
         more["people"] = [person for person in everybody if person.pk != opportunity.representative_id]
-    return form(sent, auto_id=f"id_{what}_%s", **more)
+    found = form(sent, auto_id=f"id_{what}_%s", **more)
+    if "amount" in found.fields:
+        found.fields["amount"].help_text = opportunity.currency
+    return found
 
 
 def shown(

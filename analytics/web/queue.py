@@ -140,6 +140,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "chips": chips(request, form),
         "clear_url": address(request, kind="", category="", territory="", more=""),
         "more": parts.Action(_("Take a few more"), address(request, more="1"), icon="plus"),
+        "team": parts.Action(_("Look at the team"), reverse("insights_team"), icon="users"),
         "accounts": parts.Action(_("Look through the accounts"), reverse("insights_customers"), icon="building"),
         "tabs": [
             parts.Tab(
