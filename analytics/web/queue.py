@@ -126,7 +126,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     found = queries.queue(book, person, choice, day, more=more)
     work = queries.in_work(book, person, choice)
     context = {
-        "lead": _lead(book),
+        "lead": _lead(book, order),
         "person": person,
         "is_own": person == actor.person,
         "order": order.value,
@@ -344,11 +344,14 @@ def _day(book: Book, person: Person, day: date) -> dict[str, Any]:
     return {"acted": acted, "capacity": capacity}
 
 
-def _lead(book: Book) -> str:
-    """How fresh the scores are."""
+def _lead(book: Book, order: Order) -> str:
+    """How fresh the scores are, and what makes a card come first."""
     if book.run is None:
         return ""
-    return _("Scored from purchases up to %(day)s.") % {"day": formats.day(book.run.cutoff)}
+    words = _("Scored from purchases up to %(day)s.")
+    if order is Order.MONEY:
+        words = _("Scored from purchases up to %(day)s. First comes the most money times its chance.")
+    return words % {"day": formats.day(book.run.cutoff)}
 
 
 def _facts(card: Card) -> list[parts.Fact]:
