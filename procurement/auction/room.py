@@ -74,9 +74,11 @@ class Answer:
 _HEADS: Final = "SELECT id, lot_id, last_event, head_hash FROM procurement_auction WHERE lot_id = ANY(%s::bigint[])"
 _WRITTEN_BEFORE: Final = """
     SELECT event.participant_id, event.key, event.number, event.kind, event.amount
-    FROM procurement_auctionevent AS event
-    JOIN unnest(%s::bigint[], %s::text[]) AS bid (participant, key)
-      ON event.participant_id = bid.participant AND event.key = bid.key AND event.key <> ''
+    FROM unnest(%s::bigint[], %s::text[]) AS bid (participant, key)
+    CROSS JOIN LATERAL (
+      SELECT * FROM procurement_auctionevent AS known
+      WHERE known.participant_id = bid.participant AND known.key = bid.key AND known.key <> '' OFFSET 0
+    ) AS event
 """
 _KEPT: Final = """
     SELECT event.number, event.kind, event.amount, event.at, auction.rules ->> 'minor_unit',

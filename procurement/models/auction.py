@@ -65,14 +65,19 @@ class AuctionParticipant(models.Model):
 class AuctionEvent(models.Model):
     """One thing that happened in the room, chained by hash: the auction can be replayed from these alone."""
 
-    auction = models.ForeignKey(Auction, on_delete=models.PROTECT, related_name="events")
+    # No indexes but those of the two constraints: every bid would have to write them, and nothing is looked up by them.
+    auction = models.ForeignKey(Auction, on_delete=models.PROTECT, related_name="events", db_index=False)
     number = models.PositiveIntegerField()
     kind = models.CharField(max_length=16, help_text="started | bid | extended | paused | resumed | ended")
     at = models.DateTimeField(help_text="a bid's time of receipt")
-    participant = models.ForeignKey(AuctionParticipant, on_delete=models.PROTECT, null=True, related_name="events")
+    participant = models.ForeignKey(
+        AuctionParticipant, on_delete=models.PROTECT, null=True, related_name="events", db_index=False
+    )
     amount = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     key = models.CharField(max_length=64, blank=True, help_text="the bidder's idempotency key")
-    person = models.ForeignKey("marketplace.Person", on_delete=models.PROTECT, null=True, related_name="+")
+    person = models.ForeignKey(
+        "marketplace.Person", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     detail = models.JSONField(default=dict)
     previous_hash = models.CharField(max_length=64)
     hash = models.CharField(max_length=64)
