@@ -24,7 +24,9 @@ _LONGEST_WAIT_S = 2.0
 _TAKEN_BACK_S = 4.0
 _UNKNOWN_S = 4.0
 _LOOK_AGAIN_S = 0.5
-_BATCH = 500
+# A batch is half of those who bid at the moment, within these bounds: while one half is being written, the other is
+# being told and bids again. All in one would leave the database idle while HTTP works, and the other way round.
+_SMALLEST_BATCH, _LARGEST_BATCH = 32, 500
 _REMEMBERED = 10_000
 # A bid that came just after the end is looked at again for so long: an earlier one, in the queue of another process,
 # may still move the end.
@@ -60,6 +62,8 @@ class Intake:
         self._desk = Desk()
         self._waiting: list[_Waiting] = []
         self._deciding: list[_Waiting] = []
+        # How many were taken into the batch before.
+        self._before = 0
         self._looked_at_again: list[_Waiting] = []
         # What waits for other gateways, and whatever comes for its lots: nothing that was received later overtakes it.
         self._held: list[_Waiting] = []
@@ -144,7 +148,9 @@ class Intake:
         self._arrived.set()
 
     def _next_batch(self) -> list[_Waiting]:
-        fresh, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+        most = min(max(_SMALLEST_BATCH, (len(self._waiting) + self._before) // 2), _LARGEST_BATCH)
+        fresh, self._waiting = self._waiting[:most], self._waiting[most:]
+        self._before = len(fresh)
         if self._look:
             held, self._held, self._look = self._held, [], False
             return held + fresh
