@@ -10,7 +10,7 @@ class RunState(models.TextChoices):
     WAITING = "waiting", _("Waiting")
     LEARNING = "learning", _("Learning from the past")
     SCORING = "scoring", _("Scoring accounts")
-    WHOLE = "whole", _("Whole")
+    WHOLE = "whole", _("Complete")
     FAILED = "failed", _("Failed")
 
 
