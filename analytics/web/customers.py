@@ -325,7 +325,7 @@ def _as_csv(rows: Any, book: Book) -> HttpResponseBase:
             _("Last purchase"), _("Bought in 12 months"), _("Currency"), _("Open cards"))  # fmt: skip
     lines = (
         (row.external_id, row.name, row.country, str(row.representative or ""), str(row.territory or ""),
-         "yes" if row.strategic else "", row.last_day and row.last_day.isoformat(), str(row.spent), book.currency,
+         _("yes") if row.strategic else "", row.last_day and row.last_day.isoformat(), str(row.spent), book.currency,
          row.open_cards)
         for row in rows.order_by("name", "pk").iterator(chunk_size=1000)
     )  # fmt: skip
