@@ -231,7 +231,8 @@ def opened_bid(actor: Actor, number: str, bid_id: int) -> Bid:
 
 
 def crumbs_of(tender: Tender) -> list[Crumb]:
-    return [Crumb(tender.number, tender.get_absolute_url())]
+    """The way back from the pages that the buyer alone has."""
+    return [Crumb(_("We buy"), reverse("my_tenders")), Crumb(tender.number, tender.get_absolute_url())]
 
 
 def tender_file_name(lot: Lot) -> str:
