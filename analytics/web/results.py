@@ -217,6 +217,7 @@ class _Page:
                 "A card with several reasons counts for each. Success: of the accepted cards whose three months are"
                 " over, those whose account bought."
             ),
+            percents=True,
         )
 
     def _people(self) -> parts.Chart | None:
@@ -226,7 +227,7 @@ class _Page:
         rows = [(name, *_cells(row, self.book.currency)) for name, row in named]
         return parts.Chart(
             "by-person", _("Acceptance and success by representative"), _two_bars(named), _columns(_("Representative")),
-            rows, (1, 2, 3), self.book.currency,
+            rows, (1, 2, 3), self.book.currency, percents=True,
         )  # fmt: skip
 
     def _dismissals(self) -> parts.Chart | None:
@@ -271,7 +272,8 @@ class _Page:
         }
         columns = (_("Chance given"), _("On average"), _("Shown cards"), _("Withheld cards"))
         note = _("What was shown was acted upon, which is meant to change it: the withheld cards are the fair measure.")
-        chart = parts.Chart(f"calibration-{kind.value}", title, option, columns, cells, (1, 2, 3), note=note)
+        place = f"calibration-{kind.value}"
+        chart = parts.Chart(place, title, option, columns, cells, (1, 2, 3), note=note, percents=True)
         enough = sum(one.happened.of for one in held) >= ENOUGH
         sentence = results_words.calibration_words(held if enough else shown, kind)
         return {"chart": chart if cells else None, "sentence": sentence, "title": title}
@@ -300,8 +302,8 @@ def _two_bars(named: list[tuple[str, Row]]) -> dict[str, Any]:
         "xAxis": {"type": "value", "max": 100},
         "yAxis": {"type": "category", "data": [name if len(name) <= 28 else f"{name[:27]}…" for name, _row in shown]},
         "series": [
-            {"type": "bar", "name": _("Accepted, %"), "data": values([row.accepted for _name, row in shown])},
-            {"type": "bar", "name": _("Success, %"), "data": values([row.success for _name, row in shown])},
+            {"type": "bar", "name": _("Accepted"), "data": values([row.accepted for _name, row in shown])},
+            {"type": "bar", "name": _("Success"), "data": values([row.success for _name, row in shown])},
         ],
     }
 

@@ -55,9 +55,12 @@ function axis(given: unknown, figure: (value: number) => string): unknown {
 }
 
 function themed(option: Plain, element: HTMLElement): EChartsCoreOption {
-  const currency = element.dataset.currency;
-  const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
-  const full = new Intl.NumberFormat(language, currency ? { style: "currency", currency, currencyDisplay: "code" } : {});
+  const { currency, percents } = element.dataset;
+  const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 });
+  const compact = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
+  const exact = new Intl.NumberFormat(language, currency ? { style: "currency", currency, currencyDisplay: "code" } : {});
+  const short = (value: number): string => (percents === undefined ? compact.format(value) : percent.format(value / 100));
+  const full = (value: number): string => (percents === undefined ? exact.format(value) : short(value));
   const series = (option.series as Plain[] | undefined) ?? [];
   return {
     color: ["--tblr-primary", "--ol-amber", "--ol-work", "--ol-quiet", "--ol-good", "--ol-bad"].map(colour),
@@ -68,8 +71,8 @@ function themed(option: Plain, element: HTMLElement): EChartsCoreOption {
     grid: { left: 8, right: 16, top: series.length > 1 ? 40 : 16, bottom: 8, containLabel: true },
     ...(series.length > 1 ? { legend: { top: 0, left: 8, textStyle: { color: colour("--tblr-body-color") }, icon: "roundRect" } } : {}),
     ...option,
-    xAxis: axis(option.xAxis, (value) => short.format(value)),
-    yAxis: axis(option.yAxis, (value) => short.format(value)),
+    xAxis: axis(option.xAxis, short),
+    yAxis: axis(option.yAxis, short),
     series: series.map((one) => ({
       ...(one.type === "bar" ? { barMaxWidth: 36, itemStyle: { borderRadius: 2 } } : {}),
       ...(one.type === "line" ? { symbolSize: 6, lineStyle: { width: 2.5 } } : {}),
@@ -82,7 +85,7 @@ function themed(option: Plain, element: HTMLElement): EChartsCoreOption {
       backgroundColor: colour("--tblr-bg-surface"),
       borderColor: colour("--tblr-border-color"),
       textStyle: { color: colour("--tblr-body-color"), fontWeight: "normal" },
-      valueFormatter: (value: unknown) => (typeof value === "number" ? full.format(value) : String(value ?? "—")),
+      valueFormatter: (value: unknown) => (typeof value === "number" ? full(value) : String(value ?? "—")),
       ...((option.tooltip as Plain | undefined) ?? {}),
     },
   };

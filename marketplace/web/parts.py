@@ -102,3 +102,5 @@ class Chart:
     figures: Sequence[int] = field(default_factory=tuple)
     currency: str = ""
     note: Sentence = ""
+    # The figures of the chart are percents.
+    percents: bool = False
