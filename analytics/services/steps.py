@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -19,9 +20,9 @@ from marketplace.permissions import Actor, person_of
 from marketplace.services.notifications import notify
 from marketplace.shared.errors import DomainError, Invalid, NotFound
 
+_log = logging.getLogger(__name__)
+
 LATEST_AFTER: Final = timedelta(days=366)
-# People reminded in one sweep; the next sweep goes on.
-REMINDED_AT_ONCE: Final = 500
 
 
 class StepDone(DomainError):
@@ -96,15 +97,22 @@ def plan_next(opportunity_id: int, next_step: NextStep, *, by: Actor, at: dateti
     return step
 
 
-@transaction.atomic
 def remind(*, at: datetime) -> int:
-    """Tell everybody once a day of the steps that are due, in one notification a person. Returns how many were told."""
+    """Tell everybody once a day of the steps that are due, in one notification a person. Returns how many were told.
+
+    A transaction each: who cannot be told holds nobody up, and is tried again by the next sweep. Safe to repeat.
+    """
     due = Step.objects.filter(done_at=None, due_on__lte=(at + timedelta(days=1)).date(), person__is_active=True)
-    waiting = due.exclude(reminded_on__gte=(at - timedelta(days=1)).date()).order_by("person", "pk")
-    people = Person.objects.filter(pk__in=waiting.values("person")).order_by("pk")[:REMINDED_AT_ONCE]
-    return sum(_remind(person, at) for person in people)
+    told = 0
+    for person in list(Person.objects.filter(pk__in=due.values("person")).order_by("pk")):
+        try:
+            told += _remind(person, at)
+        except Exception:  # noqa: BLE001  one person's trouble is not that of the others
+            _log.exception("Person %s could not be reminded of steps that are due", person.pk)
+    return told
 
 
+@transaction.atomic
 def _remind(person: Person, at: datetime) -> bool:
     day = today(person, at)
     steps = Step.objects.select_for_update(of=("self",), skip_locked=True).select_related("opportunity")
