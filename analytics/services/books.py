@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
 from analytics.models import Book, DayRollup
 from analytics.services import loading
+from analytics.services.busy import bounded_wait
 from marketplace import audit
 from marketplace.permissions import Actor
 from marketplace.shared.errors import DomainError
@@ -20,11 +20,11 @@ class CurrencyNotBought(DomainError):
     sentence = _("Nothing in this book was bought in %(currency)s.")
 
 
-@transaction.atomic
+@bounded_wait()
 def score_currency(book: Book, currency: str, *, by: Actor, at: datetime) -> Book:
     """From the next run on the scores are of purchases in this currency; those in others are told, not converted.
 
-    Raises ManagerOnly, NotFound, CurrencyNotBought.
+    Raises ManagerOnly, NotFound, CurrencyNotBought, BookBusy.
     """
     permissions.require_manager(by, book)
     found = loading.lock(book.pk)

@@ -17,6 +17,7 @@ from analytics.queries import sellers
 from analytics.rules import cards as card_rules
 from analytics.rules import territories as rules
 from analytics.rules.territories import Rule
+from analytics.services.busy import bounded_wait
 from marketplace import audit
 from marketplace.models import Person
 from marketplace.permissions import Actor
@@ -88,12 +89,12 @@ def mark_strategic(account_id: int, strategic: bool, *, by: Actor, at: datetime)
     return account
 
 
-@transaction.atomic
+@bounded_wait()
 def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: datetime) -> Account:
     """Give an account and its live cards to another representative (None: to its territory's), with a note.
 
     A representative gives their own only. The new owner is told. Raises NotFound, NotYours, NotARepresentative,
-    NoteMissing.
+    NoteMissing, BookBusy.
     """
     account = _locked(account_id, by)
     own = by.person is not None and account.representative_id == by.person.pk
@@ -112,11 +113,12 @@ def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: date
     return account
 
 
-@transaction.atomic
+@bounded_wait()
 def hand_over_territory(territory_id: int, to: int, text: str, *, by: Actor, at: datetime) -> int:
     """Give a territory to another representative, with every account of it that was its old one's or nobody's.
 
-    Returns how many accounts went. A manager's decision. Raises NotFound, ManagerOnly, NotARepresentative, NoteMissing.
+    Returns how many accounts went. A manager's decision. Raises NotFound, ManagerOnly, NotARepresentative, NoteMissing,
+    BookBusy.
     """
     territory = _territory(territory_id, by)
     taker = _seller(territory.book, to)
@@ -137,11 +139,14 @@ def hand_over_territory(territory_id: int, to: int, text: str, *, by: Actor, at:
     return len(moved)
 
 
-@transaction.atomic
+@bounded_wait()
 def save_territory(
     book_id: int, territory_id: int | None, name: str, rule: Rule, rank: int, *, by: Actor, at: datetime
 ) -> Territory:
-    """Write a territory and sort the book's accounts anew. Raises NotFound, ManagerOnly, TooManyEntries, NameTaken."""
+    """Write a territory and sort the book's accounts anew.
+
+    Raises NotFound, ManagerOnly, TooManyEntries, NameTaken, BookBusy.
+    """
     book = Book.objects.select_for_update(no_key=True).filter(pk=book_id).first()
     if book is None:
         raise NotFound
@@ -158,9 +163,11 @@ def save_territory(
     return territory
 
 
-@transaction.atomic
+@bounded_wait()
 def delete_territory(territory_id: int, *, by: Actor, at: datetime) -> None:
-    """Take a territory away; its accounts go to the next whose rule fits. Raises NotFound, ManagerOnly."""
+    """Take a territory away; its accounts go to the next whose rule fits. Raises NotFound, ManagerOnly,
+    BookBusy.
+    """
     territory = _territory(territory_id, by)
     audit.record("territory_deleted", territory, by=by, at=at, name=territory.name)
     book = territory.book

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -67,11 +67,11 @@ def register(
     the same country. Who owns it is decided by rule and logged where more than one has a claim. Raises NotFound,
     TooManyLeads, Invalid.
     """
-    # A lock that rows naming the book do not wait for: they are written under locks that this waits for.
-    book = Book.objects.select_for_update(no_key=True, of=("self",)).filter(pk=book_id).first()
+    book = Book.objects.filter(pk=book_id).first()
     if book is None:
         raise NotFound
     require_seller(by, book)
+    lock_leads(book_id)
     _require_right(details)
     details = _with_account(book, details)
     same = _same(book, source, details)
@@ -98,6 +98,15 @@ def register(
         words = _("A new lead is yours: %(company)s.") % {"company": lead.company}
         notify(lead.representative, "lead_assigned", words, lead.get_absolute_url(), at=at)
     return lead, True
+
+
+def lock_leads(book_id: int) -> None:
+    """Nobody else registers a lead of the book until the transaction ends.
+
+    Not the book's own lock: that is held while purchases are loaded, for minutes.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"leads:{book_id}"])
 
 
 @transaction.atomic

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
 from analytics.models import Account, AccountMerge, Book
 from analytics.services import loading, rollup
+from analytics.services.busy import bounded_wait
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
 from marketplace.shared.errors import DomainError, NotFound
@@ -25,11 +25,11 @@ class MergeUndone(DomainError):
     sentence = _("This was undone already.")
 
 
-@transaction.atomic
+@bounded_wait()
 def merge(book: Book, source_id: int, target_id: int, *, by: Actor, at: datetime) -> AccountMerge:
     """From now on what `source` bought counts as bought by `target`, and so does what comes later under its number.
 
-    Scores follow with the next run. Raises ManagerOnly, NotFound, MergeNotPossible.
+    Scores follow with the next run. Raises ManagerOnly, NotFound, MergeNotPossible, BookBusy.
     """
     permissions.require_manager(by, book)
     book = loading.lock(book.pk)
@@ -49,9 +49,9 @@ def merge(book: Book, source_id: int, target_id: int, *, by: Actor, at: datetime
     return merged
 
 
-@transaction.atomic
+@bounded_wait()
 def undo(book: Book, merge_id: int, *, by: Actor, at: datetime) -> AccountMerge:
-    """Part the two again, whatever was merged since. Raises ManagerOnly, NotFound, MergeUndone."""
+    """Part the two again, whatever was merged since. Raises ManagerOnly, NotFound, MergeUndone, BookBusy."""
     permissions.require_manager(by, book)
     book = loading.lock(book.pk)
     found = AccountMerge.objects.select_related("source", "target").filter(book=book, pk=merge_id).first()

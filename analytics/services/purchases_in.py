@@ -8,21 +8,19 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
 from analytics.models import Book, Import, ImportKind, ImportState, LineSource, OrderLine, StagedLine
 from analytics.services import loading
+from analytics.services.busy import bounded_wait
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
 from marketplace.shared.errors import DomainError, Sentence
 
 #: Lines of one call.
 MOST_LINES: Final = 1000
-#: How long a call waits while another import of the same book is being loaded.
-_WAITS: Final = "10s"
 _KEY_LENGTH: Final = 64
 
 NEW, CHANGED, UNCHANGED, REJECTED = "new", "changed", "unchanged", "rejected"
@@ -37,11 +35,6 @@ class KeyUnfit(DomainError):
 class KeyReused(DomainError):
     code, status = "idempotency_key_reused", 422
     sentence = _("This idempotency key was already used for something else.")
-
-
-class BookBusy(DomainError):
-    code, status = "book_busy", 503
-    sentence = _("Another import is being loaded. Send the same again in a minute.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +68,8 @@ def take(
     permissions.require_manager(by, book)
     if not 0 < len(key) <= _KEY_LENGTH:
         raise KeyUnfit(most=_KEY_LENGTH)
-    try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{_WAITS}'")
-            return _taken(loading.lock(book.pk), lines, key, sha256, by, at)
-    except OperationalError as error:
-        if "lock timeout" in str(error):
-            raise BookBusy from error
-        raise
+    with bounded_wait():
+        return _taken(loading.lock(book.pk), lines, key, sha256, by, at)
 
 
 def _taken(

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from analytics.models import Account, Book, DayRollup, Import, OrderLine, PartState, RunState, ScoringRun
 from analytics.permissions import book_for
-from analytics.services import loading, purchases_in
+from analytics.services import busy, loading
 from marketplace.models import Organisation, Role
 from marketplace.services import tokens
 from tests.factories.at_once import at_the_same_time
@@ -122,7 +122,7 @@ def test_a_file_and_the_api_speak_of_the_same_orders(company: Organisation, book
 def test_while_another_import_is_loaded_a_call_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     company = accredited_supplier()
     book, client = book_for(company.pk), program(company)
-    monkeypatch.setattr(purchases_in, "_WAITS", "50ms")
+    monkeypatch.setattr(busy, "WAITS", "50ms")
 
     def call() -> Any:
         try:

@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from analytics.models import Account, Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
 from analytics.permissions import ManagerOnly, book_for
 from analytics.queries import pipeline as queries
 from analytics.rules.pipeline import BuyingRole, Criterion, LostReason, Stage, StepKind, StepResult, WonReason
-from analytics.services import buying_group, contacts, leads, opportunities, outcomes, ownership, steps
+from analytics.services import buying_group, contacts, leads, loading, opportunities, outcomes, ownership, steps
 from analytics.services.contacts import ContactDetails
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
@@ -25,6 +26,7 @@ from tests.factories.at_once import at_the_same_time
 from tests.factories.insights import MORNING as AT
 from tests.factories.insights import account, platform_book, representative, sales_manager
 from tests.factories.marketplace import OrganisationFactory, member
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 
@@ -281,6 +283,19 @@ def test_a_reference_of_another_system_is_one_lead_even_when_sent_twice_at_once(
     assert Lead.objects.count() == 1
 
 
+def test_a_lead_is_registered_while_purchases_are_loaded(transactional_db: None, book: Book) -> None:
+    anna = representative()
+
+    def register() -> object:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{PATIENCE_S:.0f}s'")  # or the two would wait for each other for ever
+        return leads.register(book.pk, LeadSource.OWN, LeadDetails("Kabel AG", "DE"), by=anna, at=AT)[1]
+
+    with transaction.atomic():
+        loading.lock(book.pk)
+        assert at_the_same_time(register) == [True]
+
+
 def test_a_step_finished_in_two_tabs_at_once_is_finished_once(transactional_db: None, book: Book) -> None:
     anna = representative()
     found = opened(book, anna)
@@ -359,6 +374,19 @@ def test_everybody_is_reminded_once_a_day_of_what_is_due(book: Book, anna: Actor
     ]
     words = list(Notification.objects.filter(kind="steps_due").order_by("pk").values_list("text", flat=True))
     assert words == ["1 step of your pipeline is due: Cables.", "2 steps of your pipeline are due, first: Cables."]
+
+
+def test_who_cannot_be_reminded_holds_nobody_up_and_is_reminded_once_it_can_be(book: Book, anna: Actor) -> None:
+    bob = representative()
+    for one in (anna, bob):
+        steps.plan_next(opened(book, one).pk, NextStep(StepKind.CALL, date(2026, 3, 2)), by=one, at=AT)
+    known = person(anna).time_zone
+    Person.objects.filter(pk=person(anna).pk).update(time_zone="Nowhere/Never")
+    assert steps.remind(at=AT) == 1
+    assert Notification.objects.get(kind="steps_due").person == bob.person
+    Person.objects.filter(pk=person(anna).pk).update(time_zone=known)
+    told = [steps.remind(at=AT + timedelta(days=day)) for day in (0, 0, 1, 2)]
+    assert told == [1, 0, 2, 2]  # every day, not every other
 
 
 def test_the_board_has_a_column_a_stage_with_its_money(book: Book, anna: Actor) -> None:
