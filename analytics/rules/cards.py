@@ -51,10 +51,10 @@ class CardState(StrEnum):
 
 
 S = CardState
-# An act that is taken back restores what the card held before; it is no step of its own.
+# A call in which all is said takes the card on and finishes it at once.
 NEXT: Final[Mapping[CardState, frozenset[CardState]]] = {
-    S.OPEN: frozenset({S.ACCEPTED, S.SNOOZED, S.DISMISSED, S.EXPIRED}),
-    S.SNOOZED: frozenset({S.OPEN, S.ACCEPTED, S.SNOOZED, S.DISMISSED, S.EXPIRED}),
+    S.OPEN: frozenset({S.ACCEPTED, S.SNOOZED, S.DISMISSED, S.DONE, S.EXPIRED}),
+    S.SNOOZED: frozenset({S.OPEN, S.ACCEPTED, S.SNOOZED, S.DISMISSED, S.DONE, S.EXPIRED}),
     S.ACCEPTED: frozenset({S.SNOOZED, S.DISMISSED, S.DONE}),
     S.WITHHELD: frozenset({S.EXPIRED}),
     S.DISMISSED: frozenset(),
@@ -63,6 +63,8 @@ NEXT: Final[Mapping[CardState, frozenset[CardState]]] = {
 }
 # An account has one live card for one thing.
 LIVE: Final = (S.OPEN, S.WITHHELD, S.ACCEPTED, S.SNOOZED)
+# What ends once its outcome is known: the withheld was only to be measured, and of the accepted nobody reported more.
+AFTER_OUTCOME: Final[Mapping[CardState, CardState]] = {S.WITHHELD: S.EXPIRED, S.ACCEPTED: S.DONE}
 
 
 class Closing(StrEnum):
@@ -161,6 +163,13 @@ _CONFIDENCE: Final = (
 
 def allowed(before: CardState, after: CardState) -> bool:
     return after in NEXT[before]
+
+
+def may_be_taken_back(now: CardState, before: CardState) -> bool:
+    """Whether an act can be taken back that led from `before` to `now`, or left the card as it was: the table, read
+    backwards. What went by itself stays gone.
+    """
+    return now is before or (now is not S.EXPIRED and before in LIVE and allowed(before, now))
 
 
 def confidence(p: float) -> Confidence:

@@ -36,6 +36,7 @@ from analytics.queries import sellers
 from analytics.rules import cards as rules
 from analytics.rules.cards import CardState, Closing, Heard, Kind, Level, Order
 from analytics.services import card_outcomes
+from analytics.services.transitions import move_card
 
 _BATCH: Final = 1000
 _LIVE: Final = [state.value for state in rules.LIVE]
@@ -233,9 +234,8 @@ class _Refresh:
         return account_id not in self.vital and not (account and account.strategic)
 
     def _move(self, card: Card, after: CardState, what: CardEvent.What, reason: str = "") -> None:
-        assert rules.allowed(CardState(card.state), after), (card.state, after)
-        self.events.append(self._event(card, what, card.state, after.value, reason))
-        card.state = after.value
+        before = move_card(card, after)
+        self.events.append(self._event(card, what, before, after.value, reason))
 
     def _event(self, card: Card, what: CardEvent.What, before: str, after: str, reason: str = "") -> CardEvent:
         return CardEvent(card=card, at=self.at, what=what, before=before, after=after, reason=reason)

@@ -15,6 +15,7 @@ from analytics import permissions
 from analytics.models import Card, CardEvent, CardStatus, Dismissal
 from analytics.rules import cards as rules
 from analytics.rules.cards import CardState, Dismissed, Heard, Kind
+from analytics.services.transitions import move_card, take_card_back
 from marketplace import audit
 from marketplace.models import Person
 from marketplace.permissions import Actor, person_of
@@ -24,8 +25,9 @@ What = CardEvent.What
 # An act is taken back while it is fresh: later others may have built on it.
 UNDO_WITHIN: Final = timedelta(hours=24)
 _KEPT: Final = (
-    "state", "shown_on", "due_on", "accepted_at", "accepted_by_id", "heard", "dismissed_for", "closing", "closed_on",
+    "shown_on", "due_on", "accepted_at", "accepted_by_id", "heard", "dismissed_for", "closing", "closed_on",
 )  # fmt: skip
+_LIVE: Final = [state.value for state in rules.LIVE]
 _FIELDS: Final = {field.attname: field for field in Card._meta.concrete_fields}
 
 
@@ -73,14 +75,14 @@ class Act:
 @transaction.atomic
 def accept(card_id: int, *, seen: CardState | None = None, by: Actor, at: datetime) -> Act:
     """Take the card on. `seen`: the state the reader saw. Raises NotFound, CardTaken, CardClosed."""
-    card = _locked(card_id, seen, by)
+    card = locked(card_id, seen, by=by)
     return _step(card, CardState.ACCEPTED, What.ACCEPTED, by, at, accepted_at=at, accepted_by=by.person, due_on=None)
 
 
 @transaction.atomic
 def snooze(card_id: int, until: date | None, *, seen: CardState | None = None, by: Actor, at: datetime) -> Act:
     """Put the card away until a day, on which it comes back. Raises DayMissing besides."""
-    card = _locked(card_id, seen, by)
+    card = locked(card_id, seen, by=by)
     day = _later(until, by, at)
     return _step(card, CardState.SNOOZED, What.SNOOZED, by, at, event={"due_on": day}, due_on=day)
 
@@ -93,7 +95,7 @@ def dismiss(
 
     Raises ReasonUnfit, and NoteMissing for "another reason" without words, besides.
     """
-    card = _locked(card_id, seen, by)
+    card = locked(card_id, seen, by=by)
     if reason not in rules.FITTING[Kind(card.kind)]:
         raise ReasonUnfit(field="reason")
     if reason is Dismissed.OTHER and not note.strip():
@@ -121,10 +123,10 @@ def dismiss(
 @transaction.atomic
 def note(card_id: int, text: str, *, by: Actor, at: datetime) -> Act:
     """Write a note on the card. Raises NoteMissing."""
-    card = _locked(card_id, None, by)
+    card = locked(card_id, by=by)
     if not text.strip():
         raise NoteMissing(field="note")
-    return _step(card, CardState(card.state), What.NOTE, by, at, event={"text": text.strip()})
+    return _step(card, None, What.NOTE, by, at, event={"text": text.strip()})
 
 
 @transaction.atomic
@@ -133,7 +135,7 @@ def call(card_id: int, heard: Heard, *, again_on: date | None = None, note: str 
 
     "Call back" needs a day (DayMissing); without one nobody's answer is tried again the next working day.
     """
-    card = _locked(card_id, None, by)
+    card = locked(card_id, by=by)
     if again_on is not None or heard is Heard.CALL_BACK:
         again_on = _later(again_on, by, at)
     day = day_of(by.person, at)
@@ -146,7 +148,7 @@ def call(card_id: int, heard: Heard, *, again_on: date | None = None, note: str 
         changes["closed_on"] = day
     after = CardState.DONE if final else CardState.ACCEPTED
     event = {"reason": heard.value, "text": note.strip(), "due_on": changes["due_on"]}
-    return _step(card, after, What.CALL, by, at, event=event, checked=True, **changes)
+    return _step(card, None if card.state == after else after, What.CALL, by, at, event=event, **changes)
 
 
 @transaction.atomic
@@ -155,17 +157,21 @@ def undo(event_id: int, *, by: Actor, at: datetime) -> Act:
     event = CardEvent.objects.filter(pk=event_id, person=person_of(by)).first()
     if event is None:
         raise NotFound
-    card = _locked(event.card_id, None, by)
-    newest = card.events.exclude(person=None).order_by("-pk").first()
-    if newest is None or newest.pk != event.pk or event.what == What.UNDONE or at - event.at > UNDO_WITHIN:
+    card = locked(event.card_id, by=by)
+    # Nothing since, not even by the night: it builds on what it finds.
+    newest = card.events.order_by("-pk").first()
+    if newest is None or newest.pk != event.pk or not event.previous or at - event.at > UNDO_WITHIN:
         raise CannotUndo
-    before = CardState(card.state)
-    for name, value in event.previous.items():
-        setattr(card, name, _FIELDS[name].to_python(value))
+    before = CardState(event.before)
+    if card.state != before and _has_another(card):
+        raise CannotUndo
+    now = take_card_back(card, before)
+    for name in _KEPT:
+        setattr(card, name, _FIELDS[name].to_python(event.previous[name]))
     _keep(card)
     Dismissal.objects.filter(event=event).update(undone_at=at)
     undone = CardEvent.objects.create(
-        card=card, at=at, person=by.person, what=What.UNDONE, before=before, after=card.state, undoes=event
+        card=card, at=at, person=by.person, what=What.UNDONE, before=now, after=card.state, undoes=event
     )
     audit.record("card_act_undone", card, by=by, at=at, event=event.pk)
     return Act(card, undone)
@@ -177,8 +183,11 @@ def day_of(person: Person | None, at: datetime) -> date:
     return at.astimezone(ZoneInfo(zone)).date()
 
 
-def _locked(card_id: int, seen: CardState | None, by: Actor) -> Card:
-    """The card, nobody else's until the end of the transaction, if the actor may act on it."""
+def locked(card_id: int, seen: CardState | None = None, *, by: Actor) -> Card:
+    """The card, nobody else's until the end of the transaction, if the actor may act on it. Raises NotFound, CardTaken.
+
+    One's own, or for a manager anybody's of the book; never a withheld one.
+    """
     card = Card.objects.select_for_update(of=("self",)).select_related("book", "account").filter(pk=card_id).first()
     if card is None or card.withheld or not permissions.works(by, card.book):
         raise NotFound
@@ -195,6 +204,14 @@ def _last_person(card: Card) -> Sentence:
     return str(newest.person) if newest else _("the nightly scores")
 
 
+def _has_another(card: Card) -> bool:
+    """Whether the account has a live card for the same thing by now, or counts as another account."""
+    same = Card.objects.filter(
+        account=card.account_id, kind=card.kind, level=card.level, category=card.category_id, item=card.item_id
+    )
+    return card.account.merged_into_id is not None or same.filter(state__in=_LIVE).exclude(pk=card.pk).exists()
+
+
 def _require_step(card: Card, after: CardState) -> None:
     if not rules.allowed(CardState(card.state), after):
         raise CardClosed(state=CardStatus(card.state).label)
@@ -202,20 +219,20 @@ def _require_step(card: Card, after: CardState) -> None:
 
 def _step(
     card: Card,
-    after: CardState,
+    after: CardState | None,
     what: CardEvent.What,
     by: Actor,
     at: datetime,
     *,
     event: Mapping[str, Any] | None = None,
-    checked: bool = False,
     **changes: Any,
 ) -> Act:
-    """Move the card, keep what it held before, and write both trails."""
-    if not checked and what != What.NOTE:
-        _require_step(card, after)
+    """Move the card (None: it stays in its state), keep what it held before, and write both trails."""
     previous = {name: _plain(getattr(card, name)) for name in _KEPT}
-    before, card.state = card.state, after.value
+    before = card.state
+    if after is not None:
+        _require_step(card, after)
+        move_card(card, after)
     for name, value in changes.items():
         setattr(card, name, value)
     _keep(card)
@@ -235,7 +252,7 @@ def _step(
 
 
 def _keep(card: Card) -> None:
-    card.save(update_fields=[name.removesuffix("_id") for name in _KEPT])
+    card.save(update_fields=["state", *(name.removesuffix("_id") for name in _KEPT)])
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,13 @@
-"""How imports, runs and their parts move from state to state: the one place that assigns a state."""
+"""How imports, runs, their parts and cards move from state to state: the one place that assigns a state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from analytics.models import Import, ImportState, PartState, RunPartition, RunState, ScoringRun
+from analytics.models import Card, CardStatus, Import, ImportState, PartState, RunPartition, RunState, ScoringRun
+from analytics.rules import cards
+from analytics.rules.cards import CardState
 from marketplace.shared.errors import IllegalTransition
 
 _I, _R, _P = ImportState, RunState, PartState
@@ -55,3 +57,21 @@ def move_part(part: RunPartition, after: PartState) -> None:
     if after not in PART[PartState(part.state)]:
         raise IllegalTransition(part.state, after)
     part.state = after
+
+
+def move_card(card: Card, after: CardState) -> str:
+    """Set the state, by the table of the rules; returns the one before. Raises IllegalTransition."""
+    before = CardState(card.state)
+    if not cards.allowed(before, after):
+        raise IllegalTransition(str(CardStatus(before).label), str(CardStatus(after).label))
+    card.state = after.value
+    return before.value
+
+
+def take_card_back(card: Card, before: CardState) -> str:
+    """Set the state that an act had changed; returns the one it had led to. Raises IllegalTransition."""
+    now = CardState(card.state)
+    if not cards.may_be_taken_back(now, before):
+        raise IllegalTransition(str(CardStatus(now).label), str(CardStatus(before).label))
+    card.state = before.value
+    return now.value

@@ -28,6 +28,18 @@ def test_every_state_has_its_next_ones() -> None:
     assert not any(cards.NEXT[over] for over in (CardState.DISMISSED, CardState.DONE, CardState.EXPIRED))
 
 
+def test_an_act_is_taken_back_the_way_it_came() -> None:
+    ways = {(now, before) for now in CardState for before in CardState if cards.may_be_taken_back(now, before)}
+    S = CardState
+    assert {way for way in ways if way[0] is not way[1]} == {
+        (S.ACCEPTED, S.OPEN), (S.ACCEPTED, S.SNOOZED), (S.OPEN, S.SNOOZED),
+        (S.SNOOZED, S.OPEN), (S.SNOOZED, S.ACCEPTED),
+        (S.DISMISSED, S.OPEN), (S.DISMISSED, S.SNOOZED), (S.DISMISSED, S.ACCEPTED),
+        (S.DONE, S.OPEN), (S.DONE, S.SNOOZED), (S.DONE, S.ACCEPTED),
+    }  # fmt: skip
+    assert all(cards.allowed(before, after) for before, after in cards.AFTER_OUTCOME.items())
+
+
 def test_the_few_that_bring_four_fifths() -> None:
     assert cards.vital_few({1: 70.0, 2: 10.0, 3: 10.0, 4: 5.0, 5: 5.0}) == {1, 2}
     assert cards.vital_few({1: 0.0}) == frozenset()

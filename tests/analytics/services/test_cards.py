@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 from django.db import transaction
 
-from analytics.models import Card, CardEvent, Dismissal
+from analytics.models import Card, CardEvent, DayRollup, Dismissal
 from analytics.queries import team
 from analytics.rules import cards as rules
 from analytics.rules.cards import CardState, Closing, Dismissed, Heard, Kind
@@ -140,6 +140,49 @@ def test_a_tenth_is_withheld_never_touched_and_measured_like_the_rest() -> None:
         (hidden.pk, "expired", True, Decimal("70.00")),
         (shown.pk, "open", False, Decimal(0)),
     }
+
+
+def test_who_buys_in_another_currency_has_bought_though_no_money_of_the_cards_is_counted() -> None:
+    card = _one_card(insights.representative())
+    abroad = insights.bought(card.account, CUTOFF + 5 * DAY, "30.00")
+    DayRollup.objects.filter(pk=abroad.pk).update(currency="USD")
+
+    card_outcomes.measure(card.book_id, at=NIGHT + 6 * DAY)
+    card.refresh_from_db()
+    assert (card.bought, card.bought_amount) == (True, Decimal(0))
+
+    abroad.delete()  # taken back
+    card_outcomes.measure(card.book_id, at=NIGHT + 7 * DAY)
+    card.refresh_from_db()
+    assert card.bought is None
+
+
+def test_a_known_outcome_ends_what_is_in_work_by_the_table_and_is_written_down() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    act = cards.accept(card.pk, by=rosa, at=MORNING)
+    insights.bought(insights.account(card.book), CUTOFF + 91 * DAY)
+
+    over = NIGHT + 92 * DAY
+    assert [card_outcomes.measure(card.book_id, at=over) for _time in range(2)] == [1, 0]
+    ended = card.events.get(what="measured")
+    assert (ended.before, ended.after, ended.reason) == ("accepted", "done", "not_bought")
+    record = AuditRecord.objects.get(action="cards.measured")
+    assert (record.stream, record.details) == (f"book:{card.book_id}", {"cards": 1, "ended": 1})
+    # What the night has decided since is not taken back with an act before it.
+    with pytest.raises(cards.CannotUndo):
+        cards.undo(act.event.pk, by=rosa, at=MORNING + DAY)
+    card.refresh_from_db()
+    assert (card.state, card.bought) == ("done", False)
+
+
+def test_a_hand_over_is_no_act_to_take_back() -> None:
+    rosa, boss = insights.representative(), insights.sales_manager()
+    card, heir = _one_card(rosa), insights.representative()
+    assert heir.person is not None
+    customers.hand_over(card.account_id, heir.person.pk, "Yours now", by=boss, at=MORNING)
+    with pytest.raises(cards.CannotUndo):
+        cards.undo(card.events.get(what="handed_over").pk, by=boss, at=MORNING)
 
 
 def test_nothing_is_said_of_the_outcome_while_purchases_are_missing() -> None:
