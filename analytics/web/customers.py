@@ -23,7 +23,8 @@ from analytics.queries import sellers
 from analytics.queries.customers import CategoryRow, Totals
 from analytics.rules import spend
 from analytics.services import customers as services
-from analytics.web import charts, queue
+from analytics.web import card_words, charts
+from analytics.web.shown_cards import event_words, shown
 from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of
 from marketplace.queries import keyset
@@ -180,7 +181,7 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         "stats": _stats(totals, book),
         "chart": _by_month(account, today) if totals.rhythm.days else None,
         "rows": [_row(row, book) for row in rows],
-        "cards": queue.shown(list(queries.cards_of(account)), day),
+        "cards": shown(list(queries.cards_of(account)), day),
         "story": [_told(event) for event in queries.story(account)],
         "note_form": NoteForm(),
         "facts": _facts(account),
@@ -277,14 +278,14 @@ def _facts(account: Account) -> list[parts.Fact]:
 
 def _told(event: AccountEvent | CardEvent) -> dict[str, Any]:
     if isinstance(event, CardEvent):
-        from_card = queue.card_words.thing(event.card)
+        from_card = card_words.thing(event.card)
         label = event.card.get_kind_display()
         return {
             "at": event.at,
             "who": event.person,
             "what": event.get_what_display(),
             "about": f"{label} · {from_card}" if from_card else label,
-            "words": queue.event_words(event),
+            "words": event_words(event),
             "url": reverse("insights_card", args=[event.card_id]),
         }
     words = []

@@ -1,12 +1,12 @@
 from django.urls import path
 
-from analytics.web import customers, queue, results, team
+from analytics.web import cards, customers, queue, results, team
 
 urlpatterns = [
     path("queue/", queue.queue, name="insights_queue"),
-    path("cards/<int:card_id>/", queue.card, name="insights_card"),
-    path("cards/<int:card_id>/<slug:what>/", queue.act, name="insights_card_act"),
-    path("cards/events/<int:event_id>/undo/", queue.undo, name="insights_undo"),
+    path("cards/<int:card_id>/", cards.card, name="insights_card"),
+    path("cards/<int:card_id>/<slug:what>/", cards.act, name="insights_card_act"),
+    path("cards/events/<int:event_id>/undo/", cards.undo, name="insights_undo"),
     path("customers/", customers.customers, name="insights_customers"),
     path("customers/<int:account_id>/", customers.customer, name="insights_customer"),
     path("customers/<int:account_id>/note/", customers.note, name="insights_customer_note"),
