@@ -17,15 +17,14 @@ from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from analytics.models import Card, Lead, LeadSource
+from analytics.models import Lead, LeadSource
 from analytics.models.pipeline_names import LEAD_NAMES
 from analytics.permissions import book_of, is_manager
 from analytics.queries import pipeline as queries
 from analytics.queries import sellers
 from analytics.rules.pipeline import LeadState
-from analytics.services import lead_import, leads, ownership
-from analytics.services.leads import LeadDetails
-from analytics.web import card_words, pipeline
+from analytics.services import card_leads, lead_import, leads, ownership
+from analytics.web import card_words, cards, pipeline
 from analytics.web import pipeline_forms as fields
 from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of, person_of
@@ -133,23 +132,15 @@ def new(request: HttpRequest) -> HttpResponse:
 def from_card(request: HttpRequest, card_id: int) -> HttpResponse:
     """Make a lead of an accepted card; where it has become one already, go there."""
     actor = actor_of(request)
-    card = (
-        Card.objects.select_related("account", "lead").filter(pk=card_id, book=book_of(actor), withheld=False).first()
-    )
-    if card is None:
-        raise NotFound
+    card = cards.readable(actor, card_id)
     known: Lead | None = getattr(card, "lead", None)
     if known is None:
-        account = card.account
-        details = LeadDetails(
-            account.name,
-            account.country,
-            need=". ".join(str(words) for words in (card_words.confidence(card), card_words.thing(card)) if words),
-            account_id=account.pk,
-        )
-        known, is_new = leads.register(
-            card.book_id, LeadSource.CARD, details, by=actor, at=clock.now(), card_id=card.pk
-        )
+        need = ". ".join(str(words) for words in (card_words.confidence(card), card_words.thing(card)) if words)
+        try:
+            known, is_new = card_leads.from_card(card.pk, need, by=actor, at=clock.now())
+        except card_leads.CardNotAccepted as refusal:
+            messages.error(request, str(refusal))
+            return redirect("insights_card", card.pk)
         _tell(request, known, is_new)
     return redirect(known.get_absolute_url())
 

@@ -225,6 +225,14 @@ def test_a_card_becomes_one_lead_of_its_account(page: Client, book: Book, anna: 
     run = whole_run(book)
     at_risk(run, customer)
     (card,) = made_cards(run)
+    refused = page.post(reverse("insights_card_lead", args=[card.pk]), follow=True)
+    assert "Accept it first." in refused.content.decode()
+    page.post(reverse("insights_card_act", args=[card.pk, "accept"]))
+    colleague = representative().person
+    assert colleague is not None
+    other = Client()
+    other.force_login(colleague)
+    assert other.post(reverse("insights_card_lead", args=[card.pk])).status_code == 404
     answered = [page.post(reverse("insights_card_lead", args=[card.pk])) for _time in range(2)]
     lead = Lead.objects.get()
     assert [answer["Location"] for answer in answered] == [lead.get_absolute_url()] * 2
