@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext_lazy as _
@@ -26,6 +27,8 @@ MAX_RECORD = 2**20
 """What is longer is no record: a quote was opened and never closed, or the file is not a table."""
 MAX_RECORD_LINES = 50
 DELIMITERS = ",;\t|"
+BLANKS = " "
+"""Stands for runs of blanks and tabs between columns, and before the first one."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -64,14 +67,17 @@ class Note:
     """What was noticed about a file without a row being at fault; stable codes, counted."""
 
     BROKEN_OFF = "file_breaks_off"
+    DAMAGED = "packed_file_damaged_read_up_to_there"
     NUL_BYTES = "nul_bytes_removed"
     NOT_UTF8 = "lines_not_in_utf8_read_as_cp1252"
+    CYRILLIC = "lines_not_in_utf8_read_as_cp1251"
 
 
 class Reject:
     """Why a row was not used; stable codes."""
 
     UNBALANCED_QUOTE = "unbalanced_quote"
+    BROKEN_OFF = "line_breaks_off"
     TOO_LONG = "line_too_long"
     TOO_MANY_FIELDS = "too_many_fields"
     MISSING_ACCOUNT = "missing_account"
@@ -136,12 +142,15 @@ def _gunzipped(chunks: Iterable[bytes], notes: Counter[str], size: int) -> Itera
                 if not rest.startswith(b"\x1f\x8b"):  # padding after the last member
                     return
                 member = zlib.decompressobj(wbits=31)
+            before = member.copy()
             try:
                 text = member.decompress(rest, size)
             except zlib.error:
-                if not begun:
+                text = _up_to_the_damage(before, rest)
+                if not begun and not text:
                     raise FileNotUnpacked from None
-                notes[Note.BROKEN_OFF] += 1
+                notes[Note.DAMAGED] += 1
+                yield text
                 return
             rest = member.unused_data if member.eof else member.unconsumed_tail
             begun = begun or bool(text)
@@ -151,6 +160,23 @@ def _gunzipped(chunks: Iterable[bytes], notes: Counter[str], size: int) -> Itera
         notes[Note.BROKEN_OFF] += 1
         if text := member.flush():
             yield text
+
+
+def _up_to_the_damage(member: Any, packed: bytes) -> bytes:
+    """What can be unpacked of bytes that are damaged somewhere: in small steps up to there, at the end byte by byte."""
+    found = []
+    at, step = 0, 1024
+    while at < len(packed):
+        before = member.copy()
+        try:
+            found.append(member.decompress(packed[at : at + step]))
+        except zlib.error:
+            if step == 1:
+                break
+            member, step = before, 1
+            continue
+        at += step
+    return b"".join(found)
 
 
 def _utf8(chunks: Iterator[bytes], encoding: str | None, notes: Counter[str]) -> Iterator[bytes]:
@@ -198,6 +224,7 @@ class _Cutter:
         self.line = 1
         self.old_ends = False  # lines that end by CR alone
         self.skipping = False
+        self.letters = ""  # the encoding of lines that are not in UTF-8
 
     def feed(self, chunk: bytes, size: int) -> Iterator[Block]:
         if self.line == 1 and not self.carried:
@@ -213,9 +240,18 @@ class _Cutter:
             yield from self._cut(final=False)
 
     def end(self) -> Iterator[Block]:
+        broken = b""
         if self.waiting and not self.carried[-1].endswith(b"\n"):
             self.carried.append(b"\n")
+            if self.notes[Note.BROKEN_OFF] or self.notes[Note.DAMAGED]:
+                # Its last number may have lost digits and would still be one.
+                text = b"".join(self.carried)
+                end = text.rfind(b"\n", 0, -1) + 1
+                self.carried, broken = [text[:end]], text[end:-1]
         yield from self._cut(final=True)
+        if broken:
+            shown = broken[:200].decode(errors="replace")
+            yield Block(b"", np.empty(0, dtype=np.int64), [(self.line, Reject.BROKEN_OFF, shown)])
 
     def _cut(self, *, final: bool) -> Iterator[Block]:
         text = b"".join(self.carried)
@@ -296,6 +332,7 @@ class _Cutter:
         try:
             text.decode()
         except UnicodeDecodeError:
+            self.letters = self.letters or _letters_of(text)
             return b"\n".join(self._line_in_utf8(line) for line in text.split(b"\n"))
         return text
 
@@ -303,9 +340,16 @@ class _Cutter:
         try:
             line.decode()
         except UnicodeDecodeError:
-            self.notes[Note.NOT_UTF8] += 1
-            return line.decode("cp1252", errors="replace").encode()
+            self.notes[Note.CYRILLIC if self.letters == "cp1251" else Note.NOT_UTF8] += 1
+            return line.decode(self.letters, errors="replace").encode()
         return line
+
+
+def _letters_of(text: bytes) -> str:
+    """The encoding of a text that is not in UTF-8: high letters that stand together are Cyrillic, alone accents."""
+    sample = text[:MAX_RECORD]
+    together = sum(map(len, re.findall(rb"[\xc0-\xff\xa8\xb8]{3,}", sample)))
+    return "cp1251" if together > len(re.findall(rb"[\x80-\xff]", sample)) / 2 else "cp1252"
 
 
 def _without_giants(block: Block) -> Block:
@@ -329,11 +373,30 @@ def delimiter_of(text: str) -> str:
         return told[1]
     best, best_key = ",", (0.0, 0)
     for mark in DELIMITERS:
-        counts = [len(row_of(line, mark)) for line in lines]
-        if counts and counts[0] > 1:
-            key = (sum(count == counts[0] for count in counts) / len(counts), counts[0])
-            best, best_key = (mark, key) if key > best_key else (best, best_key)
+        key = _alike(lines, mark)
+        best, best_key = (mark, key) if key > best_key else (best, best_key)
+    by_blanks = _alike(lines, BLANKS)
+    if by_blanks[0] >= 0.9 and by_blanks[1] >= 3 and (by_blanks[0] > best_key[0] or _only_decimals(lines, best)):
+        return BLANKS
     return best
+
+
+def _alike(lines: list[str], mark: str) -> tuple[float, int]:
+    """The share of lines that have as many fields as the first one, and how many; (0, 0) where that is one."""
+    counts = [len(row_of(line, mark)) for line in lines]
+    if not counts or counts[0] < 2:
+        return 0.0, 0
+    return sum(count == counts[0] for count in counts) / len(counts), counts[0]
+
+
+def _only_decimals(lines: list[str], mark: str) -> bool:
+    """Whether all commas of the file stand between two digits, beside which columns are parted by blanks."""
+    return mark == "," and not any(re.search(r"(?<!\d),|,(?!\d)", line) for line in lines)
+
+
+def in_single_blanks(text: bytes) -> bytes:
+    """Lines whose columns are parted by runs of blanks and tabs, with one blank instead of each run."""
+    return re.sub(rb"[ \t]+", b" ", text).replace(b"\n ", b"\n").replace(b" \n", b"\n").lstrip(b" ")
 
 
 def is_delimiter(mark: str) -> bool:
@@ -343,6 +406,8 @@ def is_delimiter(mark: str) -> bool:
 
 def row_of(line: str, delimiter: str) -> list[str]:
     """The cells of one record, by the standard library's reader, which takes quotes used in a way of their own."""
+    if delimiter == BLANKS:
+        line = " ".join(line.split())
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:  # a cell longer than the reader takes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -15,11 +16,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analytics.features.files import Reject
-from analytics.features.layout import Layout, Told, look, look_categories
+from analytics.features.layout import ColumnUnknown, Layout, Told, look, look_categories
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.rules.history import NONE, History, IntArray, Names, collapse
 
 _HOLE_DAYS = 45
+_LATE_DAYS = 7
 _EPOCH = date(1970, 1, 1)
 
 
@@ -27,6 +29,7 @@ class Warned:
     """What a reader of the scores should know of the data; stable codes."""
 
     HOLES = "no_purchases_by_anybody_for_45_days_or_more"
+    ENDS_EARLY = "days_before_the_cut_off_without_a_purchase_by_anybody"
     DUPLICATES_KEPT = "equal_rows_kept_because_there_is_no_order_id"
     ONE_DAY = "all_purchases_on_one_day"
     ONE_ACCOUNT = "one_account_only"
@@ -72,8 +75,8 @@ def gather(
     """Only rows dated before `before` have any effect on the history. `categories` maps sku to category and goes before
     the file's own column; `merged` maps an account's old name to the one it has now. Rejected rows are written to
     `rejects` as CSV: line, reason, value. Raises FileUnreadable where there is nothing to read at all."""
-    layout = look(path, told)
-    of_sku = read_categories(categories) if categories else None
+    layout = _layout(path, told, categories)
+    of_sku = read_categories(categories, told) if categories else None
     gatherer = _Gatherer(layout, before, of_sku, merged or {}, rejects)
     notes: Counter[str] = Counter()
     for batch in batches(path, layout, notes):
@@ -85,9 +88,25 @@ def gather(
     return history, report
 
 
-def read_categories(path: Path) -> dict[str, str]:
-    """sku → category of a file with at least these two columns; the last line of an item counts."""
-    layout = look_categories(path)
+def _layout(path: Path, told: Told | None, categories: Path | None) -> Layout:
+    """Heads of item and category may have been told of the file beside alone."""
+    try:
+        return look(path, told)
+    except ColumnUnknown:
+        if told is None or categories is None:
+            raise
+        beside = look_categories(categories, told).columns
+    for left in ({"category"}, {"sku"}):
+        if all(beside.get(name) == told.columns.get(name) for name in left):
+            with suppress(ColumnUnknown):
+                return look(path, replace(told, columns={n: h for n, h in told.columns.items() if n not in left}))
+    return look(path, told)
+
+
+def read_categories(path: Path, told: Told | None = None) -> dict[str, str]:
+    """sku → category of a file with at least these two columns, under the heads told or known; an item's last line
+    counts."""
+    layout = look_categories(path, Told(columns=told.columns) if told else None)
     found: dict[str, str] = {}
     for frame in layout.frames(path, Counter()):
         skus, names = (frame.cells.get_column(layout.place(n) or "").str.strip_chars() for n in ("sku", "category"))
@@ -272,7 +291,14 @@ class _Gatherer:
             warnings[Warned.ONE_DAY] = 1
         if len(np.unique(accounts)) == 1:
             warnings[Warned.ONE_ACCOUNT] = 1
-        wide = np.flatnonzero(np.diff(seen) > _HOLE_DAYS)
+        gaps = np.diff(seen)
+        if self.before is not None:
+            # A file that was written before the cut-off: what is missing at its end looks like everybody's silence.
+            missing = (self.before - _EPOCH).days - 1 - int(seen[-1])
+            usual = float(np.quantile(gaps, 0.95)) if len(gaps) else 1.0
+            if missing > max(_LATE_DAYS, 3 * usual):
+                warnings[Warned.ENDS_EARLY] = missing
+        wide = np.flatnonzero(gaps > _HOLE_DAYS)
         to_date = _EPOCH.toordinal()
         self.report.holes = [
             (date.fromordinal(to_date + int(seen[at]) + 1), date.fromordinal(to_date + int(seen[at + 1])))

@@ -17,7 +17,7 @@ import polars as pl
 from analytics.features.files import Reject
 from analytics.features.layout import Layout
 from analytics.features.tables import Frame
-from analytics.features.values import EARLIEST, LATEST, Amount, DayMonth, Decimals, amount_of, day_of
+from analytics.features.values import CURRENCIES, EARLIEST, LATEST, Amount, DayMonth, Decimals, amount_of, day_of
 
 MAX_NAME = 255
 MAX_NUMBER = 1e12
@@ -54,7 +54,7 @@ def _batch(frame: Frame, layout: Layout, more: tuple[str, ...]) -> Batch:
     marks = cells.drop("line").hash_rows(seed=7)
     columns = {name: cells.get_column(place) if (place := layout.place(name)) else None for name in _TEXTS}
     texts = {name: _trimmed(column, len(cells)) for name, column in columns.items()}
-    texts["currency"] = texts["currency"].str.to_uppercase()
+    texts["currency"] = texts["currency"].str.to_uppercase().replace(CURRENCIES)
     besides = {name: _trimmed(_column(cells, layout, name), len(cells)).str.slice(0, MAX_NAME) for name in more}
     days = _days(_needed(cells, layout, "ts"), layout.day_month)
     qty, _sign = _numbers(_column(cells, layout, "qty"), layout.decimals.get("qty", Decimals.POINT))

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from openpyxl.utils.exceptions import InvalidFileException
 
 from analytics.features.files import (
+    BLANKS,
     Block,
     DelimiterUnusable,
     FileUnreadable,
     Reject,
     blocks,
     delimiter_of,
+    in_single_blanks,
     is_delimiter,
     is_workbook,
     row_of,
@@ -34,7 +36,8 @@ from analytics.features.files import (
 
 OPENING_ROWS = 50
 _SHEET_BLOCK = 50_000
-_MAX_UNZIPPED = 2 * 2**30
+_MAX_UNZIPPED = 300 * 2**20
+"""Texts that cells share are held whole: they may take several times of it."""
 _MAX_SHEET_ROWS = 2**20
 """As many as the format has."""
 _NOT_A_WORKBOOK = (
@@ -46,6 +49,11 @@ _NOT_A_WORKBOOK = (
 class WorkbookUnreadable(FileUnreadable):
     code = "purchase_workbook_unreadable"
     sentence = _("The file looks like an Excel workbook, but cannot be read as one.")
+
+
+class WorkbookTooLarge(FileUnreadable):
+    code = "purchase_workbook_too_large"
+    sentence = _("The workbook unpacks to more than %(most)s MiB. Save its sheet as CSV and take that file.")
 
 
 @dataclass(slots=True)
@@ -87,8 +95,9 @@ def _schema(width: int) -> dict[str, type[pl.String]]:
 def _cells(block: Block, width: int, delimiter: str) -> pl.DataFrame:
     schema = _schema(width)
     head = delimiter.join(schema).encode() + b"\n"
+    text = in_single_blanks(block.text) if delimiter == BLANKS else block.text
     try:
-        cells = pl.read_csv(head + block.text, schema=schema, separator=delimiter, truncate_ragged_lines=True)
+        cells = pl.read_csv(head + text, schema=schema, separator=delimiter, truncate_ragged_lines=True)
         if len(cells) == len(block.lines):
             return cells
     except pl.exceptions.PolarsError:
@@ -128,7 +137,7 @@ def _sheet_rows(path: Path) -> Iterator[list[str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > _MAX_UNZIPPED:
-                raise WorkbookUnreadable
+                raise WorkbookTooLarge(most=_MAX_UNZIPPED // 2**20)
         workbook = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
         sheet: Any = workbook.worksheets[0]
         # The size that a sheet states is often wrong, and columns beyond it would not be read.

@@ -31,6 +31,13 @@ _TIME = re.compile(
 _NUMBERS = re.compile(r"(\d{1,4})[-/. ](\d{1,2})[-/. ](\d{1,4})\.?")
 _NAMED = re.compile(r"(\d{1,2})[-/., ]*([A-Za-z]{3,9})\.?[-/., ]*(\d{4}|\d{2})")
 _NAMED_FIRST = re.compile(r"([A-Za-z]{3,9})\.? *(\d{1,2})(?:st|nd|rd|th)?,? +(\d{4})")
+# Signs and words that stand for one currency as far as trade goes, in capitals; dollars, crowns, ¥ may be of several.
+CURRENCIES = {
+    "€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP", "US$": "USD", "$US": "USD", "₽": "RUB", "РУБ": "RUB",
+    "РУБ.": "RUB", "ЕВРО": "EUR", "ZŁ": "PLN", "KČ": "CZK", "₹": "INR", "₴": "UAH", "₸": "KZT", "฿": "THB",
+    "₭": "LAK", "﷼": "IRR", "₫": "VND", "₩": "KRW", "₪": "ILS", "₺": "TRY",
+}  # fmt: skip
+_SIGNS = "$€£¥₽₹₴₸฿₭﷼₫₩₪₺"
 _WEEKDAY = re.compile(r"^(mon|tue|wed|thu|fri|sat|sun)[a-z]*[., ]+", re.IGNORECASE)
 
 
@@ -49,7 +56,7 @@ class Decimals(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Amount:
     value: float
-    currency: str = ""  # what stood beside the number: a sign or three letters, in capitals
+    currency: str = ""  # what stood beside the number, in capitals: of a sign that stands for one currency, its code
 
 
 def day_of(text: str, order: DayMonth) -> date | None:
@@ -93,7 +100,7 @@ def is_open_to_both(text: str) -> bool:
 def amount_of(text: str, decimals: Decimals) -> Amount | None:
     """A number that may have a sign, brackets for minus, a currency, marks between thousands, digits of any script."""
     text = "".join(_digit(c) for c in text.strip())
-    currency = "".join(c for c in text if c.isalpha() or c in "$£€¥₽฿₭﷼₹₴₸").upper()
+    currency = "".join(c for c in text if c.isalpha() or c in _SIGNS).upper()
     bare = "".join(c for c in text if c in "0123456789.,-+()")
     if len(currency) > 4 or len(bare) + len(currency) < len(re.sub(r"[\s'’\u00a0\u202f٬]", "", text)):
         return None
@@ -104,7 +111,7 @@ def amount_of(text: str, decimals: Decimals) -> Amount | None:
     number = _plain(bare, decimals)
     if number is None:
         return None
-    return Amount(-number if minus else number, currency)
+    return Amount(-number if minus else number, CURRENCIES.get(currency, currency))
 
 
 def decimals_of(texts: Iterable[str]) -> Decimals | None:

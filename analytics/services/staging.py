@@ -22,7 +22,7 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from analytics.features.files import FileUnreadable
-from analytics.features.layout import FIELDS, MORE_FIELDS, ColumnsMissing, ColumnUnknown, Layout, Told, look
+from analytics.features.layout import FIELDS, MORE_FIELDS, ColumnsMissing, ColumnUnknown, Layout, Told, heads_of, look
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.features.tables import opening_rows
 from analytics.features.values import DayMonth, Decimals
@@ -34,8 +34,6 @@ MOST_COLUMNS: Final = 500
 _SAMPLE: Final = 8
 _LONGEST: Final = 120
 _MOST_MONEY: Final = 1e14
-# Signs that stand for one currency only as far as trade goes; a dollar may be any.
-_SIGNS: Final = {"£": "GBP", "€": "EUR", "฿": "THB", "₭": "LAK", "﷼": "IRR", "₹": "INR", "₴": "UAH", "₸": "KZT"}
 
 
 class Why:
@@ -92,11 +90,11 @@ def _found(path: Path, remembered: dict[str, str]) -> dict[str, Any]:
         layout = _with_remembered(path, remembered)
     except ColumnsMissing:
         rows, _delimiter = opening_rows(path, delimiter=None, encoding=None)
-        head = next((row for row in rows if sum(bool(cell.strip()) for cell in row) > 1), [])
-        if not head:
+        heads = heads_of(rows)
+        if heads is None:
             raise
-        at = rows.index(head)
-        return {"head": head, "sample": rows[at + 1 : at + 1 + _SAMPLE], "columns": {}, "guesses": []}
+        head, at = heads
+        return {"head": list(head), "sample": rows[at : at + _SAMPLE], "columns": {}, "guesses": []}
     return {
         "head": list(layout.head),
         "sample": [list(row) for row in layout.sample[:_SAMPLE]],
@@ -155,10 +153,8 @@ def stage(batch: Import, path: Path, today: date, progress: Callable[[int], None
 
 def _fit(part: Batch, currency: str, today: date) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that are order lines, in the columns of the staging table, and the others with why not."""
-    signs = pl.DataFrame({"sign": list(_SIGNS), "code": list(_SIGNS.values())})
-    code = pl.col("currency").str.to_uppercase().replace_strict(signs["sign"], signs["code"], default=None)
     rows = part.rows.with_columns(
-        code.fill_null(pl.col("currency").str.to_uppercase()).fill_null(currency).alias("currency"),
+        pl.col("currency").fill_null(currency),
         pl.when(pl.col("country").str.contains("^[A-Za-z]{2}$")).then(pl.col("country").str.to_uppercase()),
         pl.col("qty").round(4),
         pl.col("amount").round(4),

@@ -51,12 +51,20 @@ REASONS: Final[Mapping[str, Sentence]] = {
     "currency_unknown": gettext_lazy("the currency is not known"),
     "unbalanced_quote": gettext_lazy("a quotation mark is opened and never closed"),
     "line_too_long": gettext_lazy("the line is too long"),
+    "line_breaks_off": gettext_lazy("the file breaks off within the line"),
     "too_many_fields": gettext_lazy("more fields than columns"),
 }
 NOTES: Final[Mapping[str, Sentence]] = {
     "file_breaks_off": gettext_lazy("The file breaks off: what came before the break was read."),
+    "packed_file_damaged_read_up_to_there": gettext_lazy(
+        "The packed file is damaged: the rows before the damage were read, those behind it are missing."
+    ),
     "nul_bytes_removed": gettext_lazy("The file holds bytes that are no text; they were left out."),
     "lines_not_in_utf8_read_as_cp1252": gettext_lazy("Some lines are not in UTF-8 and were read as Western European."),
+    "lines_not_in_utf8_read_as_cp1251": gettext_lazy("Some lines are not in UTF-8 and were read as Cyrillic."),
+    "no_heads_columns_guessed_by_their_values": gettext_lazy(
+        "The file has no row of heads. The columns were guessed by their values: check them below."
+    ),
     "no_quantity_column_one_assumed": gettext_lazy("There is no column for the quantity: every row counts as one."),
     "dates_leave_day_and_month_open_day_first_assumed": gettext_lazy(
         "Dates could be read with the day or the month first: the day was taken. Say so below if it is the month."
@@ -69,6 +77,9 @@ _ERRORS: Final[Mapping[str, Sentence]] = {
     "purchase_file_empty": gettext_lazy("The file is empty."),
     "purchase_file_not_unpacked": gettext_lazy("The file begins as one packed by gzip, but cannot be unpacked."),
     "purchase_workbook_unreadable": gettext_lazy("The file looks like an Excel workbook, but cannot be read as one."),
+    "purchase_workbook_too_large": gettext_lazy(
+        "The workbook is too large once it is unpacked. Save its sheet as CSV, and upload that file."
+    ),
     "purchase_columns_missing": gettext_lazy(
         "No columns were found. A file has at least a customer, a date, and a price or an amount, with their heads."
     ),

@@ -93,7 +93,7 @@ def test_a_number_is_read_in_any_of_its_ways(text: str, decimals: Decimals, valu
 
 
 def test_a_currency_beside_the_number_is_kept() -> None:
-    assert amount_of("£4.25", Decimals.POINT) == Amount(4.25, "£")
+    assert amount_of("£4.25", Decimals.POINT) == Amount(4.25, "GBP")
     assert amount_of("4,25 eur", Decimals.COMMA) == Amount(4.25, "EUR")
 
 
