@@ -115,7 +115,7 @@ class Gateway:
         if self._tasks:
             return
         self.intake, self.feeds = Intake(), Feeds()
-        self.liveness = Liveness(self.intake.decided_until)
+        self.liveness = Liveness(self.intake.progress)
         self.intake.on_held = self.liveness.ask
         self.feeds.hears[pulse.GATEWAYS] = self._heard_gateway
         loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from procurement.auction.room import HELD, Answer, Desk, WaitingBid
 from procurement.rules.auction.base import Refused
+from procurement.services.pulse import Progress
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,8 @@ log = logging.getLogger(__name__)
 _MOST_WAITING = 5_000
 _LONGEST_WAIT_S = 2.0
 # What has waited for so long without being decided is not taken any more; what is being decided for so long is in the
-# log or not: nobody knows yet. With the pause between two looks nobody is left without an answer for five seconds.
+# log or not, and what is held for another gateway will be or not: nobody knows yet. With the pause between two looks
+# nobody is left without an answer for five seconds.
 _TAKEN_BACK_S = 4.0
 _UNKNOWN_S = 4.0
 _LOOK_AGAIN_S = 0.5
@@ -83,7 +85,9 @@ class Intake:
         """What became of the bid, once it is on disk. Raises TooBusy or NotRecorded."""
         loop = self._loop
         now = loop.time()
-        if self._waiting and (len(self._waiting) >= _MOST_WAITING or now - self._waiting[0].since > _LONGEST_WAIT_S):
+        if len(self._waiting) + len(self._held) >= _MOST_WAITING:
+            raise TooBusy
+        if self._waiting and now - self._waiting[0].since > _LONGEST_WAIT_S:
             raise TooBusy
         answer: asyncio.Future[Answer] = loop.create_future()
         self._queue(_Waiting(bid, answer, now))
@@ -111,7 +115,7 @@ class Intake:
                 self._waiting = [entry for entry in self._waiting if now - entry.since <= _TAKEN_BACK_S]
             for entry in tired:
                 self._fail(entry, TooBusy())
-            for entry in self._deciding:
+            for entry in (*self._deciding, *self._held):
                 if now - entry.since > _UNKNOWN_S:
                     self._fail(entry, NotRecorded())
 
@@ -158,10 +162,13 @@ class Intake:
         self._held += [entry for entry in fresh if entry.bid.lot in lots]
         return [entry for entry in fresh if entry.bid.lot not in lots] if lots else fresh
 
-    def decided_until(self, now: datetime) -> datetime:
-        """Up to when all that came in is decided; asked in the event loop, where bids are stamped."""
-        undecided = (*self._deciding, *self._held, *self._waiting)
-        return min((entry.bid.received_at for entry in undecided), default=now)
+    def progress(self, now: datetime) -> Progress:
+        """What is decided of all that came in, and what not yet; asked in the event loop, where bids are stamped."""
+        oldest: dict[int, datetime] = {}
+        for entry in (*self._deciding, *self._held, *self._waiting):
+            lot, received_at = entry.bid.lot, entry.bid.received_at
+            oldest[lot] = min(oldest.get(lot, received_at), received_at)
+        return Progress(now, oldest)
 
     async def drain(self) -> None:
         """Wait until all that came in is decided and told, while `run` still runs."""

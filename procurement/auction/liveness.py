@@ -30,8 +30,8 @@ class Liveness:
     would have been refused as late is then in time.
     """
 
-    def __init__(self, decided_until: Callable[[datetime], datetime]) -> None:
-        self._decided_until = decided_until
+    def __init__(self, progress: Callable[[datetime], pulse.Progress]) -> None:
+        self._progress = progress
         self._process = pulse.process_name(pulse.GATEWAY)
         self._carried = clock.Carried()
         self._tolerated = pulse.tolerance().total_seconds()
@@ -69,8 +69,8 @@ class Liveness:
         clock.follow(self._carried)
         while True:
             # In the event loop: a bid is stamped and queued there in one step, so none falls between.
-            decided_until = self._decided_until(clock.now())
-            await loop.run_in_executor(self._thread, self._give, decided_until)
+            progress = self._progress(clock.now())
+            await loop.run_in_executor(self._thread, self._give, progress)
             if self._last is not None:
                 self._first.set()
             with contextlib.suppress(TimeoutError):
@@ -99,14 +99,14 @@ class Liveness:
             await self._called.wait()
             self._called.clear()
             asks, tells, self._asks, self._tells = self._asks, self._tells, False, False
-            decided_until = self._decided_until(clock.now()) if tells else None
-            await loop.run_in_executor(self._thread, self._say, asks, decided_until)
+            progress = self._progress(clock.now()) if tells else None
+            await loop.run_in_executor(self._thread, self._say, asks, progress)
             await asyncio.sleep(_WORD_EVERY_S)
 
-    def _say(self, asks: bool, decided_until: datetime | None) -> None:
+    def _say(self, asks: bool, progress: pulse.Progress | None) -> None:
         try:
-            if decided_until is not None:
-                pulse.tell_others(self._process, decided_until)
+            if progress is not None:
+                pulse.tell_others(self._process, progress)
             if asks:
                 pulse.ask_others(self._process)
         except Error as error:
@@ -120,11 +120,11 @@ class Liveness:
         self._amends.shutdown()
         clock.follow(None)
 
-    def _give(self, decided_until: datetime) -> None:
+    def _give(self, progress: pulse.Progress) -> None:
         before = clock.counted()
         since_last = None if self._last is None else timedelta(seconds=before - self._last)
         try:
-            at = pulse.gateway_beat(self._process, decided_until, since_last=since_last)
+            at = pulse.gateway_beat(self._process, progress, since_last=since_last)
             counted = clock.counted()
             stepped = self._carried.observe(at, before, counted)
             if abs(stepped) > clock.Carried.STEP:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -83,19 +83,24 @@ _WRITTEN_BEFORE: Final = """
 _KEPT: Final = """
     SELECT event.number, event.kind, event.amount, event.at, auction.rules ->> 'minor_unit',
       auction.rules ->> 'kind', auction.id
-    FROM procurement_auctionevent AS event
+    FROM (
+      SELECT * FROM procurement_auctionevent AS known
+      WHERE known.participant_id = %s AND known.key = %s AND known.key <> '' OFFSET 0
+    ) AS event
     JOIN procurement_auction AS auction ON auction.id = event.auction_id AND auction.lot_id = %s
-    WHERE event.participant_id = %s AND event.key = %s AND event.key <> ''
 """
 _LIVE_MEMBERS: Final = """
-    SELECT auction.lot_id, seat.id, member.person_id
+    SELECT bid.lot, bid.participant, bid.person
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (lot, participant, person)
-    JOIN procurement_auctionparticipant AS seat ON seat.id = bid.participant
-    JOIN procurement_auction AS auction ON auction.id = seat.auction_id AND auction.lot_id = bid.lot
-    JOIN marketplace_membership AS member
-      ON member.organisation_id = seat.supplier_id AND member.person_id = bid.person AND member.active
-    JOIN marketplace_person AS person ON person.id = member.person_id AND person.is_active
-    JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id AND supplier.status = %s
+    WHERE EXISTS (
+      SELECT FROM procurement_auctionparticipant AS seat
+      JOIN procurement_auction AS auction ON auction.id = seat.auction_id
+      JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id
+      JOIN marketplace_membership AS member ON member.organisation_id = supplier.id
+      JOIN marketplace_person AS person ON person.id = member.person_id
+      WHERE seat.id = bid.participant AND auction.lot_id = bid.lot AND member.person_id = bid.person
+        AND supplier.status = %s AND member.active AND person.is_active OFFSET 0
+    )
 """
 _LIVE_OBSERVERS: Final = """
     SELECT seat.lot, 0, person.id
@@ -132,10 +137,10 @@ _READ: Final = f"""
     UNION ALL
     SELECT 'before', participant_id, NULL, number, key, kind, amount, NULL, NULL FROM ({_WRITTEN_BEFORE}) AS before
     UNION ALL
-    SELECT 'member', lot_id, id, person_id, NULL, NULL, NULL, NULL, NULL FROM ({_LIVE_MEMBERS}) AS member
+    SELECT 'member', lot, participant, person, NULL, NULL, NULL, NULL, NULL FROM ({_LIVE_MEMBERS}) AS member
     UNION ALL
-    SELECT 'others', NULL, NULL, NULL, NULL, NULL, NULL, others, lively
-    FROM ({pulse.DECIDED_BY_OTHERS}) AS decided (others, lively)
+    SELECT 'others', lot, NULL, NULL, NULL, NULL, NULL, others, lively
+    FROM ({pulse.DECIDED_BY_OTHERS}) AS decided (lot, others, lively)
 """
 _WRITE: Final = f"""
     WITH written AS ({auction_log.INSERT}), seats AS ({_UPDATE_STANDINGS}), heads AS ({_UPDATE_AUCTIONS})
@@ -158,8 +163,6 @@ class Before:
 
 
 UNKNOWN_AUCTION = "no_auction"
-# A bid that only has to keep its place among others is held no longer: a gateway that was killed answers nobody.
-_HELD_FOR_ORDER: Final = timedelta(milliseconds=250)
 # Not decided: another gateway may still hold a move that was received before.
 HELD: Final = Answer("held")
 KEY_REUSED = "idempotency_key_reused"
@@ -192,6 +195,7 @@ class Desk:
         """What the batch is decided by, read under the locks of its lots."""
         lots = sorted({bid.lot for bid in waiting})
         with auction_log.together():
+            auction_log.by_index()
             auction_log.lock(lots)
             # A statement of its own: it has to see what was committed while the locks were waited for.
             found = auction_log.execute(
@@ -200,22 +204,22 @@ class Desk:
                 array(bid.participant for bid in waiting),
                 quoted_array(bid.key for bid in waiting),
                 *_seats({(bid.lot, bid.participant, bid.person) for bid in waiting}),
-                *pulse.others_of(self._process),
+                *pulse.others_of(self._process, lots),
             )
         halls: dict[int, Hall] = {}
         keys: dict[tuple[int, str], Before] = {}
         members: set[tuple[int, ...]] = set()
-        decided = (None, None)
+        decided: dict[int, tuple[datetime, datetime | None]] = {}
         for what, one, other, third, text, kind, amount, *times in found:
             if what == "member":
                 members.add((one, other, third))
             elif what == "before":
                 keys[one, text] = Before(third, kind, amount)
             elif what == "others":
-                decided = tuple(times)
+                decided[one] = times[0], times[1]
             elif (hall := self._hall(one, other, third, text)) is not None:
                 halls[other] = hall
-        return _Batch(halls, keys, members, *decided)
+        return _Batch(halls, keys, members, decided)
 
     def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
         """The hall of a lot whose log has come to `number` and `head`; from memory where that is what is remembered."""
@@ -237,11 +241,11 @@ class _Batch:
         halls: dict[int, Hall],
         before: dict[tuple[int, str], Before],
         members: set[tuple[int, ...]],
-        decided_by_others: datetime | None,
-        decided_by_lively: datetime | None,
+        decided: dict[int, tuple[datetime, datetime | None]],
     ) -> None:
         self.halls = halls
-        self._decided_by_others, self._decided_by_lively = decided_by_others, decided_by_lively
+        # By lot, up to when other gateways have decided: all that may live, and those that are not quiet.
+        self._decided = decided
         self._as_read = dict(halls)
         self._before = before
         self._members = members
@@ -275,18 +279,18 @@ class _Batch:
             return Answer(ENDLESS, ends_at=hall.room.ends_at)
 
     def _is_held(self, room: Room, bid: WaitingBid) -> bool:
-        """Whether deciding it now could come before an earlier one at another gateway, or shut it out. A gateway that
-        has given no sign for as long as is tolerated has answered nobody; longer no move is held."""
-        if self._decided_by_others is None:
+        """Whether deciding it now would come before an earlier one that another gateway may hold, or could shut it out.
+
+        A bid that stands at once waits for the gateways that are not quiet, what shuts others out for good for all that
+        may still live. Longer than a gateway may be silent no move is held.
+        """
+        if bid.lot not in self._decided or clock.now() - bid.received_at > pulse.tolerance():
             return False
-        waited = clock.now() - bid.received_at
+        by_all, by_lively = self._decided[bid.lot]
         if not kinds.is_timed(room):
-            lively = self._decided_by_lively
-            return waited <= _HELD_FOR_ORDER and lively is not None and lively < bid.received_at
-        if waited > pulse.tolerance():
-            return False
+            return by_lively is not None and by_lively < bid.received_at
         settled = kinds.settles(room, bid.move)
-        return settled is not None and self._decided_by_others < settled
+        return settled is not None and by_all < settled
 
     def pass_time(self, lot: int, at: datetime) -> Hall:
         """The lot's hall with all that time alone brought about by `at`, each of it an event."""
@@ -366,8 +370,9 @@ def kept(lot: int, participant: int, key: str) -> Kept | None:
     """The participant's move under that key; None where the log has none now that every batch under way is committed or
     given up."""
     with transaction.atomic():
+        auction_log.by_index()
         auction_log.lock_shared(lot)
-        row = auction_log.execute(_KEPT, lot, participant, key).fetchone()
+        row = auction_log.execute(_KEPT, participant, key, lot).fetchone()
     if row is None:
         return None
     number, action, amount, received_at, minor_unit, kind, auction = row
@@ -379,7 +384,7 @@ def kept(lot: int, participant: int, key: str) -> Kept | None:
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
     """Which of these (lot, participant, person) may still look and bid from there; participant 0 is an observer."""
     seated, observing = [seat for seat in seats if seat[1]], [seat for seat in seats if not seat[1]]
-    members = set(auction_log.execute(_LIVE_MEMBERS, *_seats(seated))) if seated else set()
+    members = set(auction_log.execute(_LIVE_MEMBERS, *_seats(seated), kept=False)) if seated else set()
     return members | set(_live_observers(observing) if observing else ())
 
 
@@ -391,7 +396,8 @@ def _seats(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:
 def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
     """The buyer's people, and the platform's who may look."""
     lots, _nobody, people = (list(column) for column in zip(*seats, strict=True))
-    return auction_log.execute(_LIVE_OBSERVERS, lots, people, [role.value for role in OBSERVING_STAFF])
+    staff = [role.value for role in OBSERVING_STAFF]
+    return auction_log.execute(_LIVE_OBSERVERS, lots, people, staff, kept=False)
 
 
 def _standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Written]) -> tuple[str, ...]:

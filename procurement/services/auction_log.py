@@ -24,6 +24,11 @@ _LOCK: Final = """
     FROM (SELECT unnest(%s::bigint[]) AS lot ORDER BY 1 OFFSET 0) AS lots
 """
 _LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('auction:' || %s::bigint, 0))"
+# PostgreSQL without these comes to `jit` where a plan has to do what is off.
+_BY_INDEX: Final = """
+    SELECT set_config(name, 'off', true)
+    FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin,jit}'::text[]) AS name
+"""
 INSERT: Final = """
     INSERT INTO procurement_auctionevent
       (auction_id, number, kind, at, participant_id, amount, key, person_id, detail, previous_hash, hash)
@@ -57,6 +62,15 @@ def lock(lots: Iterable[int]) -> None:
 def lock_shared(lot: int) -> None:
     """Wait until no batch of the lot is under way; others who only look need not wait for each other."""
     execute(_LOCK_SHARED, lot)
+
+
+def by_index() -> None:
+    """Have all that follows in this transaction looked up row by row in indexes, as it is to be with a log of millions.
+
+    The plan of a prepared statement is kept, with that of what its foreign keys ask: one that was made while there was
+    next to nothing would go through everything that came since, with every bid, until the tables are next analysed.
+    """
+    execute(_BY_INDEX)
 
 
 def chained(hall: Hall | None, auction_id: int, event: Event, after: Room | None = None) -> tuple[Written, Hall]:
@@ -121,14 +135,15 @@ def notice(numbers: Mapping[int, int]) -> str:
     return ",".join(f"{lot}:{number}" for lot, number in numbers.items()) if len(numbers) <= _MOST_NAMED else "*"
 
 
-def execute(statement: LiteralString, *parameters: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+def execute(statement: LiteralString, *parameters: Any, kept: bool = True) -> psycopg.Cursor[tuple[Any, ...]]:
     """Run a statement that the server keeps prepared: a batch of bids is a few small statements, most of them planning.
+    `kept` is not for what may as well be asked of one as of thousands, with no plan that is right for both.
 
     On Django's connection and in its transaction, past Django's cursor, which sends the values inside the text.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        return psycopg.Cursor(connection.connection).execute(statement, parameters, prepare=True)
+        return psycopg.Cursor(connection.connection).execute(statement, parameters, prepare=kept)
 
 
 @contextmanager

@@ -6,10 +6,12 @@ is time in which nobody could bid; and what a gateway says of its queue tells wh
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -36,15 +38,43 @@ _SET_BACK: Final = timedelta(seconds=2)
 # answer with "told:process".
 GATEWAYS: Final = "openlot_gateways"
 DECIDED_BY_OTHERS: Final = """
-    SELECT min(decided_until), min(decided_until) FILTER (WHERE age <= make_interval(secs => %s))
+    SELECT lot, min(until::timestamptz), min(until::timestamptz) FILTER (WHERE age <= make_interval(secs => %s))
     FROM (
-      SELECT (detail ->> 'decided_until')::timestamptz AS decided_until, clock_timestamp() - at AS age
-      FROM marketplace_heartbeat WHERE starts_with(process, %s) AND process <> %s
+      SELECT lot, clock_timestamp() - at AS age,
+        coalesce(detail -> 'undecided' ->> lot::text, detail ->> 'told_at', detail ->> 'decided_until') AS until
+      FROM marketplace_heartbeat CROSS JOIN unnest(%s::bigint[]) AS lot
+      WHERE starts_with(process, %s) AND process <> %s
     ) AS gateway
     WHERE age <= make_interval(secs => %s)
+    GROUP BY lot
 """
 # A gateway says every second that it lives: one that did not lately is dead, or has other things to do than to bid.
 QUIET: Final = timedelta(seconds=3)
+# With more lots than that undecided the oldest bid of all stands for each: what is told is written many times a second.
+_MOST_LOTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a gateway has got: at `at` it had decided all that it had received, but for the lots in `undecided`, each
+    with the receipt of its oldest bid."""
+
+    at: datetime
+    undecided: Mapping[int, datetime] = field(default_factory=dict)
+
+    @property
+    def decided_until(self) -> datetime:
+        """All that was received before is decided, whatever the lot."""
+        return min([self.at, *self.undecided.values()])
+
+    def as_json(self) -> dict[str, Any]:
+        until = self.decided_until
+        apart = len(self.undecided) <= _MOST_LOTS
+        return {
+            "decided_until": until.isoformat(),
+            "told_at": (self.at if apart else until).isoformat(),
+            "undecided": {str(lot): oldest.isoformat() for lot, oldest in self.undecided.items()} if apart else {},
+        }
 
 
 def tolerance() -> timedelta:
@@ -58,8 +88,8 @@ def process_name(kind: str) -> str:
 
 
 @transaction.atomic
-def gateway_beat(process: str, decided_until: datetime, *, since_last: timedelta | None, **detail: Any) -> datetime:
-    """Say that this gateway can take bids, and that it has decided all that it received before `decided_until`.
+def gateway_beat(process: str, progress: Progress, *, since_last: timedelta | None, **detail: Any) -> datetime:
+    """Say that this gateway can take bids, and how far it has decided what it received.
 
     The first sign after an outage ends it, or records it where nobody had noticed. `since_last` is how long ago this
     process gave its last sign by the machine's own count, None for its first. Returns the database's time.
@@ -69,7 +99,7 @@ def gateway_beat(process: str, decided_until: datetime, *, since_last: timedelta
     if known is not None:
         _look_back(known.at, now, process, since_last)
     Heartbeat.objects.update_or_create(process=GATEWAY, defaults={"at": now, "detail": {"last": process}})
-    told = {"decided_until": decided_until.isoformat(), **detail}
+    told = {**progress.as_json(), **detail}
     Heartbeat.objects.update_or_create(process=process, defaults={"at": now, "detail": told})
     return now
 
@@ -137,10 +167,10 @@ def decided_by_all(at: datetime) -> datetime:
     return min([at, sign, *(_decided_until(beat.detail) for beat in alive)])
 
 
-def others_of(process: str) -> tuple[float, str, str, int]:
-    """What DECIDED_BY_OTHERS is asked with. It says up to when every other gateway that may live has decided what it
-    received, and every one that is not quiet; null where there is no other."""
-    return QUIET.total_seconds(), f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS
+def others_of(process: str, lots: Sequence[int]) -> tuple[float, Sequence[int], str, str, int]:
+    """What DECIDED_BY_OTHERS is asked with. It says of each lot up to when every other gateway that may live has
+    decided what it received, and every one that is not quiet (null where all are); nothing where there is no other."""
+    return QUIET.total_seconds(), lots, f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS
 
 
 def ask_others(process: str) -> None:
@@ -150,15 +180,14 @@ def ask_others(process: str) -> None:
 
 
 @transaction.atomic
-def tell_others(process: str, decided_until: datetime) -> None:
-    """Say between two signs that this gateway has decided all that it received before `decided_until`."""
+def tell_others(process: str, progress: Progress) -> None:
+    """Say between two signs how far this gateway has decided what it received."""
     with connection.cursor() as cursor:
         # Said again within a second: nothing is lost with it.
         cursor.execute("SET LOCAL synchronous_commit TO off")
         cursor.execute(
-            "UPDATE marketplace_heartbeat SET detail = jsonb_set(detail, '{decided_until}', to_jsonb(%s::text)) "
-            "WHERE process = %s",
-            [decided_until.isoformat(), process],
+            "UPDATE marketplace_heartbeat SET detail = detail || %s::jsonb WHERE process = %s",
+            [json.dumps(progress.as_json()), process],
         )
         cursor.execute("SELECT pg_notify(%s, %s)", [GATEWAYS, f"told:{process}"])
 

@@ -59,7 +59,7 @@ def test_ticks_are_written_at_their_times_however_late_the_clock_comes(dutch):
 
 def test_no_tick_is_written_before_a_move_that_a_gateway_still_decides(dutch, monkeypatch):
     monkeypatch.setattr(pulse, "database_now", lambda: later(61))
-    pulse.gateway_beat("gateway:one:1", later(59), since_last=None)
+    pulse.gateway_beat("gateway:one:1", pulse.Progress(later(59)), since_last=None)
     clock.tick(later(61))
     assert told(dutch) == [0]
     answer = accept(seats(dutch)[0], 59.5)
@@ -83,7 +83,7 @@ def test_a_pause_writes_no_tick_before_a_move_that_a_gateway_still_decides(dutch
     """It is refused as paused then, and has the rest of its tick when the auction goes on."""
     operator = staff(StaffRole.OPERATOR)
     monkeypatch.setattr(pulse, "database_now", lambda: later(61))
-    pulse.gateway_beat("gateway:one:1", later(59), since_last=None)
+    pulse.gateway_beat("gateway:one:1", pulse.Progress(later(59)), since_last=None)
     auctions.pause(dutch.pk, "Bidders cannot reach us.", by=operator, at=later(61))
     assert (told(dutch), accept(seats(dutch)[0], 59.5).code) == ([0], "auction_paused")
     Heartbeat.objects.update(at=later(99))
@@ -95,12 +95,12 @@ def test_a_pause_writes_no_tick_before_a_move_that_a_gateway_still_decides(dutch
 def test_an_outage_moves_the_ticks_that_are_to_come(dutch, monkeypatch):
     for seconds in (58, 158):
         monkeypatch.setattr(pulse, "database_now", lambda at=seconds: later(at))
-        pulse.gateway_beat("gateway:one:1", later(seconds), since_last=None)
+        pulse.gateway_beat("gateway:one:1", pulse.Progress(later(seconds)), since_last=None)
         outages.attend("clock:one:1")
         clock.tick(later(seconds))
     assert told(dutch) == [0]
     monkeypatch.setattr(pulse, "database_now", lambda: later(161))
-    pulse.gateway_beat("gateway:one:1", later(161), since_last=None)
+    pulse.gateway_beat("gateway:one:1", pulse.Progress(later(161)), since_last=None)
     clock.tick(later(161))
     assert told(dutch) == [0, 160]
     dutch.refresh_from_db()
@@ -119,7 +119,7 @@ def test_an_accepted_price_ends_the_auction_at_once_and_its_protocol_holds(dutch
 
 
 def test_a_clock_that_nobody_stops_leaves_the_lot_unsuccessful_and_says_why(dutch):
-    pulse.gateway_beat("gateway:here:1", later(400), since_last=None)
+    pulse.gateway_beat("gateway:here:1", pulse.Progress(later(400)), since_last=None)
     Heartbeat.objects.update(at=later(302.5))
     clock.tick(later(302.5))
     dutch.refresh_from_db()

@@ -10,13 +10,13 @@ import pytest
 
 from marketplace.models import Heartbeat
 from marketplace.shared import clock
-from procurement.auction import room
-from procurement.auction.intake import Intake
+from procurement.auction import intake as queue
+from procurement.auction.intake import Intake, NotRecorded
 from procurement.auction.room import HELD, Answer, Desk, WaitingBid
 from procurement.models import AuctionEvent
 from procurement.rules.auction.base import Action
 from procurement.services import auctions, pulse
-from tests.factories.auctions import evaluated_tender, running_auction, seats
+from tests.factories.auctions import evaluated_tender, running_auction, running_auctions, seats
 from tests.gateway import A_DAY_S
 from tests.patience import PATIENCE_S
 from tests.procurement.auction.asgi_client import gateway, run
@@ -48,8 +48,8 @@ def bid(seat, amount, at):
     return WaitingBid(lot, seat.participant.pk, seat.by.person.pk, Decimal(amount), f"bid-{amount}", at)
 
 
-def other_gateway_decided(until):
-    told = {"at": clock.now(), "detail": {"decided_until": until.isoformat()}}
+def other_gateway_decided(until, undecided=()):
+    told = {"at": clock.now(), "detail": pulse.Progress(until, dict(undecided)).as_json()}
     Heartbeat.objects.update_or_create(process="gateway:another:1", defaults=told)
 
 
@@ -102,7 +102,6 @@ def test_a_gateway_that_gives_no_sign_or_gets_nowhere_holds_nobody_up_for_long()
 
 def test_of_two_equal_bids_at_two_gateways_the_one_received_first_is_taken(monkeypatch):
     monkeypatch.setattr(pulse, "QUIET", timedelta(seconds=PATIENCE_S))
-    monkeypatch.setattr(room, "_HELD_FOR_ORDER", timedelta(seconds=PATIENCE_S))
     auction = running_auction("100.00", "99.00", start=clock.now() - timedelta(seconds=1))
     first, second = seats(auction)
     earlier = clock.now() - timedelta(milliseconds=20)
@@ -116,21 +115,47 @@ def test_of_two_equal_bids_at_two_gateways_the_one_received_first_is_taken(monke
     assert here.decide([theirs])[0].code == "step_not_met"
 
 
-def test_no_bid_of_an_english_auction_waits_long_for_a_gateway_that_gets_nowhere():
+def test_an_english_bid_waits_for_a_gateway_that_lives_but_for_none_that_is_quiet_or_gets_nowhere():
     now = clock.now()
-    auction = running_auction("100.00", "99.00", start=now - timedelta(seconds=1))
+    auction = running_auction("100.00", "99.00", start=now - timedelta(seconds=30))
     first, _ = seats(auction)
     other_gateway_decided(auction.starts_at)
-    assert Desk().decide([bid(first, "90.00", now - 2 * room._HELD_FOR_ORDER)])[0].accepted
+    recent, old = (bid(first, "90.00", now - timedelta(seconds=waited)) for waited in (2, 11))
+    assert Desk().decide([recent]) == [HELD]
+    assert Desk().decide([old])[0].accepted
     Heartbeat.objects.update(at=clock.now() - 2 * pulse.QUIET)
     assert Desk().decide([bid(first, "80.00", clock.now())])[0].code == "already_leading"  # decided all the same
+
+
+@pytest.mark.usefixtures("_patient")
+def test_a_gateway_that_is_behind_in_one_lot_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(pulse, "QUIET", timedelta(seconds=PATIENCE_S))
+    now = clock.now()
+    one, two = running_auctions("100.00", "99.00", lots=2, start=now - timedelta(seconds=1))
+    behind, ahead = (seats(auction)[0] for auction in (one, two))
+    other_gateway_decided(now, {one.lot_id: now - timedelta(milliseconds=20)})
+    received = now - timedelta(milliseconds=10)
+    held, taken = Desk().decide([bid(behind, "90.00", received), bid(ahead, "90.00", received)])
+    assert (held, taken.accepted) == (HELD, True)
+
+
+def test_with_more_lots_than_can_be_told_the_oldest_bid_stands_for_all():
+    now = clock.now()
+    oldest = now - timedelta(seconds=5)
+    few, many = (pulse.Progress(now, dict.fromkeys(range(lots), oldest)) for lots in (2, pulse._MOST_LOTS + 1))
+    assert few.as_json() == {
+        "decided_until": oldest.isoformat(),
+        "told_at": now.isoformat(),
+        "undecided": {"0": oldest.isoformat(), "1": oldest.isoformat()},
+    }
+    told = oldest.isoformat()
+    assert many.as_json() == {"decided_until": told, "told_at": told, "undecided": {}}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_gateway_waits_for_what_another_received_before_and_both_answer_in_that_order(monkeypatch):
     """The other is busy with the earlier bid; as soon as it has decided, it says so, and the later one is decided."""
     monkeypatch.setattr(pulse, "QUIET", timedelta(seconds=PATIENCE_S))
-    monkeypatch.setattr(room, "_HELD_FOR_ORDER", timedelta(seconds=PATIENCE_S))
     auction = running_auction("100.00", "99.00", start=clock.now() - timedelta(seconds=1))
     first, second = seats(auction)
     names = iter(f"gateway:test:{number}" for number in range(10))
@@ -179,7 +204,7 @@ def test_what_is_held_goes_before_what_came_later_and_counts_as_undecided():
         await asyncio.sleep(0.05)
         assert batches == [["key-0"]]
         assert intake.holds(1, "key-0")
-        assert intake.decided_until(now + timedelta(hours=1)) == now
+        assert intake.progress(now + timedelta(hours=1)).decided_until == now
         second = asyncio.create_task(intake.submit(late))
         assert [(await answer).number for answer in (first, second)] == [0, 1]
         await intake.drain()
@@ -188,3 +213,32 @@ def test_what_is_held_goes_before_what_came_later_and_counts_as_undecided():
 
     run(errand())
     assert batches == [["key-0"], ["key-0", "key-1"]]
+
+
+def test_who_waits_for_another_gateway_is_told_in_time_that_nobody_knows_yet_and_finds_out_by_the_key(monkeypatch):
+    monkeypatch.setattr(queue, "_UNKNOWN_S", 0.0)
+    monkeypatch.setattr(queue, "_LOOK_AGAIN_S", 0.0)
+    held = WaitingBid(1, 1, 1, None, "the-key", clock.now(), Action.ACCEPT)
+    answers = [HELD]
+
+    class Holding:
+        def decide(self, bids):
+            return [answers[-1] for _ in bids]
+
+    async def errand():
+        intake = Intake()
+        intake._desk = Holding()
+        running = [asyncio.create_task(work) for work in (intake.run(), intake.tire())]
+        with pytest.raises(NotRecorded):
+            await intake.submit(held)
+        assert intake.holds(1, "the-key")
+        answers.append(Answer("auction_over"))
+        intake.look()
+        await intake.drain()
+        assert not intake.holds(1, "the-key")
+        assert intake.refused(1, "the-key").code == "auction_over"
+        for task in running:
+            task.cancel()
+        await intake.aclose()
+
+    run(errand())

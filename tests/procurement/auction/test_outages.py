@@ -48,7 +48,7 @@ def sign(at):
     def give(seconds, process=GATEWAY, decided=None, since_last=None):
         found = at(seconds)
         told = found if decided is None else later(decided)
-        return pulse.gateway_beat(process, told, since_last=since_last)
+        return pulse.gateway_beat(process, pulse.Progress(told), since_last=since_last)
 
     return give
 

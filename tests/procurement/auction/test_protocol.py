@@ -34,7 +34,7 @@ def ended(monkeypatch):
     Desk().decide([a.bid("90.00", later(10.123456))])
     for at in (later(100), later(160)):
         monkeypatch.setattr(pulse, "database_now", lambda at=at: at)
-        pulse.gateway_beat("gateway:one:1", at, since_last=None)
+        pulse.gateway_beat("gateway:one:1", pulse.Progress(at), since_last=None)
     outages.attend("clock:one:1")
     Desk().decide([b.bid("88.00", later(650))])
     monkeypatch.setattr(pulse, "last_sign", lambda: None)

@@ -154,7 +154,7 @@ def test_a_batch_takes_as_many_statements_for_fifty_bids_as_for_one(monkeypatch,
         with django_assert_num_queries(2):
             answers = desk.decide([bidders[n].bid(amount, later(2)) for n, amount in bids])
         assert codes(answers) == [None] * len(bids)
-        assert len(sent) == 3
+        assert len(sent) == 4
 
 
 def test_a_limit_that_would_be_answered_without_end_is_refused_and_fails_no_other(monkeypatch):
