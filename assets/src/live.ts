@@ -15,7 +15,13 @@ import { Lines } from "./live/lines";
 import type { Action, RoomState, Update } from "./live/room";
 import { Savings } from "./live/savings";
 import { Sound } from "./live/sound";
-import { aside, bidder, called, isMyTurn, price, priceLabel, standing, timer } from "./live/words";
+import { bidder, bidders, called, endsLabel, isMyTurn, leaderLabel, mustConfirm, ownPrice, price, priceLabel, round, standing, timer } from "./live/words";
+
+// The time is marked as running out: before the end of the auction, and of a price or a turn.
+const LAST_OF_AUCTION = 60_000;
+const LAST_OF_STAGE = 10_000;
+
+type Tone = "live" | "good" | "warn" | "bad" | "quiet";
 
 class LivePage implements Desk {
   readonly page: HTMLElement;
@@ -29,8 +35,12 @@ class LivePage implements Desk {
   private readonly savings: Savings | null;
   private readonly sound: Sound;
   private room: RoomState;
-  private banner: { text: string; tone: string; until: number } | null = null;
+  private banner: { text: string; tone: Tone; until: number } | null = null;
   private lostAt = 0;
+  /** Why it was paused or cancelled, as the log says. */
+  private reason = "";
+  /** Who is out of a Japanese clock. */
+  private readonly out = new Set<string>();
 
   constructor(page: HTMLElement) {
     this.page = page;
@@ -39,7 +49,7 @@ class LivePage implements Desk {
     this.observer = this.room.own === null;
     this.mayAct = page.dataset.mayBid === "yes";
     this.gateway = new Gateway(page.dataset.gateway ?? "", page.dataset.lot ?? "", page.dataset.token ?? "", () => this.renewed());
-    this.chart = new BiddingChart(this.slot("chart"), this.observer, this.room.shown, this.zone);
+    this.chart = new BiddingChart(this.slot("chart"), this.observer, this.room, this.zone);
     this.lines = new Lines(this, this.slot("events"));
     this.savings = page.querySelector("[data-live-savings]") ? new Savings(this) : null;
     this.sound = new Sound(page.querySelector("[data-live-sound]"));
@@ -117,9 +127,23 @@ class LivePage implements Desk {
     this.write("own-counts", said(own?.counts_as));
   }
 
+  /** A moment of another day has its date. */
+  moment(moment: string): string {
+    const day = (one: string): string => new Date(one).toLocaleDateString("en", { timeZone: this.zone });
+    if (day(moment) === day(this.room.starts_at)) return this.clockTime(moment);
+    return new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.zone }).format(
+      new Date(moment),
+    );
+  }
+
   private take(update: Update): void {
     const before = this.room;
     this.room = update.state;
+    for (const event of update.events) {
+      if (event.kind === "paused" || event.kind === "cancelled") this.reason = event.reason ?? "";
+      for (const label of event.out ?? []) if (label) this.out.add(label);
+    }
+    this.page.dataset.status = update.state.status;
     this.chart.take(update.events, update.state);
     this.lines.take(update.events);
     this.show();
@@ -131,21 +155,32 @@ class LivePage implements Desk {
     if (now.extensions > before.extensions) this.tell(say("Extended: a late bid moved the end to {time}.", { time: end }), "live", 8);
     if (now.status === "running" && before.status === "paused") this.tell(say("The auction goes on. It ends at {time}.", { time: end }), "live", 8);
     if (now.status === "running" && before.status === "scheduled") this.tell(say("The auction has started."), "live", 5);
-    const own = now.own;
     const call = called(this, before, now);
-    if (call) this.say(call);
+    const place = this.placeCalled(before, now);
+    if (call || place) this.say([call, place].filter(Boolean).join(" "));
     if (isMyTurn(now) && !isMyTurn(before)) {
       this.tell(call, "good", 8);
       this.sound.play("high");
     }
-    if (!own || now.number === before.number) return;
-    if (now.status === "ended" && before.status !== "ended") this.sound.play(own.leading ? "high" : "low");
-    if (now.status !== "running") return;
-    if (before.own?.leading && !own.leading) {
-      this.say(say("You no longer lead. {detail}", { detail: this.toBeat() }));
+    if (now.own && now.status === "ended" && before.status !== "ended") this.sound.play(now.own.leading ? "high" : "low");
+  }
+
+  /** What became of the bidder's place, said aloud; empty where nothing did. */
+  private placeCalled(before: RoomState, now: RoomState): string {
+    const { own, status, kind } = now;
+    if (!own || status !== "running" || now.number === before.number) return "";
+    if (now.refused === "bidder_out" && before.refused !== "bidder_out") {
+      this.tell(say("You did not confirm a price in time: you are out. You may go on watching."), "bad", 8);
       this.sound.play("low");
-    } else if (!before.own?.leading && own.leading) this.say(say("You lead."));
-    else if (before.own && own.rank !== before.own.rank && own.rank !== null) this.say(say("You are now at rank {rank}.", { rank: own.rank }));
+      return "";
+    }
+    if (kind === "dutch" || kind === "japanese") return "";
+    if (before.own?.leading && !own.leading) {
+      this.sound.play("low");
+      return say("You no longer lead. {detail}", { detail: this.toBeat() });
+    }
+    if (!before.own?.leading && own.leading) return say("You lead.");
+    return before.own && own.rank !== before.own.rank && own.rank !== null ? say("You are now at rank {rank}.", { rank: own.rank }) : "";
   }
 
   private toBeat(): string {
@@ -194,12 +229,12 @@ class LivePage implements Desk {
   private show(): void {
     const state = this.room;
     const status = state.status;
-    this.page.dataset.status = status;
     this.showStatus();
     this.page.classList.toggle("is-leading", Boolean(state.own?.leading) && status !== "scheduled" && status !== "cancelled");
-    this.write("standing", standing(state));
     if (!state.own) this.ranking();
-    this.write("bidders", String(state.bidders));
+    this.write("bidders", bidders(state, this.out.size));
+    this.write("leader", leaderLabel(state));
+    this.write("ends-label", endsLabel(state));
     this.write("ends", this.clockTime(status === "scheduled" ? state.starts_at : state.ends_at));
     this.showEffect();
     for (const panel of this.panels) panel.show();
@@ -229,7 +264,8 @@ class LivePage implements Desk {
       ...(this.room.ranking ?? []).map((row) => {
         const line = document.createElement("tr");
         if (row.rank === 1) line.className = "best";
-        for (const [text, css] of [[String(row.rank), ""], [bidder(row.label), ""], [this.amount(row.amount), "figure"], [this.clockTime(row.at), "figure"]] as const) {
+        const counts = row.counts_as === undefined ? [] : [[this.amount(row.counts_as), "figure"]];
+        for (const [text = "", css = ""] of [[String(row.rank)], [bidder(row.label)], [this.amount(row.amount), "figure"], ...counts, [this.moment(row.at), "figure"]]) {
           const cell = document.createElement("td");
           cell.className = css;
           cell.textContent = text;
@@ -240,7 +276,7 @@ class LivePage implements Desk {
     );
   }
 
-  private tell(text: string, tone: "live" | "good" | "warn" | "bad", seconds: number): void {
+  private tell(text: string, tone: Tone, seconds: number): void {
     this.banner = { text, tone, until: serverNow() + seconds * 1000 };
     this.tick();
   }
@@ -254,12 +290,16 @@ class LivePage implements Desk {
     const open = state.status === "running" || state.status === "scheduled";
     this.write("timer", open ? label : say("Time"));
     this.write("left", open ? (left > 0 ? timeLeft(left) : over) : this.statusWords());
-    this.write("own", aside(this, state, course));
+    this.write("standing", standing(state, course));
+    this.write("own", ownPrice(this, state));
+    this.write("round", round(state, course));
     this.write("best", price(this, state, course));
     this.write("price", priceLabel(state, course));
     this.savings?.show(state.best?.amount ?? null);
-    this.page.classList.toggle("is-close", state.status === "running" && left < 60_000);
+    const close = until === Date.parse(state.ends_at) ? LAST_OF_AUCTION : LAST_OF_STAGE;
+    this.page.classList.toggle("is-close", state.status === "running" && left < close);
     this.page.classList.toggle("is-turn", isMyTurn(state));
+    this.page.classList.toggle("is-asked", mustConfirm(state, course));
     this.write("clock", this.clockTime(now));
     document.title = this.tabTitle(left);
     this.showBanner(now, Date.parse(state.ends_at) - now);
@@ -280,22 +320,28 @@ class LivePage implements Desk {
   private showBanner(now: number, left: number): void {
     const slot = this.slot("banner");
     let shown = this.banner && this.banner.until > now ? this.banner : null;
-    if (this.room.status === "paused") shown = { text: say("The auction is paused. The time lost is given back when it goes on."), tone: "warn", until: 0 };
+    if (this.room.status === "paused") shown = { text: this.because(say("The auction is paused. The time lost is given back when it goes on.")), tone: "warn", until: 0 };
     else if (this.room.status === "running" && left <= 0) shown = { text: say("The time is over. Bids received in time are still being decided."), tone: "live", until: 0 };
-    else if (this.room.status === "ended") shown = { text: this.overWords(), tone: this.room.own?.leading ? "good" : "live", until: 0 };
-    else if (this.room.status === "cancelled") shown = { text: say("The auction was cancelled."), tone: "bad", until: 0 };
+    else if (this.room.status === "ended") shown = { text: this.overWords(), tone: this.room.own?.leading ? "good" : "quiet", until: 0 };
+    else if (this.room.status === "cancelled") shown = { text: this.because(say("The auction was cancelled.")), tone: "bad", until: 0 };
     if (this.lostAt) shown = { text: say("Connection lost at {time}. Reconnecting: the auction goes on meanwhile.", { time: this.clockTime(new Date(this.lostAt).toISOString()) }), tone: "bad", until: 0 };
     slot.classList.toggle("is-shown", shown !== null);
     slot.className = slot.className.replace(/ ?tone-\w+/g, "") + (shown ? ` tone-${shown.tone}` : "");
     this.write("banner-words", shown?.text ?? "");
-    for (const link of all(this.page, "[data-live-result]")) link.hidden = this.room.status !== "ended";
+    for (const after of all(this.page, "[data-live-after]")) after.hidden = this.room.status !== "ended";
+  }
+
+  private because(text: string): string {
+    return this.reason ? `${text} ${say("Reason: {reason}", { reason: this.reason })}` : text;
   }
 
   private overWords(): string {
-    const { own, best } = this.room;
-    const price = best ? say("The best price is {amount}.", { amount: this.withCurrency(best.amount) }) : "";
-    const place = own ? (own.leading ? say("The auction is over: yours is the best price.") : say("The auction is over.")) : say("The auction is over.");
-    return `${place} ${price}`.trim();
+    const { own, best, kind } = this.room;
+    const amount = this.withCurrency(best?.amount ?? own?.amount ?? null);
+    if (own?.leading) return say("The auction is over: yours is the best price, {amount}.", { amount });
+    if (best) return `${say("The auction is over.")} ${say("The best price is {amount}.", { amount })}`;
+    if (own && (kind === "english" || kind === "turn_based")) return say("The auction is over.");
+    return say("The auction is over. It has no winner.");
   }
 }
 

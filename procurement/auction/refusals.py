@@ -45,7 +45,7 @@ _SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
     Refused.NOT_POSITIVE: (422, _("A bid is above zero.")),
     Refused.TOO_PRECISE: (422, _("The amount has more decimal places than the currency.")),
     Refused.TOO_LARGE: (422, _("The amount is too large.")),
-    Refused.LIMIT_NOT_MET: (409, _("The bid does not meet the limit price.")),
+    Refused.LIMIT_NOT_MET: (409, _("The bid does not meet the limit price or, in a sale, the reserve price.")),
     Refused.STEP_NOT_MET: (409, _("The bid does not improve the price by the step.")),
     Refused.NO_ROOM_LEFT: (409, _("No better bid is possible any more.")),
     Refused.PRICE_MOVED: (409, _("The price has moved on since you saw it.")),

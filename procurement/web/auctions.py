@@ -18,13 +18,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from marketplace.models import StaffRole
-from marketplace.permissions import actor_of, require_staff
+from marketplace.permissions import Actor, actor_of, require_staff
 from marketplace.queries import keyset
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from marketplace.shared.money import Money
 from marketplace.web.gateway import gateway_origin
-from marketplace.web.parts import Crumb
+from marketplace.web.parts import Action, Crumb
 from procurement.auction import tokens
 from procurement.auction.projection import shown_event, state
 from procurement.auction.replay import LogBroken, replay_lot
@@ -32,15 +32,18 @@ from procurement.auction.tokens import Ticket
 from procurement.models import Auction, Lot
 from procurement.queries import auction_lists
 from procurement.queries import auctions as rooms
-from procurement.rules.auction.base import Action, AuctionKind
+from procurement.queries import bids as bid_queries
+from procurement.rules.auction.base import Action as Move
+from procurement.rules.auction.base import AuctionKind
 from procurement.rules.auction.log import Event, Hall
 from procurement.rules.lifecycle import AuctionStatus
 from procurement.rules.ranking import Direction
 from procurement.services import auction_pdf, auction_protocol, export_facts
 from procurement.services import auctions as service
+from procurement.web import auction_words
 
 # What one button does in the kinds in which no price is typed.
-_PRESS = {AuctionKind.DUTCH: Action.ACCEPT.value, AuctionKind.JAPANESE: Action.CONFIRM.value}
+_PRESS = {AuctionKind.DUTCH: Move.ACCEPT.value, AuctionKind.JAPANESE: Move.CONFIRM.value}
 _FIRST_OVER = ("-ends_at", "-pk")
 
 
@@ -91,9 +94,8 @@ def auctions(request: HttpRequest) -> HttpResponse:
 def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     """The live page: as the viewer's ticket allows, the room as it stands; the script goes on from there."""
     found, auction, ticket, hall = _entered(request, number, lot)
-    viewer = _viewer(ticket)
-    now = clock.now()
-    room = state(hall, viewer, now)
+    actor, viewer = actor_of(request), _viewer(ticket)
+    room = state(hall, viewer, clock.now())
     context: dict[str, Any] = {
         "lot": found,
         "tender": found.tender,
@@ -107,12 +109,14 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "press": _PRESS.get(hall.rules.kind),
         "kind_name": _(found.tender.preset.name),
         "is_sale": hall.rules.direction is Direction.UP,
-        "clock": _clock_of(hall),
+        "how": auction_words.how_it_goes(hall),
+        "clock": auction_words.clock_moves(hall),
         "digits": get_currency_precision(auction.currency),
         "step": Money(hall.rules.step, auction.currency),
         "limit": Money(auction.start_price, auction.currency) if auction.start_price is not None else None,
+        "after": _after(actor, found, ticket),
         "crumbs": _crumbs(found),
-        "can_pause": actor_of(request).is_a(StaffRole.OPERATOR),
+        "can_pause": actor.is_a(StaffRole.OPERATOR),
         "pause_form": PauseForm(),
         "resume_form": ResumeForm(),
     }
@@ -205,13 +209,14 @@ def _entered(request: HttpRequest, number: str, lot: int) -> tuple[Lot, Auction,
     return found, found.auction, ticket, hall
 
 
-def _clock_of(hall: Hall) -> dict[str, Any] | None:
-    """How a clock's price moves, in money and seconds."""
-    clock = hall.rules.clock
-    if clock is None:
+def _after(actor: Actor, lot: Lot, ticket: Ticket) -> Action | None:
+    """Where the viewer goes on from an auction that is over."""
+    if actor.acts_for(lot.tender.buyer_id):
+        return Action(_("Go on to the award"), reverse("comparison", args=[lot.tender.number, lot.number]))
+    if ticket.participant is None or actor.organisation is None:
         return None
-    tick, last = (Money(amount, hall.currency) for amount in (clock.tick, clock.last))
-    return {"tick": tick, "last": last, "seconds": int(clock.interval.total_seconds())}
+    bid = bid_queries.own(actor.organisation).filter(lot=lot).first()
+    return Action(_("Our bid"), reverse("bid", args=[bid.pk])) if bid else None
 
 
 def _viewer(ticket: Ticket) -> str | None:

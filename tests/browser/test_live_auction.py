@@ -136,11 +136,10 @@ def test_the_end_of_an_auction(
     assert (late.status, late.json()["detail"]) == (409, "The auction was over when your bid arrived.")
 
     wait_until(lambda: _closes(auction))
-    anna.sees("The auction is over: yours is the best price. The best price is 98.00 EUR.")
+    anna.sees("The auction is over: yours is the best price, 98.00 EUR.")
     expect(_top(anna)).to_contain_text("You won")
     bob.sees("The auction is over. The best price is 98.00 EUR.")
     anna.picture("won")
-    bob.follows("See the result")
     expect(_top(bob)).to_contain_text("Rank 2")
     bob.follows("Check the log of this auction")
     bob.reads_title(re.compile("log", re.IGNORECASE))

@@ -3,7 +3,7 @@ import { serverNow } from "../lib/clock";
 import { add, compare, type Decimal, display, multiply, parse, plain, subtract } from "../lib/decimal";
 import { all, language, randomKey } from "../lib/dom";
 import { say } from "../lib/words";
-import { type Desk, message, type Panel } from "./desk";
+import { type Desk, message, type Panel, said } from "./desk";
 import { effect } from "./effect";
 import type { Accepted, Problem } from "./gateway";
 
@@ -73,7 +73,10 @@ export class BidPanel implements Panel {
     const { allowed } = this.desk.state();
     if (allowed === null) return;
     this.prefilled = this.desk.amount(allowed);
+    if (this.input.value === this.prefilled) return;
     this.input.value = this.prefilled;
+    // What is typed now replaces the amount, wherever it came from.
+    if (document.activeElement === this.input) this.input.select();
     this.armed = "";
     this.showButton();
   }
@@ -123,8 +126,13 @@ export class BidPanel implements Panel {
     if (status !== "running" || Date.parse(ends_at) <= serverNow()) return say("The auction is over.");
     if (this.refusesLeader()) return say("You lead. You need not bid against yourself.");
     if (kind === "turn_based" && !(course?.kind === "turn" && course.own)) return say("You bid when it is your turn.");
-    if (!this.typed()) return say("Enter an amount.");
-    return "";
+    return this.typed() ? "" : this.unread();
+  }
+
+  private unread(): string {
+    const { input, desk } = this;
+    if (input.value.trim() === "") return say("Enter an amount.");
+    return say("This is not an amount above zero with at most {digits} decimals.", { digits: desk.digits });
   }
 
   private showButton(): void {
@@ -137,7 +145,7 @@ export class BidPanel implements Panel {
     const text = this.sending ? say("Sending…") : bid || (this.refusesLeader() ? say("You lead") : say("Bid"));
     const label = this.armed && typed && this.armed === plain(typed) ? say("Yes, bid {amount}", { amount: desk.withCurrency(typed) }) : text;
     desk.write("button-words", label);
-    desk.write("why", why || (made ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : ""));
+    desk.write("why", said(desk) === why ? "" : why || (made ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : ""));
     if (this.withdraw) this.withdraw.hidden = made === null;
     const { formula } = desk.state();
     desk.write("counts", formula && typed ? say("{amount} counts as {counts} with your answers.", { amount: desk.withCurrency(typed), counts: desk.withCurrency(effect(formula, typed, desk.digits)) }) : "");
@@ -162,7 +170,8 @@ export class BidPanel implements Panel {
     const why = this.reasonNot();
     if (this.sending) return;
     if (why || !amount) {
-      message(desk, why || say("Enter an amount."), "bad");
+      message(desk, why, "bad");
+      this.showButton();
       this.input.focus();
       return;
     }

@@ -20,6 +20,11 @@ function cssColour(name: string): string {
   return resolved;
 }
 
+/** Above and below the line; a line that is flat yet lies in the middle. */
+function margin(low: number, high: number): number {
+  return (high - low) * 0.12 || Math.abs(high) * 0.005 || 1;
+}
+
 export class BiddingChart {
   private readonly rows: Row[] = [];
   private plot: uPlot | null = null;
@@ -27,11 +32,12 @@ export class BiddingChart {
   private own: number | null = null;
   private start = 0;
   private isOver = false;
+  private begun = false;
 
   constructor(
     private readonly element: HTMLElement,
     private readonly observer: boolean,
-    private readonly shown: RoomState["shown"],
+    private readonly room: Pick<RoomState, "shown" | "kind">,
     private readonly zone: string,
   ) {
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(element);
@@ -42,6 +48,7 @@ export class BiddingChart {
     this.start = Date.parse(state.starts_at) / 1000;
     this.isOver = state.status === "ended" || state.status === "cancelled";
     for (const event of events) {
+      this.begun ||= event.kind === "started";
       // For drawing only: prices are compared and sent as exact decimals elsewhere.
       const at = Math.max(Date.parse(event.at) / 1000, this.start);
       if (event.kind === "scheduled") {
@@ -69,7 +76,7 @@ export class BiddingChart {
   }
 
   draw(): void {
-    if (this.rows.length === 0) return;
+    if (!this.begun || this.rows.length === 0) return;
     const now = Math.max(serverNow() / 1000, this.start);
     const last = this.rows.at(-1);
     const rows = this.isOver || !last || last[0] >= now ? this.rows : [...this.rows, [now, this.best, this.own] as Row];
@@ -97,23 +104,25 @@ export class BiddingChart {
       const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
       return new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
     };
+    const colours = [cssColour("--tblr-link-color"), cssColour("--ol-amber")];
+    const isClock = this.room.kind === "dutch" || this.room.kind === "japanese";
     const axis = { stroke: text, font: `13px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     return {
       ...this.size(),
-      padding: [12, 16, 0, 0],
+      padding: [12, 30, 0, 0],
       cursor: { points: { size: 7 }, drag: { x: false, y: false } },
-      legend: { live: false },
-      scales: { y: { range: (_plot, low, high) => [low - Math.max((high - low) * 0.12, 1), high + Math.max((high - low) * 0.12, 1)] } },
+      legend: { live: false, markers: { fill: (_plot, index) => colours[index - 1] ?? "" } },
+      scales: { y: { range: (_plot, low, high) => [low - margin(low, high), high + margin(low, high)] } },
       axes: [
         { ...axis, values: (_plot, times) => times.map((time) => clock.format(time * 1000)), incrs: SECONDS, space: 90, size: 34 },
         { ...axis, values: (_plot, prices, _axis, _space, step) => prices.map((one) => price(one, step)), size: 84 },
       ],
       series: [
         { label: say("Time") },
-        { label: say("Best price"), show: this.observer || this.shown !== "rank", stroke: cssColour("--tblr-link-color"), width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 } },
+        { label: isClock ? say("Price") : say("Best price"), show: this.observer || this.room.shown !== "rank", stroke: colours[0], width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 } },
         ...(this.observer
           ? []
-          : [{ label: say("Your price"), stroke: cssColour("--ol-amber"), width: 2, dash: [6, 4], paths: steps, points: { show: false } }]),
+          : [{ label: say("Your price"), stroke: colours[1], width: 2, dash: [6, 4], paths: steps, points: { show: false } }]),
       ],
     };
   }

@@ -3,13 +3,14 @@ import { serverNow } from "../lib/clock";
 import { randomKey } from "../lib/dom";
 import { say } from "../lib/words";
 import { courseAt } from "./course";
-import { type Desk, message, type Panel } from "./desk";
+import { type Desk, message, type Panel, said } from "./desk";
 import type { Action, Course } from "./room";
 
 export class ClockPanel implements Panel {
   private sending = false;
   /** The tick that was confirmed here; the stream says the same a moment later. */
   private confirmed = -1;
+  private number = -1;
 
   constructor(
     private readonly desk: Desk,
@@ -29,6 +30,11 @@ export class ClockPanel implements Panel {
 
   tick(now: number): void {
     const course = courseAt(this.desk.state(), now);
+    if (course && course.number !== this.number) {
+      // What was answered was about another price.
+      if (this.number >= 0 && this.desk.state().status === "running") message(this.desk, "", "");
+      this.number = course.number;
+    }
     const why = this.reasonNot(course, now);
     this.button.setAttribute("aria-disabled", String(Boolean(why)));
     const price = this.price(course);
@@ -40,7 +46,7 @@ export class ClockPanel implements Panel {
         ? say("Accept the price")
         : say("Stay in");
     this.desk.write("button-words", this.sending ? say("Sending…") : words);
-    this.desk.write("why", why || this.consequence());
+    this.desk.write("why", said(this.desk) === why ? "" : why || this.consequence());
   }
 
   /** The bidder's own price of this tick; where features count it is not the one on the clock, and comes with the stream. */

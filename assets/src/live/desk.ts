@@ -32,3 +32,8 @@ export function message(desk: Desk, text: string, tone: Tone, name = "message"):
   slot.textContent = text;
   slot.className = `live-message${tone ? ` tone-${tone}` : ""}`;
 }
+
+/** What stands beside the button now. */
+export function said(desk: Desk): string {
+  return desk.page.querySelector("[data-live-message]")?.textContent ?? "";
+}

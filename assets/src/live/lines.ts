@@ -52,9 +52,9 @@ export class Lines {
       case "bid":
         return [{ words: who, amount, css }];
       case "accept":
-        return [{ words: say("{who}: accepted", { who }), amount, css: css || "is-best" }];
+        return [{ words: event.own === true ? say("You accepted") : say("{who} accepted", { who }), amount, css: css || "is-best" }];
       case "confirm":
-        return [{ words: say("{who}: stays in", { who }), amount, css }];
+        return [{ words: event.own === true ? say("You stay in") : say("{who} stays in", { who }), amount, css }];
       case "withdraw":
         return [{ words: say("{who}: bid of this turn taken back", { who }), css }];
       case "limit":
@@ -76,7 +76,8 @@ export class Lines {
     const words = this.momentWords(event);
     const mine = this.desk.state().own?.label;
     const left = (event.out ?? []).map((label) => ({ words: label === mine ? say("You are out") : say("{who} is out", { who: bidder(label) }), css: "" }));
-    return words ? [...left, { words, amount: event.price ?? null, css: "is-moment" }] : left;
+    const told = event.reason ? `${words}: ${event.reason}` : words;
+    return words ? [...left, { words: told, amount: event.price ?? null, css: "is-moment" }] : left;
   }
 
   private momentWords(event: RoomEvent): string {

@@ -68,7 +68,7 @@ export interface RoomState {
   readonly actions?: readonly Action[];
   readonly until?: string | null;
   readonly refused?: string | null;
-  readonly ranking?: readonly { readonly rank: number; readonly label: string; readonly amount: string; readonly at: string }[];
+  readonly ranking?: readonly { readonly rank: number; readonly label: string; readonly amount: string; readonly counts_as?: string | null; readonly at: string }[];
 }
 
 export interface RoomEvent {

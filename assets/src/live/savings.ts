@@ -9,7 +9,8 @@ export class Savings {
 
   show(price: string | null): void {
     const { start_price, direction } = this.desk.state();
-    const [from, to] = [start_price ? parse(start_price) : null, price ? parse(price) : null];
+    const limit = start_price ?? this.desk.page.dataset.limit;
+    const [from, to] = [limit ? parse(limit) : null, price ? parse(price) : null];
     if (!from || !to) {
       this.desk.write("savings", "—");
       this.desk.write("savings-words", "");

@@ -10,14 +10,44 @@ export function bidder(label: string | null | undefined): string {
 }
 
 /** Where the viewer stands, or who leads. */
-export function standing(room: RoomState): string {
+export function standing(room: RoomState, course: Course | null): string {
   if (room.status === "cancelled") return "—";
-  if (!room.own) return room.best?.label ? bidder(room.best.label) : "—";
+  if (!room.own) return room.best?.label ? bidder(room.best.label) : room.status === "running" ? say("Nobody yet") : "—";
   const { leading, rank } = room.own;
   if (room.status === "ended") return leading ? say("You won") : rank !== null ? say("Rank {rank}", { rank }) : say("You did not win");
-  if (room.kind === "dutch") return room.status === "running" ? say("Still open") : "—";
-  if (room.kind === "japanese") return room.refused === "bidder_out" ? say("You are out") : room.status === "running" ? say("You are in") : "—";
+  if (room.kind === "dutch") return room.status === "running" ? say("Still open") : say("Admitted");
+  if (room.kind === "japanese") {
+    if (room.refused === "bidder_out") return say("You are out");
+    return room.status === "scheduled" ? say("Admitted") : mustConfirm(room, course) ? say("Confirm now") : say("You are in");
+  }
   return leading ? say("You lead") : rank !== null ? say("Rank {rank}", { rank }) : say("You do not lead");
+}
+
+/** Whether the bidder has to confirm the price of the clock before the next one comes. */
+export function mustConfirm(room: RoomState, course: Course | null): boolean {
+  return room.kind === "japanese" && room.own !== null && room.status === "running" && room.refused !== "bidder_out" && !isIn(room, course);
+}
+
+/** Whether the bidder has confirmed the price of the clock that runs. */
+function isIn(room: RoomState, course: Course | null): boolean {
+  return course?.kind !== "tick" || (room.refused === "already_confirmed" && room.course?.number === course.number);
+}
+
+/** What an observer reads above the one who leads. */
+export function leaderLabel(room: RoomState): string {
+  return room.status === "ended" ? say("Best bidder") : say("Leading");
+}
+
+/** How many take part; `out` of them no more. */
+export function bidders(room: RoomState, out: number): string {
+  const all = say("{count} bidders", { count: room.bidders });
+  return out > 0 ? `${all} · ${say("{count} still in", { count: room.bidders - out })}` : all;
+}
+
+/** What the time below the countdown is. */
+export function endsLabel(room: RoomState): string {
+  if (room.status === "scheduled") return say("starts at");
+  return room.status === "ended" ? say("ended at") : say("ends at");
 }
 
 export interface Timer {
@@ -44,16 +74,17 @@ export function timer(room: RoomState, course: Course | null): Timer {
   }
 }
 
-/** The line below the standing. */
-export function aside(desk: Desk, room: RoomState, course: Course | null): string {
-  if (!room.own) return "";
-  if (course && course.order.length > 0) {
-    const place = course.order.indexOf(room.own.label) + 1;
-    const turn = place > 0 ? say("your turn is {place} of {count}", { place, count: course.order.length }) : "";
-    const round = say("Round {round} of {rounds}", { round: course.number, rounds: course.last });
-    return [round, turn].filter(Boolean).join(" · ");
-  }
-  return room.own.amount ? say("Your price: {amount}", { amount: desk.withCurrency(room.own.amount) }) : "";
+/** The bidder's own price, below the standing. */
+export function ownPrice(desk: Desk, room: RoomState): string {
+  return room.own?.amount ? say("Your price: {amount}", { amount: desk.withCurrency(room.own.amount) }) : "";
+}
+
+/** Which round it is, and when in it the bidder's turn comes. */
+export function round(room: RoomState, course: Course | null): string {
+  if (!course || course.order.length === 0 || room.status !== "running") return "";
+  const place = room.own ? course.order.indexOf(room.own.label) + 1 : 0;
+  const turn = place > 0 ? say("your turn is {place} of {count}", { place, count: course.order.length }) : "";
+  return [say("Round {round} of {rounds}", { round: course.number, rounds: course.last }), turn].filter(Boolean).join(" · ");
 }
 
 /** The price that counts now: the clock's, or the best one. */
@@ -65,6 +96,7 @@ export function price(desk: Desk, room: RoomState, course: Course | null): strin
 /** What that price is. */
 export function priceLabel(room: RoomState, course: Course | null): string {
   if (room.status === "ended") return say("Best price");
+  if (room.clock && room.status === "scheduled") return say("The clock’s price");
   if (room.clock || course?.kind === "tick") return say("Price now");
   return room.own && room.reference === "leader" && room.status !== "cancelled" ? say("Price to beat") : say("Best price");
 }
@@ -75,7 +107,7 @@ export function called(desk: Desk, before: RoomState, now: RoomState): string {
   if (!is || now.status !== "running" || (was && was.kind === is.kind && was.number === is.number && was.label === is.label)) return "";
   switch (is.kind) {
     case "tick":
-      return now.own ? say("The price is {amount}.", { amount: desk.withCurrency(is.price) }) : "";
+      return now.own && now.refused !== "bidder_out" ? say("The price is {amount}.", { amount: desk.withCurrency(is.price) }) : "";
     case "pause":
       return say("Pause before round {round}.", { round: is.number });
     case "turn":

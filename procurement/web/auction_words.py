@@ -1,0 +1,89 @@
+"""How a lot's auction goes, in the words of its live page."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from marketplace.shared.errors import Sentence
+from marketplace.web import formats
+from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference
+from procurement.rules.auction.log import Hall
+from procurement.rules.auction.lot_rules import LotRules
+from procurement.rules.ranking import Direction
+from procurement.services import words
+
+
+def how_it_goes(hall: Hall) -> str:
+    """Whom a bid has to beat and by how much, what a press of the button does, when it ends."""
+    told = _by_kind(hall.rules, hall.currency)
+    if hall.room.terms.formulas:
+        told.append(_("What is compared is what a price counts as, not the price alone."))
+    return " ".join(map(str, told))
+
+
+def _by_kind(rules: LotRules, currency: str) -> list[Sentence]:
+    match rules.kind:
+        case AuctionKind.DUTCH:
+            return [_("The first to accept wins the lot at the price of that moment, at once and bindingly.")]
+        case AuctionKind.JAPANESE:
+            return [
+                _("Confirm each price before the next one comes, or you are out for good."),
+                _("The last one in wins, at the last price it confirmed."),
+            ]
+        case AuctionKind.TURN_BASED:
+            turn = formats.duration(rules.timetable.turn)
+            return [
+                _("Three rounds. In each, every bidder has a turn of %(turn)s, the worst price first.")
+                % {"turn": turn},
+                _step(rules, currency),
+                _("A bid can be changed and taken back until the turn ends; then everybody sees it."),
+            ]
+        case _kind:
+            return [_step(rules, currency), *_soft_close(rules)]
+
+
+def clock_moves(hall: Hall) -> Sentence:
+    """Where the price of a clock begins, by how much it moves and how often, and where it stops; "" without a clock."""
+    clock = hall.rules.clock
+    if clock is None:
+        return ""
+    start, tick, last = (words.price(one, hall.currency) for one in (clock.start, clock.tick, clock.last))
+    said = {"start": start, "tick": tick, "last": last, "span": formats.duration(clock.interval)}
+    if clock.start < clock.last:
+        return _("From %(start)s up by %(tick)s every %(span)s, to %(last)s") % said
+    return _("From %(start)s down by %(tick)s every %(span)s, to %(last)s") % said
+
+
+def _step(rules: LotRules, currency: str) -> Sentence:
+    said = {"step": words.price(rules.step, currency)}
+    up = rules.direction is Direction.UP
+    if rules.kind is not AuctionKind.TURN_BASED and rules.reference is Reference.LEADER:
+        return (
+            _("A bid is above the best one by the step of %(step)s at least.") % said
+            if up
+            else _("A bid is below the best one by the step of %(step)s at least.") % said
+        )
+    return (
+        _("A bid is above your own price by the step of %(step)s at least.") % said
+        if up
+        else _("A bid is below your own price by the step of %(step)s at least.") % said
+    )
+
+
+def _soft_close(rules: LotRules) -> list[Sentence]:
+    if not rules.soft_close_window or not rules.soft_close_extend or rules.max_extensions == 0:
+        return []
+    said = {
+        "window": formats.duration(rules.soft_close_window),
+        "extend": formats.duration(rules.soft_close_extend),
+    }
+    told = (
+        _("A bid in the last %(window)s moves the end: it is then %(extend)s after the bid.")
+        if rules.soft_close_from is ExtendFrom.RECEIPT
+        else _("A bid in the last %(window)s moves the end by %(extend)s.")
+    ) % said
+    if rules.max_extensions is None:
+        return [told]
+    most = ngettext("That happens once at most.", "That happens %(n)s times at most.", rules.max_extensions)
+    return [told, most % {"n": rules.max_extensions}]
