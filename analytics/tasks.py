@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from analytics.services import card_making, import_jobs, imports, runs, scoring, steps
+from analytics.services import card_making, import_jobs, imports, requests_in, runs, scoring, steps
 from marketplace.shared import clock
 
 _log = logging.getLogger(__name__)
@@ -78,3 +78,15 @@ def refresh_cards(run_id: int) -> None:
 def remind_of_steps() -> None:
     """Every quarter of an hour: tell, once a day, whose steps of the pipeline are due."""
     steps.remind(at=clock.now())
+
+
+@shared_task
+def hear_request(request_id: int) -> None:
+    """Take note of what happened to a request for an offer."""
+    requests_in.hear(request_id, at=clock.now())
+
+
+@shared_task
+def hear_requests() -> None:
+    """Every minute: what of them was not heard, because the job was lost or a worker died."""
+    requests_in.sweep(at=clock.now())

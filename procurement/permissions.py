@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace.models import Organisation, Role, StaffRole
 from marketplace.permissions import Actor, NoOrganisation, organisation_of, require_active, require_role
 from marketplace.shared.errors import NotAllowed, NotFound
-from procurement.models import Bid, BidEnvelope, Contract, ExportScope, Lot, Tender
+from procurement.models import Bid, BidEnvelope, Contract, ExportScope, Lot, OfferRequest, Tender
 from procurement.rules.lifecycle import TenderStatus
 
 # Who prepares, publishes and runs a buyer's tenders.
@@ -200,3 +200,64 @@ def require_contract_signer(actor: Actor, contract: Contract) -> None:
 
 def _own_side(actor: Actor, contract: Contract) -> int:
     return contract.supplier_id if actor.acts_for(contract.supplier_id) else contract.buyer_id
+
+
+# Requests for an offer --------------------------------------------------------------------------------------------
+
+# Who reads and answers what a supplier is asked, beside those who sell.
+SELLING_ROLES: Final = (Role.REPRESENTATIVE, Role.SALES_MANAGER)
+HANDLES_REQUESTS: Final = (*SELLING_ROLES, Role.BID_MANAGER, Role.ADMINISTRATOR)
+_PLATFORMS_SALES: Final = (StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER)
+
+
+class ObserversRead(NotAllowed):
+    code = "observers_read"
+    sentence = _("An observer reads only. A colleague with another role can do this.")
+
+
+def require_offer_asked(actor: Actor) -> Organisation:
+    """The organisation for which this person may ask for offers: anybody of it but an observer."""
+    organisation = organisation_of(actor)
+    require_active(organisation)
+    if not actor.roles - {Role.OBSERVER.value}:
+        raise ObserversRead
+    return organisation
+
+
+def is_offer_asker(actor: Actor, request: OfferRequest) -> bool:
+    """Whether the actor is of the side that asked."""
+    return actor.acts_for(request.asker_id)
+
+
+def is_offer_asked(actor: Actor, request: OfferRequest) -> bool:
+    """Whether the actor is of the side that was asked."""
+    if request.supplier_id is None:
+        return actor.is_a(*_PLATFORMS_SALES)
+    return actor.acts_for(request.supplier_id)
+
+
+def require_offer_reader(actor: Actor, request: OfferRequest) -> None:
+    """May read a request: the people of its two sides. Raises NotFound for anybody else."""
+    if not is_offer_asker(actor, request) and not is_offer_asked(actor, request):
+        raise NotFound
+
+
+def require_offer_asker(actor: Actor, request: OfferRequest) -> None:
+    """May withdraw the own organisation's request."""
+    if not is_offer_asker(actor, request):
+        raise NotFound
+    require_offer_asked(actor)
+
+
+def can_handle_offer(actor: Actor, request: OfferRequest) -> bool:
+    """As `require_offer_handled`, without the reasons."""
+    return is_offer_asked(actor, request) and (request.supplier_id is None or actor.has(*HANDLES_REQUESTS))
+
+
+def require_offer_handled(actor: Actor, request: OfferRequest) -> None:
+    """May take up, answer or decline what was asked of the own side."""
+    if not is_offer_asked(actor, request):
+        raise NotFound
+    if request.supplier_id is not None:
+        require_role(actor, request.supplier_id, *HANDLES_REQUESTS)
+        require_able_to_act(actor)

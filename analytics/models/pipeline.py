@@ -103,6 +103,17 @@ class Lead(models.Model):
         return reverse("insights_lead", args=[self.pk])
 
 
+class LeadRequest(models.Model):
+    """A request for an offer that a lead was made of, or that came once more while the lead was open."""
+
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="requests")
+    request = models.OneToOneField("procurement.OfferRequest", on_delete=models.PROTECT, related_name="in_pipeline")
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+
+
 class Opportunity(models.Model):
     """A sale somebody works on, in one of seven stages. Open ones always have a next step with a date."""
 

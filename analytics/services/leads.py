@@ -17,8 +17,9 @@ from analytics.models.pipeline_names import LEAD_NAMES
 from analytics.permissions import is_manager, require_seller
 from analytics.rules.pipeline import LEAD_NEXT, LeadState
 from analytics.rules.qualification import BANT, GPCT, Fit, Known, fit
-from analytics.services import opportunities, ownership
+from analytics.services import lead_requests, opportunities, ownership
 from analytics.services.contacts import ContactDetails, lock_account, require_right
+from analytics.services.contract_history import PREFIX
 from analytics.services.opportunities import AnothersOpportunity, OpportunityDetails
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
@@ -71,7 +72,14 @@ def register(
     if book is None:
         raise NotFound
     require_seller(by, book)
-    lock_leads(book_id)
+    return take_in(book, source, details, by=by, at=at, card_id=card_id)
+
+
+def take_in(
+    book: Book, source: LeadSource, details: LeadDetails, *, by: Actor, at: datetime, card_id: int | None = None
+) -> tuple[Lead, bool]:
+    """As `register`, for what came in by itself too (`by` is nobody). In the caller's transaction."""
+    lock_leads(book.pk)
     _require_right(details)
     details = _with_account(book, details)
     same = _same(book, source, details)
@@ -130,6 +138,7 @@ def qualify(
     lead.gpct = {name: gpct[name].strip() for name in GPCT if gpct.get(name, "").strip()}
     if lead.status == LeadState.NEW.value:
         _move(lead, LeadState.WORKING)
+    lead_requests.taken_up(lead, by=by, at=at)
     _save(lead, at, "bant", "gpct", "status")
     audit.record("lead.qualified", lead, by=by, at=at, points=fit_of(lead).points)
     return lead
@@ -161,16 +170,24 @@ def convert(lead_id: int, title: str, *, account_id: int | None = None, by: Acto
     opportunity = opportunities.open_for(
         account.pk, details, by=by, at=at, lead=lead, card_id=lead.card_id, first_step=lead.need[:1000]
     )
+    lead_requests.taken_up(lead, by=by, at=at)
     audit.record("lead.converted", lead, by=by, at=at, opportunity=opportunity.pk)
     return opportunity
 
 
 @transaction.atomic
-def give_up(lead_id: int, because: str, *, by: Actor, at: datetime) -> Lead:
-    """Give a lead up, with the reason. Raises NotFound, AnothersOpportunity, IllegalTransition, Invalid."""
+def give_up(lead_id: int, because: str, *, said: str = "", by: Actor, at: datetime) -> Lead:
+    """Give a lead up, with the reason; `said` is what a customer reads who asked for an offer and still waits.
+
+    Raises NotFound, AnothersOpportunity, IllegalTransition, Invalid.
+    """
     lead = _locked(lead_id, by=by)
     if not because.strip():
         raise Invalid({"because": [_("Say why.")]})
+    if lead_requests.waits(lead):
+        if not said.strip():
+            raise Invalid({"said": [_("They asked for an offer and wait: say what they are to read.")]})
+        lead_requests.declined(lead, said, by=by, at=at)
     _move(lead, LeadState.DISQUALIFIED)
     lead.given_up_because = because.strip()[:500]
     _save(lead, at, "status", "given_up_because")
@@ -184,9 +201,30 @@ def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
     lead = _locked(lead_id, by=by)
     _move(lead, LeadState.WORKING)
     lead.given_up_because = ""
+    lead_requests.taken_up(lead, by=by, at=at)
     _save(lead, at, "status", "given_up_because")
     audit.record("lead.taken_up", lead, by=by, at=at)
     return lead
+
+
+def note_taken_up(lead: Lead, *, at: datetime) -> None:
+    """Somebody took up the customer's request elsewhere. The caller holds the lead's lock."""
+    _move(lead, LeadState.WORKING)
+    _save(lead, at, "status")
+    audit.record("lead.taken_up", lead, by=None, at=at)
+
+
+def note_over(lead: Lead, because: str, *, at: datetime) -> None:
+    """The customer waits no longer: an open lead ends, and who looks after it is told. The caller holds its lock."""
+    if lead.status not in _OPEN:
+        return
+    _move(lead, LeadState.DISQUALIFIED)
+    lead.given_up_because = because[:500]
+    _save(lead, at, "status", "given_up_because")
+    audit.record("lead.given_up", lead, by=None, at=at, because=lead.given_up_because)
+    if lead.representative is not None:
+        words = _("%(company)s: the lead has ended. %(because)s") % {"company": lead.company, "because": because}
+        notify(lead.representative, "lead_over", words, lead.get_absolute_url(), at=at)
 
 
 def fit_of(lead: Lead) -> Fit:
@@ -240,11 +278,17 @@ def _with_account(book: Book, details: LeadDetails) -> LeadDetails:
 
 
 def _account_for(lead: Lead, at: datetime) -> Account:
+    """A new account; of an organisation that asked for an offer here, the one that its contracts come to as well."""
+    buyer = next((request.asker for request in lead_requests.of(lead)), None)
+    known = Account.objects.filter(book=lead.book, buyer=buyer, merged_into=None).order_by("-pk").first()
+    if buyer is not None and known is not None:
+        return known
     account, _new = Account.objects.get_or_create(
         book=lead.book,
-        external_id=f"lead-{lead.pk}",
+        external_id=f"{PREFIX}{buyer.pk}" if buyer else f"lead-{lead.pk}",
         defaults={
             "name": lead.company,
+            "buyer": buyer,
             "country": lead.country,
             "representative": lead.representative,
             "created_at": at,

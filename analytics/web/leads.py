@@ -23,7 +23,7 @@ from analytics.permissions import book_of, is_manager
 from analytics.queries import pipeline as queries
 from analytics.queries import sellers
 from analytics.rules.pipeline import LeadState
-from analytics.services import card_leads, lead_import, leads, ownership
+from analytics.services import card_leads, lead_import, lead_requests, leads, ownership, requests_in
 from analytics.web import card_words, cards, pipeline
 from analytics.web import pipeline_forms as fields
 from marketplace.countries import name_of
@@ -36,6 +36,7 @@ from marketplace.web.csv_export import csv_response
 from marketplace.web.forms import posted
 from marketplace.web.lists import address, listed
 from marketplace.web.parts import Action, Crumb, Fact, Tab
+from procurement.models import OfferRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,10 @@ _ACTS: dict[str, _Act] = {
         _("The opportunity is open. The next step is a call."),
     ),
     "give_up": _Act(
-        fields.BecauseForm,
-        lambda row, form, by, at: leads.give_up(row.pk, form.cleaned_data["because"], by=by, at=at),
+        fields.GiveUpForm,
+        lambda row, form, by, at: leads.give_up(
+            row.pk, form.cleaned_data["because"], said=form.cleaned_data.get("said", ""), by=by, at=at
+        ),
         _("Given up, with its reason. You can take it up again."),
     ),
     "take_up": _Act(
@@ -105,7 +108,14 @@ def page_of_all(request: HttpRequest) -> HttpResponseBase:
         "mine_url": address(request, mine="" if asked["mine"] else "on"),
         "export_url": address(request, format="csv"),
         "action": Action(_("New lead"), reverse("insights_lead_new"), "plus"),
-        "actions": [Action(_("Read leads from a file"), reverse("insights_leads_import"), "upload")],
+        "actions": [
+            Action(_("Read leads from a file"), reverse("insights_leads_import"), "upload"),
+            Action(
+                _("Requests for offers"),
+                f"{reverse('offer_requests')}?side={'received' if book.owner_id else 'platform'}",
+                "message-question",
+            ),
+        ],
     }
     return render(request, "analytics/leads.html", context)
 
@@ -143,6 +153,18 @@ def from_card(request: HttpRequest, card_id: int) -> HttpResponse:
             return redirect("insights_card", card.pk)
         _tell(request, known, is_new)
     return redirect(known.get_absolute_url())
+
+
+@require_safe
+def of_request(request: HttpRequest, request_id: int) -> HttpResponse:
+    """To the lead that a request for an offer became; where nobody has heard of it yet, it becomes one now."""
+    book = book_of(actor_of(request))
+    if not OfferRequest.objects.filter(pk=request_id, supplier=book.owner_id).exists():
+        raise NotFound
+    lead = requests_in.hear(request_id, at=clock.now())
+    if lead is None:
+        raise NotFound
+    return redirect(lead.get_absolute_url())
 
 
 def _tell(request: HttpRequest, lead: Lead, is_new: bool) -> None:
@@ -233,7 +255,10 @@ def _form(what: str, lead: Lead, sent: Any = None, **more: Any) -> forms.Form:
     if issubclass(form, fields.AssignForm):
         everybody = {*sellers.representatives(lead.book), *sellers.managers(lead.book)}
         more["people"] = [person for person in everybody if person.pk != lead.representative_id]
-    return form(sent, auto_id=f"id_{what}_%s", **more)
+    made = form(sent, auto_id=f"id_{what}_%s", **more)
+    if what == "give_up" and not lead_requests.waits(lead):
+        del made.fields["said"]
+    return made
 
 
 def _page(request: HttpRequest, lead: Lead, sent: dict[str, forms.Form] | None = None) -> HttpResponse:
@@ -250,6 +275,7 @@ def _page(request: HttpRequest, lead: Lead, sent: dict[str, forms.Form] | None =
         "forms": {name: sent.get(name) or _form(name, lead, initial=initial.get(name, {})) for name in _ACTS},
         "refused": next((form for form in sent.values() if form.errors), None),
         "facts": _facts(lead),
+        "requests": lead_requests.of(lead),
         "is_open": lead.status in (LeadState.NEW.value, LeadState.WORKING.value),
         "writes": manages or lead.representative in (None, actor.person),
         "manages": manages,

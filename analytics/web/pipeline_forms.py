@@ -108,6 +108,19 @@ class BecauseForm(forms.Form):
     because = forms.CharField(label=_("Why"), max_length=500, widget=_text(2))
 
 
+class GiveUpForm(BecauseForm):
+    """`said` is for a customer who asked for an offer and waits; elsewhere it is left out."""
+
+    said = forms.CharField(
+        label=_("What the customer is told"),
+        help_text=_("They asked for an offer and read this."),
+        max_length=1000,
+        required=False,
+        widget=_text(2),
+    )
+    said.one_of_several = True  # type: ignore[attr-defined]  # not called optional: it is needed where it is shown
+
+
 class ReasonForm(forms.Form):
     reason = forms.CharField(label=_("Why"), max_length=500, widget=_text(2))
 

@@ -9,6 +9,7 @@ urlpatterns = [
     path("pipeline/leads/", leads.page_of_all, name="insights_leads"),
     path("pipeline/leads/new/", leads.new, name="insights_lead_new"),
     path("pipeline/leads/import/", leads.from_file, name="insights_leads_import"),
+    path("pipeline/leads/of-request/<int:request_id>/", leads.of_request, name="insights_request"),
     path("pipeline/leads/<int:lead_id>/", leads.page, name="insights_lead"),
     path("pipeline/leads/<int:lead_id>/<slug:what>/", leads.act, name="insights_lead_act"),
     path("pipeline/leads/from-card/<int:card_id>/", leads.from_card, name="insights_card_lead"),

@@ -13,6 +13,7 @@ app.autodiscover_tasks()
 _SECONDS_BETWEEN_BEATS = 20
 # Several workers sweep one after the other; the second finds nothing to do.
 _SWEEPS = {
+    "analytics.tasks.hear_requests": 60,
     "analytics.tasks.sweep_imports": 60,
     # Looks whether a book's night has come, too.
     "analytics.tasks.sweep_runs": 60,

@@ -9,6 +9,7 @@ from django.db import transaction
 # The closed list: a name that is not here is a typing error, found at once and not in the worker.
 JOBS = frozenset(
     {
+        "analytics.tasks.hear_request",
         "analytics.tasks.learn",
         "analytics.tasks.load_import",
         "analytics.tasks.look_at_file",

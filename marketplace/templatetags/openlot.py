@@ -35,7 +35,7 @@ register = template.Library()
 _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("quiet", "pencil"): ("draft", "none", "inactive"),
     ("quiet", "circle-minus"): (
-        *("withdrawn", "losing", "ended", "lost", "disqualified"),
+        *("withdrawn", "losing", "ended", "lost", "disqualified", "declined"),
         *("undone", "discarded", "dismissed"),
     ),
     ("wait", "hourglass"): (
@@ -44,6 +44,7 @@ _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
         "submitted",
         "scheduled",
         "asked",
+        "sent",
         "signing",
         "issued",
         "uploaded",
@@ -53,7 +54,7 @@ _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("open", "circle-dot"): ("published", "opened", "registered", "answered", "open", "new"),
     ("live", "gavel"): ("auction", "running"),
     ("work", "progress"): (
-        *("opening", "evaluation", "awarding", "standstill", "admitted", "working"),
+        *("opening", "evaluation", "awarding", "standstill", "admitted", "working", "taken_up"),
         *("reading", "loading", "undoing", "learning", "scoring"),
     ),
     ("good", "circle-check"): (

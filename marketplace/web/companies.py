@@ -14,12 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from marketplace import countries
-from marketplace.models import AccreditationStatus, Organisation
+from marketplace.models import AccreditationStatus, Organisation, OrganisationStatus, Role
+from marketplace.permissions import Actor, actor_of
 from marketplace.queries import organisations as queries
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from marketplace.web.lists import chips, listed
-from marketplace.web.parts import Crumb, Fact, Reason
+from marketplace.web.parts import Action, Crumb, Fact, Reason
 
 
 class FilterForm(forms.Form):
@@ -72,8 +73,28 @@ def detail(request: HttpRequest, organisation_id: int) -> HttpResponse:
         "facts": _facts(organisation, bool(request.user.is_authenticated)),
         "standing": _standing(organisation),
         "crumbs": [Crumb(_("Companies"), reverse("companies"))],
+        "action": _ask_action(organisation, actor_of(request)),
     }
     return render(request, "marketplace/companies/detail.html", context)
+
+
+def _ask_action(organisation: Organisation, actor: Actor) -> Action | None:
+    """To ask for an offer, where the organisation sells and is not one's own."""
+    if not organisation.is_supplier or organisation.status != OrganisationStatus.REGISTERED:
+        return None
+    label, url = _("Ask for an offer"), reverse("offer_ask", args=[organisation.pk])
+    if not actor.is_signed_in:
+        return Action(label, url, "message-question")
+    if actor.organisation is None:
+        return None if actor.is_staff else Action(
+            label, url, "message-question", allowed=False, reason=_("Organisations ask. Register yours first."),
+            remedy_label=_("Register an organisation"), remedy_url=reverse("register_organisation"),
+        )  # fmt: skip
+    if actor.acts_for(organisation.pk):
+        return None
+    reads_only = not actor.roles - {Role.OBSERVER.value}
+    reason = _("An observer reads only. A colleague with another role can ask.") if reads_only else ""
+    return Action(label, url, "message-question", allowed=not reads_only, reason=reason)
 
 
 def _facts(organisation: Organisation, signed_in: bool) -> list[Fact]:

@@ -4,4 +4,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("procurement.api.tender_urls")),
     path("", include("procurement.api.bid_urls")),
     path("", include("procurement.api.auction_urls")),
+    path("", include("procurement.api.request_urls")),
 ]

@@ -6,6 +6,7 @@ from procurement.models.moment import CertificateNotice, DueMoment, MomentKind
 from procurement.models.outage import Outage, OutageEffect, OutageEffectKind
 from procurement.models.proof import BidRoll, ExportScope, ExportStatus, ProcedureExport, RollLeaf
 from procurement.models.protocol import ProtocolKind, ProtocolSignature
+from procurement.models.request import ContactBy, OfferRequest
 from procurement.models.tender import (
     Amendment,
     Clarification,
@@ -30,6 +31,7 @@ __all__ = [
     "BidUpload",
     "CertificateNotice",
     "Clarification",
+    "ContactBy",
     "Contract",
     "ContractSignature",
     "DueMoment",
@@ -41,6 +43,7 @@ __all__ = [
     "KeyShare",
     "Lot",
     "MomentKind",
+    "OfferRequest",
     "Outage",
     "OutageEffect",
     "OutageEffectKind",

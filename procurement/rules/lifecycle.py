@@ -73,6 +73,16 @@ class ClarificationStatus(StrEnum):
     ANSWERED = "answered"
 
 
+class RequestStatus(StrEnum):
+    """Of a request for an offer."""
+
+    SENT = "sent"
+    TAKEN_UP = "taken_up"
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
 # A live tender can always fail or be cancelled; a draft can only be thrown away.
 _STOPPED: Final = {TenderStatus.UNSUCCESSFUL, TenderStatus.CANCELLED}
 
@@ -153,6 +163,22 @@ CLARIFICATION: Final[Mapping[ClarificationStatus, set[ClarificationStatus]]] = M
     {ClarificationStatus.ASKED: {ClarificationStatus.ANSWERED}, ClarificationStatus.ANSWERED: set()}
 )
 
+REQUEST: Final[Mapping[RequestStatus, set[RequestStatus]]] = MappingProxyType(
+    {
+        RequestStatus.SENT: {
+            RequestStatus.TAKEN_UP,
+            RequestStatus.ANSWERED,
+            RequestStatus.DECLINED,
+            RequestStatus.WITHDRAWN,
+        },
+        RequestStatus.TAKEN_UP: {RequestStatus.ANSWERED, RequestStatus.DECLINED, RequestStatus.WITHDRAWN},
+        RequestStatus.ANSWERED: set(),
+        # The supplier may think better of it.
+        RequestStatus.DECLINED: {RequestStatus.TAKEN_UP},
+        RequestStatus.WITHDRAWN: set(),
+    }
+)
+
 TABLES: Final[Mapping[type[StrEnum], Mapping[Any, set[Any]]]] = MappingProxyType(
     {
         TenderStatus: TENDER,
@@ -162,11 +188,20 @@ TABLES: Final[Mapping[type[StrEnum], Mapping[Any, set[Any]]]] = MappingProxyType
         ContractStatus: CONTRACT,
         AuctionStatus: AUCTION,
         ClarificationStatus: CLARIFICATION,
+        RequestStatus: REQUEST,
     }
 )
 
 State = TypeVar(
-    "State", TenderStatus, LotStatus, BidStatus, AwardStatus, ContractStatus, AuctionStatus, ClarificationStatus
+    "State",
+    TenderStatus,
+    LotStatus,
+    BidStatus,
+    AwardStatus,
+    ContractStatus,
+    AuctionStatus,
+    ClarificationStatus,
+    RequestStatus,
 )
 
 

@@ -116,7 +116,7 @@ def detail(request: HttpRequest, number: str) -> HttpResponse:
             "crumbs": [Crumb(_("Contracts"), reverse("contracts"))],
             "next_step": _next_step(contract, sides),
             "action": _sign_action(contract, actor, sides),
-            "actions": _edit_actions(contract, actor),
+            "actions": [*_edit_actions(contract, actor), *_ask_actions(contract, actor)],
         },
     )
 
@@ -274,6 +274,14 @@ def _sign_action(contract: Contract, actor: Actor, sides: list[Side]) -> Action 
     allowed = actor.has(Role.SIGNER)
     reason = "" if allowed else _("A signer of your organisation signs it.")
     return Action(_("Sign the contract"), url, icon="signature", method="post", allowed=allowed, reason=reason)
+
+
+def _ask_actions(contract: Contract, actor: Actor) -> list[Action]:
+    """The buyer asks the same supplier for more, without a procedure."""
+    in_force = contract.status in (ContractStatus.ACTIVE, ContractStatus.COMPLETED)
+    if not in_force or not actor.acts_for(contract.buyer_id) or not actor.roles - {Role.OBSERVER.value}:
+        return []
+    return [Action(_("Ask for an offer"), reverse("offer_ask", args=[contract.supplier_id]), icon="message-question")]
 
 
 def _edit_actions(contract: Contract, actor: Actor) -> list[Action]:

@@ -6,5 +6,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("procurement.web.auction_urls")),
     path("", include("procurement.web.bid_urls")),
     path("", include("procurement.web.award_urls")),
+    path("", include("procurement.web.request_urls")),
     path("", include("procurement.web.proof_urls")),
 ]

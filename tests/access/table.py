@@ -316,6 +316,27 @@ CONTRACTS = [
     *both("contract_sign", SUPPLIER, number="contract", nonce="supplier_signs"),
 ]
 
+# Requests for an offer: of the buyer to the supplier, and of the buyer to the platform.
+REQUESTS = [
+    *both("offer_ask", BUYER | OTHERS, organisation_id="supplier_id"),
+    *both("offer_ask", NOBODY, organisation_id="unregistered"),
+    *both("offer_ask_platform", SIGNERS_AND_ADMINISTRATORS),
+    *get("offer_requests", MEMBERS | PLATFORMS_SALES),
+    *get("offer_request", BUYERS_TEAM | SUPPLIERS_TEAM, request_id="offer"),
+    *get("offer_request", BUYERS_TEAM | PLATFORMS_SALES, request_id="platforms_offer"),
+    *both("offer_request_act", SUPPLIERS_HEADS, request_id="offer", what="take-up"),
+    *both("offer_request_act", PLATFORMS_SALES, request_id="platforms_offer", what="decline"),
+    *both("offer_request_act", BUYER, request_id="offer", what="withdraw"),
+    *both("offer_request_act", NOBODY, request_id="offer", what="another"),
+    *get("insights_request", PLATFORMS_SALES, request_id="platforms_offer"),
+    *get("insights_request", NOBODY, request_id="offer"),
+    *get("api_offer_requests", MEMBERS | {"token"}),
+    *post("api_offer_requests", SIGNERS_AND_ADMINISTRATORS | {"token"}),
+    *get("api_offer_request", BUYERS_TEAM | SUPPLIERS_TEAM | {"token"}, request_id="offer"),
+    *post("api_offer_request_state", BUYER, {"status": "withdrawn"}, request_id="offer"),
+    *post("api_offer_request_state", SUPPLIERS_HEADS | {"token"}, {"status": "taken_up"}, request_id="offer"),
+]
+
 AUCTIONS = [
     *get("auctions", MEMBERS | OPERATOR | AUDITOR),
     *get("auction", BUYERS_TEAM | SUPPLIERS_TEAM | OPERATOR | AUDITOR, number="hall", lot=1),
@@ -486,6 +507,7 @@ TABLE = (
     + BIDS
     + AFTER_THE_OPENING
     + CONTRACTS
+    + REQUESTS
     + AUCTIONS
     + API
     + ACCOUNT

@@ -65,7 +65,7 @@ from procurement.services import (
 )
 from procurement.services.amendment_values import Proposal
 from tests.factories import bidder_program as program
-from tests.factories import insights, signatures
+from tests.factories import insights, offers, signatures
 from tests.factories.auctions import admitted_bid, evaluated_tender
 from tests.factories.bids import LATER, drafted_bid, send, sent_bid, tender_taking_bids
 from tests.factories.committee import held_tender
@@ -141,6 +141,7 @@ def build() -> World:
     _organisation(world, supplier)
     _waiting_signature(world, supplier)
     _second_factor(world)
+    _requests(world, supplier)
     _pipeline(world)
     _cards(world)
     _purchases(world)
@@ -378,6 +379,15 @@ def _second_factor(world: World) -> None:
     person = world.people["supplier"].person
     TOTP.activate(person, generate_totp_secret())
     RecoveryCodes.activate(person)
+
+
+def _requests(world: World, supplier: Organisation) -> None:
+    """The buyer asks the supplier, and the platform, for an offer."""
+    by = world.people["buyer"]
+    world.names |= {
+        "offer": offers.asked(supplier, by, NOW).pk,
+        "platforms_offer": offers.asked(None, by, NOW).pk,
+    }
 
 
 def _pipeline(world: World) -> None:

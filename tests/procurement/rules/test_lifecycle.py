@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from procurement.models import Auction, Award, Bid, Clarification, Contract, Lot, Tender
+from procurement.models import Auction, Award, Bid, Clarification, Contract, Lot, OfferRequest, Tender
 from procurement.rules.lifecycle import (
     TABLES,
     AuctionStatus,
@@ -14,6 +14,7 @@ from procurement.rules.lifecycle import (
     ContractStatus,
     IllegalMove,
     LotStatus,
+    RequestStatus,
     TenderStatus,
     advance,
     allowed,
@@ -29,6 +30,7 @@ MODELS = {
     ContractStatus: Contract,
     AuctionStatus: Auction,
     ClarificationStatus: Clarification,
+    RequestStatus: OfferRequest,
 }
 
 

@@ -1,0 +1,135 @@
+"""Requests for an offer as leads: each once, whatever was lost on the way, and what becomes of it on both sides."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from analytics.models import Account, Lead, LeadRequest, LeadSource
+from analytics.permissions import book_for
+from analytics.rules.pipeline import LeadState
+from analytics.services import leads, requests_in
+from marketplace.models import Notification, Organisation, Role
+from marketplace.permissions import Actor
+from marketplace.shared import jobs
+from marketplace.shared.errors import Invalid
+from procurement.models import OfferRequest
+from procurement.services import offer_requests
+from tests.factories import insights
+from tests.factories.at_once import at_the_same_time
+from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member
+from tests.factories.offers import NEED, asked
+
+SOON = NOON + timedelta(minutes=2)
+_QUALIFIED = {"budget": "yes", "authority": "yes", "need": "yes", "timeline": "partly"}
+
+
+@pytest.fixture(name="buyer")
+def buyer_fixture(db: None) -> Actor:
+    return member(accredited_buyer(), Role.OFFICER)
+
+
+@pytest.fixture(name="supplier")
+def supplier_fixture(db: None) -> Organisation:
+    return accredited_supplier()
+
+
+@pytest.fixture(autouse=True)
+def lost_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are lost: what is heard was found by the sweep."""
+    monkeypatch.setattr(jobs, "_send", lambda name, args: None)
+
+
+def status(request: OfferRequest) -> str:
+    return OfferRequest.objects.values_list("status", flat=True).get(pk=request.pk)
+
+
+def test_a_request_becomes_a_lead_of_the_accounts_representative_once(buyer: Actor, supplier: Organisation) -> None:
+    assert buyer.organisation is not None
+    seller, book = member(supplier, Role.REPRESENTATIVE), book_for(supplier.pk)
+    account = insights.account(book, seller, buyer=buyer.organisation)
+    request = asked(supplier, buyer, quantity=40, unit="H87", contact_by="here")
+    assert requests_in.sweep(at=NOON) == 0  # the job has its time first
+    assert requests_in.sweep(at=SOON) == 1
+    lead = Lead.objects.get()
+    assert (lead.book, lead.account, lead.representative, lead.source) == (book, account, seller.person, "request")
+    assert (lead.company, lead.email) == (buyer.organisation.short_name, buyer.person and buyer.person.email)
+    assert lead.need.splitlines() == [
+        NEED, "Quantity: 40 pieces", "Wanted by: June 1, 2026", "Answer: Here, on the platform",
+    ]  # fmt: skip
+    assert requests_in.sweep(at=SOON) == 0
+    assert requests_in.hear(request.pk, at=SOON) == lead
+    assert Lead.objects.count() == LeadRequest.objects.count() == 1
+    kinds = Notification.objects.filter(person=seller.person).order_by("pk").values_list("kind", flat=True)
+    assert list(kinds) == ["offer_asked", "lead_assigned"]
+
+    # Asked again while the lead is open: it is the same lead.
+    asked(supplier, buyer, need="And forty desks, please.")
+    requests_in.sweep(at=SOON)
+    lead = Lead.objects.get()
+    assert "And forty desks, please." in lead.need
+    assert lead.requests.count() == 2
+
+
+def test_the_one_who_asked_sees_what_becomes_of_the_lead(buyer: Actor, supplier: Organisation) -> None:
+    seller = member(supplier, Role.REPRESENTATIVE)
+    request = asked(supplier, buyer)
+    lead = requests_in.hear(request.pk, at=NOON)
+    assert lead is not None
+    leads.qualify(lead.pk, _QUALIFIED, {}, version=None, by=seller, at=NOON)
+    assert status(request) == "taken_up"
+    with pytest.raises(Invalid) as refused:
+        leads.give_up(lead.pk, "They never pay.", by=seller, at=NOON)
+    assert set(refused.value.errors) == {"said"}
+    leads.give_up(lead.pk, "They never pay.", said="We cannot deliver so many.", by=seller, at=NOON)
+    request.refresh_from_db()
+    assert (request.status, request.declined_because) == ("declined", "We cannot deliver so many.")
+    leads.take_up(lead.pk, by=seller, at=NOON)
+    assert status(request) == "taken_up"
+    requests_in.sweep(at=SOON)
+    opportunity = leads.convert(lead.pk, "Chairs", by=seller, at=NOON)
+    account = Account.objects.get(pk=opportunity.account_id)
+    # Contracts of the same buyer come to the same account.
+    assert (account.external_id, account.buyer) == (f"openlot-{request.asker_id}", buyer.organisation)
+
+
+def test_what_is_done_to_the_request_is_done_on_the_lead(buyer: Actor, supplier: Organisation) -> None:
+    seller = member(supplier, Role.REPRESENTATIVE)
+    request = asked(supplier, buyer)
+    lead = requests_in.hear(request.pk, at=NOON)
+    assert lead is not None
+    offer_requests.take_up(request.pk, by=seller, at=NOON)
+    requests_in.sweep(at=SOON)
+    lead.refresh_from_db()
+    assert lead.status == LeadState.WORKING
+    offer_requests.withdraw(request.pk, by=buyer, at=NOON)
+    requests_in.sweep(at=SOON)
+    lead.refresh_from_db()
+    assert (lead.status, lead.given_up_because) == (LeadState.DISQUALIFIED, "The customer withdrew the request.")
+    # Withdrawn before anybody heard of it, it is no lead.
+    gone = asked(supplier, buyer)
+    offer_requests.withdraw(gone.pk, by=buyer, at=NOON)
+    requests_in.sweep(at=SOON)
+    assert not LeadRequest.objects.filter(request=gone).exists()
+    assert not OfferRequest.objects.filter(heard=False).exists()
+
+
+def test_a_crash_between_the_two_leaves_it_to_be_heard_and_a_request_to_the_platform_is_the_platforms(
+    buyer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = asked(None, buyer)
+    with monkeypatch.context() as broken:
+        broken.setattr(offer_requests, "heard", lambda _request: 1 / 0)
+        assert requests_in.sweep(at=SOON) == 0
+    assert (Lead.objects.count(), LeadRequest.objects.count()) == (0, 0)
+    requests_in.sweep(at=SOON)
+    lead = Lead.objects.get(source=LeadSource.REQUEST)
+    assert (lead.book, lead.requests.get().request) == (book_for(None), request)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_hear_it_once() -> None:
+    request = asked(accredited_supplier(), member(accredited_buyer()))
+    at_the_same_time(*[lambda: requests_in.hear(request.pk, at=SOON)] * 2)
+    assert (Lead.objects.count(), LeadRequest.objects.count()) == (1, 1)
