@@ -41,7 +41,9 @@ def insights(history: History, cutoff: int, *, horizon: int = protocol.HORIZON, 
     model = recovery.fit(past, cutoff, horizon=horizon, seed=seed)
     scores = recovery.score(model, past, cutoff)
     of_growth = growth.fit(past, cutoff, horizon=horizon, seed=seed)
-    return Insights(cutoff, model, scores, of_growth, growth.score(of_growth, past, cutoff, top=TOP))
+    stays = growth.chance_of_ordering(scores.accounts.account, scores.accounts.p, len(past.accounts))
+    grown = growth.score(of_growth, past, cutoff, top=TOP, orders=stays)
+    return Insights(cutoff, model, scores, of_growth, grown)
 
 
 def write(found: Insights, history: History, out: Path) -> dict[str, int]:
@@ -118,6 +120,7 @@ def learnt_from(found: Insights, history: History) -> dict[str, Any]:
         f"growth_{name}": {
             "windows": [str(history.date_of(day + 1)) for day in ranker.windows],
             "fallback": ranker.fallback.value or None,
+            "looked_back_at": {"suggestions": ranker.curve.suggestions, "bought": ranker.curve.bought},
         }
         for name, ranker in (("items", grown.items), ("categories", grown.categories))
         if ranker

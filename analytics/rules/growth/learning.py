@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.rules.growth import ease, money, profiles, ranking, signals
+from analytics.rules.growth import calibration, ease, lookback, money, presence, profiles, ranking, signals
 from analytics.rules.growth.ledger import Activity, Calendar, Ledger, Pairs, ledger_of
 from analytics.rules.growth.model import GrowthModel, Ranker
 from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray, OrderDays
@@ -28,6 +28,8 @@ MEASURED_ACCOUNTS = 10_000
 """Accounts drawn to learn from what first purchases brought."""
 MOST_WINDOWS = 4
 YEAR = 365
+BASE_PRIOR = 10.0
+"""Accounts' worth of doubt about how often a single thing is bought first."""
 LEAST_FIRSTS = 100
 """With fewer first purchases among the candidates of past windows, the ranking is by popularity."""
 REGULARISATIONS = (50.0, 200.0, 800.0)
@@ -46,6 +48,7 @@ class Known:
     horizon: int
     windows: tuple[int, ...]
     seed: int
+    presence: ranking.Weights | None
 
     def spend(self, cutoff: int) -> FloatArray:
         return money.spend_in_horizon(self.days, cutoff, self.horizon, len(self.history.accounts))
@@ -56,11 +59,13 @@ def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0)
     past = history.until(cutoff)
     days = past.account_days()
     calendar = Calendar(days.account, days.day, len(past.accounts))
-    known = Known(past, calendar, days, cutoff, horizon, windows_of(cutoff, horizon), seed)
+    windows = windows_of(cutoff, horizon)
+    orders = presence.learn(calendar, windows, horizon)
+    known = Known(past, calendar, days, cutoff, horizon, windows, seed, orders)
     grouped = past.has_categories and len(past) > 0
     named = past.has_items and len(past) > 0
     if not grouped and not named:
-        return GrowthModel(cutoff, horizon, seed, None, None, None, (), False)
+        return GrowthModel(cutoff, horizon, seed, None, None, orders, None, (), False)
     groups = _profiles(known, "categories" if grouped else "items")
     return GrowthModel(
         cutoff=cutoff,
@@ -68,6 +73,7 @@ def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0)
         seed=seed,
         items=_ranker(known, "items", groups) if named else None,
         categories=_ranker(known, "categories", groups) if grouped else None,
+        presence=orders,
         profiles=groups,
         profile_names=past.categories if grouped else past.items,
         profiles_of_items=not grouped,
@@ -102,14 +108,18 @@ def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
     learnt = sum(int(window.bought.sum()) for window in windows) >= LEAST_FIRSTS
     penalty = ranking.best_penalty(windows) if learnt else ranking.PENALTY
     neighbours = ease.learn(pairs.matrix(), regularisation) if learnt else ease.Neighbours.none(len(codes))
-    lately = pairs.first > known.cutoff - known.horizon
-    base = np.bincount(pairs.thing[lately], minlength=len(codes)) / activity.active(known.horizon)
-    amount, quantity, packs = _measures(known, of, codes)
+    if learnt:
+        weights, lists = _weights(windows, penalty)
+    else:
+        weights, lists = None, [lookback.listed(window, _by_popularity(window)) for window in windows]
+    curve = calibration.learn(lists)
+    amount, quantity, packs = _measures(known, of, codes, lists, curve)
     return Ranker(
         names=tuple(names[code] for code in codes),
         snapshot=_snapshot(ledger, pairs, activity, neighbours, group[codes], known.horizon),
-        weights=_weights(windows, penalty) if learnt else None,
-        base=base,
+        weights=weights,
+        base=_base(pairs, activity, known.horizon),
+        curve=curve,
         windows=tuple(window.cutoff for window in windows),
         regularisation=regularisation,
         penalty=penalty,
@@ -120,9 +130,29 @@ def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
     )
 
 
-def _weights(windows: list[ranking.Window], penalty: float) -> ranking.Weights:
+def _weights(windows: list[ranking.Window], penalty: float) -> tuple[ranking.Weights, list[lookback.Suggested]]:
     rows = ranking.design(windows)
-    return rows.weights(ranking.fitted(rows, penalty))
+    solution = ranking.fitted(rows, penalty)
+    return rows.weights(solution), lookback.looked_back(windows, penalty, solution, rows)
+
+
+def _by_popularity(window: ranking.Window) -> FloatArray:
+    return np.asarray(window.base[window.thing])
+
+
+def _base(pairs: Pairs, activity: Activity, horizon: int) -> FloatArray:
+    """By thing, the chance that an account buys it first within a horizon: first purchases in the last one over the
+    time for which the accounts asked for were known in it. Of an account's first order all is new: it tells nothing."""
+    after = activity.cutoff - horizon
+    known = np.zeros(len(activity.first))
+    asked = activity.eligible()
+    known[asked] = np.minimum(activity.cutoff - activity.first[asked], horizon) / horizon
+    new = (pairs.first > after) & (pairs.first > activity.first[pairs.account]) & (known[pairs.account] > 0)
+    firsts = np.bincount(pairs.thing[new], minlength=pairs.things)
+    had = pairs.first <= after
+    time = known.sum() - np.bincount(pairs.thing[had], weights=known[pairs.account[had]], minlength=pairs.things)
+    usual = firsts.sum() / max(float(time.sum()), 1.0)
+    return np.asarray(-np.expm1(-(firsts + BASE_PRIOR * usual) / (time + BASE_PRIOR)))
 
 
 def most_bought(history: History, column: IntArray, group: IntArray, most: int) -> IntArray:
@@ -197,16 +227,28 @@ def _window(known: Known, ledger: Ledger, group: IntArray, cutoff: int, neighbou
         bought = np.zeros((block.accounts.stop - block.accounts.start, snapshot.things), dtype=bool)
         rows = later[block.accounts]
         bought[np.repeat(np.arange(len(bought)), np.diff(rows.indptr)), rows.indices] = True
-        parts.append((block.signals, block.real, np.take_along_axis(bought, block.thing, 1) & block.real))
+        came = np.take_along_axis(bought, block.thing, 1) & block.real
+        parts.append((block.signals, block.real, came, block.thing))
     width = min(signals.CANDIDATES if snapshot.things > signals.ALL_THINGS else snapshot.things, snapshot.things)
     empty = (
         np.zeros((0, width, len(signals.SIGNALS)), np.float32),
         np.zeros((0, width), bool),
         np.zeros((0, width), bool),
+        np.zeros((0, width), np.int32),
     )
-    matrix, real, bought = (np.concatenate(part) for part in zip(empty, *parts, strict=True))
+    matrix, real, bought, thing = (np.concatenate(part) for part in zip(empty, *parts, strict=True))
     sold = later[:, np.flatnonzero(snapshot.sold)]
-    return ranking.Window(cutoff, matrix, real, bought, np.asarray(sold.sum(axis=1)).ravel().astype(np.int64))
+    return ranking.Window(
+        cutoff=cutoff,
+        accounts=accounts,
+        thing=thing,
+        signals=matrix,
+        real=real,
+        bought=bought,
+        relevant=np.asarray(sold.sum(axis=1)).ravel().astype(np.int64),
+        present=presence.chance(known.presence, activity, accounts),
+        base=_base(pairs, activity, known.horizon),
+    )
 
 
 def _drawn(count: int, most: int, seed: list[int]) -> BoolArray:
@@ -217,7 +259,9 @@ def _drawn(count: int, most: int, seed: list[int]) -> BoolArray:
     return drawn
 
 
-def _measures(known: Known, of: str, codes: IntArray) -> tuple[money.Measure, money.Measure | None, IntArray]:
+def _measures(
+    known: Known, of: str, codes: IntArray, lists: list[lookback.Suggested], curve: calibration.Curve
+) -> tuple[money.Measure, money.Measure | None, IntArray]:
     count = len(known.history.items if of == "items" else known.history.categories)
     bought = money.purchases_of(known.history, of=of, places=_places(codes, count))
     sample = bought.where(_drawn(len(known.history.accounts), MEASURED_ACCOUNTS, [known.seed])[bought.account])
@@ -227,8 +271,29 @@ def _measures(known: Known, of: str, codes: IntArray) -> tuple[money.Measure, mo
     ]
     typical = money.typical_logs(bought, bought.amount, len(codes))
     amount = money.learn(typical, [first for first, _quantity in firsts], to_the_sum=True)
+    if lists:
+        amount = money.scaled(amount, _brought(known, bought, sample, lists[0], curve, len(codes)))
     if of != "items":
         return amount, None, np.empty(0, dtype=np.int32)
     typical = money.typical_logs(bought, bought.quantity, len(codes))
     quantity = money.learn(typical, [first for _money, first in firsts], to_the_sum=False)
     return amount, quantity, money.packs_of(bought, len(codes))
+
+
+def _brought(
+    known: Known, bought: money.Purchases, sample: money.Purchases, lists: lookback.Suggested,
+    curve: calibration.Curve, things: int,
+) -> money.Brought:  # fmt: skip
+    """What the lists of a past window brought, beside what was known of it then."""
+    listed = np.zeros(len(known.history.accounts), dtype=bool)
+    listed[lists.account] = True
+    own = bought.where(listed[bought.account])
+    past = sample.until(lists.cutoff)
+    typical = money.typical_logs(past, past.amount, things)
+    before = own.until(lists.cutoff)
+    size = money.sizes(before, before.amount, typical, len(listed))[lists.account]
+    brought = own.spent_on(lists.account, lists.thing, lists.cutoff, lists.cutoff + known.horizon)
+    cap = known.spend(lists.cutoff)[lists.account]
+    chance = curve.apply(lists.chance, lists.present)
+    chance = chance * lists.bought.sum() / max(float(chance.sum()), 1e-9)  # what drifts is no matter of money
+    return money.Brought(typical[lists.thing], size, cap, chance, brought)

@@ -111,9 +111,10 @@ def ledger_of(history: History, column: IntArray, places: IntArray, things: int)
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """On how many days each account ordered by the cut-off, and when last (NEVER if it has not)."""
+    """On how many days each account ordered by the cut-off, and when first and last (NEVER if it has not)."""
 
     orders: NDArray[np.int64]
+    first: IntArray
     last: IntArray
     cutoff: int
 
@@ -144,4 +145,7 @@ class Calendar:
         known: BoolArray = self.day <= cutoff
         last = np.full(self.accounts, NEVER, dtype=np.int32)
         np.maximum.at(last, self.account[known], self.day[known])
-        return Activity(np.bincount(self.account[known], minlength=self.accounts), last, cutoff)
+        orders = np.bincount(self.account[known], minlength=self.accounts)
+        first = np.where(orders > 0, cutoff, NEVER).astype(np.int32)
+        np.minimum.at(first, self.account[known], self.day[known])
+        return Activity(orders, first, last, cutoff)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from analytics.rules.growth.calibration import Curve
 from analytics.rules.growth.ease import Neighbours
 from analytics.rules.growth.ledger import Float32Array
 from analytics.rules.growth.money import Measure
@@ -19,7 +20,7 @@ from analytics.rules.growth.ranking import Weights
 from analytics.rules.growth.signals import Snapshot
 from analytics.rules.history import FloatArray, IntArray, Names
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"openlot growth\n"
 
 
@@ -38,7 +39,8 @@ class Ranker:
     names: Names
     snapshot: Snapshot
     weights: Weights | None  # None: ranked by `base`
-    base: FloatArray  # by thing: share of the active accounts that bought it first in the last horizon
+    base: FloatArray  # by thing: the chance of a first purchase within a horizon, as of late
+    curve: Curve  # from a ranking's chance to what came of such chances
     windows: tuple[int, ...]  # cut-offs learnt from, latest first
     regularisation: float  # of EASE^R
     penalty: float  # of the ranking
@@ -59,6 +61,7 @@ class GrowthModel:
     seed: int
     items: Ranker | None
     categories: Ranker | None
+    presence: Weights | None  # None: too little is known of who orders again
     profiles: Profiles | None
     profile_names: Names  # outside names of the codes in `profiles`: categories, or items where there are none
     profiles_of_items: bool
@@ -97,7 +100,7 @@ class GrowthModel:
 
 
 _KNOWN: dict[str, Callable[..., Any]] = {
-    known.__name__: known for known in (GrowthModel, Ranker, Snapshot, Neighbours, Weights, Measure, Profiles)
+    known.__name__: known for known in (GrowthModel, Ranker, Snapshot, Neighbours, Weights, Curve, Measure, Profiles)
 }
 
 

@@ -9,7 +9,7 @@ purchases is what was truly spent, and is never more than the account's whole sp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ RIDGE = 10.0
 ROUNDS = 20
 LARGEST_SCALE = 100.0
 YEAR = 365
+LISTED_PRIOR = 50.0
+"""Purchases' worth of doubt whether what is suggested brings other money than what is bought at large."""
 LEAST_PURCHASES = 50
 """With fewer first purchases to learn from, the weights stay at `UNLEARNT`."""
 PACKS = (144, 120, 100, 96, 72, 60, 50, 48, 40, 36, 30, 25, 24, 20, 18, 16, 15, 12, 10, 9, 8, 6, 5, 4, 3, 2)
@@ -48,6 +50,17 @@ class Purchases:
 
     def where(self, rows: BoolArray | NDArray[np.int64]) -> Purchases:
         return Purchases(self.account[rows], self.thing[rows], self.day[rows], self.amount[rows], self.quantity[rows])
+
+    def spent_on(self, account: IntArray, thing: IntArray, after: int, last: int) -> FloatArray:
+        """Money of each account for each thing in (after, last]."""
+        rows = (self.day > after) & (self.day <= last)
+        width = max(int(thing.max(initial=0)), int(self.thing.max(initial=0))) + 1
+        keys, place = np.unique(self.account[rows].astype(np.int64) * width + self.thing[rows], return_inverse=True)
+        sums = np.append(np.bincount(place, weights=self.amount[rows], minlength=len(keys)), 0.0)
+        wanted = account.astype(np.int64) * width + thing
+        found = np.searchsorted(keys, wanted)
+        there = np.append(keys, -1)[found] == wanted
+        return np.where(there, sums[found], 0.0)
 
 
 def purchases_of(history: History, *, of: str, places: IntArray) -> Purchases:
@@ -97,6 +110,17 @@ class Firsts:
     size: FloatArray
     outcome: FloatArray
     cap: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Suggestions of a past window with their chances, which add up to what was bought, and the money they brought."""
+
+    typical: FloatArray
+    size: FloatArray
+    cap: FloatArray
+    chance: FloatArray
+    outcome: FloatArray  # 0 where it was not bought
 
 
 def typical_logs(purchases: Purchases, values: FloatArray, things: int) -> FloatArray:
@@ -171,6 +195,24 @@ def learn(typical: FloatArray, windows: Sequence[Firsts], *, to_the_sum: bool) -
         for _round in range(ROUNDS):  # what the cap takes away must come from elsewhere
             scale = min(scale * float(outcome.sum() / np.minimum(foretold * scale, cap).sum()), LARGEST_SCALE)
     return Measure(typical, base, of_thing, of_account, scale)
+
+
+def scaled(measure: Measure, latest: Brought) -> Measure:
+    """So that chance × money of what was suggested in the latest window adds up to what it brought: what stands on a
+    list is not as what is bought at large. With few purchases expected of it, only in part."""
+    foretold = np.exp(measure.base + measure.of_thing * latest.typical + measure.of_account * latest.size)
+
+    def expected(scale: float) -> float:
+        return float((latest.chance * np.minimum(foretold * scale, latest.cap)).sum())
+
+    firsts = float(latest.chance.sum())
+    if firsts <= 0:
+        return measure
+    prior = expected(measure.scale) * LISTED_PRIOR / firsts
+    scale = measure.scale
+    for _round in range(ROUNDS):  # what the cap takes away must come from elsewhere
+        scale = min(scale * (float(latest.outcome.sum()) + prior) / (expected(scale) + prior), LARGEST_SCALE)
+    return replace(measure, scale=scale)
 
 
 def packs_of(purchases: Purchases, things: int) -> IntArray:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from analytics.rules.growth.ledger import Float32Array
-from analytics.rules.history import BoolArray, FloatArray
+from analytics.rules.history import BoolArray, FloatArray, IntArray
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 """Of the weights of standardised signals, rising; chosen on the latest window that has ended, else `PENALTY`."""
@@ -50,10 +50,14 @@ class Window:
     """Candidates of the accounts of one past cut-off, and what became of them."""
 
     cutoff: int
+    accounts: IntArray
+    thing: IntArray  # accounts × candidates
     signals: Float32Array  # accounts × candidates × signals
     real: BoolArray  # accounts × candidates
     bought: BoolArray  # accounts × candidates: first bought within the horizon
     relevant: NDArray[np.int64]  # by account: all things first bought, candidates or not
+    present: FloatArray  # by account: the chance that it orders at all within the horizon
+    base: FloatArray  # by thing: the chance of a first purchase within a horizon, as of then
 
     def merit_of(self, signal: int) -> float:
         """NDCG@10 of ranking by one signal alone."""
@@ -75,10 +79,17 @@ class Design:
         weight[self.told] = solution[:-1]
         return Weights(self.mean, np.where(self.told, self.spread, 1.0), weight, float(solution[-1]))
 
+    def where(self, rows: BoolArray) -> Design:
+        return Design(self.rows[rows], self.labels[rows], self.mean, self.spread, self.told)
+
 
 def design(windows: Sequence[Window]) -> Design:
     signals = np.concatenate([window.signals[window.real] for window in windows])
-    labels = np.concatenate([window.bought[window.real] for window in windows])
+    return standardised(signals, np.concatenate([window.bought[window.real] for window in windows]))
+
+
+def standardised(signals: Float32Array, labels: BoolArray) -> Design:
+    """`signals` is overwritten."""
     mean, spread = signals.mean(axis=0, dtype=float), signals.std(axis=0, dtype=float)
     told = spread > FLAT
     signals -= mean.astype(np.float32)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.rules.growth import money, profiles, signals
+from analytics.rules.growth import money, presence, profiles, signals
 from analytics.rules.growth.ease import Neighbours
 from analytics.rules.growth.ledger import Activity, Calendar, Float32Array, ledger_of
 from analytics.rules.growth.model import Fallback, GrowthModel, Ranker
@@ -25,7 +25,7 @@ class GrowthList:
     account: IntArray
     code: IntArray  # item or category
     rank: IntArray  # from 1
-    score: FloatArray  # probability of a first purchase within the horizon
+    score: FloatArray  # probability of a first purchase within the horizon, as such lists turned out in past windows
     expected_amount: FloatArray  # money within the horizon: the probability × what a first purchase brings this account
     quantity: FloatArray  # to suggest for the first order, in whole packs; NaN for categories
     pack: IntArray  # 1 without a clear one, 0 where not sold in whole units or a category
@@ -54,19 +54,25 @@ class GrowthScores:
     fallback: Fallback
 
 
-def score(model: GrowthModel, history: History, cutoff: int, *, top: int = TOP) -> GrowthScores:
+def score(
+    model: GrowthModel, history: History, cutoff: int, *, top: int = TOP, orders: FloatArray | None = None
+) -> GrowthScores:
     """Of the accounts of `history` with two order days or more, the last at most 180 days before `cutoff`.
 
-    The history must reach back as far as the one that was learnt from; it may hold fewer accounts.
+    The history must reach back as far as the one that was learnt from; it may hold fewer accounts. `orders` is, by
+    account, the chance that it orders anything within the horizon, NaN where nobody knows: no suggestion is told to be
+    likelier than that.
     """
     past = history.until(cutoff)
     days = past.account_days()
     activity = Calendar(days.account, days.day, len(past.accounts)).at(cutoff)
     accounts = activity.eligible()
+    present = presence.chance(model.presence, activity, accounts)
     nearest = _nearest(model, past, cutoff)
     spend = money.spend_in_horizon(days, cutoff, model.horizon, len(past.accounts))
+    most = np.fmin(orders, 1.0) if orders is not None else np.ones(len(past.accounts))
     lists = {
-        of: _ranked(ranker, past, of, activity, accounts, nearest, spend, top) if ranker else None
+        of: _ranked(ranker, past, of, activity, accounts, present, most, nearest, spend, top) if ranker else None
         for of, ranker in (("items", model.items), ("categories", model.categories))
     }
     summaries = []
@@ -102,6 +108,8 @@ def _ranked(
     of: str,
     activity: Activity,
     accounts: IntArray,
+    present: FloatArray,
+    most: FloatArray,
     nearest: IntArray,
     spend: FloatArray,
     top: int,
@@ -113,11 +121,12 @@ def _ranked(
     size = money.sizes(bought, bought.amount, ranker.money.typical, len(past.accounts))
     parts = []
     for block in signals.candidates(ranker.snapshot, pairs, activity, accounts):
-        place, thing, chance = _best_of(ranker, block, top)
+        place, thing, chance = _best_of(ranker, block, present[block.accounts], top)
         because = _because(ranker.snapshot.neighbours, block.bought, place, thing)
         parts.append((accounts[block.accounts][place], thing, chance, because))
     empty = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), np.empty(0, np.int32))
     account, thing, chance, because = (np.concatenate(part) for part in zip(empty, *parts, strict=True))
+    chance = np.minimum(chance, most[account])
     amount = np.minimum(ranker.money.foretell(thing, size[account]), spend[account])
     quantity, pack = np.full(len(thing), np.nan), np.zeros(len(thing), dtype=np.int32)
     if ranker.quantity:
@@ -142,14 +151,17 @@ def _ranked(
     )
 
 
-def _best_of(ranker: Ranker, block: signals.Candidates, top: int) -> tuple[NDArray[np.int64], IntArray, FloatArray]:
+def _best_of(
+    ranker: Ranker, block: signals.Candidates, present: FloatArray, top: int
+) -> tuple[NDArray[np.int64], IntArray, FloatArray]:
     """Place in the block, thing and probability of the first `top` of each account; the lower thing first of equals."""
-    chance = ranker.weights.probability(block.signals) if ranker.weights else ranker.base[block.thing]
-    chance = np.where(block.real, chance, -1.0)
+    given = ranker.weights.probability(block.signals) if ranker.weights else ranker.base[block.thing]
+    chance = np.where(block.real, given, -1.0)
     order = np.argsort(-chance, axis=1, kind="stable")[:, :top]
     chance, thing = np.take_along_axis(chance, order, 1), np.take_along_axis(block.thing, order, 1)
     kept = chance > 0
-    return np.nonzero(kept)[0], thing[kept], chance[kept]
+    place = np.nonzero(kept)[0]
+    return place, thing[kept], ranker.curve.apply(chance[kept], present[place])
 
 
 def _because(neighbours: Neighbours, bought: BoolArray, place: NDArray[np.int64], thing: IntArray) -> IntArray:

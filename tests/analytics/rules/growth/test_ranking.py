@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from analytics.rules.growth import ranking
+from analytics.rules.growth.ledger import Float32Array
 from analytics.rules.growth.ranking import Window
+from analytics.rules.history import BoolArray
 
 
 def window(weights: list[float], *, seed: int = 0, accounts: int = 300, candidates: int = 20) -> Window:
@@ -15,7 +18,22 @@ def window(weights: list[float], *, seed: int = 0, accounts: int = 300, candidat
     chance = 1 / (1 + np.exp(2 - ((signals - 5) / 3) @ np.array(weights)))
     bought = random.random(chance.shape) < chance
     real = np.ones(bought.shape, dtype=bool)
-    return Window(100, signals, real, bought, bought.sum(axis=1))
+    return made(signals, real, bought, bought.sum(axis=1))
+
+
+def made(signals: Float32Array, real: BoolArray, bought: BoolArray, relevant: NDArray[np.int64]) -> Window:
+    accounts, things = real.shape
+    return Window(
+        cutoff=100,
+        accounts=np.arange(accounts, dtype=np.int32),
+        thing=np.broadcast_to(np.arange(things, dtype=np.int32), real.shape),
+        signals=signals,
+        real=real,
+        bought=bought,
+        relevant=relevant,
+        present=np.ones(accounts),
+        base=np.full(things, 0.1),
+    )
 
 
 def test_weights_are_found_again_and_probabilities_add_up() -> None:
@@ -35,7 +53,7 @@ def test_a_flat_signal_has_no_weight() -> None:
 
 def test_a_clear_cut_does_not_run_away() -> None:
     past = window([1.0])
-    cut = Window(100, past.signals, past.real, past.signals[..., 0] > 6, past.relevant)
+    cut = made(past.signals, past.real, past.signals[..., 0] > 6, past.relevant)
     design = ranking.design([cut])
     found = design.weights(ranking.fitted(design, 1.0)).probability(cut.signals)
     assert np.isfinite(found).all()
@@ -46,7 +64,7 @@ def test_ndcg_by_hand() -> None:
     """The second of two relevant ones is not among the candidates: 1/log₂3 found of 1 + 1/log₂3."""
     none = np.zeros((2, 3, 1), dtype=np.float32)
     bought = np.array([[False, True, False], [False, False, False]])
-    judged = Window(100, none, np.ones((2, 3), dtype=bool), bought, np.array([2, 0]))
+    judged = made(none, np.ones((2, 3), dtype=bool), bought, np.array([2, 0]))
     score = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
     second = 1 / np.log2(3)
     assert ranking.ndcg(score, judged) == pytest.approx(second / (1 + second))
