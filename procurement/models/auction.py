@@ -65,7 +65,7 @@ class AuctionParticipant(models.Model):
 class AuctionEvent(models.Model):
     """One thing that happened in the room, chained by hash: the auction can be replayed from these alone."""
 
-    # No indexes but those of the two constraints: every bid would have to write them, and nothing is looked up by them.
+    # No indexes that every bid would have to write but those of the two constraints: nothing else is looked up.
     auction = models.ForeignKey(Auction, on_delete=models.PROTECT, related_name="events", db_index=False)
     number = models.PositiveIntegerField()
     kind = models.CharField(max_length=16, help_text="started | bid | extended | paused | resumed | ended")
@@ -90,3 +90,5 @@ class AuctionEvent(models.Model):
                 fields=["participant", "key"], condition=~models.Q(key=""), name="auction_key_once"
             ),
         ]
+        # Limits of others are not counted in what a bidder is told: see queries.auctions.number_for.
+        indexes = [models.Index(fields=["auction", "number"], condition=models.Q(kind="limit"), name="auction_limits")]

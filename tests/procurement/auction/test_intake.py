@@ -55,7 +55,7 @@ def test_a_batch_is_half_of_those_who_bid_neither_small_nor_large(bidders, batch
         waiting(intake, map(bid, range(bidders)))
         taken = [numbers(intake._next_batch()) for _ in batches]
         assert [len(batch) for batch in taken] == batches
-        assert sum(taken, []) == list(range(bidders))
+        assert [number for batch in taken for number in batch] == list(range(bidders))
         assert intake._next_batch() == []
 
     alone(errand)

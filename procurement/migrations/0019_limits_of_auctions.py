@@ -1,0 +1,20 @@
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    # The log is written to while this index is made.
+    atomic = False
+
+    dependencies = [
+        ("procurement", "0018_offer_requests"),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name="auctionevent",
+            index=models.Index(
+                condition=models.Q(("kind", "limit")), fields=["auction", "number"], name="auction_limits"
+            ),
+        ),
+    ]
