@@ -108,6 +108,8 @@ class AccountMerge(models.Model):
     target = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="merges_in")
     # Accounts that were merged into `source` before and went with it.
     brought = models.JSONField(default=list, help_text="ids of accounts")
+    # What people work on that went along: services.merged_work.
+    moved = models.JSONField(default=dict, help_text="ids by kind")
     merged_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     merged_at = models.DateTimeField()
     undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")

@@ -41,6 +41,7 @@ class Closing(models.TextChoices):
     OLD = rules.Closing.OLD.value, _("Nobody acted in time")
     BOUGHT = rules.Closing.BOUGHT.value, _("The account bought before anybody acted")
     FADED = rules.Closing.FADED.value, _("The newest scores no longer say so")
+    MERGED = rules.Closing.MERGED.value, _("Its customer was merged with another")
 
 
 class DismissReason(models.TextChoices):
@@ -157,6 +158,7 @@ class CardEvent(models.Model):
         UNDONE = "undone", _("Taken back")
         EXPIRED = "expired", _("Expired")
         HANDED_OVER = "handed_over", _("Handed over")
+        MOVED = "moved", _("Moved with its customer")
         MEASURED = "measured", _("Outcome measured")
 
     card = models.ForeignKey(Card, on_delete=models.CASCADE, related_name="events")
@@ -226,6 +228,8 @@ class AccountEvent(models.Model):
         HANDED_OVER = "handed_over", _("Handed over")
         STRATEGIC = "strategic", _("Marked as strategic")
         NOT_STRATEGIC = "not_strategic", _("No longer strategic")
+        MERGED = "merged", _("Merged")
+        PARTED = "parted", _("Parted again")
 
     account = models.ForeignKey("analytics.Account", on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField()

@@ -119,6 +119,7 @@ LOST_NAMES = {
     LostReason.POSTPONED: _("Put off"),
     LostReason.RANGE: _("We do not have what they need"),
     LostReason.CLOSED_DOWN: _("The company has closed down"),
+    LostReason.DOUBLE: _("The same sale goes on elsewhere"),
 }
 OWNERSHIP_NAMES = {
     OwnershipRule.ACCOUNT: _("looks after the account"),

@@ -16,6 +16,7 @@ from analytics.rules.cards import LIVE, CardState
 from analytics.rules.rhythm import Rhythm, rhythm
 
 _LIVE = [state.value for state in LIVE if state is not CardState.WITHHELD]
+_MERGES = (AccountEvent.What.MERGED, AccountEvent.What.PARTED)
 _AMOUNT: DecimalField = DecimalField(max_digits=22, decimal_places=4)
 
 
@@ -44,6 +45,18 @@ class Totals:
 def of_book(book: Book) -> QuerySet[Account]:
     """Accounts that stand for themselves: those merged into another are seen through it."""
     return Account.objects.filter(book=book, merged_into=None)
+
+
+def standing(book: Book, account_id: int) -> Account | None:
+    """The account of the book, or the one that stands for it after a merge."""
+    found = Account.objects.filter(book=book, pk=account_id).select_related("merged_into").first()
+    return found and (found.merged_into or found)
+
+
+def buyers_of(account: Account) -> list[int]:
+    """The organisations on the platform that the account is, with those of the accounts merged into it."""
+    whole = Account.objects.filter(Q(pk=account.pk) | Q(merged_into=account.pk)).exclude(buyer=None)
+    return list(whole.order_by("buyer").values_list("buyer", flat=True).distinct())
 
 
 def matching(accounts: QuerySet[Account], text: str) -> QuerySet[Account]:
@@ -117,9 +130,14 @@ def cards_of(account: Account) -> QuerySet[Card]:
 
 
 def story(account: Account, limit: int = 60) -> list[AccountEvent | CardEvent]:
-    """Notes, hand-overs and what was done with cards, the newest first."""
-    own = AccountEvent.objects.filter(account=account).select_related("by", "giver", "taker")[:limit]
-    cards = CardEvent.objects.filter(card__account=account, card__withheld=False).exclude(what=CardEvent.What.MEASURED)
+    """Notes, hand-overs and what was done with cards, of those merged into it too, the newest first."""
+    whole = [account.pk, *account.merged.values_list("pk", flat=True)]
+    notes = AccountEvent.objects.filter(account=account)
+    # That the two were merged is told once.
+    before = AccountEvent.objects.filter(account__in=whole[1:]).exclude(what__in=_MERGES)
+    own = (notes | before).select_related("by", "giver", "taker")[:limit]
+    cards = CardEvent.objects.filter(card__account__in=whole, card__withheld=False)
+    cards = cards.exclude(what=CardEvent.What.MEASURED)
     of_cards = cards.select_related("person", "card__category", "card__item").order_by("-at", "-pk")[:limit]
     events: Sequence[AccountEvent | CardEvent] = [*own, *of_cards]
     return sorted(events, key=lambda event: event.at, reverse=True)[:limit]

@@ -19,6 +19,7 @@ from analytics.rules.pipeline import (
     Criterion,
     Facts,
     LeadState,
+    LostReason,
     OpportunityState,
     Stage,
     StepKind,
@@ -110,8 +111,12 @@ def _looked_after() -> Q:
 
 
 def passed(book: Book) -> dict[Stage, Passed]:
-    """Of the opportunities that ended: how many had reached each stage, and how many of those were won."""
+    """Of the opportunities that ended: how many had reached each stage, and how many of those were won.
+
+    Without those that were another one over again.
+    """
     ended = Opportunity.objects.filter(book=book).exclude(status=OpportunityState.OPEN.value)
+    ended = ended.exclude(lost_because=LostReason.DOUBLE.value)
     moves = StageMove.objects.filter(opportunity__in=ended).order_by()
     counts = moves.values_list("after").annotate(
         n=Count("opportunity", distinct=True),

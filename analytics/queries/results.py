@@ -17,7 +17,7 @@ from typing import Any, Final
 from django.db.models import Avg, Count, F, FloatField, Func, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce, Floor, Least
 
-from analytics.models import Book, Card, CardStatus, Dismissal
+from analytics.models import Book, Card, CardStatus, Closing, Dismissal
 from analytics.rules.cards import Kind
 from analytics.rules.effect import Bin, Difference, Share
 
@@ -86,7 +86,8 @@ class Reach:
         return rows if self.person is None else rows.filter(Q(representative=self.person) | Q(accepted_by=self.person))
 
     def everything(self) -> QuerySet[Card]:
-        rows = Card.objects.filter(book=self.book, currency=self.book.currency)
+        # One that ended because its account was merged is counted in the card that stands, or tells nothing.
+        rows = Card.objects.filter(book=self.book, currency=self.book.currency).exclude(closing=Closing.MERGED)
         return rows if self.since is None else rows.filter(cutoff__gte=self.since)
 
 

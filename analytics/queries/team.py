@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from analytics.models import Account, Book, Capacity, Card, CardEvent, CardStatus
+from analytics.models import Account, Book, Capacity, Card, CardEvent, CardStatus, Closing
 from analytics.queries import sellers
 from analytics.queries.cards import standing, waiting_on
 from analytics.rules import cards as rules
@@ -106,6 +106,7 @@ def _outcomes(book: Book) -> dict[int | None, dict[str, Any]]:
     Of cards in the book's currency.
     """
     cards = Card.objects.filter(book=book, currency=book.currency).exclude(accepted_by=None)
+    cards = cards.exclude(closing=Closing.MERGED)
     rows = (
         cards.order_by()
         .values("accepted_by")

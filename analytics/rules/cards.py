@@ -73,6 +73,7 @@ class Closing(StrEnum):
     OLD = "old"  # nobody touched it in time
     BOUGHT = "bought"  # the account bought before anybody acted
     FADED = "faded"  # newer scores no longer say so
+    MERGED = "merged"  # its account was merged into another, which has the same card or none to be withheld
 
 
 class Dismissed(StrEnum):
@@ -104,6 +105,7 @@ REST: Final[Mapping[StrEnum, timedelta]] = {
     Closing.OLD: HORIZON - EXPIRES_AFTER,
     Closing.BOUGHT: timedelta(0),
     Closing.FADED: timedelta(days=7),
+    Closing.MERGED: timedelta(0),
     Heard.ORDERED: HORIZON,
     Heard.LOST: 2 * HORIZON,
 }

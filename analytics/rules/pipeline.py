@@ -144,6 +144,8 @@ class LostReason(StrEnum):
     POSTPONED = "postponed"
     RANGE = "range"
     CLOSED_DOWN = "closed_down"
+    # Says nothing about selling: it does not count in what the forecast learns from.
+    DOUBLE = "double"
 
 
 @dataclass(frozen=True, slots=True)

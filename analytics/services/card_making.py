@@ -276,16 +276,20 @@ class _Barred:
     @classmethod
     def of(cls, book: Book, day: date) -> _Barred:
         barred = cls()
-        standing = Dismissal.objects.filter(card__book=book, undone_at=None).select_related("card")
+        standing = Dismissal.objects.filter(card__book=book, undone_at=None).select_related("card", "account")
         for one in standing.order_by("day", "pk").iterator(chunk_size=2000):
-            barred.dismissed[_key(one.card)] = (one.until, one.p)
+            root = one.account.merged_into_id
+            # That a number is closed, or another's, is not said of the account that stands for it.
+            if one.whole_account and root is not None:
+                continue
+            barred.dismissed[_key(one.card, root)] = (one.until, one.p)
             if one.whole_account:
                 barred.accounts.add(one.account_id)
         longest = max(rules.REST.values())
         closed = Card.objects.filter(book=book, state__in=("done", "expired"), closed_on__gt=day - longest)
-        for card in closed.order_by("closed_on", "pk").iterator(chunk_size=2000):
+        for card in closed.select_related("account").order_by("closed_on", "pk").iterator(chunk_size=2000):
             if card.closed_on is not None and (why := _why(card)):
-                barred.resting[_key(card)] = rules.rests_until(why, card.closed_on)
+                barred.resting[_key(card, card.account.merged_into_id)] = rules.rests_until(why, card.closed_on)
         return barred
 
     def bars(self, found: Found, day: date) -> bool:
@@ -325,8 +329,9 @@ def _found(row: dict[str, Any], kind: Kind, level: Level) -> Found | None:
     )
 
 
-def _key(card: Card) -> Key:
-    return Key(card.account_id, card.kind, card.level, card.category_id, card.item_id)
+def _key(card: Card, root: int | None = None) -> Key:
+    """What the card is about; `root`: the account that stands for its own after a merge."""
+    return Key(root or card.account_id, card.kind, card.level, card.category_id, card.item_id)
 
 
 class _Owner(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from phonenumber_field.phonenumber import to_python
@@ -17,7 +18,7 @@ from analytics.models import Account, Contact
 from analytics.permissions import require_seller
 from marketplace import audit
 from marketplace.permissions import Actor
-from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence
+from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence, StaleForm
 
 CONTACTS_MAX: Final = 200
 
@@ -91,13 +92,19 @@ def require_right(details: ContactDetails) -> None:
 
 
 def lock_account(account_id: int, *, by: Actor) -> Account:
-    """The account, locked, of a book that the actor works in. Raises NotFound."""
+    """The account, or the one that stands for it after a merge, locked; of a book that the actor works in.
+
+    Raises NotFound, and StaleForm where it is merged at this very moment.
+    """
+    roots = Account.objects.filter(pk=account_id).annotate(root=Coalesce("merged_into_id", "pk"))
     # Rows that name the account are not hindered: whoever writes one may hold what the caller locks next.
     rows = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("book")
-    account = rows.filter(pk=account_id).first()
+    account = rows.filter(pk__in=roots.values("root")).first()
     if account is None:
         raise NotFound
     require_seller(by, account.book)
+    if account.merged_into_id is not None:
+        raise StaleForm
     return account
 
 

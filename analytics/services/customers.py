@@ -18,6 +18,7 @@ from analytics.rules import cards as card_rules
 from analytics.rules import territories as rules
 from analytics.rules.territories import Rule
 from analytics.services.busy import bounded_wait
+from analytics.services.contacts import lock_account
 from marketplace import audit
 from marketplace.models import Person
 from marketplace.permissions import Actor
@@ -66,7 +67,7 @@ class CapacityTooLarge(DomainError):
 @transaction.atomic
 def note(account_id: int, text: str, *, by: Actor, at: datetime) -> AccountEvent:
     """Write a note on the account. Raises NotFound, NoteMissing."""
-    account = _locked(account_id, by)
+    account = lock_account(account_id, by=by)
     if not text.strip():
         raise NoteMissing(field="note")
     return AccountEvent.objects.create(
@@ -77,7 +78,7 @@ def note(account_id: int, text: str, *, by: Actor, at: datetime) -> AccountEvent
 @transaction.atomic
 def mark_strategic(account_id: int, strategic: bool, *, by: Actor, at: datetime) -> Account:
     """Mark an account as strategic, or no longer: a manager's decision. Raises NotFound, ManagerOnly."""
-    account = _locked(account_id, by)
+    account = lock_account(account_id, by=by)
     permissions.require_manager(by, account.book)
     if account.strategic == strategic:
         return account
@@ -96,7 +97,7 @@ def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: date
     A representative gives their own only. The new owner is told. Raises NotFound, NotYours, NotARepresentative,
     NoteMissing, BookBusy.
     """
-    account = _locked(account_id, by)
+    account = lock_account(account_id, by=by)
     own = by.person is not None and account.representative_id == by.person.pk
     if not own and not permissions.is_manager(by, account.book):
         raise NotYours
@@ -245,17 +246,6 @@ def _fitting(rule: Rule) -> Q:
     for prefix in rule.prefixes:
         found |= Q(external_id__startswith=prefix)
     return found
-
-
-def _locked(account_id: int, by: Actor) -> Account:
-    # Not against rows that name it: a dismissal is written under its card's lock, which a hand-over takes next.
-    rows = Account.objects.select_for_update(no_key=True, of=("self",)).select_related(
-        "book", "territory__representative"
-    )
-    account = rows.filter(pk=account_id).first()
-    if account is None or not permissions.works(by, account.book):
-        raise NotFound
-    return account
 
 
 def _territory(territory_id: int, by: Actor) -> Territory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -139,7 +139,7 @@ def qualify(
     if lead.status == LeadState.NEW.value:
         _move(lead, LeadState.WORKING)
     lead_requests.taken_up(lead, by=by, at=at)
-    _save(lead, at, "bant", "gpct", "status")
+    save(lead, at, "bant", "gpct", "status")
     audit.record("lead.qualified", lead, by=by, at=at, points=fit_of(lead).points)
     return lead
 
@@ -150,18 +150,18 @@ def convert(lead_id: int, title: str, *, account_id: int | None = None, by: Acto
 
     Raises NotQualified, IllegalTransition, and as `qualify`.
     """
+    # The account first, as everywhere; what comes of the lead is asked under its lock.
+    seen = _own(Lead.objects, lead_id, by=by)
+    account = lock_account(account_id or seen.account_id or _account_for(seen, at).pk, by=by)
     lead = _locked(lead_id, by=by)
     known = fit_of(lead)
     if not known.qualified:
         raise NotQualified(points=known.points)
-    account = lock_account(account_id or lead.account_id or _account_for(lead, at).pk, by=by)
-    if account.merged_into_id is not None:
-        account = lock_account(account.merged_into_id, by=by)
     if account.book_id != lead.book_id:
         raise NotFound
     _move(lead, LeadState.QUALIFIED)
     lead.account = account
-    _save(lead, at, "status", "account")
+    save(lead, at, "status", "account")
     if lead.contact_name and not _knows(account, lead):
         Contact.objects.create(
             account=account, name=lead.contact_name, email=lead.email, phone=lead.phone, created_at=at
@@ -190,7 +190,7 @@ def give_up(lead_id: int, because: str, *, said: str = "", by: Actor, at: dateti
         lead_requests.declined(lead, said, by=by, at=at)
     _move(lead, LeadState.DISQUALIFIED)
     lead.given_up_because = because.strip()[:500]
-    _save(lead, at, "status", "given_up_because")
+    save(lead, at, "status", "given_up_because")
     audit.record("lead.given_up", lead, by=by, at=at, because=lead.given_up_because)
     return lead
 
@@ -202,7 +202,7 @@ def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
     _move(lead, LeadState.WORKING)
     lead.given_up_because = ""
     lead_requests.taken_up(lead, by=by, at=at)
-    _save(lead, at, "status", "given_up_because")
+    save(lead, at, "status", "given_up_because")
     audit.record("lead.taken_up", lead, by=by, at=at)
     return lead
 
@@ -210,7 +210,7 @@ def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
 def note_taken_up(lead: Lead, *, at: datetime) -> None:
     """Somebody took up the customer's request elsewhere. The caller holds the lead's lock."""
     _move(lead, LeadState.WORKING)
-    _save(lead, at, "status")
+    save(lead, at, "status")
     audit.record("lead.taken_up", lead, by=None, at=at)
 
 
@@ -220,7 +220,7 @@ def note_over(lead: Lead, because: str, *, at: datetime) -> None:
         return
     _move(lead, LeadState.DISQUALIFIED)
     lead.given_up_because = because[:500]
-    _save(lead, at, "status", "given_up_because")
+    save(lead, at, "status", "given_up_because")
     audit.record("lead.given_up", lead, by=None, at=at, because=lead.given_up_because)
     if lead.representative is not None:
         words = _("%(company)s: the lead has ended. %(because)s") % {"company": lead.company, "because": because}
@@ -255,7 +255,7 @@ def _added_to(lead: Lead, details: LeadDetails, *, by: Actor, at: datetime) -> L
     for name in ("email", "phone"):
         if not getattr(lead, name):
             setattr(lead, name, getattr(details, name).strip())
-    _save(lead, at, "need", "contact_name", "email", "phone")
+    save(lead, at, "need", "contact_name", "email", "phone")
     ownership.settle_lead(lead, by=by, at=at)
     audit.record("lead.registered_again", lead, by=by, at=at)
     if lead.representative is not None and lead.representative != by.person:
@@ -305,8 +305,11 @@ def _knows(account: Account, lead: Lead) -> bool:
 
 
 def _locked(lead_id: int, *, by: Actor) -> Lead:
-    rows = Lead.objects.select_for_update(of=("self",)).select_related("book", "representative")
-    lead = rows.filter(pk=lead_id).first()
+    return _own(Lead.objects.select_for_update(of=("self",)), lead_id, by=by)
+
+
+def _own(rows: Any, lead_id: int, *, by: Actor) -> Lead:
+    lead: Lead | None = rows.select_related("book", "representative").filter(pk=lead_id).first()
     if lead is None:
         raise NotFound
     require_seller(by, lead.book)
@@ -344,7 +347,8 @@ def _move(lead: Lead, after: LeadState) -> None:
     lead.status = after.value
 
 
-def _save(lead: Lead, at: datetime, *fields: str) -> None:
+def save(lead: Lead, at: datetime, *fields: str) -> None:
+    """Write the fields, and make older forms stale."""
     lead.version += 1
     lead.touched_at = at
     lead.save(update_fields=[*fields, "touched_at", "version"])

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
 from analytics.models import Account, AccountMerge, Book
-from analytics.services import loading, rollup
+from analytics.services import loading, merged_work, rollup
 from analytics.services.busy import bounded_wait
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
@@ -29,6 +29,7 @@ class MergeUndone(DomainError):
 def merge(book: Book, source_id: int, target_id: int, *, by: Actor, at: datetime) -> AccountMerge:
     """From now on what `source` bought counts as bought by `target`, and so does what comes later under its number.
 
+    Its people, leads, opportunities and live cards go along; of two cards or opportunities for the same thing one ends.
     Scores follow with the next run. Raises ManagerOnly, NotFound, MergeNotPossible, BookBusy.
     """
     permissions.require_manager(by, book)
@@ -36,10 +37,13 @@ def merge(book: Book, source_id: int, target_id: int, *, by: Actor, at: datetime
     source, target = _account(book, source_id), _account(book, target_id)
     if source.pk == target.pk or source.merged_into_id or target.merged_into_id:
         raise MergeNotPossible(field="target")
+    # First: the account that stands tells what its cards are about before it takes the purchases in.
+    moved = merged_work.bring(source, target, by=by, at=at)
     brought = list(Account.objects.filter(merged_into=source).order_by("pk").values_list("pk", flat=True))
     merged = AccountMerge.objects.create(
-        book=book, source=source, target=target, brought=brought, merged_by=person_of(by), merged_at=at
-    )
+        book=book, source=source, target=target, brought=brought, moved=moved, merged_by=person_of(by),
+        merged_at=at,
+    )  # fmt: skip
     _point([source.pk, *brought], target.pk)
     _reckon(book, [source.pk, *brought], [source.pk, target.pk])
     audit.record(
@@ -65,6 +69,8 @@ def undo(book: Book, merge_id: int, *, by: Actor, at: datetime) -> AccountMerge:
     found.save(update_fields=["undone_at", "undone_by"])
     _point([found.source_id], None)
     _point(with_it, found.source_id)
+    counted = Account.objects.get(pk=counted_as)
+    merged_work.give_back(found, found.source, counted, by=by, at=at)
     _reckon(book, [found.source_id, *with_it], [found.source_id, counted_as])
     audit.record(
         "account.parted", found, by=by, at=at, stream=_stream(book), source=found.source.external_id,

@@ -172,9 +172,11 @@ def locked(opportunity_id: int, *, by: Actor) -> Opportunity:
     account_id = Opportunity.objects.filter(pk=opportunity_id).values_list("account", flat=True).first()
     if account_id is None:
         raise NotFound
-    lock_account(account_id, by=by)
+    account = lock_account(account_id, by=by)
     rows = Opportunity.objects.select_for_update(of=("self",)).select_related("account", "book", "representative")
     opportunity = rows.get(pk=opportunity_id)
+    if opportunity.account_id != account.pk:  # parted at this very moment
+        raise StaleForm
     if opportunity.representative_id != person_of(by).pk and not is_manager(by, opportunity.book):
         raise AnothersOpportunity(name=str(opportunity.representative))
     return opportunity

@@ -93,13 +93,34 @@ def reopen(opportunity_id: int, *, reason: str, by: Actor, at: datetime) -> Oppo
         raise ReasonMissing(field="reason")
     if opportunity.stage == Stage.FOLLOW_UP.value:
         enter(opportunity, Stage.CLOSE, reason.strip()[:500], (), by=by, at=at)
+    _resume(opportunity, by, at)
+    record("opportunity.reopened", opportunity, by=by, at=at, reason=reason.strip()[:500])
+    return opportunity
+
+
+def end_double(opportunity: Opportunity, *, by: Actor, at: datetime) -> None:
+    """It is another one over again, which goes on. The caller holds its lock."""
+    _decide(opportunity, OpportunityState.LOST, at)
+    opportunity.lost_because = LostReason.DOUBLE.value
+    save(opportunity, "status", "closed_at", "lost_because")
+    record("opportunity.lost", opportunity, by=by, at=at, because=LostReason.DOUBLE.value)
+
+
+def resume_double(opportunity_id: int, *, by: Actor, at: datetime) -> None:
+    """It was none after all, and goes on with a call; unless somebody decided otherwise since."""
+    rows = Opportunity.objects.select_for_update(of=("self",)).select_related("account", "book", "representative")
+    opportunity = rows.filter(pk=opportunity_id, lost_because=LostReason.DOUBLE.value).first()
+    if opportunity is not None:
+        _resume(opportunity, by, at)
+        record("opportunity.reopened", opportunity, by=by, at=at, reason="parted")
+
+
+def _resume(opportunity: Opportunity, by: Actor, at: datetime) -> None:
     opportunity.status, opportunity.closed_at = OpportunityState.OPEN.value, None
     opportunity.won_because = opportunity.lost_because = ""
     save(opportunity, "stage", "stage_since", "status", "closed_at", "won_because", "lost_because")
     opportunity.steps.filter(done_at=None).delete()
     plan(opportunity, StepKind.CALL, FIRST_STEP_AFTER, by=by, at=at)
-    record("opportunity.reopened", opportunity, by=by, at=at, reason=reason.strip()[:500])
-    return opportunity
 
 
 def _decide(opportunity: Opportunity, state: OpportunityState, at: datetime) -> None:

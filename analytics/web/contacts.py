@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from analytics.models import Account, Contact
 from analytics.permissions import book_of
 from analytics.queries import pipeline as queries
+from analytics.queries.customers import standing
 from analytics.services import contacts
 from analytics.web.pipeline_forms import ContactForm
 from marketplace.permissions import actor_of
@@ -85,7 +86,7 @@ def remove(request: HttpRequest, contact_id: int) -> HttpResponse:
 
 
 def _own(request: HttpRequest, account_id: int) -> Account:
-    found = Account.objects.filter(pk=account_id, book=book_of(actor_of(request))).first()
+    found = standing(book_of(actor_of(request)), account_id)
     if found is None:
         raise NotFound
     return found

@@ -186,8 +186,8 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         "note_form": NoteForm(),
         "facts": _facts(account),
         "contacts_url": _url("insights_customer_contacts_part", account.pk),
-        "procedures": list(tenders.published().filter(buyer=account.buyer_id).order_by("-published_at")[:PROCEDURES])
-        if account.buyer_id
+        "procedures": list(tenders.published().filter(buyer__in=buyers).order_by("-published_at")[:PROCEDURES])
+        if (buyers := queries.buyers_of(account))
         else [],
         "may_hand_over": own or manages,
         "may_mark": manages,

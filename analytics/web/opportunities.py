@@ -16,9 +16,10 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from analytics.models import Account, Objection, Opportunity
+from analytics.models import Objection, Opportunity
 from analytics.permissions import book_of
 from analytics.queries import pipeline as queries
+from analytics.queries.customers import standing
 from analytics.rules.pipeline import CONFIRMED, Criterion, Stage
 from analytics.services import buying_group, opportunities, outcomes, ownership, steps
 from analytics.web import pipeline_forms as fields
@@ -118,7 +119,7 @@ _ACTS: dict[str, _Act] = {
 def new(request: HttpRequest, account_id: int) -> HttpResponse:
     """Open an opportunity with an account of the book."""
     actor = actor_of(request)
-    account = Account.objects.filter(pk=account_id, book=book_of(actor), merged_into=None).first()
+    account = standing(book_of(actor), account_id)
     if account is None:
         raise NotFound
     form = fields.OpportunityForm(posted(request))

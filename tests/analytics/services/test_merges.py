@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
-from analytics.models import Account, Book, DayRollup
+from analytics.models import Account, Book, Card, Category, Contact, DayRollup, Lead, LeadSource, Opportunity
 from analytics.permissions import ManagerOnly, book_for
-from analytics.services import merges
+from analytics.queries import customers as customer_queries
+from analytics.queries import results
+from analytics.queries.pipeline import passed
+from analytics.rules.cards import CardState, Dismissed
+from analytics.rules.pipeline import Stage
+from analytics.services import card_making, card_outcomes, cards, contacts, leads, merges, opportunities
+from analytics.services.contacts import ContactDetails
+from analytics.services.leads import LeadDetails
 from analytics.services.merges import MergeNotPossible, MergeUndone
-from marketplace.models import Role, StaffRole
+from analytics.services.opportunities import OpportunityDetails
+from marketplace.models import AuditRecord, Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared.errors import NotFound
+from tests.factories import insights
 from tests.factories.marketplace import NOON, accredited_supplier, member, staff
 from tests.factories.purchases import loaded, row
 
@@ -87,3 +97,156 @@ def test_what_cannot_be_merged(book: Book, manager: Actor) -> None:
         merges.merge(book, pk(book, "C"), pk(book, "A"), by=member(supplier, Role.SALES_MANAGER), at=NOON)
     with pytest.raises(ManagerOnly):
         merges.merge(book, pk(book, "C"), pk(book, "A"), by=staff(StaffRole.REPRESENTATIVE), at=NOON)
+
+
+# What people work on
+
+
+NIGHTLY = datetime(2026, 6, 2, 2, tzinfo=UTC)
+
+
+def works(book: Book, name: str, owner: Actor, title: str, at: datetime = NOON) -> tuple[Contact, Lead, Opportunity]:
+    """A contact, a lead and an opportunity at the account of that number, whose representative this is."""
+    account = Account.objects.get(book=book, external_id=name)
+    account.representative = owner.person
+    account.save(update_fields=["representative"])
+    contact = contacts.add(account.pk, ContactDetails(f"Mia of {name}"), by=owner, at=at)
+    details = LeadDetails(f"Firm {name}", account_id=account.pk)
+    lead, _new = leads.register(book.pk, LeadSource.OWN, details, by=owner, at=at)
+    return contact, lead, opportunities.open_for(account.pk, OpportunityDetails(title), by=owner, at=at)
+
+
+def card(book: Book, name: str, state: CardState = CardState.OPEN, **fields: Any) -> Card:
+    account = Account.objects.get(book=book, external_id=name)
+    return Card.objects.create(
+        book=book, account=account, state=state, representative=account.representative, p=0.7, p_made=0.7, by_money=7,
+        by_certain=2, expected_amount=10, currency="EUR", created_at=NIGHTLY, shown_on=JUNE,
+        **{"kind": "recovery", "level": "account", "cutoff": JUNE} | fields,
+    )  # fmt: skip
+
+
+def where(*found: Any) -> list[str]:
+    for one in found:
+        one.refresh_from_db()
+    return [one.account.external_id for one in found]
+
+
+def test_what_people_work_on_goes_along_and_comes_back(book: Book, manager: Actor) -> None:
+    anna, bob = staff(StaffRole.REPRESENTATIVE), staff(StaffRole.REPRESENTATIVE)
+    of_b, of_a = works(book, "B", anna, "Cables"), works(book, "A", bob, "Boxes")
+    waiting, in_work = card(book, "B"), card(book, "B", CardState.ACCEPTED, kind="growth", level="account")
+
+    merged = merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+
+    assert where(*of_b, *of_a, waiting, in_work) == ["A"] * 8
+    lead = of_b[1]
+    # By rule an open lead is his who looks after the account; what is being worked on stays with who works on it.
+    assert (lead.representative, of_b[2].representative) == (bob.person, anna.person)
+    assert (waiting.representative, in_work.representative) == (bob.person, anna.person)
+    assert [one.rule for one in lead.ownership_decisions.all()] == ["account"]
+    assert waiting.events.get().what == "moved"
+    late = contacts.add(pk(book, "B"), ContactDetails("Tom"), by=bob, at=NOON)  # a page opened before
+    assert where(late) == ["A"]
+    target = Account.objects.get(pk=pk(book, "A"))
+    assert [event.what for event in customer_queries.story(target)][:1] == ["merged"]
+    assert AuditRecord.objects.filter(action="account.work_merged", stream=f"account:{target.pk}").count() == 1
+
+    merges.undo(book, merged.pk, by=manager, at=NOON)
+    assert where(*of_b, waiting, in_work) == ["B"] * 5
+    assert where(*of_a, late) == ["A"] * 4
+    assert (lead.representative, waiting.representative) == (anna.person, anna.person)
+
+
+def test_what_came_with_one_merge_is_not_given_away_by_the_next(book: Book, manager: Actor) -> None:
+    mia, _lead, _opportunity = works(book, "B", staff(StaffRole.REPRESENTATIVE), "Cables")
+    first = merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+    second = merges.merge(book, pk(book, "A"), pk(book, "C"), by=manager, at=NOON)
+    assert where(mia) == ["C"]
+    merges.undo(book, first.pk, by=manager, at=NOON)
+    assert where(mia) == ["B"]
+    merges.merge(book, pk(book, "B"), pk(book, "C"), by=manager, at=NOON)
+    merges.undo(book, second.pk, by=manager, at=NOON)
+    assert where(mia) == ["C"]
+
+
+def test_of_two_cards_for_one_thing_the_one_worked_on_stays(book: Book, manager: Actor) -> None:
+    metal = Category.objects.create(book=book, code="metal", name="Metal")
+    of_category: dict[str, Any] = {"level": "category", "category": metal}
+    pairs = [
+        (card(book, "B"), card(book, "A")),
+        (card(book, "B", CardState.ACCEPTED, kind="growth"), card(book, "A", CardState.SNOOZED, kind="growth")),
+        (card(book, "B", CardState.ACCEPTED, **of_category), card(book, "A", CardState.ACCEPTED, **of_category)),
+    ]
+    alone = card(book, "B", CardState.WITHHELD, kind="growth", withheld=True, **of_category)
+
+    merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+
+    where(*(one for pair in pairs for one in pair))
+    assert [(brought.state, there.state) for brought, there in pairs] == [
+        ("expired", "open"),
+        ("accepted", "expired"),
+        ("done", "accepted"),
+    ]
+    assert where(alone) == ["B"]  # drawn for the other's number: it ends
+    assert (alone.state, alone.closing, alone.events.get().reason) == ("expired", "merged", "merged")
+    reach = results.Reach(book)
+    book.currency = "EUR"
+    assert results.figures(reach)[results.Figure.FOUND].cards + results.acceptance(reach).of == 0
+    assert results.figures(reach)[results.Figure.AT_RISK].cards == 2
+
+
+def test_of_two_opportunities_for_one_sale_the_further_one_stays(book: Book, manager: Actor) -> None:
+    anna, bob = staff(StaffRole.REPRESENTATIVE), staff(StaffRole.REPRESENTATIVE)
+    _mia, _lead, further = works(book, "B", anna, "Copper  cables")
+    _tom, _other, double = works(book, "A", bob, "copper cables")
+    opportunities.move(further.pk, Stage.PREPARATION, reason="Known", by=manager, at=NOON)
+
+    merged = merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+
+    assert where(further, double) == ["A", "A"]
+    assert (further.status, double.status, double.lost_because) == ("open", "lost", "double")
+    assert passed(book) == {}  # nothing to learn from
+    assert bob.person is not None
+    assert bob.person.notifications.filter(kind="opportunity_doubled").count() == 1
+    assert [one.winner for one in further.ownership_decisions.all()] == [anna.person]
+    merges.undo(book, merged.pk, by=manager, at=NOON)
+    assert where(further, double) == ["B", "A"]
+    assert (double.status, double.lost_because, double.steps.filter(done_at=None).count()) == ("open", "", 1)
+
+
+def test_the_account_that_stands_takes_over_what_it_lacks_and_reasons_follow_it(book: Book, manager: Actor) -> None:
+    anna = staff(StaffRole.REPRESENTATIVE)
+    assert anna.person is not None
+    Account.objects.filter(pk=pk(book, "B")).update(representative=anna.person, strategic=True)
+    cups = Category.objects.create(book=book, code="cups", name="Cups")
+    suggested = card(book, "B", kind="growth", level="category", category=cups)
+    cards.dismiss(suggested.pk, Dismissed.CONTRACT_ELSEWHERE, by=anna, at=NOON)
+    act = cards.dismiss(card(book, "B").pk, Dismissed.CLOSED, by=anna, at=NOON)
+
+    merged = merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+
+    standing = Account.objects.get(pk=pk(book, "A"))
+    assert (standing.representative, standing.strategic) == (anna.person, True)
+    with pytest.raises(cards.CannotUndo):
+        cards.undo(act.event.pk, by=anna, at=NOON)
+    # "Closed, or merged" was said of B alone; "bound elsewhere" of the customer, whatever its number.
+    book.currency = "EUR"
+    book.save(update_fields=["currency"])
+    run = insights.whole_run(book, JUNE)
+    insights.at_risk(run, standing, p=0.9)
+    insights.could_buy(run, standing, cups)
+    card_making.refresh(run.pk, at=NIGHTLY)
+    assert set(Card.objects.filter(account=standing).values_list("kind", flat=True)) == {"recovery"}
+    merges.undo(book, merged.pk, by=manager, at=NOON)
+    standing.refresh_from_db()
+    assert (standing.representative, standing.strategic) == (None, False)
+
+
+def test_a_card_is_measured_by_what_the_account_buys_that_stands(book: Book, manager: Actor) -> None:
+    book.currency = "EUR"
+    book.save(update_fields=["currency"])
+    done = card(book, "B", CardState.DONE, cutoff=MAY)
+    merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+    card_outcomes.measure(book.pk, at=NIGHTLY)
+    done.refresh_from_db()
+    assert (done.bought, int(done.bought_amount)) == (True, 4)
