@@ -62,7 +62,8 @@ class MinorUnits(Mapping[str, Decimal]):
 def read(path: str) -> object:
     """The JSON in the file, `-` the standard input; fractions as Decimal. Raises ScenarioRefused."""
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        # Some editors put a mark before the first letter.
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioRefused("", f"{path} cannot be read: {error}") from error
     try:

@@ -271,9 +271,7 @@ def _events(node: Node, bidders: Mapping[str, Node]) -> tuple[Event, ...]:
 
 def _event(entry: Node, bidders: Mapping[str, Node]) -> Event:
     entry.members("at_s", "bidder", "do", "amount")
-    bidder, action, amount = entry.at("bidder"), entry.at("do").choice(Action), entry.at("amount")
-    if action not in _ACTIONS:
-        raise entry.at("do").refuse(f"is one of: {', '.join(_ACTIONS)}")
+    bidder, action, amount = entry.at("bidder"), entry.at("do").choice(Action, _ACTIONS), entry.at("amount")
     if bidder.text() not in bidders:
         raise bidder.refuse(f"“{bidder.value}” is not one of the bidders")
     if action is Action.BID:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -71,9 +71,10 @@ class Node:
             raise self.refuse("is a string of whole characters")
         return self.value
 
-    def choice(self, kind: type[Choice]) -> Choice:
-        if not isinstance(self.value, str) or self.value not in list(kind):
-            raise self.refuse(f"is one of: {', '.join(kind)}")
+    def choice(self, kind: type[Choice], known: Sequence[Choice] = ()) -> Choice:
+        """One of `known`, or any of the kind."""
+        if not isinstance(self.value, str) or self.value not in (known or list(kind)):
+            raise self.refuse(f"is one of: {', '.join(known or kind)}")
         return kind(self.value)
 
     def decimal(self) -> Decimal:
