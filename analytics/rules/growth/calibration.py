@@ -20,7 +20,8 @@ from analytics.rules.history import BoolArray, FloatArray
 
 BINS = 20
 LEAST_FIRSTS = 10
-"""First purchases expected of a bin; with fewer suggestions there are fewer bins."""
+"""First purchases expected of a bin; where fewer are expected in all there are fewer bins."""
+LOW_BINS = 10
 PRIOR = 20.0
 """Suggestions' worth of trust in the straight line beside a bin's own share."""
 STEEPNESS = 5.0
@@ -35,10 +36,11 @@ ROUNDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Log-odds given and what they come to, both rising; straight between, flat beyond."""
+    """Log-odds given and what they come to, both rising: straight between, flat above, falling on below."""
 
     given: FloatArray  # empty: nothing could be looked back at, and chances stay as they are
     came: FloatArray
+    slope: float  # below the first
     presence: float  # weight of the log of the chance that the account orders at all, beside the log-odds given
     shift: float  # of the log-odds that come out, for the drift
     suggestions: int  # looked back at
@@ -48,11 +50,12 @@ class Curve:
         """`present` is the chance that the account orders at all. Of one account the ranks stay as they are."""
         if len(self.given):
             told = _log_odds(chance) + self.presence * _log(present)
-            chance = expit(np.interp(told, self.given, self.came) + self.shift)
+            below = self.slope * np.minimum(told - self.given[0], 0)
+            chance = expit(np.interp(told, self.given, self.came) + below + self.shift)
         return np.asarray(np.clip(chance, LEAST, MOST))
 
 
-NOTHING = Curve(np.empty(0), np.empty(0), 0.0, 0.0, 0, 0)
+NOTHING = Curve(np.empty(0), np.empty(0), 1.0, 0.0, 0.0, 0, 0)
 
 
 def learn(windows: Sequence[Suggested]) -> Curve:
@@ -66,7 +69,7 @@ def learn(windows: Sequence[Suggested]) -> Curve:
     told = _log_odds(chance) + presence / slope * _log(present)
     order = np.argsort(told, kind="stable")
     given, came = _binned(told[order], bought[order].astype(float), slope, level)
-    curve = Curve(given, came, presence / slope, 0.0, len(chance), int(bought.sum()))
+    curve = Curve(given, came, slope, presence / slope, 0.0, len(chance), int(bought.sum()))
     if len(windows) < 2:
         return curve
     firsts = float(windows[0].bought.sum())
@@ -75,12 +78,18 @@ def learn(windows: Sequence[Suggested]) -> Curve:
 
 
 def _binned(given: FloatArray, bought: FloatArray, slope: float, level: float) -> tuple[FloatArray, FloatArray]:
-    """Bins of equally many purchases expected; shares drawn to the line through all, then made to rise."""
+    """Bins of equally many purchases expected, so that high chances are told apart by what came of enough of them; the
+    lowest is wide and cut once more. Shares are drawn to the line through all, then made to rise. Where too few
+    purchases are expected for two bins there is the line alone.
+    """
     expected = np.cumsum(expit(slope * given + level))
     bins = int(np.clip(expected[-1] / LEAST_FIRSTS, 1, BINS))
     edges = np.searchsorted(expected, np.linspace(0, expected[-1], bins + 1)[1:-1])
-    starts = np.unique(np.concatenate([[0], edges]))
-    starts = starts[starts < len(given)]
+    if not len(edges):
+        ends = np.unique(given[[0, -1]])
+        return ends, slope * ends + level
+    low = np.linspace(given[0], given[edges[0]], LOW_BINS + 1)[:-1]
+    starts = np.unique(np.concatenate([np.searchsorted(given, low), edges]))
     count = np.diff(starts, append=len(given)).astype(float)
     middle = np.add.reduceat(given, starts) / count
     weight = count + PRIOR

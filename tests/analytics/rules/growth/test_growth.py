@@ -10,7 +10,7 @@ import pytest
 from analytics.rules import growth, metrics, protocol
 from analytics.rules.growth import Fallback, GrowthList, GrowthModel, GrowthScores
 from analytics.rules.history import History, collapse
-from tests.analytics.rules.growth.shops import FIRST_DAY, shop
+from tests.analytics.rules.growth.shops import FIRST_DAY, ITEMS_PER_CATEGORY, shop
 
 CUTOFF = 239
 
@@ -188,3 +188,51 @@ def test_histories_of_a_few_rows_neither_break_nor_give_nonsense(seed: int) -> N
         assert (np.isfinite(ranked.expected_amount) & (ranked.expected_amount >= 0)).all()
     assert scores.items is not None
     assert (scores.items.quantity > 0).all()
+
+
+def test_chances_are_those_by_which_the_shop_was_made() -> None:
+    """An account orders on a day with the chance 1/14, 2.5 lines on average; one of the thirty items of its taste is
+    on a line with the chance .9/30, another with .1/30. So in 90 days an item of its taste comes with the chance
+    1 - exp(-90/14 × 2.5 × .03) = .38, another with .052."""
+    history = shop(400, 360, seed=11)
+    cutoff = 265
+    found = growth.score(growth.fit(history, cutoff), history, cutoff, top=10).items
+    assert found is not None
+    taste = found.code // ITEMS_PER_CATEGORY % 2 == found.account % 2
+    truth = np.where(taste, 0.38, 0.052)
+    assert (taste.mean() > 0.3) & (taste.mean() < 0.9)
+    assert np.abs(found.score - truth).mean() < 0.05
+    assert found.score[taste].mean() == pytest.approx(0.38, abs=0.05)
+    assert found.score[~taste].mean() == pytest.approx(0.052, abs=0.04)
+    bought = protocol.growth_case(history, cutoff, of="items").is_relevant(found.account, found.code)
+    assert metrics.calibration_error(bought, found.score) < 0.04
+    later = history.between(cutoff, cutoff + 90)
+    money = sum(
+        later.amount[(later.account == a) & (later.item == i)].sum()
+        for a, i in zip(found.account, found.code, strict=True)
+    )
+    assert found.expected_amount.sum() == pytest.approx(money, rel=0.15)
+
+
+def test_of_accounts_that_have_stopped_little_is_expected_and_never_more_than_an_order() -> None:
+    """Every third account stops at some day; of those silent for six weeks at the cut-off none orders again."""
+    whole = shop(360, 330, seed=5)
+    stops = np.where(np.arange(360) % 3 == 0, np.random.default_rng(1).integers(60, 330, 360), 330)
+    history = whole.where(whole.day < stops[whole.account])
+    model = growth.fit(history, CUTOFF)
+    found = growth.score(model, history, CUTOFF, top=10).items
+    assert found is not None
+    last = np.zeros(360, dtype=int)
+    known = history.until(CUTOFF)
+    np.maximum.at(last, known.account, known.day)
+    silent = (CUTOFF - last > 42)[found.account]
+    assert silent.sum() > 100
+    assert found.score[silent].mean() < found.score[~silent].mean() / 3
+    orders = np.where(np.arange(360) % 2, 0.02, np.nan)
+    bounded = growth.score(model, history, CUTOFF, top=10, orders=orders).items
+    assert bounded is not None
+    odd = bounded.account % 2 == 1
+    assert np.array_equal(bounded.code, found.code)
+    assert bounded.score[odd].tolist() == np.minimum(found.score[odd], 0.02).tolist()
+    assert bounded.score[~odd].tolist() == found.score[~odd].tolist()
+    assert (bounded.expected_amount <= found.expected_amount).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytics.rules.growth import money
-from analytics.rules.growth.money import Firsts, Measure, Purchases
+from analytics.rules.growth.money import Brought, Firsts, Measure, Purchases
 from analytics.rules.history import OrderDays
 
 
@@ -68,6 +68,28 @@ def test_money_adds_up_to_what_was_truly_spent_even_under_the_cap() -> None:
     assert measure.of_account == pytest.approx(0.6, abs=0.05)
     foretold = np.exp(measure.base + measure.of_thing * typical + measure.of_account * size) * measure.scale
     assert np.minimum(foretold, 150).sum() == pytest.approx(outcome.sum(), rel=0.01)
+
+
+def test_what_suggestions_bring_adds_up_even_under_the_cap() -> None:
+    """Two thousand suggestions of chance .2, each of 10 if bought: 400 came, as foretold, but of 5 each."""
+    plain = Measure(np.array([0.0]), 0.0, 0.0, 0.0, 10.0)
+    chance, none = np.full(2_000, 0.2), np.zeros(2_000)
+    outcome = np.where(np.arange(2_000) % 5 == 0, 5.0, 0.0)
+    latest = Brought(none, none, np.full(2_000, 1e9), chance, outcome)
+    assert money.scaled(plain, latest).scale == pytest.approx(10 * (2_000 + 500) / (4_000 + 500), rel=0.15)
+    low = Brought(none, none, np.where(np.arange(2_000) % 2 == 0, 1.0, 1e9), chance, outcome)
+    scale = money.scaled(plain, low).scale
+    assert 0.2 * (1_000 * 1 + 1_000 * scale) == pytest.approx(2_000, rel=0.15)
+    few = Brought(none[:5], none[:5], np.full(5, 1e9), np.full(5, 0.2), np.zeros(5))
+    assert money.scaled(plain, few).scale == pytest.approx(10, rel=0.35)
+    assert money.scaled(plain, Brought(*[np.empty(0)] * 5)) == plain
+
+
+def test_money_spent_on_a_thing_counts_from_the_day_after_to_the_last() -> None:
+    bought = purchases([(0, 0, 5, 1, 1), (0, 1, 12, 10, 2), (0, 1, 30, 20, 3), (0, 1, 31, 99, 9), (1, 1, 12, 7, 1)])
+    account, thing = np.array([0, 0, 1, 1, 9], np.int32), np.array([0, 1, 1, 4, 1], np.int32)
+    assert bought.spent_on(account, thing, 5, 30).tolist() == [0, 30, 7, 0, 0]
+    assert bought.spent_on(account, thing, 100, 130).tolist() == [0] * 5
 
 
 def test_too_few_first_purchases_leave_the_plain_rule() -> None:
