@@ -9,7 +9,8 @@ import numpy as np
 
 from analytics.features import baselines
 from analytics.features.insights import Insights, insights
-from analytics.rules import metrics, protocol, recovery
+from analytics.rules import cards, metrics, protocol, recovery
+from analytics.rules.cards import Kind, Order
 from analytics.rules.growth import GrowthList
 from analytics.rules.history import BoolArray, FloatArray, History
 from analytics.rules.metrics import CalibrationBin
@@ -21,6 +22,10 @@ CLOSED_FORM = "closed-form cycle with dropout"
 CONTROL, ORACLE = "expected spend alone (the control)", "nobody can do better"
 CUTOFFS = 4
 TOP = 500
+LISTED = 10
+"""Suggestions of an account whose chances are judged."""
+CARD_RANK = 5
+"""A card comes from an account's first so many."""
 _CURVE_POINTS = 60
 
 Figures = Mapping[str, float]
@@ -36,6 +41,7 @@ class Cutoff:
     gains: Mapping[str, Mapping[str, FloatArray]]  # level → name → share of the lost found, over shares of the list
     captures: Mapping[str, FloatArray]  # name → money caught by the first k, over `capture_steps`
     fallbacks: Mapping[str, str]
+    suggested: Mapping[str, tuple[FloatArray, BoolArray]]  # lists and cards of growth → p and bought
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Evaluation:
 
 
 LEVELS = ("account churn", "category defection", "growth, items", "growth, categories")
+CARDS = {LEVELS[2]: "growth cards, items", LEVELS[3]: "growth cards, categories"}
 
 
 def default_cutoffs(history: History, *, horizon: int = protocol.HORIZON) -> tuple[int, ...]:
@@ -80,11 +87,12 @@ def evaluate(
         say(f"cut-off {history.date_of(day + 1)}: learning from what came before")
         found.append(_at(history, day, insights(history, day, horizon=horizon, seed=seed), horizon))
     calibration = {}
-    for level in LEVELS[:2]:
-        pooled = [cutoff.foretold[level] for cutoff in found if level in cutoff.foretold]
+    for name in (*LEVELS, *CARDS.values()):
+        told = [{**cutoff.foretold, **cutoff.suggested} for cutoff in found]
+        pooled = [one[name] for one in told if name in one]
         if pooled:
-            p, lost = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
-            calibration[level] = metrics.calibration(lost, p)
+            p, came = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
+            calibration[name] = metrics.calibration(came, p)
     return Evaluation(tuple(found), horizon, calibration)
 
 
@@ -101,6 +109,7 @@ def _at(history: History, day: int, found: Insights, horizon: int) -> Cutoff:
     foretold: dict[str, tuple[FloatArray, BoolArray]] = {}
     gains: dict[str, dict[str, FloatArray]] = {}
     captures: dict[str, FloatArray] = {}
+    suggested: dict[str, tuple[FloatArray, BoolArray]] = {}
     closed = recovery.score(_closed_form(found), history.until(day), day)
     accounts = protocol.eligible_accounts(history, day)
     if len(accounts):
@@ -151,7 +160,11 @@ def _at(history: History, day: int, found: Insights, horizon: int) -> Cutoff:
     ):
         if ranked is not None:
             figures[level] = _growth(history, day, of, ranked, horizon)
-    return Cutoff(day, figures, foretold, gains, captures, _fallbacks(found))
+            came = Came.of(history, day, of, ranked, horizon)
+            figures[level][PRODUCT] = {**figures[level][PRODUCT], **came.figures()}
+            suggested |= {level: came.told(came.listed), CARDS[level]: came.told(came.cards)}
+    suggested = {name: told for name, told in suggested.items() if len(told[0])}
+    return Cutoff(day, figures, foretold, gains, captures, _fallbacks(found), suggested)
 
 
 def _closed_form(found: Insights) -> recovery.RecoveryModel:
@@ -205,6 +218,54 @@ def _growth(history: History, day: int, of: str, ranked: GrowthList, horizon: in
         figures = metrics.growth_figures(case, account, code, rank)
         found[name] = {"recall@10": figures.recall, "NDCG@10": figures.ndcg, "hit@5": figures.hit}
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Suggestions, and what came of them: the money that each account spent on each within the horizon."""
+
+    ranked: GrowthList
+    money: FloatArray
+
+    @classmethod
+    def of(cls, history: History, day: int, of: str, ranked: GrowthList, horizon: int) -> Came:
+        later = history.between(day, day + horizon)
+        column, codes = (later.item, history.items) if of == "items" else (later.category, history.categories)
+        keys, place = np.unique(later.account.astype(np.int64) * (len(codes) + 1) + column + 1, return_inverse=True)
+        sums = np.append(np.bincount(place, weights=later.amount, minlength=len(keys)), 0.0)
+        wanted = ranked.account.astype(np.int64) * (len(codes) + 1) + ranked.code + 1
+        at = np.searchsorted(keys, wanted)
+        return cls(ranked, np.where(np.append(keys, -1)[at] == wanted, sums[at], 0.0))
+
+    @property
+    def listed(self) -> BoolArray:
+        return np.asarray(self.ranked.rank <= LISTED)
+
+    @property
+    def cards(self) -> BoolArray:
+        """Those that would be cards: the best of each account by money, of which so many by money or by certainty."""
+        p, expected = self.ranked.score, self.ranked.expected_amount
+        fit = np.flatnonzero((self.ranked.rank <= CARD_RANK) & (p >= cards.LEAST_P[Kind.GROWTH]) & (expected > 0))
+        by_account = fit[np.lexsort((-expected[fit], self.ranked.account[fit]))]
+        best = by_account[np.unique(self.ranked.account[by_account], return_index=True)[1]]
+        worth = {order: [cards.worth(order, p[row], expected[row] / p[row]) for row in best] for order in Order}
+        chosen = np.zeros(len(p), dtype=bool)
+        for values in worth.values():
+            chosen[best[np.argsort(-np.array(values), kind="stable")[:TOP]]] = True
+        return chosen
+
+    def told(self, rows: BoolArray) -> tuple[FloatArray, BoolArray]:
+        return self.ranked.score[rows], self.money[rows] > 0
+
+    def figures(self) -> dict[str, float]:
+        """The calibration errors of lists and cards, and the money expected of the lists over that which came."""
+        (p, bought), (p_cards, bought_cards) = self.told(self.listed), self.told(self.cards)
+        came = float(self.money[self.listed].sum())
+        return {
+            "ECE": metrics.calibration_error(bought, p),
+            "ECE of cards": metrics.calibration_error(bought_cards, p_cards),
+            "expected ÷ bought": float(self.ranked.expected_amount[self.listed].sum()) / came if came else float("nan"),
+        }
 
 
 def _fallbacks(found: Insights) -> dict[str, str]:

@@ -11,12 +11,26 @@ from typing import Any
 import numpy as np
 
 from analytics.features import plots
-from analytics.features.evaluation import CONTROL, LEVELS, ORACLE, PRODUCT, Evaluation, capture_steps, gain_shares
+from analytics.features.evaluation import (
+    CARDS,
+    CONTROL,
+    LEVELS,
+    ORACLE,
+    PRODUCT,
+    Evaluation,
+    capture_steps,
+    gain_shares,
+)
 from analytics.features.plots import Line
 from analytics.rules.history import History
 
 _CHURN, _DEFECTION, _ITEMS, _CATEGORIES = LEVELS
 _COUNTS_OF_MONEY = "capture"
+_CHANCES = (
+    "Chances are judged on the first ten of each list, and on what would be cards: of an account's first five the one "
+    "with the most money, and of those the first 500 by money and by certainty. A card's error holds chance of its "
+    "own: with 500 cards .04 of it is to be expected. Money is what the lists expect over what came of them."
+)
 _EXPLAINED = {
     _CHURN: (
         "Accounts with three order days or more, known for 60 days, silent for 90 at most. Lost: no order within the "
@@ -26,8 +40,8 @@ _EXPLAINED = {
         "The same of account and category, where the usual gap is 45 days at most. Lost: no order in the category "
         "within the horizon."
     ),
-    _ITEMS: "Items never bought before. Right: first bought within the horizon.",
-    _CATEGORIES: "Categories never bought from before. Right: first bought from within the horizon.",
+    _ITEMS: "Items never bought before. Right: first bought within the horizon. " + _CHANCES,
+    _CATEGORIES: "Categories never bought from before. Right: first bought from within the horizon. " + _CHANCES,
     _COUNTS_OF_MONEY: (
         "Of the money expected of categories that were then lost, the part that the first 500 of a list hold. The "
         "control ranks by expected spend and knows nothing of leaving."
@@ -126,9 +140,9 @@ def as_markdown(evaluation: Evaluation, history: History) -> str:
             rows = [(name, [means[name].get(metric) for metric in metrics]) for name in names]
             parts.append(_markdown([level if level != _COUNTS_OF_MONEY else "money caught", *metrics], rows))
             parts.append(_markdown(*_of_product(evaluation, history, level)))
-    for level, bins in evaluation.calibration.items():
+    for name, bins in evaluation.calibration.items():
         rows = [(str(n), [b.count, b.foretold, b.happened]) for n, b in enumerate(bins, 1)]
-        parts.append(_markdown([f"{level}, bin", "cases", "chance given", "share lost"], rows))
+        parts.append(_markdown([f"{name}, bin", "cases", "chance given", f"share {_came(name)}"], rows))
     return "\n".join(parts)
 
 
@@ -187,6 +201,9 @@ def _of_product(
 def _curves(evaluation: Evaluation, level: str) -> str:
     if level in (_CHURN, _DEFECTION):
         return _gains(evaluation, level) + _calibration(evaluation, level)
+    if level in CARDS:
+        judged = [name for name in (level, CARDS[level]) if name in evaluation.calibration]
+        return "".join(_calibration(evaluation, name) for name in judged)
     if level == _COUNTS_OF_MONEY:
         return _captures(evaluation)
     return ""
@@ -205,17 +222,21 @@ def _gains(evaluation: Evaluation, level: str) -> str:
     return plots.lines(title, "part of the list", "lost ones found", drawn, percent_x=True)
 
 
+def _came(name: str) -> str:
+    return "lost" if name in (_CHURN, _DEFECTION) else "bought"
+
+
 def _calibration(evaluation: Evaluation, level: str) -> str:
     bins = evaluation.calibration.get(level, ())
     drawn = [
         Line("as foretold", [0, 1], [0, 1], "ideal"),
         Line(PRODUCT, [b.foretold for b in bins], [b.happened for b in bins], "product", dots=True),
     ]
-    title = f"Of those given a chance, so many were lost: {level}"
-    figure = plots.lines(title, "chance given", "share lost", drawn, percent_x=True)
+    title = f"Of those given a chance, so many were {_came(level)}: {level}"
+    figure = plots.lines(title, "chance given", f"share {_came(level)}", drawn, percent_x=True)
     table = _table(
         "Ten bins of equal counts, all cut-offs together",
-        ["bin", "cases", "chance given", "share lost"],
+        ["bin", "cases", "chance given", f"share {_came(level)}"],
         [(str(n), [b.count, b.foretold, b.happened]) for n, b in enumerate(bins, 1)],
     )
     return figure + table

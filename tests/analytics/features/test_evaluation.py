@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from analytics.features import baselines, evaluation, evaluation_report
 from analytics.features.evaluation import LEVELS, PRODUCT, Evaluation, default_cutoffs
 from analytics.features.gathering import gather
 from analytics.features.simulation import Shop, simulate
-from analytics.rules import metrics, protocol
+from analytics.rules import growth, metrics, protocol
 from analytics.rules.history import History
 
 ONLINE_RETAIL = Path(os.environ.get("OPENLOT_DATA", ".local/data")) / "online_retail_compact.csv.gz"
+CHANCES = ("ECE", "ECE of cards", "expected ÷ bought")
 RUN = {
     "file": "<lines>.csv",
     "first_day": "2021-01-01",
@@ -46,9 +48,28 @@ def test_every_level_has_the_product_beside_its_baselines(measured: Evaluation) 
     assert all(measured.names(level)[-1] == PRODUCT for level in LEVELS)
     assert measured.names(LEVELS[0])[:2] == ["recency", "revenue drop, 90 d against the 90 before"]
     assert set(measured.mean(LEVELS[0], PRODUCT)) == {"AUC", "AP", "lift@10%", "P@100", "ECE"}
-    assert set(measured.mean(LEVELS[2], PRODUCT)) == {"recall@10", "NDCG@10", "hit@5"}
+    assert set(measured.mean(LEVELS[2], PRODUCT)) == {"recall@10", "NDCG@10", "hit@5", *CHANCES}
+    assert not any(figure in measured.mean(LEVELS[2], "popularity") for figure in CHANCES)
     by_cutoff = [cutoff.figures[LEVELS[0]][PRODUCT]["AUC"] for cutoff in measured.cutoffs]
     assert measured.mean(LEVELS[0], PRODUCT)["AUC"] == pytest.approx(np.mean(by_cutoff))
+
+
+def test_chances_and_money_of_growth_are_judged_by_what_came(history: History) -> None:
+    """Of three suggestions the one with the most money is the card, of those that are likely enough to be one."""
+    lists = growth.score(growth.fit(history, 250), history, 250, top=10).items
+    assert lists is not None
+    rows = np.flatnonzero(lists.account == lists.account[0])[:3]
+    three = replace(lists, **{f.name: getattr(lists, f.name)[rows] for f in fields(lists)})
+    three = replace(three, score=np.array([0.5, 0.4, 0.05]), expected_amount=np.array([5.0, 8.0, 100.0]))
+    came = evaluation.Came.of(history, 250, "items", three, 90)
+    assert came.cards.tolist() == [False, True, False]
+    later = history.between(250, 340)
+    spent = [later.amount[(later.account == three.account[0]) & (later.item == code)].sum() for code in three.code]
+    assert came.money.tolist() == pytest.approx(spent)
+    bought = evaluation.Came(three, np.array([226.0, 0.0, 0.0])).figures()
+    assert bought["ECE"] == pytest.approx((0.5 + 0.4 + 0.05) / 3)
+    assert bought["ECE of cards"] == pytest.approx(0.4)
+    assert bought["expected ÷ bought"] == pytest.approx(0.5)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(measured: Evaluation, history: History) -> None:
@@ -56,7 +77,8 @@ def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(measured: Evalu
     assert "http" not in page
     assert "<script" not in page
     assert "&lt;lines&gt;.csv" in page
-    assert page.count("<svg viewBox") == 5
+    assert page.count("<svg viewBox") == 5 + len([name for name in measured.calibration if "growth" in name])
+    assert "so many were bought: growth, items" in page
 
 
 def test_the_figures_are_plain_json(measured: Evaluation, history: History) -> None:
@@ -68,7 +90,8 @@ def test_the_figures_are_plain_json(measured: Evaluation, history: History) -> N
 def test_the_tables_can_be_put_into_a_document(measured: Evaluation, history: History) -> None:
     tables = evaluation_report.as_markdown(measured, history).split("\n\n")
     assert tables[0].startswith("| account churn | AUC | AP | lift@10% | P@100 | ECE |\n| --- | ---: |")
-    assert len(tables) == 12
+    assert len(tables) == 10 + len(measured.calibration)
+    assert any(table.startswith("| growth, items, bin | cases | chance given | share bought |") for table in tables)
 
 
 def test_too_little_data_is_a_page_that_says_so(history: History) -> None:
