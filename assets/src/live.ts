@@ -12,7 +12,7 @@ import type { Desk, Panel } from "./live/desk";
 import { Gateway } from "./live/gateway";
 import { LimitPanel } from "./live/limit-panel";
 import { Lines } from "./live/lines";
-import type { Action, RoomState, Update } from "./live/room";
+import type { Action, Course, RoomState, Update } from "./live/room";
 import { Savings } from "./live/savings";
 import { Sound } from "./live/sound";
 import { bidder, bidders, called, endsLabel, isMyTurn, leaderLabel, mustConfirm, ownPrice, price, priceLabel, round, standing, timer } from "./live/words";
@@ -120,10 +120,10 @@ class LivePage implements Desk {
   /* What the gateway says */
 
   /** What counts of the best price and of the own one, where that is not the price alone. */
-  private showEffect(): void {
+  private showEffect(course: Course | null): void {
     const { best, own } = this.room;
     const said = (amount: string | null | undefined): string => (amount ? say("counts as {amount}", { amount: this.withCurrency(amount) }) : "");
-    this.write("best-counts", said(best?.counts_as));
+    this.write("best-counts", said(course?.kind === "tick" && this.room.status === "running" ? course.price : best?.counts_as));
     this.write("own-counts", said(own?.counts_as));
   }
 
@@ -236,7 +236,6 @@ class LivePage implements Desk {
     this.write("leader", leaderLabel(state));
     this.write("ends-label", endsLabel(state));
     this.write("ends", this.clockTime(status === "scheduled" ? state.starts_at : state.ends_at));
-    this.showEffect();
     for (const panel of this.panels) panel.show();
     this.tick();
   }
@@ -292,6 +291,7 @@ class LivePage implements Desk {
     this.write("left", open ? (left > 0 ? timeLeft(left) : over) : this.statusWords());
     this.write("standing", standing(state, course));
     this.write("own", ownPrice(this, state));
+    this.showEffect(course);
     this.write("round", round(state, course));
     this.write("best", price(this, state, course));
     this.write("price", priceLabel(state, course));

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from procurement.rules.auction import kinds
@@ -179,8 +180,8 @@ def _move(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | None
         return None
     if viewer is not None and not shows_amount(own=own, leads=leads, shown=hall.rules.shown):
         return None
-    label = hall.labels.get(event.bidder or "")
-    return {"own": own, "label": label, "amount": _plain(hall, event.amount), "leads": leads}
+    told = {"own": own, "label": hall.labels.get(event.bidder or ""), "amount": _plain(hall, event.amount)}
+    return {**told, **_counts_as(hall, event.bidder or "", event.amount), "leads": leads}
 
 
 def _happening(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any] | None:
@@ -205,24 +206,39 @@ def _bid_made(hall: Hall, bid: Mapping[str, Any], viewer: str | None) -> dict[st
     own, leads = bid["bidder"] == viewer, bool(bid["leads"])
     if viewer is not None and not shows_amount(own=own, leads=leads, shown=hall.rules.shown):
         return None
-    amount = _plain(hall, Decimal(bid["amount"]))
-    return {"own": own, "label": hall.labels.get(bid["bidder"]), "amount": amount, "leads": leads}
+    amount = Decimal(bid["amount"])
+    told = {"own": own, "label": hall.labels.get(bid["bidder"]), "amount": _plain(hall, amount)}
+    return {**told, **_counts_as(hall, bid["bidder"], amount), "leads": leads}
 
 
 def _first_prices(hall: Hall, event: Event, viewer: str | None) -> dict[str, Any]:
     """Where the chart begins: the best of the first bids, the viewer's own, and for an observer all of them."""
     rows = event.detail["bidders"]
     first = {row["bidder"]: Decimal(row["amount"]) for row in rows if row["amount"] is not None}
-    best = None
-    if first:
-        effects = {name: hall.room.terms.formula(name).of(amount) for name, amount in first.items()}
-        pick = min if hall.rules.direction == "down" else max
-        best = first[pick(effects, key=lambda name: effects[name])]
+    effects = {name: hall.room.terms.formula(name).of(amount) for name, amount in first.items()}
+    pick = min if hall.rules.direction == "down" else max
+    leader = pick(effects, key=lambda name: effects[name], default=None)
+    if viewer is not None and not hall.rules.shown.price:
+        leader = None
+    prices = {
+        "best": _plain(hall, first.get(leader or "")),
+        "own": _plain(hall, first.get(viewer or "")),
+        **_first_counts(hall, {"best": leader, "own": viewer}, effects),
+    }
     if viewer is not None:
-        shown = hall.rules.shown.price
-        return {"best": _plain(hall, best) if shown else None, "own": _plain(hall, first.get(viewer))}
+        return prices
     told = [{"label": hall.labels[name], "amount": hall.rules.plain(amount)} for name, amount in first.items()]
-    return {"best": _plain(hall, best), "own": None, "first": told}
+    return {**prices, "first": told}
+
+
+def _first_counts(
+    hall: Hall, whose: Mapping[str, str | None], effects: Mapping[str, Fraction]
+) -> dict[str, str | None]:
+    """What they count as, as `best_counts_as` and `own_counts_as`; nothing where the price alone counts."""
+    if not hall.room.terms.formulas:
+        return {}
+    shown = {name: hall.rules.shown_price(effect) for name, effect in effects.items()}
+    return {f"{place}_counts_as": shown.get(name or "") for place, name in whose.items()}
 
 
 def _labelled(hall: Hall, standing: Standing | None) -> dict[str, Any] | None:

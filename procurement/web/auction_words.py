@@ -28,7 +28,7 @@ def _by_kind(rules: LotRules, currency: str) -> list[Sentence]:
             return [_("The first to accept wins the lot at the price of that moment, at once and bindingly.")]
         case AuctionKind.JAPANESE:
             return [
-                _("Confirm each price before the next one comes, or you are out for good."),
+                _("Each bidder confirms every price before the next one comes, or is out for good."),
                 _("The last one in wins, at the last price it confirmed."),
             ]
         case AuctionKind.TURN_BASED:
@@ -50,9 +50,12 @@ def clock_moves(hall: Hall) -> Sentence:
         return ""
     start, tick, last = (words.price(one, hall.currency) for one in (clock.start, clock.tick, clock.last))
     said = {"start": start, "tick": tick, "last": last, "span": formats.duration(clock.interval)}
-    if clock.start < clock.last:
-        return _("From %(start)s up by %(tick)s every %(span)s, to %(last)s") % said
-    return _("From %(start)s down by %(tick)s every %(span)s, to %(last)s") % said
+    told = (
+        _("From %(start)s up by %(tick)s every %(span)s, to %(last)s") % said
+        if clock.start < clock.last
+        else _("From %(start)s down by %(tick)s every %(span)s, to %(last)s") % said
+    )
+    return _("What counts: %(course)s") % {"course": told} if hall.room.terms.formulas else told
 
 
 def _step(rules: LotRules, currency: str) -> Sentence:
@@ -65,9 +68,9 @@ def _step(rules: LotRules, currency: str) -> Sentence:
             else _("A bid is below the best one by the step of %(step)s at least.") % said
         )
     return (
-        _("A bid is above your own price by the step of %(step)s at least.") % said
+        _("A bid is above the bidder’s own price by the step of %(step)s at least.") % said
         if up
-        else _("A bid is below your own price by the step of %(step)s at least.") % said
+        else _("A bid is below the bidder’s own price by the step of %(step)s at least.") % said
     )
 
 

@@ -145,7 +145,7 @@ export class BidPanel implements Panel {
     const text = this.sending ? say("Sending…") : bid || (this.refusesLeader() ? say("You lead") : say("Bid"));
     const label = this.armed && typed && this.armed === plain(typed) ? say("Yes, bid {amount}", { amount: desk.withCurrency(typed) }) : text;
     desk.write("button-words", label);
-    desk.write("why", said(desk) === why ? "" : why || (made ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : ""));
+    desk.write("why", why && said(desk) === why ? "" : why || (made ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : ""));
     if (this.withdraw) this.withdraw.hidden = made === null;
     const { formula } = desk.state();
     desk.write("counts", formula && typed ? say("{amount} counts as {counts} with your answers.", { amount: desk.withCurrency(typed), counts: desk.withCurrency(effect(formula, typed, desk.digits)) }) : "");

@@ -33,6 +33,8 @@ export class BiddingChart {
   private start = 0;
   private isOver = false;
   private begun = false;
+  /** More than the price counts: the lines are of what prices count as. */
+  private counts = false;
 
   constructor(
     private readonly element: HTMLElement,
@@ -52,16 +54,19 @@ export class BiddingChart {
       // For drawing only: prices are compared and sent as exact decimals elsewhere.
       const at = Math.max(Date.parse(event.at) / 1000, this.start);
       if (event.kind === "scheduled") {
-        this.best = event.best ? Number(event.best) : null;
-        this.own = typeof event.own === "string" ? Number(event.own) : null;
+        this.counts = event.best_counts_as !== undefined;
+        const [best, own] = this.counts ? [event.best_counts_as, event.own_counts_as] : [event.best, event.own];
+        this.best = best ? Number(best) : null;
+        this.own = typeof own === "string" ? Number(own) : null;
       } else if ((event.kind === "automatic_bids" || event.kind === "published") && event.bids?.length) {
-        for (const bid of event.bids) this.bid(bid.amount, bid.leads, bid.own, state);
+        for (const bid of event.bids) this.bid(bid.counts_as ?? bid.amount, bid.leads, bid.own, state);
       } else if (event.kind === "bid" && event.amount) {
-        this.bid(event.amount, Boolean(event.leads), event.own === true, state);
+        this.bid(event.counts_as ?? event.amount, Boolean(event.leads), event.own === true, state);
       } else if (event.kind === "tick" && event.price) {
         this.best = Number(event.price);
       } else if ((event.kind === "accept" || event.kind === "confirm") && event.amount) {
-        if (event.own === true) this.own = Number(event.amount);
+        // The price of the clock, whatever amount it is for this bidder.
+        if (event.own === true) this.own = this.best ?? Number(event.amount);
       } else if (event.kind !== "ended") {
         continue;
       }
@@ -86,9 +91,11 @@ export class BiddingChart {
   }
 
   private rebuild(): void {
-    this.plot?.destroy();
+    // The new one takes the size of the place before the old one leaves it empty.
+    const old = this.plot;
     this.plot = null;
     this.draw();
+    old?.destroy();
   }
 
   private size(): { width: number; height: number } {
@@ -119,10 +126,10 @@ export class BiddingChart {
       ],
       series: [
         { label: say("Time") },
-        { label: isClock ? say("Price") : say("Best price"), show: this.observer || this.room.shown !== "rank", stroke: colours[0], width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 } },
+        { label: this.counts ? say("Best, as it counts") : isClock ? say("Price") : say("Best price"), show: this.observer || this.room.shown !== "rank", stroke: colours[0], width: 2.5, paths: steps, points: { show: this.rows.length < 200, size: 5 } },
         ...(this.observer
           ? []
-          : [{ label: say("Your price"), stroke: colours[1], width: 2, dash: [6, 4], paths: steps, points: { show: false } }]),
+          : [{ label: this.counts ? say("Yours, as it counts") : say("Your price"), stroke: colours[1], width: 2, dash: [6, 4], paths: steps, points: { show: false } }]),
       ],
     };
   }

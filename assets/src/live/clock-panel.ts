@@ -46,7 +46,7 @@ export class ClockPanel implements Panel {
         ? say("Accept the price")
         : say("Stay in");
     this.desk.write("button-words", this.sending ? say("Sending…") : words);
-    this.desk.write("why", said(this.desk) === why ? "" : why || this.consequence());
+    this.desk.write("why", why && said(this.desk) === why ? "" : why || this.consequence());
   }
 
   /** The bidder's own price of this tick; where features count it is not the one on the clock, and comes with the stream. */

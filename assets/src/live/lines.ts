@@ -50,7 +50,8 @@ export class Lines {
     const who = event.own === true ? say("You") : bidder(event.label);
     switch (event.kind) {
       case "bid":
-        return [{ words: who, amount, css }];
+        // In turns nobody else sees it yet; the same bid comes again when the turn ends.
+        return [{ words: event.own === true && this.desk.state().kind === "turn_based" ? say("You, in your turn") : who, amount, css }];
       case "accept":
         return [{ words: event.own === true ? say("You accepted") : say("{who} accepted", { who }), amount, css: css || "is-best" }];
       case "confirm":
@@ -96,7 +97,7 @@ export class Lines {
       case "cancelled":
         return say("Cancelled");
       case "tick":
-        return say("New price");
+        return this.desk.page.dataset.counts === undefined ? say("New price") : say("New price, as it counts");
       case "pause":
         return say("Pause before round {round}", { round: event.course ?? "" });
       case "turn":

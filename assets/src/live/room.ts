@@ -83,10 +83,14 @@ export interface RoomEvent {
   readonly amount?: string | null;
   readonly leads?: boolean;
   readonly best?: string | null;
+  /** Where more than the price counts: what the amount, the best and the own first price count as. */
+  readonly counts_as?: string | null;
+  readonly best_counts_as?: string | null;
+  readonly own_counts_as?: string | null;
   /** Of what time alone brought about: the price of a tick, the round of a turn, bids made by the system, who is out. */
   readonly price?: string | null;
   readonly course?: number;
-  readonly bids?: readonly { readonly own: boolean; readonly label: string | null; readonly amount: string; readonly leads: boolean }[];
+  readonly bids?: readonly { readonly own: boolean; readonly label: string | null; readonly amount: string; readonly counts_as?: string | null; readonly leads: boolean }[];
   readonly out?: readonly (string | null)[];
   readonly reason?: string;
   readonly first?: readonly { readonly label: string; readonly amount: string }[];

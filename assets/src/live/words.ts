@@ -89,14 +89,20 @@ export function round(room: RoomState, course: Course | null): string {
 
 /** The price that counts now: the clock's, or the best one. */
 export function price(desk: Desk, room: RoomState, course: Course | null): string {
-  if (course?.kind === "tick" && room.status === "running") return desk.amount(course.price);
+  if (course?.kind === "tick" && room.status === "running") return desk.amount(ownPriceNow(room, course) ?? course.price);
   return room.best ? desk.amount(room.best.amount) : room.shown === "rank" && room.own ? say("not shown") : "—";
+}
+
+/** Where more than the price counts, the clock's price is not the one that the bidder accepts or confirms. */
+export function ownPriceNow(room: RoomState, course: Course | null): string | null {
+  return room.formula && room.status === "running" && course?.kind === "tick" && room.course?.number === course.number ? room.allowed : null;
 }
 
 /** What that price is. */
 export function priceLabel(room: RoomState, course: Course | null): string {
   if (room.status === "ended") return say("Best price");
   if (room.clock && room.status === "scheduled") return say("The clock’s price");
+  if (ownPriceNow(room, course)) return say("Your price now");
   if (room.clock || course?.kind === "tick") return say("Price now");
   return room.own && room.reference === "leader" && room.status !== "cancelled" ? say("Price to beat") : say("Best price");
 }
