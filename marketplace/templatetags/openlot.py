@@ -44,6 +44,7 @@ _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
         "submitted",
         "scheduled",
         "asked",
+        "recorded",
         "sent",
         "signing",
         "issued",
@@ -59,7 +60,7 @@ _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ),
     ("good", "circle-check"): (
         *("complete", "completed", "active", "winning", "accepted"),
-        *("approved", "accredited", "paid", "signed", "done", "won", "qualified", "loaded", "whole"),
+        *("approved", "accredited", "paid", "signed", "done", "won", "qualified", "loaded", "whole", "confirmed"),
     ),
     ("warn", "alert-triangle"): ("paused", "invalidated", "suspended", "returned", "expiring"),
     ("bad", "ban"): ("cancelled", "rejected", "terminated", "unsuccessful", "expired", "overdue", "revoked", "failed"),
@@ -346,4 +347,6 @@ def navigation(context: Context) -> Iterable[Entry]:
 @register.simple_tag(takes_context=True)
 def rooms(context: Context) -> Iterable[Entry]:
     """The rooms of the place this page belongs to: `{% rooms as entries %}`."""
-    return rooms_for(context.get("actor"), getattr(context.get("request"), "path", ""))
+    crumbs = context.get("crumbs") or []
+    path = getattr(context.get("request"), "path", "")
+    return rooms_for(context.get("actor"), path, [str(crumb.url) for crumb in crumbs])

@@ -87,13 +87,18 @@ _ROOMS: Final[Mapping[str, tuple[_Place, ...]]] = {
 }
 
 
-def rooms_for(actor: Any, path: str) -> list[Entry]:
-    """The rooms of the place the page belongs to, the page's own marked; none where the place has no rooms."""
+def rooms_for(actor: Any, path: str, way_back: Sequence[str] = ()) -> list[Entry]:
+    """The rooms of the place the page belongs to, the page's own marked; none where the place has no rooms.
+
+    A page whose address is no room's belongs to the room of its first crumb.
+    """
     visitor = actor if isinstance(actor, Actor) else NOBODY
     for place, rooms in _ROOMS.items():
         if (url := _url(place)) and path.startswith(url):
             found = [(room, url) for room in rooms if room.for_whom(visitor) and (url := _url(room.route))]
-            here = max((url for _room, url in found if path.startswith(url)), key=len, default="")
+            within = [url for _room, url in found if path.startswith(url)]
+            led = [url for _room, url in found for crumb in way_back[:1] if crumb.startswith(url)]
+            here = max(within or led, key=len, default="")
             return [Entry(room.label, url, room.icon, url == here) for room, url in found]
     return []
 
