@@ -209,7 +209,7 @@ class _Page:
             "by-reason",
             _("Acceptance and success by reason"),
             _two_bars(named),
-            _columns(_("Reason")),
+            _columns(_("Reason"), self.book.currency),
             cells,
             (1, 2, 3),
             self.book.currency,
@@ -226,8 +226,8 @@ class _Page:
             return None
         rows = [(name, *_cells(row, self.book.currency)) for name, row in named]
         return parts.Chart(
-            "by-person", _("Acceptance and success by representative"), _two_bars(named), _columns(_("Representative")),
-            rows, (1, 2, 3), self.book.currency, percents=True,
+            "by-person", _("Acceptance and success by representative"), _two_bars(named),
+            _columns(_("Representative"), self.book.currency), rows, (1, 2, 3), self.book.currency, percents=True,
         )  # fmt: skip
 
     def _dismissals(self) -> parts.Chart | None:
@@ -284,8 +284,8 @@ class _Page:
         return reverse(name) + (f"?{query}" if query else "")
 
 
-def _columns(first: str) -> tuple[str, ...]:
-    return first, _("Accepted"), _("Success"), _("Bought")
+def _columns(first: str, currency: str) -> tuple[str, ...]:
+    return first, _("Accepted"), _("Success"), _("Bought, %(currency)s") % {"currency": currency}
 
 
 def _cells(row: Row, currency: str) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ function themed(option: Plain, element: HTMLElement): EChartsCoreOption {
     animation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
     animationDuration: 300,
     aria: { enabled: true },
-    grid: { left: 8, right: 16, top: series.length > 1 ? 40 : 16, bottom: 8, containLabel: true },
+    grid: { left: 8, right: 16, top: series.length > 2 && element.clientWidth < 480 ? 64 : series.length > 1 ? 40 : 16, bottom: 8, containLabel: true },
     ...(series.length > 1 ? { legend: { top: 0, left: 8, textStyle: { color: colour("--tblr-body-color") }, icon: "roundRect" } } : {}),
     ...option,
     xAxis: axis(option.xAxis, short),
