@@ -162,7 +162,10 @@ def hand_over(request: HttpRequest, account_id: int) -> HttpResponse:
             return redirect("insights_customer", account.pk)
     context = {
         "title": _("Hand over %(account)s") % {"account": account.name},
-        "text": _("Its open cards go along, and the new owner is told. Everything done so far stays to be read."),
+        "text": _(
+            "Its open cards go along, and so do the open leads and opportunities of who looks after it now. The new "
+            "owner is told. Everything done so far stays to be read."
+        ),
         "submit_label": _("Hand over"),
         "back_url": reverse("insights_customer", args=[account.pk]),
         "form": form,
@@ -230,7 +233,7 @@ def _change(totals: Totals) -> str:
 
 def _row(row: CategoryRow, book: Book) -> dict[str, Any]:
     usual = formats.EMPTY if row.rhythm.gap is None else _days(max(round(row.rhythm.gap), 1))
-    state = ""
+    state = "" if row.rhythm.gap is not None else "unknown"
     if row.rhythm.is_late:
         state = "late"
     elif row.rhythm.gap is not None and row.rhythm.silent > 2 * row.rhythm.gap:
