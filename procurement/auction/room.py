@@ -9,22 +9,20 @@ process remembers of a lot is checked against the head of its log under that loc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import psycopg
 from django.db import transaction
 
-from marketplace.models import OrganisationStatus
 from marketplace.shared import clock
-from procurement.auction.tokens import OBSERVING_STAFF
+from procurement.auction.seats import LIVE_MEMBERS, asked_of
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
-from procurement.rules.auction.base import Action, AuctionKind, Decision, Move, Refused, Room
+from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
 from procurement.rules.auction.duel import TooManyBids
 from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened, iso
 from procurement.rules.auction.views import tells_allowed
@@ -80,52 +78,20 @@ _WRITTEN_BEFORE: Final = """
       WHERE known.participant_id = bid.participant AND known.key = bid.key AND known.key <> '' OFFSET 0
     ) AS event
 """
-_KEPT: Final = """
-    SELECT event.number, event.kind, event.amount, event.at, auction.rules ->> 'minor_unit',
-      auction.rules ->> 'kind', auction.id
-    FROM (
-      SELECT * FROM procurement_auctionevent AS known
-      WHERE known.participant_id = %s AND known.key = %s AND known.key <> '' OFFSET 0
-    ) AS event
-    JOIN procurement_auction AS auction ON auction.id = event.auction_id AND auction.lot_id = %s
-"""
-_LIVE_MEMBERS: Final = """
-    SELECT bid.lot, bid.participant, bid.person
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (lot, participant, person)
-    WHERE EXISTS (
-      SELECT FROM procurement_auctionparticipant AS seat
-      JOIN procurement_auction AS auction ON auction.id = seat.auction_id
-      JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id
-      JOIN marketplace_membership AS member ON member.organisation_id = supplier.id
-      JOIN marketplace_person AS person ON person.id = member.person_id
-      WHERE seat.id = bid.participant AND auction.lot_id = bid.lot AND member.person_id = bid.person
-        AND supplier.status = %s AND member.active AND person.is_active OFFSET 0
-    )
-"""
-_LIVE_OBSERVERS: Final = """
-    SELECT seat.lot, 0, person.id
-    FROM unnest(%s::bigint[], %s::bigint[]) AS seat (lot, person)
-    JOIN marketplace_person AS person ON person.id = seat.person AND person.is_active
-    WHERE person.staff_roles::text[] && %s::text[] OR EXISTS (
-      SELECT FROM procurement_lot AS lot
-      JOIN procurement_tender AS tender ON tender.id = lot.tender_id
-      JOIN marketplace_membership AS member ON member.organisation_id = tender.buyer_id
-      WHERE lot.id = seat.lot AND member.person_id = person.id AND member.active
-    )
-"""
+# The rows are named twice: joined alone, they may be looked for in the whole of their index.
 _UPDATE_STANDINGS: Final = """
     UPDATE procurement_auctionparticipant AS seat
     SET standing_amount = coalesce(bid.amount, seat.standing_amount), standing_at = coalesce(bid.at, seat.standing_at),
         bids_accepted = seat.bids_accepted + bid.accepted
     FROM unnest(%s::bigint[], %s::numeric[], %s::timestamptz[], %s::int[]) AS bid (seat, amount, at, accepted)
-    WHERE seat.id = bid.seat
+    WHERE seat.id = bid.seat AND seat.id = ANY(%s::bigint[])
 """
 _UPDATE_AUCTIONS: Final = """
     UPDATE procurement_auction AS auction
     SET ends_at = now.ends_at, extensions = now.extensions, last_event = now.number, head_hash = now.head
     FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::int[], %s::text[])
       AS now (auction, ends_at, extensions, number, head)
-    WHERE auction.id = now.auction
+    WHERE auction.id = now.auction AND auction.id = ANY(%s::bigint[])
 """
 
 
@@ -137,7 +103,7 @@ _READ: Final = f"""
     UNION ALL
     SELECT 'before', participant_id, NULL, number, key, kind, amount, NULL, NULL FROM ({_WRITTEN_BEFORE}) AS before
     UNION ALL
-    SELECT 'member', lot, participant, person, NULL, NULL, NULL, NULL, NULL FROM ({_LIVE_MEMBERS}) AS member
+    SELECT 'member', lot, participant, person, NULL, NULL, NULL, NULL, NULL FROM ({LIVE_MEMBERS}) AS member
     UNION ALL
     SELECT 'others', lot, NULL, NULL, NULL, NULL, NULL, others, lively
     FROM ({pulse.DECIDED_BY_OTHERS}) AS decided (lot, others, lively)
@@ -203,7 +169,7 @@ class Desk:
                 lots,
                 array(bid.participant for bid in waiting),
                 quoted_array(bid.key for bid in waiting),
-                *_seats({(bid.lot, bid.participant, bid.person) for bid in waiting}),
+                *asked_of({(bid.lot, bid.participant, bid.person) for bid in waiting}),
                 *pulse.others_of(self._process, lots),
             )
         halls: dict[int, Hall] = {}
@@ -356,50 +322,6 @@ def _plain(hall: Hall, amount: Decimal | None) -> str | None:
     return None if amount is None else hall.rules.plain(amount)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A move as the log has it, the amount in the currency's minor unit, its number as its bidder counts."""
-
-    number: int
-    action: str
-    amount: str | None
-    received_at: datetime
-
-
-def kept(lot: int, participant: int, key: str) -> Kept | None:
-    """The participant's move under that key; None where the log has none now that every batch under way is committed or
-    given up."""
-    with transaction.atomic():
-        auction_log.by_index()
-        auction_log.lock_shared(lot)
-        row = auction_log.execute(_KEPT, participant, key, lot).fetchone()
-    if row is None:
-        return None
-    number, action, amount, received_at, minor_unit, kind, auction = row
-    plain = None if amount is None else f"{amount.quantize(Decimal(minor_unit)):f}"
-    told = rooms.number_for(auction, AuctionKind(kind), number, rooms.bidder(participant))
-    return Kept(told, action, plain, received_at)
-
-
-def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
-    """Which of these (lot, participant, person) may still look and bid from there; participant 0 is an observer."""
-    seated, observing = [seat for seat in seats if seat[1]], [seat for seat in seats if not seat[1]]
-    members = set(auction_log.execute(_LIVE_MEMBERS, *_seats(seated), kept=False)) if seated else set()
-    return members | set(_live_observers(observing) if observing else ())
-
-
-def _seats(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:
-    """The seats (lot, participant, person) as _LIVE_MEMBERS takes them."""
-    return (*(array(column) for column in zip(*seats, strict=True)), OrganisationStatus.REGISTERED.value)
-
-
-def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
-    """The buyer's people, and the platform's who may look."""
-    lots, _nobody, people = (list(column) for column in zip(*seats, strict=True))
-    staff = [role.value for role in OBSERVING_STAFF]
-    return auction_log.execute(_LIVE_OBSERVERS, lots, people, staff, kept=False)
-
-
 def _standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Written]) -> tuple[str, ...]:
     """What stands otherwise than it was read: a move changes its bidder's, what time brings about anybody's. And how
     many of a bidder's moves were accepted, also those that change nothing that stands yet, as within a turn."""
@@ -412,19 +334,23 @@ def _standings(rooms_: Iterable[tuple[Room, Room]], written: Iterable[Written]) 
     }
     seats = [*standing, *(bidder for bidder in accepted if bidder is not None and bidder not in standing)]
     changed = [standing.get(bidder) for bidder in seats]
+    named = array(seats)
     return (
-        array(seats),
+        named,
         array(None if bid is None else bid.amount for bid in changed),
         array(None if bid is None else f'"{bid.received_at.isoformat()}"' for bid in changed),
         array(accepted[bidder] for bidder in seats),
+        named,
     )
 
 
 def _heads(halls: Sequence[Hall]) -> tuple[str, ...]:
+    named = array(hall.auction for hall in halls)
     return (
-        array(hall.auction for hall in halls),
+        named,
         quoted_array(iso(hall.room.ends_at) for hall in halls),
         array(hall.room.extensions for hall in halls),
         array(hall.number for hall in halls),
         array(hall.head for hall in halls),
+        named,
     )
