@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from celery import shared_task
 
@@ -12,25 +13,31 @@ from marketplace.shared import clock
 _log = logging.getLogger(__name__)
 
 
-@shared_task
+def _within(lease: timedelta) -> dict[str, float]:
+    """A task is told to end when nine tenths of its lease are over, and is killed before another may take its work."""
+    seconds = lease.total_seconds()
+    return {"soft_time_limit": 0.9 * seconds, "time_limit": 0.98 * seconds}
+
+
+@shared_task(**_within(imports.LEASE))
 def look_at_file(import_id: int) -> None:
     """Find out the columns of an uploaded file."""
     import_jobs.look(import_id, clock.now)
 
 
-@shared_task
+@shared_task(**_within(imports.LEASE))
 def read_file(import_id: int) -> None:
     """Read a file whose columns were confirmed."""
     import_jobs.read(import_id, clock.now)
 
 
-@shared_task
+@shared_task(**_within(imports.LEASE))
 def load_import(import_id: int) -> None:
     """Load what was read."""
     import_jobs.load(import_id, clock.now)
 
 
-@shared_task
+@shared_task(**_within(imports.LEASE))
 def undo_import(import_id: int) -> None:
     """Take an import back."""
     import_jobs.undo(import_id, clock.now)
@@ -42,13 +49,13 @@ def sweep_imports() -> None:
     imports.sweep(at=clock.now())
 
 
-@shared_task
+@shared_task(**_within(runs.learning_lease()))
 def learn(run_id: int) -> None:
     """Fit a run's models and share its accounts out."""
     scoring.learn(run_id, clock.now)
 
 
-@shared_task
+@shared_task(**_within(runs.part_lease()))
 def score_part(part_id: int) -> None:
     """Score the accounts of one part of a run."""
     scoring.score_part(part_id, clock.now)

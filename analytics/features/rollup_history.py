@@ -53,13 +53,18 @@ class Part:
 
 WHOLE: Final = Part()
 # Knuth's multiplicative hash: accounts registered one after the other fall apart.
-_IN_PART: Final = "((account_id * 2654435761 %% 4294967296) >> 8) %% %(of)s = %(number)s"
-_QUERY: Final = f"""
+_OF_PART: Final = """
+    JOIN (
+        SELECT id FROM analytics_account
+        WHERE book_id = %(book)s AND ((id * 2654435761 %% 4294967296) >> 8) %% %(of)s = %(number)s
+    ) part ON part.id = account_id
+"""
+_QUERY: Final = """
     COPY (
         SELECT account_id, coalesce(category_id, 0), coalesce(item_id, 0), day - %(first)s::date,
             quantity::float8, amount::float8
-        FROM analytics_itemday
-        WHERE book_id = %(book)s AND currency = %(currency)s AND day <= %(until)s AND (%(of)s = 1 OR {_IN_PART})
+        FROM analytics_itemday d {of_part}
+        WHERE d.book_id = %(book)s AND currency = %(currency)s AND day <= %(until)s
     ) TO STDOUT (FORMAT BINARY)
 """
 
@@ -82,7 +87,8 @@ def history(book: Book, currency: str, until: date, frame: Frame, part: Part = W
         "number": part.number,
     }  # fmt: skip
     chunks: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
-    for rows in _copied(_QUERY, values):
+    # The accounts of a part are looked up: to go through the whole book for each would take longer with every part.
+    for rows in _copied(_QUERY.format(of_part=_OF_PART if part.of > 1 else ""), values):
         for name in ("quantity", "amount"):
             chunks[name].append(rows[name].astype(np.float64))
         chunks["account"].append(rows["account"].astype(np.int64))

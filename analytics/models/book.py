@@ -23,6 +23,9 @@ class Book(models.Model):
     run = models.ForeignKey(
         "analytics.ScoringRun", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )
+    empty_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when the nightly run last found no purchases here"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

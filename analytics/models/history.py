@@ -51,6 +51,9 @@ class Import(models.Model):
     done = models.PositiveIntegerField(default=0, help_text="rows behind us in the present state")
     total = models.PositiveIntegerField(default=0, help_text="rows in the present state; 0 where it is not known")
     lease_until = models.DateTimeField(null=True, blank=True, help_text="a worker is on it until then")
+    tries = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="how often a worker took it in the present state"
+    )
     error = models.CharField(max_length=40, blank=True, help_text="code of why it failed")
     error_details = models.JSONField(default=dict, blank=True)
     idempotency_key = models.CharField(max_length=64, blank=True, help_text="of a call of the API")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -17,6 +17,7 @@ from analytics.queries import sellers
 from analytics.rules import cards as card_rules
 from analytics.rules import territories as rules
 from analytics.rules.territories import Rule
+from analytics.services import ownership
 from analytics.services.busy import bounded_wait
 from analytics.services.contacts import lock_account
 from marketplace import audit
@@ -25,6 +26,8 @@ from marketplace.permissions import Actor
 from marketplace.services.notifications import notify
 from marketplace.shared.errors import DomainError, NotFound
 
+# The same note of the same person within so short a time is a form that was sent twice.
+_SENT_TWICE = timedelta(seconds=30)
 _LIVE = [state.value for state in card_rules.LIVE]
 
 
@@ -70,6 +73,9 @@ def note(account_id: int, text: str, *, by: Actor, at: datetime) -> AccountEvent
     account = lock_account(account_id, by=by)
     if not text.strip():
         raise NoteMissing(field="note")
+    newest = account.events.first()
+    if newest is not None and newest.by == by.person and newest.text == text.strip() and at - newest.at < _SENT_TWICE:
+        return newest
     return AccountEvent.objects.create(
         account=account, at=at, by=by.person, what=AccountEvent.What.NOTE, text=text.strip()
     )
@@ -92,8 +98,9 @@ def mark_strategic(account_id: int, strategic: bool, *, by: Actor, at: datetime)
 
 @bounded_wait()
 def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: datetime) -> Account:
-    """Give an account and its live cards to another representative (None: to its territory's), with a note.
+    """Give an account to another representative (None: to its territory's), with a note.
 
+    Its live cards go along, and so do the open leads and opportunities of the one who gives it.
     A representative gives their own only. The new owner is told. Raises NotFound, NotYours, NotARepresentative,
     NoteMissing, BookBusy.
     """
@@ -102,10 +109,12 @@ def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: date
     if not own and not permissions.is_manager(by, account.book):
         raise NotYours
     taker = _seller(account.book, to)
+    if taker is not None and account.representative_id == taker.pk:
+        return account
     heir = taker or (account.territory.representative if account.territory else None)
-    _give([account], taker, heir, text, by, at)
+    sales = _give([account], taker, heir, text, by, at)
     account.representative = taker
-    audit.record("account_handed_over", account, by=by, at=at, to=taker.pk if taker else None)
+    audit.record("account_handed_over", account, by=by, at=at, to=taker.pk if taker else None, sales=sales)
     if taker is not None and taker != by.person:
         words = _("%(giver)s handed %(account)s over to you: %(note)s")
         url = reverse("insights_customer", args=[account.pk])
@@ -126,13 +135,16 @@ def hand_over_territory(territory_id: int, to: int, text: str, *, by: Actor, at:
     assert taker is not None
     before = territory.representative_id
     unmerged = Account.objects.filter(territory=territory, merged_into=None)
-    accounts = unmerged.select_for_update(no_key=True, of=("self",))
+    accounts = unmerged.select_for_update(no_key=True, of=("self",)).select_related("territory")
     theirs = accounts.filter(Q(representative=before) | Q(representative=None)).exclude(representative=taker)
     moved = list(theirs.order_by("pk"))
-    _give(moved, taker, taker, text, by, at)
+    sales = _give(moved, taker, taker, text, by, at)
     territory.representative = taker
     territory.save(update_fields=["representative"])
-    audit.record("territory_handed_over", territory, by=by, at=at, before=before, after=taker.pk, accounts=len(moved))
+    audit.record(
+        "territory_handed_over", territory, by=by, at=at, before=before, after=taker.pk, accounts=len(moved),
+        sales=sales,
+    )  # fmt: skip
     if taker != by.person:
         words = _("%(giver)s handed the territory %(name)s with %(n)s accounts over to you: %(note)s")
         values = {"giver": by.person, "name": territory.name, "n": len(moved), "note": text.strip()}
@@ -177,14 +189,14 @@ def delete_territory(territory_id: int, *, by: Actor, at: datetime) -> None:
 
 
 def sort_accounts(book: Book) -> None:
-    """Give every account of the book the first territory whose rule fits. A statement a territory, from the last on."""
+    """Give every account of the book the first territory whose rule fits; those that stay are not written."""
     accounts = Account.objects.filter(book=book)
-    fits_any = Q(pk__in=[])
-    for territory in book.territories.order_by("-rank", "-pk"):
+    taken = Q(pk__in=[])
+    for territory in book.territories.order_by("rank", "pk"):
         fitting = _fitting(rules.read(territory.rule))
-        fits_any |= fitting
-        accounts.filter(fitting).update(territory=territory)
-    accounts.exclude(fits_any).exclude(territory=None).update(territory=None)
+        accounts.filter(fitting & ~taken).exclude(territory=territory).update(territory=territory)
+        taken |= fitting
+    accounts.exclude(taken).exclude(territory=None).update(territory=None)
 
 
 def place_new(book: Book) -> None:
@@ -213,8 +225,10 @@ def set_capacity(book_id: int, person_id: int, cards_a_day: int, *, by: Actor, a
 
 def _give(
     accounts: Sequence[Account], taker: Person | None, heir: Person | None, text: str, by: Actor, at: datetime
-) -> None:
-    """The accounts go to the taker, their live cards to the heir; every one keeps who gave it to whom, and why."""
+) -> int:
+    """The accounts go to the taker, their live cards and open sales to the heir; every one keeps who gave it to whom,
+    and why. Returns how many leads and opportunities went.
+    """
     if not text.strip():
         raise NoteMissing(field="note")
     AccountEvent.objects.bulk_create(
@@ -239,6 +253,14 @@ def _give(
         batch_size=1000,
     )
     Card.objects.filter(account__in=ids, state__in=_LIVE).update(representative=heir)
+    if heir is None:
+        return 0
+    givers = {
+        account.pk: giver
+        for account in accounts
+        if (giver := account.representative_id or (account.territory.representative_id if account.territory else None))
+    }
+    return ownership.pass_on(givers, heir, text, by=by, at=at)
 
 
 def _fitting(rule: Rule) -> Q:
@@ -249,11 +271,16 @@ def _fitting(rule: Rule) -> Q:
 
 
 def _territory(territory_id: int, by: Actor) -> Territory:
+    """The territory, under the lock of its book: accounts are sorted by all territories at once."""
+    seen = Territory.objects.select_related("book").filter(pk=territory_id).first()
+    if seen is None or not permissions.works(by, seen.book):
+        raise NotFound
+    permissions.require_manager(by, seen.book)
+    Book.objects.select_for_update(no_key=True, of=("self",)).get(pk=seen.book_id)
     rows = Territory.objects.select_for_update(of=("self",)).select_related("book")
     territory = rows.filter(pk=territory_id).first()
-    if territory is None or not permissions.works(by, territory.book):
+    if territory is None:
         raise NotFound
-    permissions.require_manager(by, territory.book)
     return territory
 
 

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from analytics.features.files import FileUnreadable
+from celery.exceptions import SoftTimeLimitExceeded
+
 from analytics.models import Import, ImportState
 from analytics.services import imports, loading, staging
+from marketplace.shared.errors import DomainError
 
 _log = logging.getLogger(__name__)
 Now = Callable[[], datetime]
 
 #: What went wrong on our side; the operator's log has it.
 BROKEN: Final = "import_broken"
+TOO_LONG: Final = "import_too_long"
 
 
 def look(import_id: int, now: Now) -> None:
@@ -58,11 +61,15 @@ def _guarded(batch: Import, work: Callable[[], Any], now: Now) -> None:
     taken = batch.state, batch.lease_until
     try:
         work()
-    except FileUnreadable as refusal:
-        details = {name: str(value) for name, value in refusal.params.items()}
-        imports.failed(batch, refusal.code, details, at=now())
     except FileNotFoundError:
         imports.failed(batch, "purchase_file_lost", {}, at=now())
+    except DomainError as refusal:
+        batch.state, batch.lease_until = taken
+        details = {name: str(value) for name, value in refusal.params.items()}
+        imports.failed(batch, refusal.code, details, at=now())
+    except SoftTimeLimitExceeded:
+        batch.state, batch.lease_until = taken
+        imports.failed(batch, TOO_LONG, {}, at=now())
     except Exception as error:  # noqa: BLE001 – whatever broke, the page says so: else it would be tried for ever
         _log.exception("The import %s could not be done", batch.pk)
         batch.state, batch.lease_until = taken  # what was written since is rolled back

@@ -36,7 +36,10 @@ from marketplace.shared.errors import DomainError, NotFound
 _log = logging.getLogger(__name__)
 
 FOLDER: Final = "purchases"
+#: How long a job has an import. Its task ends before, so that two never have it at once.
 LEASE: Final = timedelta(hours=1)
+#: How often a job takes an import up whose worker was lost.
+TRIES: Final = 3
 RESENT_AFTER: Final = timedelta(minutes=5)
 #: Files and lists of rejects of imports that are over are kept so long.
 KEPT: Final = timedelta(days=90)
@@ -45,6 +48,8 @@ FILE_TYPES: Final = {
     "tsv": DocumentType("tsv", "text/tab-separated-values", DOCUMENT_TYPES["txt"].is_genuine),
     "gz": DocumentType("gz", "application/gzip", lambda content: content.read(2) == b"\x1f\x8b"),
 }
+#: Its workers were lost time and again.
+LOST: Final = "import_lost"
 ACCEPT: Final = ",".join(f".{name}" for name in FILE_TYPES)
 #: What a job does in each state in which one is at work.
 JOBS: Final = {
@@ -175,9 +180,9 @@ def _own(batch_id: int, by: Actor, *states: ImportState) -> Import:
 
 
 def _begin(batch: Import, *changed: str) -> None:
-    batch.done = batch.total = 0
+    batch.done = batch.total = batch.tries = 0
     batch.lease_until, batch.error, batch.error_details = None, "", {}
-    batch.save(update_fields=["state", "done", "total", "lease_until", "error", "error_details", *changed])
+    batch.save(update_fields=["state", "done", "total", "tries", "lease_until", "error", "error_details", *changed])
     jobs.enqueue(JOBS[ImportState(batch.state)], batch.pk)
 
 
@@ -186,13 +191,16 @@ def _begin(batch: Import, *changed: str) -> None:
 
 @transaction.atomic
 def take(batch_id: int, state: ImportState, *, at: datetime) -> Import | None:
-    """The import, to do what its state asks for; None where somebody is at it, or it has moved on."""
+    """The import, to do what its state asks for; None where somebody is at it, it has moved on or is given up."""
     rows = Import.objects.select_for_update(of=("self",)).select_related("book")
     batch = rows.filter(pk=batch_id, state=state).first()
     if batch is None or (batch.lease_until is not None and batch.lease_until > at):
         return None
-    batch.lease_until = at + LEASE
-    batch.save(update_fields=["lease_until"])
+    if batch.tries >= TRIES:
+        _fail(batch, LOST, {}, at)
+        return None
+    batch.lease_until, batch.tries = at + LEASE, batch.tries + 1
+    batch.save(update_fields=["lease_until", "tries"])
     return batch
 
 
@@ -203,23 +211,31 @@ def was_looked_at(batch: Import, found: dict[str, Any]) -> None:
         batch.save(update_fields=["found", "lease_until"])
 
 
-@transaction.atomic
 def was_read(
     batch: Import, counts: dict[str, int], rejects: dict[str, int], notes: dict[str, int], listed: bytes
 ) -> None:
     """Keep what reading came to; the staged rows are in place. `listed` are the rejected rows as CSV."""
-    if not _still(batch):
-        return
-    move_import(batch, ImportState.READ)
-    batch.counts, batch.rejects, batch.lease_until = counts, rejects, None
-    batch.found = {**batch.found, "notes": notes, "preview": history.preview(batch)}
-    if batch.rejects_path:
-        default_storage.delete(batch.rejects_path)
-    batch.rejects_path = (
-        default_storage.save(f"{FOLDER}/rejects/{batch.pk}.csv", ContentFile(listed)) if rejects else ""
-    )
-    batch.done = batch.total = counts["read"]
-    batch.save(update_fields=["state", "counts", "rejects", "found", "rejects_path", "lease_until", "done", "total"])
+    path = default_storage.save(f"{FOLDER}/rejects/{batch.pk}.csv", ContentFile(listed)) if rejects else ""
+    unused = path
+    try:
+        with transaction.atomic():
+            if _still(batch):
+                move_import(batch, ImportState.READ)
+                batch.counts, batch.rejects, batch.lease_until = counts, rejects, None
+                batch.found = {**batch.found, "notes": notes, "preview": history.preview(batch)}
+                unused, batch.rejects_path = batch.rejects_path, path
+                batch.done = batch.total = counts["read"]
+                batch.save(
+                    update_fields=[
+                        *("state", "counts", "rejects", "found", "rejects_path", "lease_until", "done", "total"),
+                    ]
+                )
+    except BaseException:
+        unused = path
+        raise
+    finally:
+        if unused:
+            default_storage.delete(unused)
 
 
 def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
@@ -265,13 +281,18 @@ def was_undone(batch_id: int, *, at: datetime) -> Import | None:
 @transaction.atomic
 def failed(batch: Import, code: str, details: dict[str, Any], *, at: datetime) -> None:
     """It could not be done: say why, in a code that the page has words for."""
-    if not _still(batch):
-        return
+    if _still(batch):
+        _fail(batch, code, details, at)
+
+
+def _fail(batch: Import, code: str, details: dict[str, Any], at: datetime) -> None:
+    undoing = batch.state == ImportState.UNDOING
     batch.error, batch.error_details, batch.lease_until = code[:40], details, None
-    if batch.state in (ImportState.READING, ImportState.LOADING):
-        move_import(batch, ImportState.FAILED)
+    if batch.state != ImportState.UPLOADED:
+        move_import(batch, ImportState.LOADED if undoing else ImportState.FAILED)
     batch.save(update_fields=["state", "error", "error_details", "lease_until"])
-    _tell(batch, _("%(name)s could not be taken in. See why.") % {"name": batch}, at)
+    words = _("%(name)s could not be undone. See why.") if undoing else _("%(name)s could not be taken in. See why.")
+    _tell(batch, words % {"name": batch}, at)
 
 
 def _still(batch: Import) -> bool:

@@ -50,7 +50,10 @@ def source_of(batch: Import) -> LineSource:
 
 
 def load(batch: Import, book: Book) -> Loaded:
-    """Bring in the staged rows of a batch. The caller holds the book's lock; the staged rows stay."""
+    """Bring in the staged rows of a batch. The caller holds the book's lock; the staged rows stay.
+
+    Raises rollup.DayTooLarge.
+    """
     values: Values = {"batch": batch.pk, "book": book.pk, "source": source_of(batch).value}
     with _plans_for(batch.staged.count()):
         return _loaded(book, values)
@@ -118,6 +121,8 @@ def _plans_for(rows: int) -> Iterator[None]:
         yield
         return
     _count("SET LOCAL enable_nestloop = off", {})
+    # What a worker was at that was killed ends with it, and does not keep the book's lock until it is done.
+    _count("SET LOCAL client_connection_check_interval = '10s'", {})
     yield
     _count("SET LOCAL enable_nestloop = on", {})
 

@@ -10,8 +10,21 @@ from __future__ import annotations
 from typing import Final
 
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 
 from analytics.models import Book
+from marketplace.shared.errors import DomainError
+
+#: Money, or pieces, of a cell: what a line may have at most. Sums of months then have room in their columns.
+MOST: Final = 10**14
+
+
+class DayTooLarge(DomainError):
+    code, status = "purchase_day_too_large", 422
+    sentence = _(
+        "What customer %(account)s bought on %(day)s comes to more than can be kept. Check amounts and quantities."
+    )
+
 
 _TOUCHED: Final = """
     CREATE TEMP TABLE IF NOT EXISTS touched (
@@ -59,6 +72,15 @@ _KEPT: Final = """
         WINDOW cell AS (PARTITION BY n.root, n.category_id, n.item_id, n.currency, n.counts_on)
     ) k WHERE left_quantity > 0 AND left_amount > 0
 """
+# Looked for only where the largest of so many rows leaves it possible.
+_TOO_LARGE: Final = """
+    SELECT a.external_id, k.counts_on
+    FROM kept k JOIN analytics_account a ON a.id = k.root
+    WHERE (SELECT count(*) * greatest(max(quantity), max(amount)) FROM kept) > %(most)s
+    GROUP BY a.external_id, k.category_id, k.currency, k.counts_on
+    HAVING sum(k.amount) > %(most)s OR sum(k.quantity) > %(most)s
+    ORDER BY 2, 1 LIMIT 1
+"""
 _ITEM_DAYS: Final = """
     INSERT INTO analytics_itemday
         (book_id, account_id, category_id, item_id, currency, day, orders, quantity, amount)
@@ -93,7 +115,7 @@ def touch(accounts: list[int], *, as_account: int) -> None:
 
 
 def redo(book: Book) -> int:
-    """Reckon the touched cells again. Returns how many there were."""
+    """Reckon the touched cells again. Returns how many there were. Raises DayTooLarge."""
     with connection.cursor() as cursor:
         cursor.execute(_DROP)
         cursor.execute("ANALYZE touched")
@@ -101,6 +123,9 @@ def redo(book: Book) -> int:
         for table in ("analytics_itemday", "analytics_dayrollup"):
             cursor.execute(_FORGET.format(table=table))
         cursor.execute(_KEPT)
+        cursor.execute(_TOO_LARGE, {"most": MOST})
+        if found := cursor.fetchone():
+            raise DayTooLarge(account=found[0], day=found[1].isoformat())
         cursor.execute(_ITEM_DAYS, {"book": book.pk})
         cursor.execute(_DAYS, {"book": book.pk})
         cursor.execute("SELECT count(*) FROM cells")

@@ -12,7 +12,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
@@ -38,25 +38,32 @@ from marketplace.shared.errors import DomainError, NotFound
 
 _log = logging.getLogger(__name__)
 
-#: How long a worker has a run to learn from, and a part of it to score.
-LEARNING_LEASE: Final = timedelta(hours=1)
-PART_LEASE: Final = timedelta(minutes=15)
 TRIES: Final = 3
-#: What was sent to the queue and not taken within this time is sent again.
-RESENT_AFTER: Final = timedelta(minutes=5)
-ACCOUNTS_A_PART: Final = 2000
-MOST_PARTS: Final = 64
+#: What was sent to the queue is sent again where nothing was taken for so long.
+RESENT_AFTER: Final = timedelta(minutes=2)
+MOST_PARTS: Final = 128
 #: A book whose newest purchases are older has stopped being told of them: it is scored as of its last day.
 STALE_AFTER: Final = timedelta(days=14)
 
 NO_PURCHASES: Final = "no_purchases"
 LEARNING_FAILED: Final = "learning_failed"
+LEARNING_TOO_LONG: Final = "learning_too_long"
 PARTS_FAILED: Final = "parts_failed"
 
 
 class RunNotFailed(DomainError):
     code = "run_not_failed"
     sentence = _("Only parts that failed are tried again, and only of the newest run.")
+
+
+def learning_lease() -> timedelta:
+    """How long a worker has a run to learn for it. Its task ends before, so that two never have it at once."""
+    return timedelta(seconds=settings.INSIGHTS_LEARNING_SECONDS)
+
+
+def part_lease() -> timedelta:
+    """How long a worker has a part to score it. Its task ends before."""
+    return timedelta(seconds=settings.INSIGHTS_PART_SECONDS)
 
 
 # Started
@@ -70,11 +77,16 @@ def start(book: Book, *, by: Actor, at: datetime) -> ScoringRun:
 
 
 def start_due(*, at: datetime) -> int:
-    """Begin the night's run of every book that has purchases and none since the last due time. Returns how many."""
+    """Begin the night's run of every book that has purchases and none since the last due time. Returns how many.
+
+    A book without purchases is looked through for contracts once a night only.
+    """
     since = due_time(at)
     fresh = ScoringRun.objects.filter(book=OuterRef("pk"), created_at__gte=since)
+    bought = DayRollup.objects.filter(book=OuterRef("pk"))
+    waiting = Book.objects.filter(~Exists(fresh)).filter(Q(empty_at=None) | Q(empty_at__lt=since) | Exists(bought))
     begun = 0
-    for book in Book.objects.filter(~Exists(fresh)).order_by("pk"):
+    for book in waiting.order_by("pk"):
         try:
             begun += _begin_due(book.pk, at, since)
         except Exception:  # noqa: BLE001 – one book's trouble is not that of the others
@@ -86,10 +98,13 @@ def start_due(*, at: datetime) -> int:
 def _begin_due(book_id: int, at: datetime, since: datetime) -> bool:
     """Whether a run was begun; a book that is being loaded is asked again a minute later."""
     free = Book.objects.select_for_update(no_key=True, skip_locked=True)
-    if free.filter(pk=book_id).first() is None:
+    book = free.filter(pk=book_id).first()
+    if book is None:
         return False
     contract_history.refresh(book_id, at=at)
     if not DayRollup.objects.filter(book=book_id).exists():
+        book.empty_at = at
+        book.save(update_fields=["empty_at"])
         return False
     return _begin(book_id, at, None, since=since).created_at == at
 
@@ -136,7 +151,7 @@ def take_learning(run_id: int, *, at: datetime) -> ScoringRun | None:
         return None
     move_run(run, RunState.LEARNING)
     run.started_at = run.started_at or at
-    run.lease_until, run.tries = at + LEARNING_LEASE, run.tries + 1
+    run.lease_until, run.tries = at + learning_lease(), run.tries + 1
     run.save(update_fields=["state", "started_at", "lease_until", "tries"])
     return run
 
@@ -149,7 +164,7 @@ def learnt(run: ScoringRun, model: RunModel, *, accounts: int, at: datetime) -> 
         return False
     model.run = mine
     model.save(force_insert=True)
-    parts = min(MOST_PARTS, max(1, -(-accounts // ACCOUNTS_A_PART)))
+    parts = min(MOST_PARTS, max(1, -(-accounts // settings.INSIGHTS_PART_ACCOUNTS)))
     RunPartition.objects.bulk_create([RunPartition(run=mine, number=number) for number in range(parts)])
     move_run(mine, RunState.SCORING)
     mine.cutoff, mine.currency, mine.facts = run.cutoff, run.currency, run.facts
@@ -197,7 +212,7 @@ def take_part(part_id: int, *, at: datetime) -> RunPartition | None:
         part.save(update_fields=["state", "error", "finished_at", "lease_until"])
         return None
     move_part(part, PartState.RUNNING)
-    part.lease_until, part.tries, part.started_at = at + PART_LEASE, part.tries + 1, at
+    part.lease_until, part.tries, part.started_at = at + part_lease(), part.tries + 1, at
     part.save(update_fields=["state", "lease_until", "tries", "started_at"])
     return part
 
@@ -293,15 +308,19 @@ def sweep(*, at: datetime) -> None:
         lost = run.lease_until is not None and run.lease_until <= at
         if lost or (run.state == RunState.WAITING and run.created_at <= at - RESENT_AFTER):
             jobs.enqueue("analytics.tasks.learn", run.pk)
-    scoring = RunPartition.objects.filter(run__state=RunState.SCORING)
-    lost_parts = scoring.filter(
-        Q(state=PartState.RUNNING, lease_until__lte=at)
-        | Q(state=PartState.WAITING, run__fitted_at__lte=at - RESENT_AFTER)
-    )
-    for part_id in lost_parts.order_by("pk").values_list("pk", flat=True):
+    for run in ScoringRun.objects.filter(state=RunState.SCORING):
+        if not conclude(run.pk, at=at):
+            _send_again(run, at)
+
+
+def _send_again(run: ScoringRun, at: datetime) -> None:
+    """Parts whose lease is over; where no worker took any for a while, all that wait: the queue has lost them."""
+    last = run.partitions.aggregate(taken=Max("started_at"))["taken"] or run.fitted_at
+    lost = Q(state=PartState.RUNNING, lease_until__lte=at)
+    if last is None or last <= at - RESENT_AFTER:
+        lost |= Q(state=PartState.WAITING)
+    for part_id in run.partitions.filter(lost).order_by("pk").values_list("pk", flat=True):
         jobs.enqueue("analytics.tasks.score_part", part_id)
-    for run_id in ScoringRun.objects.filter(state=RunState.SCORING).values_list("pk", flat=True):
-        conclude(run_id, at=at)
 
 
 def drop_old_scores(*, at: datetime) -> int:

@@ -13,8 +13,10 @@ from datetime import date, datetime, timedelta
 from time import perf_counter
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 from django.db.models import Max, Sum
+from django.utils.translation import gettext as _
 
 from analytics.features import rollup_history
 from analytics.features.rollup_history import Frame, Part
@@ -43,6 +45,9 @@ def learn(run_id: int, now: Now) -> None:
         if done is not None and done.new > loading.HANDFUL:
             loading.analyse()
         learnt = _learnt(run, now())
+    except SoftTimeLimitExceeded:
+        runs.could_not_learn(run, runs.LEARNING_TOO_LONG, at=now())
+        return
     except Exception:  # noqa: BLE001 – whatever broke, the scores before stand and the page says so
         _log.exception("The run %s could not be learnt for", run.pk)
         runs.could_not_learn(run, runs.LEARNING_FAILED, at=now())
@@ -60,6 +65,8 @@ def score_part(part_id: int, now: Now) -> None:
     if part is not None:
         try:
             _score(part, now)
+        except SoftTimeLimitExceeded:
+            runs.part_failed(part, _("It took too long and was broken off."), at=now())
         except Exception as error:  # noqa: BLE001 – one part's failure is its own
             _log.exception("The part %s of run %s could not be scored", part.number, part.run_id)
             runs.part_failed(part, f"{type(error).__name__}: {error}", at=now())

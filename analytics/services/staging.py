@@ -27,13 +27,13 @@ from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.features.tables import opening_rows
 from analytics.features.values import DayMonth, Decimals
 from analytics.models import Import
+from analytics.services import rollup
 
 #: Rejected rows that are listed; all are counted.
 MOST_LISTED: Final = 100_000
 MOST_COLUMNS: Final = 500
 _SAMPLE: Final = 8
 _LONGEST: Final = 120
-_MOST_MONEY: Final = 1e14
 
 
 class Why:
@@ -172,7 +172,7 @@ def _fit(part: Batch, currency: str, today: date) -> tuple[pl.DataFrame, pl.Data
         .then(pl.lit(Why.PRICE_NOT_POSITIVE))
         .when(pl.col("day") > today + timedelta(days=1))
         .then(pl.lit(Why.DATE_IN_FUTURE))
-        .when((pl.col("amount").abs() > _MOST_MONEY) | (pl.col("qty").abs() > _MOST_MONEY))
+        .when((pl.col("amount").abs() > rollup.MOST) | (pl.col("qty").abs() > rollup.MOST))
         .then(pl.lit(Why.AMOUNT_TOO_LARGE))
         .when(~pl.col("currency").str.contains("^[A-Z]{3}$"))
         .then(pl.lit(Why.CURRENCY_UNKNOWN))

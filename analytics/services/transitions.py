@@ -19,7 +19,8 @@ IMPORT: Final[Mapping[ImportState, set[ImportState]]] = {
     _I.READ: {_I.READING, _I.LOADING, _I.DISCARDED},
     _I.LOADING: {_I.LOADED, _I.FAILED},
     _I.LOADED: {_I.UNDOING},
-    _I.UNDOING: {_I.UNDONE},
+    # What cannot be undone stands.
+    _I.UNDOING: {_I.UNDONE, _I.LOADED},
     _I.UNDONE: set(),
     _I.FAILED: {_I.READING, _I.DISCARDED},
     _I.DISCARDED: set(),

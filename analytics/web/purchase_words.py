@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from analytics.models import Import, ImportState
+from analytics.services.rollup import DayTooLarge
 from marketplace.shared.errors import Sentence
 
 #: Our columns in the order of the form: name, label, what it is for.
@@ -86,6 +87,13 @@ _ERRORS: Final[Mapping[str, Sentence]] = {
     "purchase_columns_too_many": gettext_lazy("The file has too many columns. Leave out those that are not asked for."),
     "purchase_file_not_opened": gettext_lazy("The file is no longer there. Upload it again."),
     "purchase_file_lost": gettext_lazy("The file is no longer there. Upload it again."),
+    "purchase_day_too_large": DayTooLarge.sentence,
+    "import_too_long": gettext_lazy(
+        "It took too long and was broken off; nothing of it is in the book. Try it in several files."
+    ),
+    "import_lost": gettext_lazy(
+        "It was given up after several tries: the processes that were at it were lost. The operator can see why."
+    ),
     "import_broken": gettext_lazy("Something went wrong on our side. Try it again; the operator can see why."),
 }
 
@@ -101,9 +109,9 @@ def notes(batch: Import) -> list[Sentence]:
     return [NOTES[code] for code in codes if code in NOTES]
 
 
-def error(batch: Import) -> Sentence:
-    """Why the import could not be done."""
-    return _ERRORS.get(batch.error, gettext_lazy("The file cannot be read."))
+def error(batch: Import) -> str:
+    """Why the import could not be done, or undone."""
+    return str(_ERRORS.get(batch.error, _("The file cannot be read."))) % batch.error_details
 
 
 def next_step(batch: Import) -> str:

@@ -32,6 +32,9 @@ _ERRORS: Final[dict[str, Sentence]] = {
     services.LEARNING_FAILED: gettext_lazy(
         "Something went wrong on our side while learning. The scores before stand; the operator can see why."
     ),
+    services.LEARNING_TOO_LONG: gettext_lazy(
+        "Learning took too long and was broken off. The scores before stand; the operator can give it more time."
+    ),
     services.PARTS_FAILED: gettext_lazy("Some parts failed. The scores before stand; try the failed parts again."),
 }
 _FALLBACKS: Final[dict[str, Sentence]] = {

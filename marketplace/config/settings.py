@@ -140,6 +140,15 @@ CELERY_TASK_ALWAYS_EAGER = TESTING
 CELERY_TASK_EAGER_PROPAGATES = TESTING
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
+# No task waits behind a long one in a process that has its hands full.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# What reckons for long has a queue of its own: a worker takes from both in turn, so that mail never waits for a run.
+CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in ("celery", "insights")}
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_ROUTES = {
+    f"analytics.tasks.{name}": {"queue": "insights"}
+    for name in ("learn", "score_part", "refresh_cards", "look_at_file", "read_file", "load_import", "undo_import")
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
@@ -247,6 +256,10 @@ BIDDER_MAX_BYTES = env.int("BIDDER_MAX_BYTES", 20 * 1024 * 1024 * 1024)
 PURCHASES_MAX_BYTES = env.int("PURCHASES_MAX_BYTES", 200 * 1024 * 1024)
 # The hour (UTC) from which on a night's insights are reckoned.
 INSIGHTS_HOUR = env.int("INSIGHTS_HOUR", 1)
+# How many accounts a worker scores at once, and for how long it has them; how long learning from a whole book may take.
+INSIGHTS_PART_ACCOUNTS = env.int("INSIGHTS_PART_ACCOUNTS", 1000)
+INSIGHTS_PART_SECONDS = env.int("INSIGHTS_PART_SECONDS", 300)
+INSIGHTS_LEARNING_SECONDS = env.int("INSIGHTS_LEARNING_SECONDS", 1800)
 # No document is taken that would leave the disk with less than this.
 STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", 1024 * 1024 * 1024)
 

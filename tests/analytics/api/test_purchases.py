@@ -92,6 +92,16 @@ def test_a_body_of_another_shape_is_refused_whole(company: Organisation, body: A
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
+def test_lines_that_come_to_more_than_can_be_kept_are_refused(company: Organisation, book: Book) -> None:
+    client = program(company)
+    lines = [line(f"R{number}", amount="90000000000000") for number in range(1000)]
+    answer = sent(client, lines)
+    assert (answer.status_code, answer.json()["code"]) == (422, "purchase_day_too_large")
+    assert "K1" in answer.json()["detail"]
+    assert not OrderLine.objects.exists()
+    assert sent(client, [line(amount="900000000000000")]).json()["results"][0]["code"] == "invalid"
+
+
 def test_who_may_send_and_read(company: Organisation, book: Book) -> None:
     client, other = program(company), program(accredited_supplier())
     assert sent(client, [line()], "").json()["code"] == "idempotency_key_unfit"

@@ -11,14 +11,16 @@ from typing import Any
 
 import openpyxl
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from analytics.models import Account, Book, DayRollup, Import, ImportState, OrderLine
 from analytics.permissions import ManagerOnly, book_for
 from analytics.queries import history
-from analytics.services import import_jobs, imports, transitions
+from analytics.services import import_jobs, imports, loading, transitions
 from analytics.services.imports import ColumnNeeded, ColumnTwice, ImportNotReady, NothingToLoad, NotUndone
+from analytics.web import purchase_words
 from marketplace.models import Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.services.files import FileTooLarge, FileTypeMismatch, FileTypeNotAllowed
@@ -298,6 +300,48 @@ def test_what_a_dying_worker_dropped_is_sent_again(
     batch.refresh_from_db()
     assert (batch.state, batch.path, batch.rejects_path) == (ImportState.DISCARDED, "", "")
     assert not batch.staged.exists()
+
+
+def test_an_import_whose_workers_are_lost_time_and_again_is_given_up(book: Book, manager: Actor) -> None:
+    batch = uploaded(book, manager)
+    imports.confirm_columns(batch.pk, COLUMNS, currency="EUR", by=manager, at=NOW)
+    moments = [NOW + number * imports.LEASE for number in range(imports.TRIES + 1)]
+    taken = [imports.take(batch.pk, ImportState.READING, at=at) for at in moments]
+    assert [one is not None for one in taken] == [True, True, True, False]
+    batch.refresh_from_db()
+    assert (batch.state, batch.error) == (ImportState.FAILED, imports.LOST)
+    assert read(batch, manager).state == ImportState.READ  # a person may try again
+
+
+def test_what_takes_too_long_or_cannot_be_undone_says_so(
+    book: Book, manager: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = read(uploaded(book, manager), manager)
+
+    def too_long(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "load", too_long)
+        loaded(batch, manager)
+    assert (batch.state, batch.error) == (ImportState.FAILED, "import_too_long")
+    loaded(read(batch, manager), manager)
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "undo", too_long)
+        undone(batch, manager)
+    assert (batch.state, batch.error) == (ImportState.LOADED, "import_too_long")
+    assert undone(batch, manager).state == ImportState.UNDONE
+
+
+def test_a_day_that_comes_to_more_than_can_be_kept_is_refused_by_name(book: Book, manager: Actor) -> None:
+    rows = "".join(f"K1,R{number},2026-05-01,100,900000000000\n" for number in range(2))
+    batch = read(uploaded(book, manager, f"account,order,date,qty,price\n{rows}"), manager)
+    assert batch.counts["accepted"] == 2
+    loaded(batch, manager)
+    assert (batch.state, batch.error) == (ImportState.FAILED, "purchase_day_too_large")
+    assert "K1" in purchase_words.error(batch)
+    assert "2026-05-01" in purchase_words.error(batch)
+    assert not OrderLine.objects.exists()
 
 
 def test_every_state_is_known_to_the_table() -> None:

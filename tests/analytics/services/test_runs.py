@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
+from django.test import override_settings
 
 from analytics.features import rollup_history
 from analytics.features.rollup_history import Part
@@ -27,7 +29,7 @@ from analytics.models import (
 )
 from analytics.permissions import ManagerOnly, book_for
 from analytics.services import runs, scoring
-from analytics.services.runs import LEARNING_LEASE, PART_LEASE, RunNotFailed
+from analytics.services.runs import RunNotFailed
 from marketplace.models import StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared import jobs
@@ -74,9 +76,8 @@ def at(moment: datetime = NIGHT) -> Callable[[], datetime]:
 
 def started(book: Book, manager: Actor, parts: int = 3, moment: datetime = NIGHT) -> ScoringRun:
     """A run that has learnt and waits for its parts."""
-    with pytest.MonkeyPatch.context() as patch, jobs.discarded():
+    with override_settings(INSIGHTS_PART_ACCOUNTS=-(-40 // parts)), jobs.discarded():
         run = runs.start(book, by=manager, at=moment)
-        patch.setattr(runs, "ACCOUNTS_A_PART", -(-40 // parts))
         scoring.learn(run.pk, at(moment))
     run.refresh_from_db()
     return run
@@ -179,7 +180,7 @@ def test_who_learns_has_the_run_for_the_time_of_the_lease(book: Book, manager: A
     taken = runs.take_learning(run.pk, at=NIGHT)
     assert taken is not None
     assert runs.take_learning(run.pk, at=NIGHT + timedelta(minutes=5)) is None
-    again = runs.take_learning(run.pk, at=NIGHT + LEARNING_LEASE)
+    again = runs.take_learning(run.pk, at=NIGHT + runs.learning_lease())
     assert again is not None
     runs.could_not_learn(taken, runs.NO_PURCHASES, at=NIGHT)  # the first one wakes up: it has no say any more
     run.refresh_from_db()
@@ -196,6 +197,52 @@ def test_the_night_begins_once_for_every_book_with_purchases(book: Book, setting
     ScoringRun.objects.update(state=RunState.FAILED)
     assert runs.start_due(at=NIGHT + timedelta(hours=12)) == 0
     assert runs.start_due(at=NIGHT + timedelta(days=1)) == 1
+
+
+def test_a_book_without_purchases_is_looked_through_once_a_night(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = book_for(None)
+    looked: list[int] = []
+    monkeypatch.setattr(runs.contract_history, "refresh", lambda book_id, *, at: looked.append(book_id))
+    for minutes in (0, 1, 2):
+        assert runs.start_due(at=NIGHT + timedelta(minutes=minutes)) == 0
+    assert looked == [empty.pk]
+    filled(empty)
+    assert runs.start_due(at=NIGHT + timedelta(minutes=3)) == 1  # the first purchases are scored at once
+
+
+def test_what_takes_too_long_is_broken_off_and_says_so(
+    book: Book, manager: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_long(*_: object, **__: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    run = started(book, manager, parts=1)
+    monkeypatch.setattr(scoring.recovery, "score", too_long)
+    for _try in range(runs.TRIES):
+        scoring.score_part(parts_of(run)[0].pk, at())
+    part = parts_of(run)[0]
+    assert (part.state, part.error) == (PartState.FAILED, "It took too long and was broken off.")
+
+    monkeypatch.setattr(scoring.recovery, "fit", too_long)
+    with jobs.discarded():
+        another = runs.start(book, by=manager, at=NIGHT + timedelta(hours=1))
+    scoring.learn(another.pk, at(NIGHT + timedelta(hours=1)))
+    another.refresh_from_db()
+    assert (another.state, another.error) == (RunState.FAILED, runs.LEARNING_TOO_LONG)
+
+
+def test_waiting_parts_are_sent_again_only_where_no_worker_takes_any(
+    book: Book, manager: Actor, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    run = started(book, manager, parts=3)
+    assert runs.take_part(parts_of(run)[0].pk, at=NIGHT + timedelta(minutes=3)) is not None
+
+    def sent(minutes: float) -> int:
+        with django_capture_on_commit_callbacks() as callbacks:
+            runs.sweep(at=NIGHT + timedelta(minutes=minutes))
+        return len(callbacks)
+
+    assert [sent(minutes) for minutes in (4, 5, 8)] == [0, 2, 3]  # at last the one that was taken, too
 
 
 def test_a_book_without_purchases_has_no_scores_and_says_so(db: None, manager: Actor) -> None:
@@ -263,10 +310,10 @@ def test_the_part_of_a_worker_that_was_killed_is_taken_again() -> None:
     part.refresh_from_db()
     assert (part.state, part.tries) == (PartState.RUNNING, 1)
     assert not AccountScore.objects.filter(run=run).exists()
-    scoring.score_part(part.pk, at(NIGHT + timedelta(minutes=5)))  # the lease still runs
+    scoring.score_part(part.pk, at(NIGHT + timedelta(minutes=4)))  # the lease still runs
     part.refresh_from_db()
     assert part.tries == 1
-    runs.sweep(at=NIGHT + PART_LEASE)  # in a test the job is carried out at once
+    runs.sweep(at=NIGHT + runs.part_lease())  # in a test the job is carried out at once
     run.refresh_from_db()
     part.refresh_from_db()
     assert (run.state, part.state, part.tries) == (RunState.WHOLE, PartState.DONE, 2)
