@@ -51,8 +51,10 @@ def take_out(opportunity_id: int, contact_id: int, *, by: Actor, at: datetime) -
 
 @transaction.atomic
 def object_to(opportunity_id: int, text: str, *, by: Actor, at: datetime) -> Objection:
-    """Write an objection down. Raises NotFound, AnothersOpportunity, NotOpen, TooManyObjections, Invalid."""
+    """Write an objection down, once. Raises NotFound, AnothersOpportunity, NotOpen, TooManyObjections, Invalid."""
     opportunity = locked_open(opportunity_id, by=by)
+    if known := opportunity.objections.filter(text=text.strip(), answered_at=None).first():
+        return known
     if opportunity.objections.count() >= OBJECTIONS_MAX:
         raise TooManyObjections(n=OBJECTIONS_MAX)
     objection = Objection.objects.create(opportunity=opportunity, text=_text(text, "objection"), created_at=at)

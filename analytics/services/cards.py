@@ -24,6 +24,8 @@ from marketplace.shared.errors import DomainError, NotFound, Sentence
 What = CardEvent.What
 # An act is taken back while it is fresh: later others may have built on it.
 UNDO_WITHIN: Final = timedelta(hours=24)
+# The same act by the same person within so short a time is a form that was sent twice.
+SENT_TWICE_WITHIN: Final = timedelta(seconds=30)
 _KEPT: Final = (
     "shown_on", "due_on", "accepted_at", "accepted_by_id", "heard", "dismissed_for", "closing", "closed_on",
 )  # fmt: skip
@@ -75,15 +77,21 @@ class Act:
 @transaction.atomic
 def accept(card_id: int, *, seen: CardState | None = None, by: Actor, at: datetime) -> Act:
     """Take the card on. `seen`: the state the reader saw. Raises NotFound, CardTaken, CardClosed."""
-    card = locked(card_id, seen, by=by)
+    card = locked(card_id, by=by)
+    if done := _sent_again(card, What.ACCEPTED, by, at):
+        return done
+    _require_seen(card, seen)
     return _step(card, CardState.ACCEPTED, What.ACCEPTED, by, at, accepted_at=at, accepted_by=by.person, due_on=None)
 
 
 @transaction.atomic
 def snooze(card_id: int, until: date | None, *, seen: CardState | None = None, by: Actor, at: datetime) -> Act:
     """Put the card away until a day, on which it comes back. Raises DayMissing besides."""
-    card = locked(card_id, seen, by=by)
+    card = locked(card_id, by=by)
     day = _later(until, by, at)
+    if done := _sent_again(card, What.SNOOZED, by, at, due_on=day):
+        return done
+    _require_seen(card, seen)
     return _step(card, CardState.SNOOZED, What.SNOOZED, by, at, event={"due_on": day}, due_on=day)
 
 
@@ -95,7 +103,10 @@ def dismiss(
 
     Raises ReasonUnfit, and NoteMissing for "another reason" without words, besides.
     """
-    card = locked(card_id, seen, by=by)
+    card = locked(card_id, by=by)
+    if done := _sent_again(card, What.DISMISSED, by, at, reason=reason.value, text=note.strip()):
+        return done
+    _require_seen(card, seen)
     if reason not in rules.FITTING[Kind(card.kind)]:
         raise ReasonUnfit(field="reason")
     if reason is Dismissed.OTHER and not note.strip():
@@ -126,6 +137,8 @@ def note(card_id: int, text: str, *, by: Actor, at: datetime) -> Act:
     card = locked(card_id, by=by)
     if not text.strip():
         raise NoteMissing(field="note")
+    if done := _sent_again(card, What.NOTE, by, at, text=text.strip()):
+        return done
     return _step(card, None, What.NOTE, by, at, event={"text": text.strip()})
 
 
@@ -136,6 +149,8 @@ def call(card_id: int, heard: Heard, *, again_on: date | None = None, note: str 
     "Call back" needs a day (DayMissing); without one nobody's answer is tried again the next working day.
     """
     card = locked(card_id, by=by)
+    if done := _sent_again(card, What.CALL, by, at, reason=heard.value, text=note.strip()):
+        return done
     if again_on is not None or heard is Heard.CALL_BACK:
         again_on = _later(again_on, by, at)
     day = day_of(by.person, at)
@@ -183,8 +198,8 @@ def day_of(person: Person | None, at: datetime) -> date:
     return at.astimezone(ZoneInfo(zone)).date()
 
 
-def locked(card_id: int, seen: CardState | None = None, *, by: Actor) -> Card:
-    """The card, nobody else's until the end of the transaction, if the actor may act on it. Raises NotFound, CardTaken.
+def locked(card_id: int, *, by: Actor) -> Card:
+    """The card, nobody else's until the end of the transaction, if the actor may act on it. Raises NotFound.
 
     One's own, or for a manager anybody's of the book; never a withheld one.
     """
@@ -194,9 +209,22 @@ def locked(card_id: int, seen: CardState | None = None, *, by: Actor) -> Card:
     own = by.person is not None and card.representative_id == by.person.pk
     if not own and not permissions.is_manager(by, card.book):
         raise NotFound
+    return card
+
+
+def _require_seen(card: Card, seen: CardState | None) -> None:
     if seen is not None and card.state != seen:
         raise CardTaken(state=card.get_state_display(), person=_last_person(card))
-    return card
+
+
+def _sent_again(card: Card, what: CardEvent.What, by: Actor, at: datetime, **same: Any) -> Act | None:
+    """What was done, where a form is sent twice: the newest event is this very act, of the same person, just now."""
+    newest = card.events.order_by("-pk").first()
+    if newest is None or newest.what != what or newest.person != by.person or at - newest.at > SENT_TWICE_WITHIN:
+        return None
+    if any(getattr(newest, name) != value for name, value in same.items()):
+        return None
+    return Act(card, newest)
 
 
 def _last_person(card: Card) -> Sentence:

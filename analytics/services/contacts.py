@@ -39,13 +39,18 @@ class ContactDetails:
 
 @transaction.atomic
 def add(account_id: int, details: ContactDetails, *, by: Actor, at: datetime) -> Contact:
-    """Add a contact. Raises NotFound, Invalid, TooManyContacts."""
+    """Add a contact; one who is there already with the same details is the same. Raises NotFound, Invalid,
+    TooManyContacts.
+    """
     account = lock_account(account_id, by=by)
     if Contact.objects.filter(account=account, removed_at=None).count() >= CONTACTS_MAX:
         raise TooManyContacts(n=CONTACTS_MAX)
     require_right(details)
     contact = Contact(account=account, created_at=at)
     _write(contact, details)
+    alike = Contact.objects.filter(account=account, removed_at=None, name=contact.name, email=contact.email)
+    if known := alike.filter(phone=contact.phone, position=contact.position, note=contact.note).first():
+        return known
     contact.save()
     audit.record("contact.added", contact, by=by, at=at, stream=stream_of(account))
     return contact

@@ -148,12 +148,14 @@ def qualify(
 def convert(lead_id: int, title: str, *, account_id: int | None = None, by: Actor, at: datetime) -> Opportunity:
     """Make an opportunity of a qualified lead, with its contact at the account; a new account where there is none.
 
-    Raises NotQualified, IllegalTransition, and as `qualify`.
+    Where it has become one already, that. Raises NotQualified, IllegalTransition, and as `qualify`.
     """
     # The account first, as everywhere; what comes of the lead is asked under its lock.
     seen = _own(Lead.objects, lead_id, by=by)
     account = lock_account(account_id or seen.account_id or _account_for(seen, at).pk, by=by)
     lead = _locked(lead_id, by=by)
+    if done := Opportunity.objects.filter(lead=lead).first():
+        return done
     known = fit_of(lead)
     if not known.qualified:
         raise NotQualified(points=known.points)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -41,6 +41,8 @@ from marketplace.shared.errors import DomainError, Invalid, NotAllowed, NotFound
 
 AMOUNT_MAX: Final = Decimal(10) ** 14
 TEXT_MAX: Final = 2000
+# The same opened by the same person within so short a time is a form that was sent twice.
+SENT_TWICE_WITHIN: Final = timedelta(seconds=30)
 # The first thing to do, where nothing else is said.
 FIRST_STEP_AFTER: Final = 2
 
@@ -87,10 +89,17 @@ def open_for(
     card_id: int | None = None,
     first_step: str = "",
 ) -> Opportunity:
-    """Open an opportunity in the first stage, with a call as the next step. Raises NotFound, Invalid."""
+    """Open an opportunity in the first stage, with a call as the next step; a form sent twice opens one.
+
+    Raises NotFound, Invalid.
+    """
     account = lock_account(account_id, by=by)
     _require_right(details)
     person = person_of(by)
+    same = Opportunity.objects.filter(account=account, lead=lead, title=details.title.strip()[:200])
+    lately = same.filter(representative=person, created_at__gt=at - SENT_TWICE_WITHIN, created_at__lte=at)
+    if sent_before := lately.first():
+        return sent_before
     opportunity = Opportunity(
         book=account.book,
         account=account,

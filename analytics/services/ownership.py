@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.utils.translation import gettext as _
 
-from analytics.models import Book, Lead, LeadSource, Opportunity, OwnershipDecision, Territory
+from analytics.models import Book, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
 from analytics.permissions import require_manager, works
 from analytics.rules.claims import Claim, owner
-from analytics.rules.pipeline import OpportunityState
+from analytics.rules.pipeline import LeadState, OpportunityState
 from analytics.services.opportunities import ReasonMissing, locked, record, save
 from marketplace import audit
 from marketplace.models import Person
@@ -86,6 +87,35 @@ def hand_over(opportunity_id: int, to: Person, *, reason: str, by: Actor, at: da
     notify(to, "opportunity_handed_over", words, opportunity.get_absolute_url(), at=at)
     record("opportunity.handed_over", opportunity, by=by, at=at, to=to.pk, reason=reason.strip()[:500])
     return opportunity
+
+
+def pass_on(givers: Mapping[int, int], heir: Person, reason: str, *, by: Actor, at: datetime) -> int:
+    """With accounts that are handed over go the open leads and opportunities of who gives them, next steps included.
+
+    `givers`: who gives, by account; what others work on there stays theirs. The caller holds the accounts' locks.
+    Returns how many went.
+    """
+    decision: dict[str, Any] = {"reason": reason.strip()[:500], "winner": heir, "decided_by": by.person, "at": at}
+    decisions = []
+    for model, field, are_open in (
+        (Lead, "lead", Q(status__in=[LeadState.NEW.value, LeadState.WORKING.value])),
+        (Opportunity, "opportunity", Q(status=OpportunityState.OPEN.value)),
+    ):
+        kept: Any = model._default_manager
+        rows = kept.select_for_update(of=("self",)).filter(are_open, account__in=list(givers))
+        going: list[Any] = [
+            row
+            for row in rows.exclude(representative=heir).order_by("pk")
+            if row.account_id is not None and row.representative_id == givers[row.account_id]
+        ]
+        for row in going:
+            row.representative, row.version = heir, row.version + 1
+            decisions.append(OwnershipDecision(book_id=row.book_id, **{field: row}, **decision))
+        kept.bulk_update(going, ["representative", "version"], batch_size=1000)
+        if model is Opportunity:
+            Step.objects.filter(opportunity__in=going, done_at=None).update(person=heir, reminded_on=None)
+    OwnershipDecision.objects.bulk_create(decisions, batch_size=1000)
+    return len(decisions)
 
 
 def _claims(lead: Lead, *, by: Actor, at: datetime) -> list[Claim]:

@@ -264,6 +264,6 @@ def _full(card: Card) -> Card:
 
 def _back(request: HttpRequest, card: Card) -> str:
     asked = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure()):
-        return asked
-    return reverse("insights_queue")
+    ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
+    # A path only: `redirect` takes any other word for the name of a page.
+    return asked if ours and asked.startswith("/") else reverse("insights_queue")

@@ -293,6 +293,20 @@ def test_calls_are_kept_and_a_final_one_finishes_the_card() -> None:
     assert _next_night(card, 0.9, days=30)[0] == Made()  # rests
 
 
+def test_an_act_sent_twice_is_done_once() -> None:
+    rosa = insights.representative()
+    card = _one_card(rosa)
+    for act in (
+        lambda: cards.note(card.pk, "Asked for Ms Roth", by=rosa, at=MORNING),
+        lambda: cards.accept(card.pk, seen=CardState.OPEN, by=rosa, at=MORNING),
+        lambda: cards.call(card.pk, Heard.ORDERED, by=rosa, at=MORNING),
+    ):
+        assert act().event == act().event
+    assert list(card.events.exclude(person=None).values_list("what", flat=True)) == ["note", "accepted", "call"]
+    with pytest.raises(cards.CardClosed):
+        cards.call(card.pk, Heard.ORDERED, by=rosa, at=MORNING + timedelta(minutes=1))
+
+
 def test_an_untouched_card_expires_and_one_whose_account_bought_goes() -> None:
     rosa = insights.representative()
     card = _one_card(rosa)

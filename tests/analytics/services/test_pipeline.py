@@ -13,7 +13,17 @@ from analytics.models import Account, Book, Contact, Lead, LeadSource, Opportuni
 from analytics.permissions import ManagerOnly, book_for
 from analytics.queries import pipeline as queries
 from analytics.rules.pipeline import BuyingRole, Criterion, LostReason, Stage, StepKind, StepResult, WonReason
-from analytics.services import buying_group, contacts, leads, loading, opportunities, outcomes, ownership, steps
+from analytics.services import (
+    buying_group,
+    contacts,
+    customers,
+    leads,
+    loading,
+    opportunities,
+    outcomes,
+    ownership,
+    steps,
+)
 from analytics.services.contacts import ContactDetails
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
@@ -230,6 +240,41 @@ def test_a_hand_over_takes_the_next_step_along_and_is_written_down(book: Book, a
     assert Notification.objects.filter(person=bob.person, kind="opportunity_handed_over").count() == 1
 
 
+def test_with_an_account_go_the_open_sales_of_who_gives_it_and_nobody_elses(book: Book, anna: Actor) -> None:
+    bob, heir, boss = representative(), representative(), sales_manager()
+    customer = account(book, anna)
+    mine = opportunities.open_for(customer.pk, OpportunityDetails("Cables"), by=anna, at=AT)
+    lost = opportunities.open_for(customer.pk, OpportunityDetails("Boxes"), by=anna, at=AT)
+    outcomes.lose(lost.pk, LostReason.PRICE, by=anna, at=AT)
+    another = opportunities.open_for(customer.pk, OpportunityDetails("Screws"), by=bob, at=AT)
+    lead, _new = leads.register(book.pk, LeadSource.OWN, LeadDetails("K", account_id=customer.pk), by=anna, at=AT)
+
+    customers.hand_over(customer.pk, person(heir).pk, "Anna is on leave", by=boss, at=AT)
+
+    for row in (mine, lost, another, lead):
+        row.refresh_from_db()
+    whose = [row.representative for row in (mine, lost, another, lead)]
+    assert whose == [heir.person, anna.person, bob.person, heir.person]
+    assert next_step(mine).person == heir.person
+    decided = OwnershipDecision.objects.filter(reason="Anna is on leave").order_by("pk")
+    assert [(one.lead, one.opportunity, one.winner) for one in decided] == [
+        (lead, None, heir.person),
+        (None, mine, heir.person),
+    ]
+
+
+def test_a_form_sent_twice_opens_objects_and_adds_once(book: Book, anna: Actor) -> None:
+    customer = account(book, anna)
+    for second in range(2):
+        at = AT + timedelta(seconds=second)
+        found = opportunities.open_for(customer.pk, OpportunityDetails("Cables"), by=anna, at=at)
+        buying_group.object_to(found.pk, "Too dear", by=anna, at=at)
+        contacts.add(customer.pk, ContactDetails("Mia", phone="+49 30 901820"), by=anna, at=at)
+        customers.note(customer.pk, "Ask for Mia", by=anna, at=at)
+    kept = (customer.opportunities, found.objections, customer.contacts, customer.events)
+    assert [rows.count() for rows in kept] == [1, 1, 1, 1]
+
+
 # Leads
 
 
@@ -321,8 +366,7 @@ def test_only_a_qualified_lead_becomes_an_opportunity_with_its_contact_and_answe
     assert (lead.status, found.lead, found.account.name) == ("qualified", lead, "Kabel AG")
     assert (found.bant["need"], found.gpct) == ("yes", {"goals": "Less stock"})
     assert [contact.name for contact in Contact.objects.filter(account=found.account)] == ["Mia"]
-    with pytest.raises(IllegalTransition):
-        leads.convert(lead.pk, "Cables", by=anna, at=AT)
+    assert leads.convert(lead.pk, "Cables", by=anna, at=AT) == found  # pressed twice
     assert Opportunity.objects.count() == 1
 
 

@@ -95,6 +95,8 @@ def test_filters_narrow_the_queue(browser: Client, cards: list[Card]) -> None:
 
 def test_accepting_without_scripts_and_taking_it_back(browser: Client, cards: list[Card]) -> None:
     card = cards[0]
+    away = browser.post(reverse("insights_card_act", args=[card.pk, "note"]), {"note": "Hm", "next": "queue"})
+    assert away["Location"] == reverse(QUEUE)
     sent = {"seen": "open", "next": reverse(QUEUE)}
     page = browser.post(reverse("insights_card_act", args=[card.pk, "accept"]), sent, follow=True)
 
