@@ -20,7 +20,7 @@ import psycopg
 from django.db import DatabaseError, connection, connections
 
 from procurement.auction.feed import Feed, Subscriber
-from procurement.auction.room import live_members
+from procurement.auction.seats import live_members
 from procurement.auction.tokens import Ticket
 from procurement.models import Auction
 from procurement.queries import auctions as rooms

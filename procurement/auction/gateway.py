@@ -39,11 +39,12 @@ from procurement.auction.asgi import (  # noqa: E402
     cors,
     refuse,
 )
+from procurement.auction.asking import kept  # noqa: E402
 from procurement.auction.feed import Feed, Subscriber, heartbeat  # noqa: E402
 from procurement.auction.feeds import Feeds, TooManyStreams  # noqa: E402
 from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
 from procurement.auction.liveness import Liveness  # noqa: E402
-from procurement.auction.room import ENDLESS, Answer, WaitingBid, answer_of, kept  # noqa: E402
+from procurement.auction.room import ENDLESS, Answer, WaitingBid, answer_of  # noqa: E402
 from procurement.auction.throttle import Throttle  # noqa: E402
 from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
 from procurement.queries import auctions as rooms  # noqa: E402

@@ -10,7 +10,8 @@ from typing import Final
 from marketplace.shared.money import minor_unit
 from procurement.models import Auction, AuctionParticipant, Bid, Lot, Tender
 from procurement.procedures import AuctionSettings
-from procurement.rules.auction.base import AuctionKind, StepKind, anonymous_order, step_amount
+from procurement.rules.auction.base import AuctionKind, StepKind
+from procurement.rules.auction.judging import anonymous_order, step_amount
 from procurement.rules.auction.lot_rules import LotRules
 from procurement.rules.auction.timetable import THREE_ROUNDS, PriceClock, Timetable
 from procurement.rules.effective import half_up_to

@@ -16,7 +16,8 @@ from marketplace.shared.errors import Sentence
 from marketplace.shared.money import minor_unit
 from procurement import procedures
 from procurement.models import Lot, Tender
-from procurement.rules.auction.base import SingleBidPrice, StepKind, step_amount
+from procurement.rules.auction.base import SingleBidPrice, StepKind
+from procurement.rules.auction.judging import step_amount
 from procurement.services import criteria, custody, timetable, words
 from procurement.services.lots import field_problems
 

@@ -18,10 +18,6 @@ from procurement.rules.auction.base import (
     Move,
     Refused,
     Room,
-    effective_of,
-    end_after,
-    refused_for_shape,
-    refused_in_room,
 )
 from procurement.rules.auction.concession import (
     allowed_amount,
@@ -29,6 +25,7 @@ from procurement.rules.auction.concession import (
     refused_for_price,
     worst_admitted,
 )
+from procurement.rules.auction.judging import effective_of, end_after, refused_for_shape, refused_in_room
 from procurement.rules.ranking import Standing
 
 __all__ = ["allowed", "allowed_amount", "coming", "decide", "decide_all", "hopeless"]

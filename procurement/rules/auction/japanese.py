@@ -19,9 +19,8 @@ from procurement.rules.auction.base import (
     Play,
     Refused,
     Room,
-    effective_of,
-    refused_in_room,
 )
+from procurement.rules.auction.judging import effective_of, refused_in_room
 from procurement.rules.auction.ticking import amount_at, begins, clock_of, price_at, ticked
 from procurement.rules.ranking import Standing
 

@@ -28,8 +28,8 @@ from procurement.rules.auction.base import (
     Outcome,
     Room,
     Terms,
-    at_own_price,
 )
+from procurement.rules.auction.judging import at_own_price
 from procurement.rules.lifecycle import AuctionStatus
 
 

@@ -24,8 +24,6 @@ from procurement.rules.auction.base import (
     Reference,
     Refused,
     Room,
-    end_after,
-    refused_for_shape,
 )
 from procurement.rules.auction.concession import (
     allowed_amount,
@@ -33,6 +31,7 @@ from procurement.rules.auction.concession import (
     refused_for_price,
     worst_admitted,
 )
+from procurement.rules.auction.judging import end_after, refused_for_shape
 from procurement.rules.ranking import Direction, Standing
 
 

@@ -25,8 +25,8 @@ from procurement.rules.auction.base import (
     SoftClose,
     StepKind,
     Terms,
-    step_amount,
 )
+from procurement.rules.auction.judging import step_amount
 from procurement.rules.auction.scenario_fields import LONGEST_SECONDS, START, Node, ScenarioRefused
 from procurement.rules.auction.timetable import PriceClock
 from procurement.rules.effective import PRICE_ALONE, EffectivePrice, by_features, by_life_cycle_cost

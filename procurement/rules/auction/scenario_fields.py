@@ -10,7 +10,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Final, TypeVar
 
-from procurement.rules.auction.base import refused_for_shape
+from procurement.rules.auction.judging import refused_for_shape
 
 START: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST_SECONDS: Final = 10**9

@@ -16,9 +16,8 @@ from procurement.rules.auction.base import (
     Room,
     SingleBidPrice,
     Terms,
-    effective_of,
-    refused_in_room,
 )
+from procurement.rules.auction.judging import effective_of, refused_in_room
 from procurement.rules.ranking import Standing
 
 

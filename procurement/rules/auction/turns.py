@@ -22,11 +22,9 @@ from procurement.rules.auction.base import (
     Refused,
     Room,
     Terms,
-    effective_of,
-    refused_for_shape,
-    refused_in_room,
 )
 from procurement.rules.auction.concession import allowed_amount, refused_for_price, worst_admitted
+from procurement.rules.auction.judging import effective_of, refused_for_shape, refused_in_room
 from procurement.rules.ranking import Standing
 
 _IN_PAUSE = -1

@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection
 
 from marketplace.models import OrganisationStatus
-from procurement.auction import room
+from procurement.auction import asking, room
 from procurement.auction.room import KEY_REUSED, UNKNOWN_AUCTION, Desk
 from procurement.models import AuctionEvent
 from procurement.queries import auctions as rooms
@@ -181,7 +181,7 @@ def test_no_number_in_an_answer_counts_anothers_confidential_move():
     assert list(moves.values_list("number", flat=True)) == [3, 4]
     (again,) = Desk().decide([theirs])
     assert (again.repeated, again.number) == (True, 3)
-    assert room.kept(auction.lot_id, b.participant.pk, theirs.key).number == 3
+    assert asking.kept(auction.lot_id, b.participant.pk, theirs.key).number == 3
 
 
 def test_moves_that_change_nothing_that_stands_yet_are_counted_too():

@@ -16,10 +16,9 @@ from procurement.rules.auction.base import (
     SoftClose,
     StepKind,
     Terms,
-    anonymous_order,
-    step_amount,
 )
 from procurement.rules.auction.english import allowed_amount, decide, decide_all, hopeless
+from procurement.rules.auction.judging import anonymous_order, step_amount
 from procurement.rules.auction.views import Shown, bidder_view, observer_view
 from procurement.rules.effective import by_features, by_life_cycle_cost, ceil_to, floor_to, half_up_to
 from procurement.rules.lifecycle import AuctionStatus

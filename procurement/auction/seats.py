@@ -1,0 +1,58 @@
+"""Who may look at an auction and bid in it, from which seat: asked again with every bid, for roles and suppliers
+change while an auction runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from marketplace.models import OrganisationStatus
+from procurement.auction.tokens import OBSERVING_STAFF
+from procurement.services import auction_log
+from procurement.services.auction_log import array
+
+LIVE_MEMBERS: Final = """
+    SELECT bid.lot, bid.participant, bid.person
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (lot, participant, person)
+    WHERE EXISTS (
+      SELECT FROM procurement_auctionparticipant AS seat
+      JOIN procurement_auction AS auction ON auction.id = seat.auction_id
+      JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id
+      JOIN marketplace_membership AS member ON member.organisation_id = supplier.id
+      JOIN marketplace_person AS person ON person.id = member.person_id
+      WHERE seat.id = bid.participant AND auction.lot_id = bid.lot AND member.person_id = bid.person
+        AND supplier.status = %s AND member.active AND person.is_active OFFSET 0
+    )
+"""
+_LIVE_OBSERVERS: Final = """
+    SELECT seat.lot, 0, person.id
+    FROM unnest(%s::bigint[], %s::bigint[]) AS seat (lot, person)
+    JOIN marketplace_person AS person ON person.id = seat.person AND person.is_active
+    WHERE person.staff_roles::text[] && %s::text[] OR EXISTS (
+      SELECT FROM procurement_lot AS lot
+      JOIN procurement_tender AS tender ON tender.id = lot.tender_id
+      JOIN marketplace_membership AS member ON member.organisation_id = tender.buyer_id
+      WHERE lot.id = seat.lot AND member.person_id = person.id AND member.active
+    )
+"""
+
+
+def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
+    """Which of these (lot, participant, person) may still look and bid from there; participant 0 is an observer."""
+    seated, observing = [seat for seat in seats if seat[1]], [seat for seat in seats if not seat[1]]
+    members = set(auction_log.execute(LIVE_MEMBERS, *asked_of(seated), kept=False)) if seated else set()
+    return members | set(_live_observers(observing) if observing else ())
+
+
+def asked_of(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:
+    """The seats (lot, participant, person) as LIVE_MEMBERS is asked of them."""
+    return (*(array(column) for column in zip(*seats, strict=True)), OrganisationStatus.REGISTERED.value)
+
+
+def _live_observers(seats: Sequence[tuple[int, int, int]]) -> psycopg.Cursor[tuple[Any, ...]]:
+    """The buyer's people, and the platform's who may look."""
+    lots, _nobody, people = (list(column) for column in zip(*seats, strict=True))
+    staff = [role.value for role in OBSERVING_STAFF]
+    return auction_log.execute(_LIVE_OBSERVERS, lots, people, staff, kept=False)
