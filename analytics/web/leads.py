@@ -29,7 +29,7 @@ from analytics.web import pipeline_forms as fields
 from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of, person_of
 from marketplace.shared import clock
-from marketplace.shared.errors import DomainError, NotFound, Sentence
+from marketplace.shared.errors import DomainError, NotFound, Sentence, StaleForm
 from marketplace.web import refusals
 from marketplace.web.body_size import body_at_most
 from marketplace.web.csv_export import csv_response
@@ -234,6 +234,9 @@ def act(request: HttpRequest, lead_id: int, what: str) -> HttpResponse:
             if error.status == 404:
                 raise
             refusals.show_on(form, error)
+            lead.refresh_from_db()
+            if isinstance(error, StaleForm) and isinstance(form, fields.QualificationForm):
+                form.freshen(_answers(lead))
         else:
             messages.success(request, str(wanted.said))
             found: Any = done
@@ -266,7 +269,7 @@ def _page(request: HttpRequest, lead: Lead, sent: dict[str, forms.Form] | None =
     actor = actor_of(request)
     manages = is_manager(actor, lead.book)
     initial: dict[str, dict[str, Any]] = {
-        "qualify": {"version": lead.version, **lead.bant, **lead.gpct},
+        "qualify": _answers(lead),
         "convert": {"title": lead.need.splitlines()[0][:200] if lead.need else lead.company},
     }
     context = {
@@ -284,6 +287,11 @@ def _page(request: HttpRequest, lead: Lead, sent: dict[str, forms.Form] | None =
     }
     refused = any(form.errors for form in sent.values())
     return render(request, "analytics/lead.html", context, status=422 if refused else 200)
+
+
+def _answers(lead: Lead) -> dict[str, Any]:
+    """What the form of the qualification holds."""
+    return {"version": lead.version, **lead.bant, **lead.gpct}
 
 
 def _facts(lead: Lead) -> list[Fact]:

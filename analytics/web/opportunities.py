@@ -23,10 +23,10 @@ from analytics.queries.customers import standing
 from analytics.rules.pipeline import CONFIRMED, Criterion, Stage
 from analytics.services import buying_group, opportunities, outcomes, ownership, steps
 from analytics.web import pipeline_forms as fields
-from analytics.web.opportunity_page import form_for, shown
+from analytics.web.opportunity_page import details_of, form_for, shown
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
-from marketplace.shared.errors import DomainError, NotFound, Sentence
+from marketplace.shared.errors import DomainError, NotFound, Sentence, StaleForm
 from marketplace.web import refusals
 from marketplace.web.forms import posted
 from marketplace.web.parts import Crumb
@@ -165,10 +165,12 @@ def act(request: HttpRequest, opportunity_id: int, what: str) -> HttpResponse:
             if error.status == 404:
                 raise
             refusals.show_on(form, error)
+            opportunity.refresh_from_db()
+            if isinstance(error, StaleForm) and isinstance(form, fields.OpportunityForm):
+                form.freshen(details_of(opportunity))
         else:
             messages.success(request, str(wanted.said))
             return redirect(opportunity.get_absolute_url())
-    opportunity.refresh_from_db()
     return _page(request, opportunity, {what: form})
 
 

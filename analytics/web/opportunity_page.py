@@ -42,6 +42,18 @@ def form_for(what: str, form: type[forms.Form], opportunity: Opportunity, sent: 
     return found
 
 
+def details_of(opportunity: Opportunity) -> dict[str, Any]:
+    """What the form of details holds."""
+    return {
+        "version": opportunity.version,
+        "title": opportunity.title,
+        "amount": opportunity.amount,
+        "closes_on": opportunity.closes_on,
+        **opportunity.bant,
+        **opportunity.gpct,
+    }
+
+
 def shown(
     request: HttpRequest,
     opportunity: Opportunity,
@@ -58,14 +70,7 @@ def shown(
     waiting = opportunity.steps.filter(done_at=None).select_related("person", "contact").first()
     following = STAGES[min(STAGES.index(stage) + 1, len(STAGES) - 2)]
     initial: dict[str, dict[str, Any]] = {
-        "details": {
-            "version": opportunity.version,
-            "title": opportunity.title,
-            "amount": opportunity.amount,
-            "closes_on": opportunity.closes_on,
-            **opportunity.bant,
-            **opportunity.gpct,
-        },
+        "details": details_of(opportunity),
         "move": {"stage": following.value},
         "plan": {
             "kind": waiting and waiting.kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -22,12 +22,13 @@ from analytics.models.pipeline_names import (
     choices,
 )
 from analytics.rules.pipeline import STAGES, BuyingRole, LostReason, Stage, StepKind, StepResult, WonReason
-from analytics.rules.qualification import BANT, GPCT
+from analytics.rules.qualification import BANT, GPCT, Known
 from analytics.services.contacts import ContactDetails
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
 from analytics.services.steps import NextStep
 from marketplace.models import Person
+from marketplace.web import formats
 from marketplace.web.organisation_forms import country_choices
 from procurement.web.fields import NumberField
 
@@ -66,6 +67,19 @@ class QualificationForm(forms.Form):
             self.fields[name] = forms.CharField(
                 label=GPCT_LABELS[name], max_length=2000, required=False, widget=_text(2)
             )
+
+    def freshen(self, now: Mapping[str, Any]) -> None:
+        """It was opened before somebody else's change: say what stands there now; sent again, it is meant so."""
+        sent: Any = self.data
+        self.data = sent = sent.copy()
+        sent["version"] = str(now["version"])
+        for name, field in self.fields.items():
+            kept = now.get(name) or (Known.UNKNOWN.value if name in BANT else None)
+            if name == "version" or (self.cleaned_data.get(name) or None) == kept:
+                continue
+            words = dict(getattr(field, "choices", ())).get(kept, kept)
+            said = _("%(field)s: “%(value)s” stands there now.")
+            self.add_error(None, said % {"field": field.label, "value": formats.EMPTY if words is None else words})
 
     @property
     def bant(self) -> dict[str, str]:

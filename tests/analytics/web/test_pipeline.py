@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 from io import BytesIO
 
 import pytest
@@ -14,8 +15,9 @@ from django.urls import reverse
 from openpyxl import Workbook
 
 from analytics.models import Book, Contact, Lead, LeadSource, Opportunity, Step
+from analytics.rules.pipeline import LostReason
 from analytics.rules.qualification import BANT, GPCT
-from analytics.services import leads, opportunities
+from analytics.services import leads, opportunities, outcomes
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
 from marketplace.permissions import Actor
@@ -126,6 +128,46 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why(page: Client, book: Bo
     assert "This day is over. The next step lies ahead." in answer.content.decode()
     assert "Send the list" in answer.content.decode()
     assert Step.objects.get().kind == "call"
+
+
+def test_a_form_opened_before_anothers_change_says_what_is_there_now_and_can_be_sent_again(
+    page: Client, book: Book, anna: Actor
+) -> None:
+    found = opportunities.open_for(account(book).pk, OpportunityDetails("Cables"), by=anna, at=clock.now())
+    sent = answers(need="yes") | {"title": "Copper cables", "amount": "900"}
+    first, second = (sent | {"version": "1", "title": title} for title in ("Copper cables", "Steel cables"))
+    assert page.post(_opportunity(found, "details"), first).status_code == 302
+
+    refused = page.post(_opportunity(found, "details"), second)
+    text = refused.content.decode()
+    assert refused.status_code == 422
+    assert "What is sold: “Copper cables” stands there now." in text
+    assert "Need:" not in "".join(refused.context["forms"]["details"].non_field_errors())
+    assert 'value="Steel cables"' in text
+
+    again = second | {"version": str(refused.context["forms"]["details"]["version"].value())}
+    assert page.post(_opportunity(found, "details"), again).status_code == 302
+    found.refresh_from_db()
+    assert found.title == "Steel cables"
+
+
+def test_the_forecast_weighs_by_stage_and_tells_why_sales_end(page: Client, book: Book, anna: Actor) -> None:
+    for title, amount in (("Cables", "1000"), ("Boxes", "500")):
+        details = OpportunityDetails(title, amount=Decimal(amount), closes_on=date(2027, 1, 15))
+        opened = opportunities.open_for(account(book).pk, details, by=anna, at=clock.now())
+    outcomes.lose(opened.pk, LostReason.PRICE, by=anna, at=clock.now())
+
+    shown = page.get(reverse("insights_forecast"))
+
+    (block,) = shown.context["blocks"]
+    # One ended in prospecting and was lost: (0 + 20 × 5%) / (1 + 20) of 1,000.
+    assert [str(money) for money in (block["total"], block["weighted"])] == ["1000.00 EUR", "47.62 EUR"]
+    assert [(str(name), share) for name, _money, share, _counts in block["stages"]] == [("Prospecting", "4.8%")]
+    assert block["chart"].option["xAxis"]["data"] == ["Jan 2027"]
+    (ended,) = shown.context["results"]
+    assert [str(ended[0]), str(ended[1]), ended[2], [str(money) for money in ended[3]]] == [
+        "Lost", "Price", 1, ["500.00 EUR"],
+    ]  # fmt: skip
 
 
 def test_a_finished_step_sent_again_does_not_finish_the_next(page: Client, book: Book, anna: Actor) -> None:

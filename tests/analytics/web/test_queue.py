@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from analytics.models import Account, Card, Dismissal
+from analytics.models import Account, Capacity, Card, Dismissal
 from analytics.rules.cards import CardState
 from analytics.services import card_making
 from marketplace.models import Role
@@ -20,6 +20,7 @@ from marketplace.permissions import Actor
 from tests.factories import insights
 from tests.factories.insights import CUTOFF, MORNING, NIGHT
 from tests.factories.marketplace import accredited_supplier, member
+from tests.factories.procurement import published_tender
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -169,6 +170,36 @@ def test_the_day_ends_with_its_capacity(browser: Client, cards: list[Card], rosa
     assert len(browser.get(reverse(QUEUE), {"more": "1"}).context["shown"]) == 2
 
 
+def test_half_of_the_days_places_are_for_the_long_tail(cards: list[Card], browser: Client, rosa: Actor) -> None:
+    """Large and Third are among the few that bring most; the two small ones come before the second of those."""
+    book = cards[0].book
+    Card.objects.filter(book=book).update(long_tail=False)
+    small = [insights.shown_account(book, rosa, name=name) for name in ("Small", "Tiny")]
+    run = insights.whole_run(book, CUTOFF + timedelta(days=1))
+    for card in cards[:2]:
+        insights.buys_every(card.account, 20, CUTOFF - timedelta(days=5), amount="90000.00")
+        insights.at_risk(run, card.account, p=0.9, amount="9000.00")
+    for account in small:
+        insights.at_risk(run, account, p=0.5, amount="20.00")
+    card_making.refresh(run.pk, at=NIGHT + timedelta(days=1))
+    Capacity.objects.create(book=book, person=rosa.person, cards_a_day=2)
+
+    shown = browser.get(reverse(QUEUE)).context["shown"]
+
+    assert [(one.card.account.name, one.card.long_tail) for one in shown] == [("Large", False), ("Small", True)]
+
+
+def test_the_team_in_figures(cards: list[Card], browser: Client, rosa: Actor) -> None:
+    browser.post(reverse("insights_card_act", args=[cards[0].pk, "accept"]))
+    browser.post(reverse("insights_card_act", args=[cards[1].pk, "dismiss"]), {"reason": "known", "note": ""})
+
+    page = _browser(insights.sales_manager()).get(reverse("insights_team"))
+
+    member = next(row["member"] for row in page.context["rows"] if row["member"].person == rosa.person)
+    figures = (member.accounts, member.waiting, member.in_work, member.accepted, member.dismissed, member.capacity)
+    assert figures == (3, 1, 1, 1, 1, 15)
+
+
 def test_others_see_nothing_of_it(browser: Client, cards: list[Card]) -> None:
     other = _browser(insights.representative())
     stranger = _browser(member(accredited_supplier(), Role.REPRESENTATIVE, Role.SALES_MANAGER))
@@ -210,6 +241,8 @@ def test_as_many_queries_for_one_card_as_for_three(
 def test_the_customers_page_has_history_rhythm_cards_and_story(browser: Client, cards: list[Card]) -> None:
     account = cards[0].account
     browser.post(reverse("insights_customer_note", args=[account.pk]), {"note": "Ask for Ms Roth"})
+    account.buyer = published_tender().buyer
+    account.save(update_fields=["buyer"])
 
     page = browser.get(reverse("insights_customer", args=[account.pk]))
     text = page.content.decode()
@@ -219,6 +252,8 @@ def test_the_customers_page_has_history_rhythm_cards_and_story(browser: Client, 
     assert "Silent for longer than ever" in text
     assert "Ask for Ms Roth" in text
     assert "Made from the scores" in text
+    assert len(page.context["procedures"]) == 1
+    assert page.context["contacts_url"] == reverse("insights_customer_contacts_part", args=[account.pk])
 
 
 def test_an_account_is_handed_over_with_its_cards_and_a_note(browser: Client, cards: list[Card], rosa: Actor) -> None:
