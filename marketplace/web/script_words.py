@@ -72,6 +72,7 @@ SENTENCES: Final = (
     _("Reason: {reason}"),
     _("starts at"),
     _("ends at"),
+    _("was to end at"),
     _("ended at"),
     _("Leading"),
     _("Best bidder"),
@@ -88,7 +89,7 @@ SENTENCES: Final = (
     _("Bid {amount}"),
     _("Bid"),
     _("Yes, bid {amount}"),
-    _("This is far better than the price to beat. If you mean it, press once more."),
+    _("This is far better than is needed. If you mean it, press once more."),
     _("Sending {amount}…"),
     _("No answer yet. Sending the same bid again; it counts once."),
     _(

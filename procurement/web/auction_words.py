@@ -55,7 +55,7 @@ def clock_moves(hall: Hall) -> Sentence:
         if clock.start < clock.last
         else _("From %(start)s down by %(tick)s every %(span)s, to %(last)s") % said
     )
-    return _("What counts: %(course)s") % {"course": told} if hall.room.terms.formulas else told
+    return _("%(course)s, as it counts") % {"course": told} if hall.room.terms.formulas else told
 
 
 def _step(rules: LotRules, currency: str) -> Sentence:

@@ -179,7 +179,7 @@ export class BidPanel implements Panel {
     if (this.looksLikeSlip(amount) && this.armed !== plain(amount)) {
       this.armed = plain(amount);
       this.showButton();
-      message(desk, say("This is far better than the price to beat. If you mean it, press once more."), "warn");
+      message(desk, say("This is far better than is needed. If you mean it, press once more."), "warn");
       return;
     }
     this.sending = true;

@@ -47,6 +47,7 @@ export function bidders(room: RoomState, out: number): string {
 /** What the time below the countdown is. */
 export function endsLabel(room: RoomState): string {
   if (room.status === "scheduled") return say("starts at");
+  if (room.status === "paused") return say("was to end at");
   return room.status === "ended" ? say("ended at") : say("ends at");
 }
 
