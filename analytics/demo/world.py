@@ -83,6 +83,9 @@ def _load(book: Book, lines: Iterable[Bought], name: str, at: datetime) -> None:
         batch.state = ImportState.LOADED
         batch.counts = {**done.as_json(), "read": read, "accepted": read, "rejected": 0}
         batch.save(update_fields=["state", "counts"])
+    if read > loading.HANDFUL:
+        # Else the planner would go through all of them for each of the few lines that come next.
+        loading.analyse()
 
 
 def _stage(batch: Import, lines: Iterable[Bought]) -> int:
