@@ -256,6 +256,7 @@ SENTENCES: Final = (
     _("{who} is out"),
     _("Moved by an outage of the platform"),
     _("New price"),
+    _("The clock stops"),
     _("New price, as it counts"),
     _("Best, as it counts"),
     _("Yours, as it counts"),

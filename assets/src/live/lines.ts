@@ -97,6 +97,7 @@ export class Lines {
       case "cancelled":
         return say("Cancelled");
       case "tick":
+        if (!event.price) return say("The clock stops");
         return this.desk.page.dataset.counts === undefined ? say("New price") : say("New price, as it counts");
       case "pause":
         return say("Pause before round {round}", { round: event.course ?? "" });

@@ -8,12 +8,13 @@ export class Savings {
   constructor(private readonly desk: Desk) {}
 
   show(price: string | null): void {
-    const { start_price, direction } = this.desk.state();
+    const { start_price, direction, status } = this.desk.state();
     const limit = start_price ?? this.desk.page.dataset.limit;
     const [from, to] = [limit ? parse(limit) : null, price ? parse(price) : null];
-    if (!from || !to) {
+    if (!from || !to || status === "cancelled") {
       this.desk.write("savings", "—");
       this.desk.write("savings-words", "");
+      this.desk.page.classList.remove("has-savings");
       return;
     }
     const saved = direction === "down" ? subtract(from, to) : subtract(to, from);
