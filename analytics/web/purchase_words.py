@@ -122,8 +122,16 @@ def next_step(batch: Import) -> str:
         ImportState.READING: _("The file is being read. Nothing is loaded yet."),
         ImportState.READ: _("Look at what was understood, then load it."),
         ImportState.LOADING: _("All rows come in at once, or none."),
-        ImportState.LOADED: _("The next scores will know these purchases."),
+        ImportState.LOADED: _("The scores shown know these purchases.")
+        if _known_to_scores(batch)
+        else _("The next scores will know these purchases."),
         ImportState.UNDOING: _("Its lines are being taken out; what they replaced comes back."),
         ImportState.UNDONE: _("Its lines are out; what they replaced is back."),
     }
     return str(words.get(batch.state, ""))
+
+
+def _known_to_scores(batch: Import) -> bool:
+    """Whether the run whose scores are shown began to learn after the import was loaded."""
+    run = batch.book.run if batch.state == ImportState.LOADED else None
+    return bool(run and run.started_at and batch.loaded_at and run.started_at >= batch.loaded_at)

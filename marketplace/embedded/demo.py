@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -80,15 +81,20 @@ class Demo:
         self.supervisor.heed_signals()
         services = [name for name, ours in (("postgres", self.own_database), ("valkey", self.own_broker)) if ours]
         started = embedded.ensure_running(*services, places=self.places) if services else []
+        later = threading.Thread(target=self._make_insights)
         try:
             self._prepare()
             say("Starting web, gateway, worker and clock")
             self._start_processes()
             self.announce()
+            later.start()
             self.supervisor.run(lambda: self._keep(services, started))
             say("Stopping …")
         finally:
             self.supervisor.stop()
+            self.supervisor.stopping.set()
+            if later.ident:
+                later.join()
             if started:
                 embedded.stop(*started, places=self.places)
         say("Stopped.")
@@ -135,17 +141,30 @@ class Demo:
                 for name in ("demo", "media", "mail"):
                     shutil.rmtree(self.places.local / name, ignore_errors=True)
                 self.folder.mkdir()
-        database = postgres.identity(self.places) if self.own_database else os.environ["DATABASE_URL"]
+        database = self._database()
         migrations = database + _digest(PROJECT.glob("*/migrations/*.py"))
         self._once("migrated", migrations, "Bringing the database up to date", "migrate", "--verbosity", "0")
         collect = ("collectstatic", "--no-input", "--verbosity", "0")
         self._once("collected", _digest(_static_files()), "Collecting the static files", *collect)
         self._make_world(database)
-        if (self.folder / "people.json").exists():
-            self._once(
-                "insights", database, "Making its customers and their purchases (20 seconds, once)", "demo_insights"
-            )
         self._once("time-stamps", database, "Making the demonstration's time-stamp authority", "demo_ca", "time-stamps")
+
+    def _database(self) -> str:
+        """What tells this database from another."""
+        return postgres.identity(self.places) if self.own_database else os.environ["DATABASE_URL"]
+
+    def _make_insights(self) -> None:
+        """While people look around already: the representatives' customers, what they buy, and the scores of it."""
+        if not (self.folder / "people.json").exists() or self._is_done("insights", self._database()):
+            return
+        title = "\nThe insights are still being made: customers and three years of purchases (20 seconds, once)"
+        try:
+            self._once("insights", self._database(), title, "demo_insights", beside=True)
+            say("The insights are there.")
+        except Told:
+            pass
+        except EmbeddedError as error:
+            say(str(error))
 
     def _make_world(self, database: str) -> None:
         """Fill an empty database; a world whose making was interrupted is begun anew at the next start."""
@@ -163,12 +182,13 @@ class Demo:
         stamp = self.folder / f"{name}.done"
         return stamp.exists() and stamp.read_text() == state
 
-    def _once(self, name: str, state: str, title: str, *arguments: str) -> None:
-        """Run a command of manage.py unless it has been run for this very state of things."""
+    def _once(self, name: str, state: str, title: str, *arguments: str, beside: bool = False) -> None:
+        """Run a command of manage.py unless it has been run for this very state of things; `beside` others gently."""
         if self._is_done(name, state):
             return
         say(title)
-        code = self.supervisor.run_step(name, sys.executable, str(PROJECT / "manage.py"), *arguments)
+        gently = ["nice"] if beside and shutil.which("nice") else []
+        code = self.supervisor.run_step(name, *gently, sys.executable, str(PROJECT / "manage.py"), *arguments)
         if self.supervisor.stopping.is_set():
             raise Told
         if code != 0:
