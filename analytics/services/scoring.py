@@ -142,7 +142,10 @@ def _score(part: RunPartition, now: Now) -> None:
     of_recovery = recovery.score(RecoveryModel.from_json(json.dumps(model.recovery)), history, rows.cutoff)
     of_growth = None
     if model.growth is not None:
-        of_growth = growth.score(GrowthModel.from_bytes(bytes(model.growth)), history, rows.cutoff, top=TOP)
+        silent = of_recovery.accounts
+        orders = growth.chance_of_ordering(silent.account, silent.p, len(history.accounts))
+        learnt = GrowthModel.from_bytes(bytes(model.growth))
+        of_growth = growth.score(learnt, history, rows.cutoff, top=TOP, orders=orders)
     with transaction.atomic():
         if not runs.still_mine(part):
             return
