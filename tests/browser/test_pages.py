@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,9 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Page
 
+from analytics.models import Account, Opportunity
+from analytics.services import card_making, opportunities
+from analytics.services.opportunities import OpportunityDetails
 from marketplace.models import AccreditationStatus, RevocationSource, Side, StaffRole, TrustedCertificate
 from marketplace.permissions import NOBODY, Actor
 from marketplace.shared import clock
@@ -20,6 +23,7 @@ from procurement.services import custody
 from procurement.services.custody import Plan
 from tests.browser.people import Visitor
 from tests.conftest import ROOT
+from tests.factories import insights
 from tests.factories.auctions import running_auction
 from tests.factories.bids import bidder, drafted_bid, opened_lot, tender_taking_bids
 from tests.factories.committee import held_draft, holder_of
@@ -79,7 +83,8 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
     call_command("load_plans", verbosity=0)
     supplier = bidder()
     operator = staff(StaffRole.OPERATOR, StaffRole.TARIFF_MANAGER)
-    representative = staff(StaffRole.REPRESENTATIVE)
+    representative = staff(StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER)
+    customer, opportunity = _customer(representative, now)
     tender = tender_taking_bids(
         title="Office chairs for the town hall",
         description="Chairs for two floors.",
@@ -150,7 +155,26 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         Seen("revocation-lists", "operator", reverse("trust_lists")),
         Seen("addresses", "operator", reverse("trust_sources")),
         Seen("account", "representative", reverse("insights_account", args=[opened.tender.buyer_id])),
+        Seen("queue-of-cards", "representative", reverse("insights_queue")),
+        Seen("customer", "representative", reverse("insights_customer", args=[customer.pk])),
+        Seen("pipeline", "representative", reverse("insights_pipeline")),
+        Seen("opportunity", "representative", reverse("insights_opportunity", args=[opportunity.pk])),
+        Seen("results", "representative", reverse("insights_results")),
+        Seen("team", "representative", reverse("insights_team")),
     ]
+
+
+def _customer(owner: Actor, now: datetime) -> tuple[Account, Opportunity]:
+    """Somebody who has bought every twenty days until two months ago, and what is being sold to them."""
+    book = insights.platform_book()
+    customer = insights.account(book, owner, name="Machine works")
+    until = now.date() - timedelta(days=55)
+    insights.buys_every(customer, 20, until, category=insights.category(book, "Paper"), amount="400.00")
+    run = insights.whole_run(book, now.date() - timedelta(days=1))
+    insights.at_risk(run, customer, reasons=["overdue"])
+    insights.could_buy(run, customer, insights.category(book, "Toner"))
+    card_making.refresh(run.pk, at=now)
+    return customer, opportunities.open_for(customer.pk, OpportunityDetails("Cables"), by=owner, at=now)
 
 
 def _is_logged_in(page: Page, actor: Actor, address: str) -> None:
