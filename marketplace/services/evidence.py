@@ -24,8 +24,9 @@ from marketplace.models import (
     TrustedCertificate,
 )
 from marketplace.signatures import certificate_id, certificates_in
-from marketplace.signatures.longterm import Archive, Dossier, Kept
-from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, attach, read, tokens_in
+from marketplace.signatures.cades import attach, tokens_in
+from marketplace.signatures.dossier import Archive, Dossier, Kept
+from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, read
 
 _log = logging.getLogger(__name__)
 #: What a signature's verdict rests on (Report.evidence), by the role it is kept in.

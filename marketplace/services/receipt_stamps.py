@@ -32,7 +32,8 @@ from marketplace.services import evidence, stamping, timestamps
 from marketplace.services.evidence import Piece
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.shared import jobs
-from marketplace.signatures.timestamps import TimeStampError, Trusted, attach, read
+from marketplace.signatures.cades import attach
+from marketplace.signatures.timestamps import TimeStampError, Trusted, read
 
 _log = logging.getLogger(__name__)
 #: Some wait half an hour: an authority that is back is asked soon.

@@ -27,7 +27,8 @@ from marketplace.services import evidence, notifications, revocation, timestamps
 from marketplace.shared.errors import NotFound
 from marketplace.signatures import Evidence, Policy
 from marketplace.signatures import payload as payloads
-from marketplace.signatures.longterm import Dossier, LongTermPolicy, LongTermReport, reverify
+from marketplace.signatures.dossier import Dossier
+from marketplace.signatures.longterm import LongTermPolicy, LongTermReport, reverify
 from marketplace.signatures.timestamps import TimeStampError, read
 
 #: Signatures whose evidence is read together.

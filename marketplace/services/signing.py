@@ -35,7 +35,8 @@ from marketplace.services.signing_words import refusal_sentence
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import Policy, Report, Sub, verify_bounded
 from marketplace.signatures import payload as payloads
-from marketplace.signatures.timestamps import TimeStampError, attach
+from marketplace.signatures.cades import attach
+from marketplace.signatures.timestamps import TimeStampError
 
 FORMAT: Final = "openlot-signature-1"
 

@@ -18,7 +18,7 @@ from marketplace.services import evidence, stamping, timestamps
 from marketplace.services.evidence import Piece
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.signatures import Sub, strengths
-from marketplace.signatures.longterm import Archive, Batch, Dossier, Kept
+from marketplace.signatures.dossier import Archive, Batch, Dossier, Kept
 from marketplace.signatures.timestamps import TimeStampError, read
 
 _log = logging.getLogger(__name__)

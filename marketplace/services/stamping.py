@@ -33,8 +33,9 @@ from marketplace.services.evidence import Piece
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.shared import jobs
 from marketplace.signatures import longterm, strengths
-from marketplace.signatures.longterm import Dossier
-from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, stamped_value
+from marketplace.signatures.cades import stamped_value
+from marketplace.signatures.dossier import Dossier
+from marketplace.signatures.timestamps import TimeStampError, Token, Trusted
 
 _log = logging.getLogger(__name__)
 #: How long a claimed signature is another task's; a worker that was killed is forgotten after it.

@@ -22,7 +22,7 @@ from marketplace.services.evidence import Piece
 from marketplace.services.stamp_renewal import Renewed
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.signatures import strengths
-from marketplace.signatures.longterm import Archive, Batch, Dossier, Kept
+from marketplace.signatures.dossier import Archive, Batch, Dossier, Kept
 from marketplace.signatures.payload import canonical, sha256_hex
 from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, read
 

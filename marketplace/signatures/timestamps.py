@@ -1,10 +1,10 @@
-"""Time stamps (RFC 3161, RFC 5816): asked for, read strictly, judged, and joined to a signature (CAdES-T).
+"""Time stamps (RFC 3161, RFC 5816): asked for, read strictly and judged.
 
     asked = request(digest)
     token = read_answer(send(asked.encoded), asked)     # form, status, imprint, nonce, the authority's signature
     trust = judge(token, Policy(anchors=…), evidence, at)   # its certificate: trusted and not revoked at that moment
 
-Pure: sends nothing and reads no clock. `timestamp_authority` is the other side.
+Pure: sends nothing and reads no clock. `timestamp_authority` is the other side; `cades` joins them to signatures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from . import chain, der, shape
 from .algorithms import Strength
 from .gate import STRONG_HASHES
 from .report import Evidence, Finding, Policy, Sub
-from .sign import attribute, oid, with_unsigned
 
 #: Bytes. Tokens with a chain of three RSA-4096 certificates have some 7 kB.
 MAX_TOKEN: Final = 64 * 1024
@@ -34,8 +33,6 @@ MAX_CERTIFICATES: Final = 10
 #: How far the authority's clock may be ahead of ours.
 TOLERANCE: Final = timedelta(seconds=60)
 _HASH_OF_SIZE: Final = {32: "sha256", 48: "sha384", 64: "sha512"}
-_STAMP: Final = "signature_time_stamp_token"
-_STAMP_ATTRIBUTE: Final = oid("1.2.840.113549.1.9.16.2.14")
 _REFERENCES: Final = {"signing_certificate", "signing_certificate_v2"}
 _GRANTED: Final = {"granted", "granted_with_mods"}
 _MAX_ATTRIBUTES: Final = 32
@@ -373,50 +370,6 @@ def _check_strength(token: Token, policy: Policy, at: datetime) -> None:
             raise TimeStampError(
                 f"The time stamp is too weak: {answer.failure_reason}.", Sub.CRYPTO_CONSTRAINTS_FAILURE
             )
-
-
-# CAdES-T -----------------------------------------------------------------------------------------------------------
-
-
-def stamped_value(signature: bytes) -> bytes:
-    """What a signature time stamp is over: the value of the one signature in a CMS file. Raises `TimeStampError`."""
-    return bytes(_signer_info(_load(signature))["signature"].native)
-
-
-def tokens_in(signature: bytes) -> tuple[bytes, ...]:
-    """The signature time stamps that a CMS signature carries, DER. Raises `TimeStampError`."""
-    attributes = _signer_info(_load(signature))["unsigned_attrs"] or ()
-    return tuple(value.dump() for one in attributes if one["type"].native == _STAMP for value in one["values"])
-
-
-def attach(signature: bytes, token: bytes) -> bytes:
-    """The CMS signature with the token as its unsigned attribute signature-time-stamp: CAdES-T, DER.
-
-    Nothing that is signed changes. The same token twice is there once. Raises `TimeStampError` when the token is
-    another signature's.
-    """
-    if not read(token).stamps(stamped_value(signature)):
-        raise TimeStampError("The time stamp is for another signature.", Sub.HASH_FAILURE)
-    if token in tokens_in(signature):
-        return signature
-    # The same attribute may hold several; one for each is as good, and leaves those that are there untouched.
-    return with_unsigned(signature, attribute(_STAMP_ATTRIBUTE, token))
-
-
-def _load(signature: bytes) -> cms.ContentInfo:
-    try:
-        der.check(signature)
-        shape.check(signature)
-        envelope = cms.ContentInfo.load(signature, strict=True)
-        if envelope["content_type"].native == "signed_data" and len(envelope["content"]["signer_infos"]) == 1:
-            return envelope
-    except Exception as error:  # as above
-        raise TimeStampError("The signature to be stamped cannot be read.", Sub.FORMAT_FAILURE) from error
-    raise TimeStampError("Only a single signature can be stamped.", Sub.FORMAT_FAILURE)
-
-
-def _signer_info(envelope: cms.ContentInfo) -> cms.SignerInfo:
-    return envelope["content"]["signer_infos"][0]
 
 
 def _format(what: str) -> TimeStampError:

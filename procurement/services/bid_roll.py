@@ -27,7 +27,7 @@ from marketplace.services import statement_stamps, timestamps
 from marketplace.services.stamp_renewal import Renewed
 from marketplace.shared import jobs, keys
 from marketplace.shared.errors import NotFound, Sentence
-from marketplace.signatures.longterm import Dossier
+from marketplace.signatures.dossier import Dossier
 from marketplace.signatures.payload import canonical, sha256_hex
 from procurement import permissions
 from procurement.models import Bid, BidEnvelope, BidRoll, RollLeaf, Tender

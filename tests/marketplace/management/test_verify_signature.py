@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from marketplace.signatures import timestamps
+from marketplace.signatures import cades, timestamps
 from marketplace.signatures.authority import Authority
 from marketplace.signatures.sign import sign
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
@@ -57,9 +57,9 @@ def stamped(files: Path) -> Path:
         (files / "stamped-answers" / f"{number}.ors").write_bytes(answer(about, by))
     signature = sign(PAYLOAD, signer, AT)
     (files / "revoked.p7s").write_bytes(signature)
-    asked = timestamps.request(sha256(timestamps.stamped_value(signature)).digest())
+    asked = timestamps.request(sha256(cades.stamped_value(signature)).digest())
     token = timestamps.read_answer(stamps.server.answer(asked.encoded, AT - timedelta(days=2)), asked)
-    (files / "stamped.p7s").write_bytes(timestamps.attach(signature, token.encoded))
+    (files / "stamped.p7s").write_bytes(cades.attach(signature, token.encoded))
     (files / "good.p7s").write_bytes(sign(PAYLOAD, good, AT))
     (files / "bad-trust").mkdir()
     (files / "bad-trust" / "root.der").write_bytes(b"garbage")

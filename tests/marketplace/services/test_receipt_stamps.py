@@ -38,9 +38,10 @@ from marketplace.services import (
 from marketplace.services.signing import Judged
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.signatures import longterm
+from marketplace.signatures.cades import tokens_in
 from marketplace.signatures.sign import Credential
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
-from marketplace.signatures.timestamps import read, tokens_in
+from marketplace.signatures.timestamps import read
 from marketplace.signed_actions import Sent, SignedAction
 from marketplace.tasks import stamp_waiting
 from tests.factories.at_once import at_the_same_time, wait_until_blocked

@@ -20,7 +20,7 @@ from marketplace.models import (
 from marketplace.permissions import Actor
 from marketplace.services import evidence, reverification, revocation, signing, stamp_renewal, stamping
 from marketplace.shared.errors import NotFound
-from marketplace.signatures import Sub, timestamps
+from marketplace.signatures import Sub, cades, timestamps
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from tests.conftest import FrozenClock
 from tests.factories import signatures
@@ -87,7 +87,7 @@ def test_a_signature_that_its_own_time_stamp_saved_passes_later(tsa: DemoTimeSta
     signer, authority = signatures.certificate_of(actor.organisation), signatures.authority()
     request = signatures.prepared(actor)
     bare = signatures.signed(request, signer)
-    asked = timestamps.request(hashlib.sha256(timestamps.stamped_value(bare)).digest())
+    asked = timestamps.request(hashlib.sha256(cades.stamped_value(bare)).digest())
     token = timestamps.read_answer(tsa.server.answer(asked.encoded, NOON - 2 * HOUR), asked).encoded
     authority.revoke(signer.serial, NOON - HOUR)
     try:
@@ -98,7 +98,7 @@ def test_a_signature_that_its_own_time_stamp_saved_passes_later(tsa: DemoTimeSta
     with pytest.raises(signing.SignatureRefused):
         signing.complete(request, bare, by=actor, at=NOON)
 
-    taken = signing.complete(request, timestamps.attach(bare, token), by=actor, at=NOON)
+    taken = signing.complete(request, cades.attach(bare, token), by=actor, at=NOON)
 
     assert stamping.stamp(taken.pk, at=NOON)
     found = reverification.check_again(taken.pk, by=auditor, at=LATER)

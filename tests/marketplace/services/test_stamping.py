@@ -29,7 +29,7 @@ from marketplace.models import (
 )
 from marketplace.services import evidence, reverification, revocation, signing, stamp_renewal, stamping, timestamps
 from marketplace.services.timestamps import TimeStampUnavailable
-from marketplace.signatures import longterm
+from marketplace.signatures import cades, longterm
 from marketplace.signatures import timestamps as tokens
 from marketplace.signatures.publication import Publication
 from marketplace.signatures.sign import Credential
@@ -130,7 +130,7 @@ def test_a_signature_is_taken_at_once_and_stamped_on_commit(
     assert row.algorithms == ["p256", "p384", "sha256", "sha384"]
     kept = evidence.dossier(signature)
     assert kept.stamp is not None
-    assert tokens.read(kept.stamp.der).stamps(tokens.stamped_value(bytes(signature.cms)))
+    assert tokens.read(kept.stamp.der).stamps(cades.stamped_value(bytes(signature.cms)))
     assert [one.der for one in kept.stamp_certificates] == [
         tsa.server.credential.der, tsa.above.issuing.der, tsa.above.root.der,
     ]  # fmt: skip
@@ -146,7 +146,7 @@ def test_the_stamp_joins_the_signature_in_a_copy(tsa: DemoTimeStamps, signature:
     stamping.stamp(signature.pk, at=NOON)
 
     stamped = evidence.stamped_cms(signature)
-    assert len(tokens.tokens_in(stamped)) == 1
+    assert len(cades.tokens_in(stamped)) == 1
     signature.refresh_from_db()
     assert bytes(signature.cms) == received
     identifiers = signing.identifiers_of(signature.organisation)
@@ -514,7 +514,7 @@ def test_the_hash_of_a_first_stamp_is_a_strong_one_when_sha_256_is_failing(
 
     kept = evidence.dossier(signature).stamp
     assert kept is not None
-    assert tokens.read(kept.der).imprint == hashlib.sha512(tokens.stamped_value(bytes(signature.cms))).digest()
+    assert tokens.read(kept.der).imprint == hashlib.sha512(cades.stamped_value(bytes(signature.cms))).digest()
 
 
 def test_without_an_authority_nothing_is_renewed(stamped: list[Signature], settings: Any) -> None:

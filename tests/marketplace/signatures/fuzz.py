@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from marketplace.signatures import Evidence, Policy, Report, certificates_in, gate, timestamps
+from marketplace.signatures import Evidence, Policy, Report, cades, certificates_in, gate, timestamps
 from marketplace.signatures.authority import DEFAULT_EKU, Authority
 from marketplace.signatures.der import DerError, content, members
 from marketplace.signatures.sign import _tlv, assemble, attribute, oid, sign, signed_attributes
@@ -56,7 +56,7 @@ class World:
         people = [(issue(authority, key_type=kind), digest, pss) for kind, digest, pss in kinds]
         made = [sign(PAYLOAD, person, AT, digest=digest, pss=pss) for person, digest, pss in people]
         person = people[0][0]
-        stamped = timestamps.attach(made[0], _token(stamps, timestamps.stamped_value(made[0])))
+        stamped = cades.attach(made[0], _token(stamps, cades.stamped_value(made[0])))
         attributes = [*signed_attributes(PAYLOAD, person, AT), attribute(_CONTENT_STAMP, _token(stamps, PAYLOAD))]
         policy = Policy(
             anchors=(authority.root.der,),

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.signatures import Evidence, Indication, Policy, Sub, longterm, timestamps, verification
+from marketplace.signatures import Evidence, Indication, Policy, Sub, cades, longterm, timestamps, verification
 from marketplace.signatures.authority import DEFAULT_EKU, Authority, KeyType
-from marketplace.signatures.longterm import Archive, Batch, Dossier, Kept, LongTermPolicy, LongTermReport
+from marketplace.signatures.dossier import Archive, Batch, Dossier, Kept
+from marketplace.signatures.longterm import LongTermPolicy, LongTermReport
 from marketplace.signatures.sign import sign
 from marketplace.signatures.timestamp_authority import DemoTimeStamps, TimeStampAuthority, credential
 from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
@@ -41,7 +42,7 @@ class Archivist:
         """A signature taken at AT and stamped three seconds later."""
         signer = issue(self.authority, key_type=key_type)
         cms = sign(payload, signer, AT)
-        stamp = self.token(hashlib.sha256(timestamps.stamped_value(cms)).digest(), STAMPED)
+        stamp = self.token(hashlib.sha256(cades.stamped_value(cms)).digest(), STAMPED)
         return Dossier(
             cms=cms,
             payload=payload,
@@ -135,8 +136,8 @@ def revoked_before(archivist: Archivist) -> Dossier:
     signer = issue(authority)
     authority.revoke(signer.serial, AT - DAY)
     bare = sign(PAYLOAD, signer, AT)
-    digest = hashlib.sha256(timestamps.stamped_value(bare)).digest()
-    cms = timestamps.attach(bare, archivist.token(digest, AT - 2 * DAY, other.server))
+    digest = hashlib.sha256(cades.stamped_value(bare)).digest()
+    cms = cades.attach(bare, archivist.token(digest, AT - 2 * DAY, other.server))
     lists = {hashlib.sha256(one).hexdigest(): one for one in (*authority.crls(AT), *other.above.crls(AT))}
     policy = replace(archivist.policy().signing, tsa_anchors=(other.above.root.der,))
     report = verification.verify(cms, PAYLOAD, policy, AT, Evidence(crls=tuple(lists.values())))
@@ -187,7 +188,7 @@ def test_a_stamp_proves_the_latest_moment_its_clock_may_mean(archivist: Archivis
     """Revoked between the time stated and the end of its accuracy: nobody knows which was first."""
     dossier = archivist.dossier()
     serial = int(longterm.x509.Certificate.load(dossier.chain[0].der).serial_number)
-    digest = hashlib.sha256(timestamps.stamped_value(dossier.cms)).digest()
+    digest = hashlib.sha256(cades.stamped_value(dossier.cms)).digest()
 
     def judged(accuracy: int) -> LongTermReport:
         revoked = replace(archivist.authority, revoked={serial: STAMPED + timedelta(seconds=30)})
@@ -470,7 +471,7 @@ def test_a_stamp_of_a_certificate_trusted_by_itself_passes(archivist: Archivist,
     alone = credential(DemoTimeStamps.create(AT).above, AT)
     keeper = Archivist(archivist.authority, archivist.demo)
     dossier = keeper.dossier()
-    digest = hashlib.sha256(timestamps.stamped_value(dossier.cms)).digest()
+    digest = hashlib.sha256(cades.stamped_value(dossier.cms)).digest()
     stamp = Kept.of(keeper.token(digest, STAMPED, TimeStampAuthority(alone)))
 
     assert judge(replace(dossier, stamp=stamp), stamping_anchors=(alone.der,)).passed

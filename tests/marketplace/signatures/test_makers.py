@@ -21,9 +21,9 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from marketplace.signatures import Evidence, Policy, verification
 from marketplace.signatures.authority import DEFAULT_EKU, Authority, KeyType
+from marketplace.signatures.cades import stamped_value
 from marketplace.signatures.sign import Credential, attribute, oid, with_unsigned
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
-from marketplace.signatures.timestamps import stamped_value
 from tests.marketplace.signatures.conftest import AT, IDENTIFIER, PAYLOAD, issue
 
 CONFIGURATION = """

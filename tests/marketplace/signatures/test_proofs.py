@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from asn1crypto import cms
 
-from marketplace.signatures import Evidence, Indication, Policy, Report, Sub, timestamps, verification
+from marketplace.signatures import Evidence, Indication, Policy, Report, Sub, cades, timestamps, verification
 from marketplace.signatures.authority import DEFAULT_EKU, Authority
 from marketplace.signatures.sign import Credential, assemble, attribute, oid, sign, signed_attributes, with_unsigned
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
@@ -50,7 +50,7 @@ def token(demo: DemoTimeStamps, message: bytes, at: datetime, digest: str = "sha
 
 
 def stamped(signature: bytes, demo: DemoTimeStamps, at: datetime) -> bytes:
-    return timestamps.attach(signature, token(demo, timestamps.stamped_value(signature), at))
+    return cades.attach(signature, token(demo, cades.stamped_value(signature), at))
 
 
 def stamped_before(signer: Credential, demo: DemoTimeStamps, at: datetime, message: bytes = PAYLOAD) -> bytes:
@@ -239,7 +239,7 @@ def test_stamp_that_does_not_count_proves_nothing_and_is_told(
     authority: Authority, judge: Judge, demo: DemoTimeStamps, problem: str
 ) -> None:
     signature, then = _revoked_signature(authority), AT - 2 * DAY
-    value = timestamps.stamped_value(signature)
+    value = cades.stamped_value(signature)
     wanted: dict[str, Any] = {}
     if problem == "no trust":
         wanted["tsa_anchors"] = ()
@@ -300,7 +300,7 @@ def test_signers_authority_stamps_no_times(authority: Authority, judge: Judge, s
     """A certificate for signing documents does not pass for a time-stamp authority's, though its root be trusted."""
     pretender = DemoTimeStamps(authority, replace(DemoTimeStamps.create(AT).server, credential=signer))
     signature = sign(PAYLOAD, signer, AT)
-    stamp = pretender.server._token(_asked(timestamps.stamped_value(signature)), AT - DAY).dump()
+    stamp = pretender.server._token(_asked(cades.stamped_value(signature)), AT - DAY).dump()
 
     report = judge(_with_unsigned(signature, SIGNATURE_STAMP, stamp), tsa_anchors=(authority.root.der,))
 

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.signatures import Evidence, Policy, Sub, der, gate, timestamps
+from marketplace.signatures import Evidence, Policy, Sub, cades, der, gate, timestamps
 from marketplace.signatures.authority import Authority, KeyType, new_key
 from marketplace.signatures.sign import Credential, sign
 from marketplace.signatures.timestamp_authority import DemoTimeStamps, TimeStampAuthority, credential
@@ -211,7 +211,7 @@ def test_rubbish_is_refused_and_breaks_nothing(rubbish: bytes) -> None:
     with pytest.raises(TimeStampError):
         timestamps.read_answer(rubbish, timestamps.request(DIGEST))
     with pytest.raises(TimeStampError):
-        timestamps.tokens_in(rubbish)
+        cades.tokens_in(rubbish)
 
 
 def test_a_token_is_bounded(token: bytes) -> None:
@@ -342,19 +342,19 @@ def signed(request: pytest.FixtureRequest, shared_authority: Authority) -> bytes
 def test_a_token_joins_a_signature_and_nothing_signed_changes(
     signed: bytes, demo: DemoTimeStamps, shared_authority: Authority, tmp_path: Path, openssl: Callable[..., str]
 ) -> None:
-    value = timestamps.stamped_value(signed)
+    value = cades.stamped_value(signed)
     token = stamp(demo.server, hashlib.sha256(value).digest())
 
-    joined = timestamps.attach(signed, token.encoded)
+    joined = cades.attach(signed, token.encoded)
 
     der.check(joined)
     before, after = (cms.ContentInfo.load(one)["content"]["signer_infos"][0] for one in (signed, joined))
     for part in ("signed_attrs", "signature", "sid", "signature_algorithm"):
         assert before[part].dump() == after[part].dump()
     assert signed.split(value)[0][-200:] in joined
-    assert timestamps.tokens_in(signed) == ()
-    assert timestamps.tokens_in(joined) == (token.encoded,)
-    assert timestamps.attach(joined, token.encoded) == joined
+    assert cades.tokens_in(signed) == ()
+    assert cades.tokens_in(joined) == (token.encoded,)
+    assert cades.attach(joined, token.encoded) == joined
     assert gate.admit(joined).message_digest == hashlib.sha256(PAYLOAD).digest()
     if "ed25519" not in str(cms.ContentInfo.load(signed).native):  # OpenSSL wants SHA-512 beside Ed25519
         (tmp_path / "signature.p7s").write_bytes(joined)
@@ -367,16 +367,16 @@ def test_a_token_joins_a_signature_and_nothing_signed_changes(
 
 
 def test_a_second_token_joins_beside_the_first(signed: bytes, demo: DemoTimeStamps) -> None:
-    digest = hashlib.sha256(timestamps.stamped_value(signed)).digest()
+    digest = hashlib.sha256(cades.stamped_value(signed)).digest()
     first, second = stamp(demo.server, digest), stamp(demo.server, digest, AT + DAY)
 
-    joined = timestamps.attach(timestamps.attach(signed, first.encoded), second.encoded)
+    joined = cades.attach(cades.attach(signed, first.encoded), second.encoded)
 
-    assert set(timestamps.tokens_in(joined)) == {first.encoded, second.encoded}
+    assert set(cades.tokens_in(joined)) == {first.encoded, second.encoded}
     encodings = [one.dump() for one in cms.ContentInfo.load(joined)["content"]["signer_infos"][0]["unsigned_attrs"]]
     assert encodings == sorted(encodings)
 
 
 def test_a_token_of_another_signature_does_not_join(signed: bytes, token: bytes) -> None:
-    assert refusal(lambda: timestamps.attach(signed, token)).sub is Sub.HASH_FAILURE
-    assert refusal(lambda: timestamps.attach(b"rubbish", token)).sub is Sub.FORMAT_FAILURE
+    assert refusal(lambda: cades.attach(signed, token)).sub is Sub.HASH_FAILURE
+    assert refusal(lambda: cades.attach(b"rubbish", token)).sub is Sub.FORMAT_FAILURE

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from marketplace.models import AuditRecord, EvidenceRole, Signature, SignatureStamp, StaffRole
 from marketplace.services import evidence, reverification, stamping, timestamps
-from marketplace.signatures import timestamps as tokens
+from marketplace.signatures import cades
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from tests.factories import signatures
 from tests.factories.marketplace import NOON, staff
@@ -118,7 +118,7 @@ def test_a_page_shows_report_evidence_and_downloads(auditor: Client, signature: 
     assert files["payload"] == bytes(signature.request.payload)
     assert files["received"] == bytes(signature.cms)
     assert kept.stamp is not None
-    assert tokens.tokens_in(files["with-stamp"]) == (kept.stamp.der,)
+    assert cades.tokens_in(files["with-stamp"]) == (kept.stamp.der,)
 
 
 def test_evidence_of_another_signature_is_not_handed_out(auditor: Client, signature: Signature) -> None:
