@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from secrets import token_urlsafe
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -309,6 +310,12 @@ def script(name: str, *, blocking: bool = False) -> SafeString:
 @register.simple_tag
 def script_words() -> SafeString | str:
     """The scripts' sentences in the active language; nothing in English, which is what the scripts are written in."""
+    return _script_words(get_language())
+
+
+@cache
+def _script_words(_active: str | None) -> SafeString | str:
+    """Made once a language: there are hundreds, and every page carries them."""
     translated = {english: text for english in SENTENCES if (text := gettext(english)) != english}
     return json_script(translated, "words") if translated else ""
 
