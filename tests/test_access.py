@@ -10,12 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.test import Client
+from django.conf import settings
+from django.test import Client, override_settings
 from django.urls import URLResolver, get_resolver, reverse
 
 from tests.access.asking import ask, clients_fixture, outcome, world_fixture  # noqa: F401  (fixtures)
 from tests.access.table import OURS, TABLE, UNNAMED, Row
 from tests.access.world import World
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plain_refusals() -> Iterator[None]:
+    """Most of the ten thousand answers here are refusals, of which the status counts. The page that says why is one
+    for all of them and is looked at elsewhere: to render it took half the time."""
+    (engine,) = settings.TEMPLATES
+    plain = ("django.template.loaders.locmem.Loader", dict.fromkeys(("403.html", "404.html"), "{{ sentence }}"))
+    usual = [f"django.template.loaders.{name}.Loader" for name in ("filesystem", "app_directories")]
+    options = engine["OPTIONS"] | {"loaders": [("django.template.loaders.cached.Loader", [plain, *usual])]}
+    with override_settings(TEMPLATES=[engine | {"APP_DIRS": False, "OPTIONS": options}]):
+        yield
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
