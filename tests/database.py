@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from pathlib import Path
 
@@ -76,7 +77,10 @@ def _template(cursor: CursorWrapper) -> str:
         cursor.execute(f'DROP DATABASE IF EXISTS "{unfinished}" WITH (FORCE)')
         cursor.execute(f'CREATE DATABASE "{unfinished}"')
         use(unfinished)
+        # Thousands of classes that come and go: to look for what could be freed takes a third of the time.
+        gc.disable()
         call_command("migrate", verbosity=0, interactive=False)
+        gc.enable()
         connection.close()
         cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
     return name
