@@ -20,7 +20,11 @@ TOP = 20
 
 @dataclass(frozen=True, slots=True)
 class GrowthList:
-    """One row a suggestion, sorted by account and rank. Codes are those of the history that was scored."""
+    """One row a suggestion, sorted by account and rank. Codes are those of the history that was scored.
+
+    What is foretold is what cards are judged by (`analytics.services.card_outcomes`): that the account buys anything of
+    the item, or of the category, in the days (cut-off, cut-off + horizon], in any quantity that is not taken back.
+    """
 
     account: IntArray
     code: IntArray  # item or category
