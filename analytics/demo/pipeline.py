@@ -80,6 +80,7 @@ def make(book: Book, sellers: Sequence[Actor], accounts: Sequence[Account], at: 
         leads.register(book.pk, source, details, by=by, at=at - timedelta(days=chance.randint(0, 4), hours=2))
     for number, (way, account) in enumerate(zip(_WAYS, accounts, strict=False)):
         by = sellers[0] if number % 3 or len(sellers) == 1 else sellers[1]
+        by = next((one for one in sellers if one.person == account.representative), by)
         _work(account, _SALES[number], way, by, at, chance)
     return Opportunity.objects.filter(book=book).count()
 

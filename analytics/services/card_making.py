@@ -341,13 +341,20 @@ class _Owner(NamedTuple):
 
 
 def _owners(book: Book) -> dict[int, _Owner]:
-    """Who looks after each account: its representative, else its territory's, else the only one there is."""
-    people = sellers.representatives(book)
-    only = people[0].pk if len(people) == 1 else None
+    """Who looks after each account: its representative, else its territory's, else the only one there is.
+
+    Who has left looks after none.
+    """
+    people = [person.pk for person in sellers.representatives(book)]
+    only = people[0] if len(people) == 1 else None
     rows = Account.objects.filter(book=book, merged_into=None).values_list(
         "pk", "external_id", "representative_id", "territory__representative_id", "strategic"
     )
-    return {pk: _Owner(name, own or territory or only, strategic) for pk, name, own, territory, strategic in rows}
+    here = {*people, *(person.pk for person in sellers.managers(book))}
+    return {
+        pk: _Owner(name, next((one for one in (own, territory) if one in here), only), strategic)
+        for pk, name, own, territory, strategic in rows
+    }
 
 
 def spent(book: Book, cutoff: date) -> dict[int, float]:

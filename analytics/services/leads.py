@@ -17,7 +17,8 @@ from analytics.models.pipeline_names import LEAD_NAMES
 from analytics.permissions import is_manager, require_seller
 from analytics.rules.pipeline import LEAD_NEXT, LeadState
 from analytics.rules.qualification import BANT, GPCT, Fit, Known, fit
-from analytics.services import lead_requests, opportunities, ownership
+from analytics.services import lead_requests, opportunities
+from analytics.services.claims import settle_lead
 from analytics.services.contacts import ContactDetails, lock_account, require_right
 from analytics.services.contract_history import PREFIX
 from analytics.services.opportunities import AnothersOpportunity, OpportunityDetails
@@ -99,7 +100,7 @@ def take_in(
     )
     _write(lead, details)
     lead.save()
-    lead.representative = ownership.settle_lead(lead, by=by, at=at)
+    lead.representative = settle_lead(lead, by=by, at=at)
     lead.save(update_fields=["representative"])
     audit.record("lead.registered", lead, by=by, at=at, source=source.value)
     if lead.representative is not None and lead.representative != by.person:
@@ -258,7 +259,7 @@ def _added_to(lead: Lead, details: LeadDetails, *, by: Actor, at: datetime) -> L
         if not getattr(lead, name):
             setattr(lead, name, getattr(details, name).strip())
     save(lead, at, "need", "contact_name", "email", "phone")
-    ownership.settle_lead(lead, by=by, at=at)
+    settle_lead(lead, by=by, at=at)
     audit.record("lead.registered_again", lead, by=by, at=at)
     if lead.representative is not None and lead.representative != by.person:
         words = _("%(company)s asked again.") % {"company": lead.company}

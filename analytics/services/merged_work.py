@@ -28,7 +28,8 @@ from analytics.rules import merging
 from analytics.rules.cards import CardState, Closing
 from analytics.rules.merging import Sale
 from analytics.rules.pipeline import LeadState, OpportunityState, Stage
-from analytics.services import leads, outcomes, ownership
+from analytics.services import leads, outcomes
+from analytics.services.claims import settle_lead
 from analytics.services.contacts import stream_of
 from analytics.services.transitions import move_card
 from marketplace import audit
@@ -169,7 +170,7 @@ def _settle_leads(ids: list[int], account: Account, by: Actor, at: datetime) -> 
     """An open lead goes to whom the account's rule gives it now, and that is written down."""
     rows = Lead.objects.filter(pk__in=ids, status__in=_OPEN_LEADS).select_related("book", "account", "representative")
     for lead in rows.order_by("pk"):
-        winner = ownership.settle_lead(lead, by=NOBODY, at=at)
+        winner = settle_lead(lead, by=NOBODY, at=at)
         if winner is None or winner == lead.representative:
             continue
         lead.representative = winner

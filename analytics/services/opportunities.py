@@ -33,6 +33,7 @@ from analytics.rules.pipeline import (
     missing_between,
 )
 from analytics.rules.qualification import BANT, GPCT, Known
+from analytics.services.claims import log_sale, owner_of_sale
 from analytics.services.contacts import lock_account, stream_of
 from marketplace import audit
 from marketplace.models import Person
@@ -91,13 +92,15 @@ def open_for(
 ) -> Opportunity:
     """Open an opportunity in the first stage, with a call as the next step; a form sent twice opens one.
 
+    Who has its lead works on it; without a lead the owner is found by the same rule as a lead's, and told.
     Raises NotFound, Invalid.
     """
     account = lock_account(account_id, by=by)
     _require_right(details)
     person = person_of(by)
+    owner, claims = owner_of_sale(account, lead, by=by, at=at)
     same = Opportunity.objects.filter(account=account, lead=lead, title=details.title.strip()[:200])
-    lately = same.filter(representative=person, created_at__gt=at - SENT_TWICE_WITHIN, created_at__lte=at)
+    lately = same.filter(representative=owner, created_at__gt=at - SENT_TWICE_WITHIN, created_at__lte=at)
     if sent_before := lately.first():
         return sent_before
     opportunity = Opportunity(
@@ -106,7 +109,7 @@ def open_for(
         lead=lead,
         card_id=card_id,
         currency=account.book.currency or settings.DEFAULT_CURRENCY,
-        representative=person,
+        representative=owner,
         created_at=at,
         stage_since=at,
     )
@@ -114,6 +117,7 @@ def open_for(
     opportunity.save()
     StageMove.objects.create(opportunity=opportunity, after=opportunity.stage, by=person, at=at)
     plan(opportunity, StepKind.CALL, FIRST_STEP_AFTER, text=first_step, by=by, at=at)
+    log_sale(opportunity, claims, by=by, at=at)
     record("opportunity.opened", opportunity, by=by, at=at)
     return opportunity
 

@@ -1,19 +1,17 @@
-"""Who owns a lead or an opportunity: settled by rule where more than one claims it, and written down either way."""
+"""Leads and opportunities given to somebody: one by one by a manager, or along with an account; written down each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from datetime import date, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from analytics.models import Book, Lead, LeadSource, Opportunity, OwnershipDecision, Step, Territory
+from analytics.models import Book, Lead, Opportunity, OwnershipDecision, Step
 from analytics.permissions import require_manager, works
-from analytics.rules.claims import Claim, owner
 from analytics.rules.pipeline import LeadState, OpportunityState
 from analytics.services.opportunities import ReasonMissing, locked, record, save
 from marketplace import audit
@@ -21,28 +19,6 @@ from marketplace.models import Person
 from marketplace.permissions import Actor, actor_for
 from marketplace.services.notifications import notify
 from marketplace.shared.errors import Invalid, NotFound
-
-# Who registers a lead from these has found it; what comes in by itself was found by nobody.
-_OWN_WORK: Final = (LeadSource.OWN, LeadSource.CARD, LeadSource.IMPORT)
-
-
-def settle_lead(lead: Lead, *, by: Actor, at: datetime) -> Person | None:
-    """Who owns the lead by rule, logged where more than one has a claim. None where nobody has: a manager assigns."""
-    claims = _claims(lead, by=by, at=at)
-    found = owner(claims, at.date())
-    if found is None:
-        return None
-    winner = Person.objects.get(pk=found[0])
-    if len(claims) > 1:
-        OwnershipDecision.objects.create(
-            book=lead.book,
-            lead=lead,
-            rule=found[1].value,
-            winner=winner,
-            claims=[_as_json(claim) for claim in claims],
-            at=at,
-        )
-    return winner
 
 
 @transaction.atomic
@@ -118,41 +94,6 @@ def pass_on(givers: Mapping[int, int], heir: Person, reason: str, *, by: Actor, 
     return len(decisions)
 
 
-def _claims(lead: Lead, *, by: Actor, at: datetime) -> list[Claim]:
-    """Everybody with a ground to own the lead, each once."""
-    account = lead.account
-    grounds: dict[int, Claim] = {}
-
-    def claim(person_id: int | None, **ground: Any) -> None:
-        if person_id is not None:
-            grounds[person_id] = replace(grounds.get(person_id, Claim(person_id)), **ground)
-
-    if account is not None:
-        claim(account.representative_id, owns_account=True)
-        working = Opportunity.objects.filter(account=account, status=OpportunityState.OPEN.value).order_by()
-        for person_id, since in working.values_list("representative").annotate(since=Min("created_at")):
-            claim(person_id, opportunity_since=since.date())
-    territory = _territory_of(lead)
-    if territory is not None:
-        claim(territory.representative_id, owns_territory=True)
-    if lead.representative_id is not None:
-        claim(lead.representative_id, registered_on=lead.created_at.date(), last_step_on=lead.touched_at.date())
-    if by.person is not None and lead.source in _OWN_WORK:
-        known = grounds.get(by.person.pk)
-        claim(by.person.pk, registered_on=(known and known.registered_on) or at.date())
-    return list(grounds.values())
-
-
-def _territory_of(lead: Lead) -> Territory | None:
-    own: Territory | None = lead.account.territory if lead.account else None
-    if own is not None:
-        return own
-    if not lead.country:
-        return None
-    fitting = Territory.objects.filter(book=lead.book, rule__countries__contains=[lead.country])
-    return fitting.order_by("rank", "pk").first()
-
-
 def _require_fit(to: Person, book: Book, reason: str) -> None:
     if not reason.strip():
         raise ReasonMissing(field="reason")
@@ -162,7 +103,3 @@ def _require_fit(to: Person, book: Book, reason: str) -> None:
         actor = Actor(None)
     if not works(actor, book):
         raise Invalid({"to": [_("%(name)s does not work in this book.") % {"name": to}]})
-
-
-def _as_json(claim: Claim) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(claim).items()}

@@ -130,7 +130,7 @@ def new(request: HttpRequest, account_id: int) -> HttpResponse:
         except DomainError as error:
             refusals.show_on(form, error)
         else:
-            messages.success(request, _("The opportunity is open. The next step is a call."))
+            messages.success(request, _opened(found, actor))
             return redirect(found.get_absolute_url())
     crumbs = [
         Crumb(_("Customers"), reverse("insights_customers")),
@@ -140,6 +140,13 @@ def new(request: HttpRequest, account_id: int) -> HttpResponse:
     return render(
         request, "analytics/opportunity_new.html", context, status=422 if form.is_bound and form.errors else 200
     )
+
+
+def _opened(found: Opportunity, actor: Actor) -> str:
+    if found.representative == actor.person:
+        return str(_("The opportunity is open. The next step is a call."))
+    words = str(_("The opportunity is open. %(name)s works on it by rule, and has been told."))
+    return words % {"name": found.representative}
 
 
 @require_safe

@@ -246,7 +246,8 @@ def test_with_an_account_go_the_open_sales_of_who_gives_it_and_nobody_elses(book
     mine = opportunities.open_for(customer.pk, OpportunityDetails("Cables"), by=anna, at=AT)
     lost = opportunities.open_for(customer.pk, OpportunityDetails("Boxes"), by=anna, at=AT)
     outcomes.lose(lost.pk, LostReason.PRICE, by=anna, at=AT)
-    another = opportunities.open_for(customer.pk, OpportunityDetails("Screws"), by=bob, at=AT)
+    another = opportunities.open_for(customer.pk, OpportunityDetails("Screws"), by=anna, at=AT)
+    ownership.hand_over(another.pk, person(bob), reason="Knows screws", by=boss, at=AT)
     lead, _new = leads.register(book.pk, LeadSource.OWN, LeadDetails("K", account_id=customer.pk), by=anna, at=AT)
 
     customers.hand_over(customer.pk, person(heir).pk, "Anna is on leave", by=boss, at=AT)
@@ -261,6 +262,25 @@ def test_with_an_account_go_the_open_sales_of_who_gives_it_and_nobody_elses(book
         (lead, None, heir.person),
         (None, mine, heir.person),
     ]
+
+
+def test_an_opportunity_with_a_colleagues_customer_is_the_colleagues(book: Book, anna: Actor) -> None:
+    bob, boss = representative(), sales_manager()
+    found = opportunities.open_for(account(book, anna).pk, OpportunityDetails("Cables"), by=bob, at=AT)
+    assert (found.representative, next_step(found).person) == (anna.person, anna.person)
+    decision = OwnershipDecision.objects.get(opportunity=found)
+    assert (decision.rule, decision.winner, len(decision.claims)) == ("account", anna.person, 2)
+    assert Notification.objects.filter(person=anna.person, kind="opportunity_yours").count() == 1
+    # Who has left has no claim any more.
+    Person.objects.filter(pk=person(anna).pk).update(staff_roles=[])
+    assert (
+        opportunities.open_for(found.account_id, OpportunityDetails("Boxes"), by=bob, at=AT).representative
+        == bob.person
+    )
+    # A lead that a manager turns into an opportunity stays with who has it.
+    lead, _new = leads.register(book.pk, LeadSource.OWN, LeadDetails("Kabel AG"), by=bob, at=AT)
+    leads.qualify(lead.pk, GOOD_BANT, {}, version=None, by=bob, at=AT)
+    assert leads.convert(lead.pk, "Cables", by=boss, at=AT).representative == bob.person
 
 
 def test_a_form_sent_twice_opens_objects_and_adds_once(book: Book, anna: Actor) -> None:
