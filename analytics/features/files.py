@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext_lazy as _
@@ -50,7 +49,9 @@ class FileNotOpened(FileUnreadable):
 
 class FileNotUnpacked(FileUnreadable):
     code = "purchase_file_not_unpacked"
-    sentence = _("The file begins as one packed by gzip, but cannot be unpacked.")
+    sentence = _(
+        "The file is packed by gzip and damaged: it cannot be unpacked, or not to what was packed. Send it anew."
+    )
 
 
 class EncodingUnknown(FileUnreadable):
@@ -67,7 +68,6 @@ class Note:
     """What was noticed about a file without a row being at fault; stable codes, counted."""
 
     BROKEN_OFF = "file_breaks_off"
-    DAMAGED = "packed_file_damaged_read_up_to_there"
     NUL_BYTES = "nul_bytes_removed"
     NOT_UTF8 = "lines_not_in_utf8_read_as_cp1252"
     CYRILLIC = "lines_not_in_utf8_read_as_cp1251"
@@ -134,7 +134,7 @@ def _unpacked(path: Path, notes: Counter[str], size: int) -> Iterator[bytes]:
 
 
 def _gunzipped(chunks: Iterable[bytes], notes: Counter[str], size: int) -> Iterator[bytes]:
-    member, begun = zlib.decompressobj(wbits=31), False
+    member = zlib.decompressobj(wbits=31)
     for chunk in chunks:
         rest = chunk
         while rest:
@@ -142,41 +142,18 @@ def _gunzipped(chunks: Iterable[bytes], notes: Counter[str], size: int) -> Itera
                 if not rest.startswith(b"\x1f\x8b"):  # padding after the last member
                     return
                 member = zlib.decompressobj(wbits=31)
-            before = member.copy()
             try:
                 text = member.decompress(rest, size)
             except zlib.error:
-                text = _up_to_the_damage(before, rest)
-                if not begun and not text:
-                    raise FileNotUnpacked from None
-                notes[Note.DAMAGED] += 1
-                yield text
-                return
+                # From where on it is wrong nobody can tell: it unpacks to other words for a while before it shows.
+                raise FileNotUnpacked from None
             rest = member.unused_data if member.eof else member.unconsumed_tail
-            begun = begun or bool(text)
             if text:
                 yield text
     if not member.eof:
         notes[Note.BROKEN_OFF] += 1
         if text := member.flush():
             yield text
-
-
-def _up_to_the_damage(member: Any, packed: bytes) -> bytes:
-    """What can be unpacked of bytes that are damaged somewhere: in small steps up to there, at the end byte by byte."""
-    found = []
-    at, step = 0, 1024
-    while at < len(packed):
-        before = member.copy()
-        try:
-            found.append(member.decompress(packed[at : at + step]))
-        except zlib.error:
-            if step == 1:
-                break
-            member, step = before, 1
-            continue
-        at += step
-    return b"".join(found)
 
 
 def _utf8(chunks: Iterator[bytes], encoding: str | None, notes: Counter[str]) -> Iterator[bytes]:
@@ -243,7 +220,7 @@ class _Cutter:
         broken = b""
         if self.waiting and not self.carried[-1].endswith(b"\n"):
             self.carried.append(b"\n")
-            if self.notes[Note.BROKEN_OFF] or self.notes[Note.DAMAGED]:
+            if self.notes[Note.BROKEN_OFF]:
                 # Its last number may have lost digits and would still be one.
                 text = b"".join(self.carried)
                 end = text.rfind(b"\n", 0, -1) + 1

@@ -57,9 +57,6 @@ REASONS: Final[Mapping[str, Sentence]] = {
 }
 NOTES: Final[Mapping[str, Sentence]] = {
     "file_breaks_off": gettext_lazy("The file breaks off: what came before the break was read."),
-    "packed_file_damaged_read_up_to_there": gettext_lazy(
-        "The packed file is damaged: the rows before the damage were read, those behind it are missing."
-    ),
     "nul_bytes_removed": gettext_lazy("The file holds bytes that are no text; they were left out."),
     "lines_not_in_utf8_read_as_cp1252": gettext_lazy("Some lines are not in UTF-8 and were read as Western European."),
     "lines_not_in_utf8_read_as_cp1251": gettext_lazy("Some lines are not in UTF-8 and were read as Cyrillic."),
@@ -76,7 +73,9 @@ NOTES: Final[Mapping[str, Sentence]] = {
 }
 _ERRORS: Final[Mapping[str, Sentence]] = {
     "purchase_file_empty": gettext_lazy("The file is empty."),
-    "purchase_file_not_unpacked": gettext_lazy("The file begins as one packed by gzip, but cannot be unpacked."),
+    "purchase_file_not_unpacked": gettext_lazy(
+        "The file is packed by gzip and damaged: it does not unpack to what was packed. Pack and upload it anew."
+    ),
     "purchase_workbook_unreadable": gettext_lazy("The file looks like an Excel workbook, but cannot be read as one."),
     "purchase_workbook_too_large": gettext_lazy(
         "The workbook is too large once it is unpacked. Save its sheet as CSV, and upload that file."

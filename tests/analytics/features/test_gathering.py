@@ -265,7 +265,7 @@ def test_holes_of_months_are_told(write: Write) -> None:
     [
         (b"", "The file is empty."),
         (b"\n\n", "The file is empty."),
-        (b"\x1f\x8b\x08broken", "The file begins as one packed by gzip, but cannot be unpacked."),
+        (b"\x1f\x8b\x08broken", "The file is packed by gzip and damaged"),
         (b"PK\x03\x04broken", "The file looks like an Excel workbook, but cannot be read as one."),
         (
             b"a,b\n1,2\n",
