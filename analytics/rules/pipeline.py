@@ -53,6 +53,16 @@ LEAD_NEXT: Final[Mapping[LeadState, frozenset[LeadState]]] = MappingProxyType(
 )
 
 
+# What is decided may be taken up again.
+OPPORTUNITY_NEXT: Final[Mapping[OpportunityState, frozenset[OpportunityState]]] = MappingProxyType(
+    {
+        OpportunityState.OPEN: frozenset({OpportunityState.WON, OpportunityState.LOST}),
+        OpportunityState.WON: frozenset({OpportunityState.OPEN}),
+        OpportunityState.LOST: frozenset({OpportunityState.OPEN}),
+    }
+)
+
+
 class Criterion(StrEnum):
     """What must hold before an opportunity leaves a stage. Facts are read from it; the others a person confirms."""
 

@@ -32,6 +32,7 @@ from analytics.services.opportunities import (
     record,
     save,
 )
+from analytics.services.transitions import move_opportunity
 from marketplace.permissions import Actor
 from marketplace.shared.errors import DomainError
 
@@ -116,7 +117,8 @@ def resume_double(opportunity_id: int, *, by: Actor, at: datetime) -> None:
 
 
 def _resume(opportunity: Opportunity, by: Actor, at: datetime) -> None:
-    opportunity.status, opportunity.closed_at = OpportunityState.OPEN.value, None
+    move_opportunity(opportunity, OpportunityState.OPEN)
+    opportunity.closed_at = None
     opportunity.won_because = opportunity.lost_because = ""
     save(opportunity, "stage", "stage_since", "status", "closed_at", "won_because", "lost_because")
     opportunity.steps.filter(done_at=None).delete()
@@ -124,6 +126,7 @@ def _resume(opportunity: Opportunity, by: Actor, at: datetime) -> None:
 
 
 def _decide(opportunity: Opportunity, state: OpportunityState, at: datetime) -> None:
-    opportunity.status, opportunity.closed_at = state.value, at
+    move_opportunity(opportunity, state)
+    opportunity.closed_at = at
     # What was planned is not going to happen; what was done stays.
     opportunity.steps.filter(done_at=None).update(done_at=at, result=StepResult.DROPPED.value)

@@ -1,13 +1,25 @@
-"""How imports, runs, their parts and cards move from state to state: the one place that assigns a state."""
+"""How imports, runs, cards and opportunities move from state to state: the one place that assigns a state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from analytics.models import Card, CardStatus, Import, ImportState, PartState, RunPartition, RunState, ScoringRun
+from analytics.models import (
+    Card,
+    CardStatus,
+    Import,
+    ImportState,
+    Opportunity,
+    PartState,
+    RunPartition,
+    RunState,
+    ScoringRun,
+)
+from analytics.models.pipeline_names import OPPORTUNITY_NAMES
 from analytics.rules import cards
 from analytics.rules.cards import CardState
+from analytics.rules.pipeline import OPPORTUNITY_NEXT, OpportunityState
 from marketplace.shared.errors import IllegalTransition
 
 _I, _R, _P = ImportState, RunState, PartState
@@ -76,3 +88,10 @@ def take_card_back(card: Card, before: CardState) -> str:
         raise IllegalTransition(str(CardStatus(now).label), str(CardStatus(before).label))
     card.state = before.value
     return now.value
+
+
+def move_opportunity(opportunity: Opportunity, after: OpportunityState) -> None:
+    before = OpportunityState(opportunity.status)
+    if after not in OPPORTUNITY_NEXT[before]:
+        raise IllegalTransition(str(OPPORTUNITY_NAMES[before]), str(OPPORTUNITY_NAMES[after]))
+    opportunity.status = after.value

@@ -7,10 +7,14 @@ from analytics.rules.claims import Claim, OwnershipRule, owner
 from analytics.rules.forecast import Passed, shares, weighted
 from analytics.rules.pipeline import (
     EXIT_CRITERIA,
+    LEAD_NEXT,
+    OPPORTUNITY_NEXT,
     STAGES,
     BuyingRole,
     Criterion,
     Facts,
+    LeadState,
+    OpportunityState,
     Stage,
     add_working_days,
     follow_up_on,
@@ -20,6 +24,14 @@ from analytics.rules.pipeline import (
 from analytics.rules.qualification import Known, fit
 
 TODAY = date(2026, 11, 23)  # a Monday
+
+
+def test_every_state_has_its_next_ones_and_what_is_decided_may_be_taken_up_again() -> None:
+    assert (set(LEAD_NEXT), set(OPPORTUNITY_NEXT)) == (set(LeadState), set(OpportunityState))
+    assert LEAD_NEXT[LeadState.QUALIFIED] == set()
+    for decided in (OpportunityState.WON, OpportunityState.LOST):
+        assert decided in OPPORTUNITY_NEXT[OpportunityState.OPEN]
+        assert OPPORTUNITY_NEXT[decided] == {OpportunityState.OPEN}
 
 
 def test_the_seven_stages_stand_in_their_order_and_each_has_exit_criteria() -> None:
