@@ -19,7 +19,7 @@ from typing import Final
 from django.db import transaction
 
 from marketplace.shared import clock
-from procurement.auction.seats import LIVE_MEMBERS, asked_of
+from procurement.auction.seats import LIVE_BIDDERS, bidders_of
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
@@ -103,7 +103,7 @@ _READ: Final = f"""
     UNION ALL
     SELECT 'before', participant_id, NULL, number, key, kind, amount, NULL, NULL FROM ({_WRITTEN_BEFORE}) AS before
     UNION ALL
-    SELECT 'member', lot, participant, person, NULL, NULL, NULL, NULL, NULL FROM ({LIVE_MEMBERS}) AS member
+    SELECT 'member', lot, participant, person, NULL, NULL, NULL, NULL, NULL FROM ({LIVE_BIDDERS}) AS member
     UNION ALL
     SELECT 'others', lot, NULL, NULL, NULL, NULL, NULL, others, lively
     FROM ({pulse.DECIDED_BY_OTHERS}) AS decided (lot, others, lively)
@@ -169,7 +169,7 @@ class Desk:
                 lots,
                 array(bid.participant for bid in waiting),
                 quoted_array(bid.key for bid in waiting),
-                *asked_of({(bid.lot, bid.participant, bid.person) for bid in waiting}),
+                *bidders_of({(bid.lot, bid.participant, bid.person) for bid in waiting}),
                 *pulse.others_of(self._process, lots),
             )
         halls: dict[int, Hall] = {}

@@ -8,24 +8,35 @@ from typing import Any, Final
 
 import psycopg
 
-from marketplace.models import OrganisationStatus
-from procurement.auction.tokens import OBSERVING_STAFF
+from marketplace.models import AccreditationStatus, OrganisationStatus, Side
+from procurement.auction.tokens import BIDDING_ROLES, OBSERVING_STAFF
+from procurement.rules.lifecycle import BidStatus
 from procurement.services import auction_log
 from procurement.services.auction_log import array
 
-LIVE_MEMBERS: Final = """
-    SELECT bid.lot, bid.participant, bid.person
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS bid (lot, participant, person)
+# In a subquery of its own, or the planner may begin with all members of all suppliers.
+_SEATED: Final = """
+    SELECT asked.lot, asked.participant, asked.person
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS asked (lot, participant, person)
     WHERE EXISTS (
       SELECT FROM procurement_auctionparticipant AS seat
       JOIN procurement_auction AS auction ON auction.id = seat.auction_id
+      JOIN procurement_bid AS bid ON bid.id = seat.bid_id
       JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id
       JOIN marketplace_membership AS member ON member.organisation_id = supplier.id
       JOIN marketplace_person AS person ON person.id = member.person_id
-      WHERE seat.id = bid.participant AND auction.lot_id = bid.lot AND member.person_id = bid.person
-        AND supplier.status = %s AND member.active AND person.is_active OFFSET 0
+      WHERE seat.id = asked.participant AND auction.lot_id = asked.lot AND member.person_id = asked.person
+        AND supplier.status = %s AND member.active AND person.is_active {} OFFSET 0
     )
 """
+_LIVE_MEMBERS: Final = _SEATED.format("")
+# Who may bid: the pass says so too, but it may be older than what became of the role, the bid or the accreditation. A
+# subscription or an accreditation that ends meanwhile counts until the auction is over: it was asked for with the bid.
+LIVE_BIDDERS: Final = _SEATED.format("""
+        AND member.roles::text[] && %s::text[] AND bid.status = %s AND NOT EXISTS (
+          SELECT FROM marketplace_accreditation AS accreditation
+          WHERE accreditation.organisation_id = supplier.id AND accreditation.side = %s AND accreditation.status = %s
+        )""")
 _LIVE_OBSERVERS: Final = """
     SELECT seat.lot, 0, person.id
     FROM unnest(%s::bigint[], %s::bigint[]) AS seat (lot, person)
@@ -40,14 +51,20 @@ _LIVE_OBSERVERS: Final = """
 
 
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
-    """Which of these (lot, participant, person) may still look and bid from there; participant 0 is an observer."""
+    """Which of these (lot, participant, person) may still look from there; participant 0 is an observer."""
     seated, observing = [seat for seat in seats if seat[1]], [seat for seat in seats if not seat[1]]
-    members = set(auction_log.execute(LIVE_MEMBERS, *asked_of(seated), kept=False)) if seated else set()
+    members = set(auction_log.execute(_LIVE_MEMBERS, *_asked_of(seated), kept=False)) if seated else set()
     return members | set(_live_observers(observing) if observing else ())
 
 
-def asked_of(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:
-    """The seats (lot, participant, person) as LIVE_MEMBERS is asked of them."""
+def bidders_of(seats: Collection[tuple[int, int, int]]) -> tuple[Any, ...]:
+    """What LIVE_BIDDERS is asked with of these (lot, participant, person)."""
+    roles = [role.value for role in BIDDING_ROLES]
+    accreditation = Side.SUPPLIER.value, AccreditationStatus.REVOKED.value
+    return (*_asked_of(seats), roles, BidStatus.ADMITTED.value, *accreditation)
+
+
+def _asked_of(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:
     return (*(array(column) for column in zip(*seats, strict=True)), OrganisationStatus.REGISTERED.value)
 
 

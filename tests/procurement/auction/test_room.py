@@ -9,14 +9,16 @@ from decimal import Decimal as D
 import pytest
 from django.db import IntegrityError, connection
 
-from marketplace.models import OrganisationStatus
+from marketplace.models import OrganisationStatus, Role
 from procurement.auction import asking, room
 from procurement.auction.room import KEY_REUSED, UNKNOWN_AUCTION, Desk
-from procurement.models import AuctionEvent
+from procurement.auction.seats import live_members
+from procurement.models import AuctionEvent, Bid
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import duel
 from procurement.rules.auction.base import Action
 from procurement.rules.auction.log import replay
+from procurement.rules.lifecycle import BidStatus
 from procurement.services import auction_log, auctions
 from tests.factories.at_once import at_the_same_time
 from tests.factories.auctions import START, running_auction, running_auctions, seats
@@ -120,6 +122,20 @@ def test_only_live_members_of_the_supplier_bid_and_only_in_their_own_auction():
     c.participant.supplier.status = OrganisationStatus.SUSPENDED
     c.participant.supplier.save()
     assert codes(desk.decide([seat.bid("90.00", later(2)) for seat in (a, b, c)])) == ["not_a_participant"] * 3
+
+
+def test_who_lost_the_role_the_admission_or_the_accreditation_bids_no_more_whatever_the_pass_says():
+    auction = running_auction(*["100.00"] * 5)
+    looking, rejected, revoked, expired, still = seats(auction)
+    looking.by.person.memberships.update(roles=[Role.OBSERVER.value])
+    Bid.objects.filter(pk=rejected.participant.bid_id).update(status=BidStatus.REJECTED.value)
+    for seat, changes in ((revoked, {"status": "revoked"}), (expired, {"valid_until": START - timedelta(days=1)})):
+        assert seat.participant.supplier.accreditations.update(**changes)
+    bids = [seat.bid(f"{99 - n}.00", later(n)) for n, seat in enumerate((looking, rejected, revoked, expired, still))]
+    assert codes(Desk().decide(bids)) == [*["not_a_participant"] * 3, None, None]
+    # They may go on watching: it is their auction too.
+    watching = [(auction.lot_id, seat.participant.pk, seat.by.person.pk) for seat in (looking, rejected, revoked)]
+    assert live_members(watching) == set(watching)
 
 
 def test_lots_are_decided_together_and_apart():
