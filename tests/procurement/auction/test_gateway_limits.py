@@ -12,7 +12,7 @@ from procurement.auction import asgi, feed, feeds, intake, throttle
 from procurement.auction.gateway import Gateway
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
-from tests.factories.auctions import running_auction, seats
+from tests.factories.auctions import running_auction, running_auctions, seats
 from tests.patience import PATIENCE_S
 from tests.procurement.auction.asgi_client import Stream, gateway, run, scope_of, token_of
 
@@ -64,6 +64,43 @@ def test_a_person_watches_a_lot_in_so_many_places(monkeypatch):
                 await again.until(2)
 
     run(errand())
+
+
+def test_updates_of_a_lot_come_no_closer_together_and_the_process_listens_once(monkeypatch):
+    monkeypatch.setattr(feeds, "_COALESCE_S", 0.4)
+    one, two = running_auctions(lots=2, start=datetime.now(UTC) - timedelta(seconds=1), reference="own")
+    a, *_ = seats(one)
+    b, *_ = seats(two)
+
+    async def errand():
+        loop = asyncio.get_running_loop()
+        async with (
+            gateway() as client,
+            client.stream(one.lot_id, token_of(a)) as watched,
+            client.stream(two.lot_id, token_of(b)) as beside,
+        ):
+            await watched.until(2)
+            await beside.until(2)
+            assert await asyncio.to_thread(_listeners) == 1
+            begun, updates, last = loop.time(), 0, 2
+            for n in range(8):
+                assert (await client.bid(a, f"{90 - n}.00", f"bid-number-{n}"))[0] == 201
+            while last < 10:
+                last, _ = await watched.next()
+                updates += 1
+            assert updates <= (loop.time() - begun) / 0.4 + 2
+
+    run(errand())
+
+
+def _listeners():
+    try:
+        with connection.cursor() as cursor:
+            listening = "datname = current_database() AND starts_with(query, 'LISTEN ')"
+            cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {listening}")
+            return cursor.fetchone()[0]
+    finally:
+        connection.close()
 
 
 class DeafStream(Stream):
@@ -146,6 +183,7 @@ def test_a_bid_that_nobody_knows_of_is_told_so_in_time_and_counts_once_when_sent
             monkeypatch.setattr(client.app.intake._desk, "decide", slow)
             status, problem = await client.bid(a, "90.00", "nobody-knows")
             assert (status, problem["code"]) == (503, "not_recorded")
+            monkeypatch.setattr(intake, "_UNKNOWN_S", PATIENCE_S)
             held.set()
             status, answer = await client.bid(a, "90.00", "nobody-knows")
             assert (status, answer["repeated"], answer["number"]) == (200, True, 3)
