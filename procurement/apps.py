@@ -9,7 +9,7 @@ class ProcurementConfig(AppConfig):
     def ready(self) -> None:
         # Models are loaded only now.
         from marketplace import rotation, signed_actions, waiting
-        from procurement.queries import offer_requests, operations, waiting_bids, waiting_custody
+        from procurement.queries import deliveries, offer_requests, operations, waiting_bids, waiting_custody
         from procurement.queries import waiting as own
         from procurement.services import signed_actions as own_signed_actions
         from procurement.services import wrapped_secrets
@@ -18,6 +18,7 @@ class ProcurementConfig(AppConfig):
             rotation.register(source)
         waiting.register_tasks(waiting_custody.tasks)
         waiting.register_tasks(own.tasks)
+        waiting.register_tasks(deliveries.tasks)
         waiting.register_tasks(offer_requests.tasks)
         waiting.register_tasks(operations.tasks)
         waiting.register_figures(own.figures)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace.models import Organisation, Role, StaffRole
 from marketplace.permissions import Actor, NoOrganisation, organisation_of, require_active, require_role
 from marketplace.shared.errors import NotAllowed, NotFound
-from procurement.models import Bid, BidEnvelope, Contract, ExportScope, Lot, OfferRequest, Tender
+from procurement.models import Bid, BidEnvelope, Contract, ContractSide, ExportScope, Lot, OfferRequest, Tender
 from procurement.rules.lifecycle import TenderStatus
 
 # Who prepares, publishes and runs a buyer's tenders.
@@ -31,6 +31,11 @@ class NotASupplier(NotAllowed):
 class OwnTender(NotAllowed):
     code = "own_tender"
     sentence = _("This is your own organisation’s procedure.")
+
+
+class SupplierRecords(NotAllowed):
+    code = "supplier_records"
+    sentence = _("The supplier records deliveries; you confirm them.")
 
 
 def require_able_to_act(actor: Actor) -> None:
@@ -196,6 +201,30 @@ def require_contract_reader(actor: Actor, contract: Contract) -> None:
 def require_contract_signer(actor: Actor, contract: Contract) -> None:
     """May sign for the side that the actor's organisation is."""
     require_role(actor, _own_side(actor, contract), Role.SIGNER)
+
+
+# Who records, and who confirms, deliveries on a contract.
+DELIVERS: Final = (Role.BID_MANAGER, Role.SIGNER, Role.ADMINISTRATOR)
+RECEIVES: Final = (*BUYING_ROLES, Role.SIGNER, Role.ADMINISTRATOR)
+
+
+def require_delivery_recorder(actor: Actor, contract: Contract) -> None:
+    """May record deliveries of the supplier's own contract. The buyer, who may not, is told so."""
+    if actor.acts_for(contract.buyer_id):
+        raise SupplierRecords
+    require_role(actor, contract.supplier_id, *DELIVERS)
+    require_able_to_act(actor)
+
+
+def require_delivery_party(actor: Actor, contract: Contract) -> ContractSide:
+    """The side for which this person deals with deliveries of a contract."""
+    supplies = actor.acts_for(contract.supplier_id)
+    if supplies:
+        require_role(actor, contract.supplier_id, *DELIVERS)
+    else:
+        require_role(actor, contract.buyer_id, *RECEIVES)
+    require_able_to_act(actor)
+    return ContractSide.SUPPLIER if supplies else ContractSide.BUYER
 
 
 def _own_side(actor: Actor, contract: Contract) -> int:

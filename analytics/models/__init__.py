@@ -12,6 +12,7 @@ from analytics.models.cards import (
     Dismissal,
     DismissReason,
 )
+from analytics.models.contracts import BookedContract
 from analytics.models.history import (
     Category,
     DayRollup,
@@ -56,6 +57,7 @@ __all__ = [
     "AccountMerge",
     "AccountScore",
     "Book",
+    "BookedContract",
     "CallResult",
     "Capacity",
     "Card",

@@ -1,29 +1,37 @@
 """The marketplace's own contracts as purchases: of its buyers in the platform's book, of its customers in a supplier's.
 
 A contract counts on the day on which its second side signed, at its price without VAT, shared out over the lines of the
-bid that won; it is taken out again when it is terminated. What was sold in a sale is no purchase and stays out.
+bid that won. From its first confirmed delivery on it counts as it is delivered instead: what was accepted and did not
+go back, on the day of each delivery, at the contract's price. A contract of which anything changed leaves and comes in
+anew in one transaction, so that nothing of it stands twice. It is taken out when it is terminated. What was sold in a
+sale is no purchase and stays out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from itertools import groupby
 from typing import Final
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from analytics.models import Account, Book, Import, ImportKind, ImportState, LineSource, OrderLine, StagedLine
+from analytics.models import Account, Book, BookedContract, Import, ImportKind, ImportState, LineSource, StagedLine
 from analytics.queries.spend import bought, net
 from analytics.rules.spend import apportion
 from analytics.services import loading
 from analytics.services.loading import Loaded
 from analytics.services.transitions import move_import
+from marketplace.models import Heading
 from marketplace.shared.money import minor_unit
-from procurement.models import BidPrice, Contract
+from procurement.models import BidPrice, Contract, Delivery, DeliveryKind, DeliveryLine, Item
+from procurement.rules.deliveries import QUANTITY_STEP, amounts
+from procurement.rules.lifecycle import DeliveryStatus
 
+_NOTHING: Final = Decimal(0)
 _AT_ONCE: Final = 2000
 #: What an account is called that came from the platform and not from the seller's own system.
 PREFIX: Final = "openlot-"
@@ -31,17 +39,23 @@ PREFIX: Final = "openlot-"
 
 @transaction.atomic
 def refresh(book_id: int, *, at: datetime) -> Loaded | None:
-    """Bring in what was signed since, take out what was terminated; None where nothing was. Safe to repeat."""
+    """Bring in what was signed or delivered since, take out what was terminated; None where nothing was.
+
+    Safe to repeat.
+    """
     book = loading.lock(book_id)
-    gone = _terminated(book)
-    missing = _missing(book)
-    if not gone and not missing.exists():
+    gone = _no_longer_counted(book)
+    changed = _changed(book)
+    if not gone and not changed:
         return None
-    removed = loading.remove_orders(book, LineSource.CONTRACTS, gone)
+    leaving = BookedContract.objects.filter(book=book, contract__in=[*gone, *changed])
+    orders = _orders(list(leaving.values_list("contract", flat=True)))
+    removed = loading.remove_orders(book, LineSource.CONTRACTS, orders)
+    leaving.delete()
     batch = Import.objects.create(
         book=book, kind=ImportKind.CONTRACTS, state=ImportState.LOADING, created_at=at, loaded_at=at
     )
-    read = _stage(batch, book, missing)
+    read = _stage(batch, book, changed)
     done = loading.load(batch, book)
     _link(book)
     batch.staged.all().delete()
@@ -57,71 +71,107 @@ def _counted(book: Book) -> QuerySet[Contract]:
     return found if book.owner_id is None else found.filter(supplier=book.owner_id)
 
 
-def _missing(book: Book) -> QuerySet[Contract]:
-    lines = OrderLine.objects.filter(book=book, source=LineSource.CONTRACTS, current=True, order=OuterRef("number"))
-    return _counted(book).filter(~Exists(lines))
+def _changed(book: Book) -> list[int]:
+    """The contracts that are not in the book as they are: new ones, and those with deliveries confirmed since."""
+    booked = BookedContract.objects.filter(book=book, contract=OuterRef("pk"), version=OuterRef("deliveries_version"))
+    return list(_counted(book).filter(~Exists(booked)).order_by("pk").values_list("pk", flat=True))
 
 
-def _terminated(book: Book) -> list[str]:
-    """Numbers of the contracts in the book that no longer count."""
-    lines = OrderLine.objects.filter(book=book, source=LineSource.CONTRACTS, current=True)
-    stands = _counted(book).filter(number=OuterRef("order"))
-    return list(lines.filter(~Exists(stands)).order_by("order").values_list("order", flat=True).distinct())
+def _no_longer_counted(book: Book) -> list[int]:
+    booked = BookedContract.objects.filter(book=book)
+    stands = _counted(book).filter(pk=OuterRef("contract"))
+    return list(booked.filter(~Exists(stands)).order_by("pk").values_list("contract", flat=True))
 
 
-def _stage(batch: Import, book: Book, contracts: QuerySet[Contract]) -> int:
+def _orders(contracts: list[int]) -> list[str]:
+    """What the lines of these contracts may be filed under: the contract itself, and each of its deliveries."""
+    numbers = dict(Contract.objects.filter(pk__in=contracts).values_list("pk", "number"))
+    came = Delivery.objects.filter(contract__in=contracts, kind=DeliveryKind.DELIVERY).order_by("pk")
+    deliveries = came.values_list("contract", "number")
+    return [*numbers.values(), *(_order(numbers[contract], number) for contract, number in deliveries)]
+
+
+def _order(contract: str, delivery: int) -> str:
+    return f"{contract}/{delivery}"
+
+
+def _stage(batch: Import, book: Book, contracts: list[int]) -> int:
     known = dict(
         Account.objects.filter(book=book, buyer__isnull=False, merged_into=None)
         .order_by("-pk")
         .values_list("buyer_id", "external_id")
     )
     staged = 0
-    found = (
-        contracts.annotate(net=net("amount"))
-        .select_related("buyer")
-        .defer("text")
-        .order_by("pk")
-        .iterator(chunk_size=_AT_ONCE)
-    )
-    for _number, some in groupby(enumerate(found), key=lambda pair: pair[0] // _AT_ONCE):
-        rows = list(_rows(batch, [contract for _place, contract in some], known, staged))
+    for start in range(0, len(contracts), _AT_ONCE):
+        # The versions are read before the deliveries: one that is confirmed in between comes in the next time again.
+        some = Contract.objects.filter(pk__in=contracts[start : start + _AT_ONCE]).annotate(net=net("amount"))
+        found = list(some.select_related("buyer", "award").defer("text").order_by("pk"))
+        BookedContract.objects.bulk_create(
+            [BookedContract(book=book, contract=row, version=row.deliveries_version) for row in found]
+        )
+        rows = list(_rows(batch, found, known, staged))
         StagedLine.objects.bulk_create(rows, batch_size=_AT_ONCE)
         staged += len(rows)
     return staged
 
 
-def _rows(batch: Import, contracts: list[Contract], known: dict[int, str], before: int) -> Iterator[StagedLine]:
-    prices: dict[int, list[BidPrice]] = {}
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A line of the bid that won, with what of the contract's price falls to it. Without one: the whole contract."""
+
+    number: int
+    item_id: int | None
+    quantity: Decimal
+    amount: Decimal
+    heading: Heading | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bought:
+    """A purchase: of which share how much, for how much, in which order on which day."""
+
+    order: str
+    day: date
+    share: _Share
+    quantity: Decimal
+    amount: Decimal
+
+
+def _rows(batch: Import, contracts: Sequence[Contract], known: dict[int, str], before: int) -> Iterator[StagedLine]:
+    prices: dict[int, list[BidPrice]] = defaultdict(list)
     lines = BidPrice.objects.filter(bid__awards__contract__in=contracts, amount__gt=0)
-    for line in lines.select_related("item__category", "bid").order_by("item__number", "pk"):
-        prices.setdefault(line.bid_id, []).append(line)
+    for line in lines.select_related("item__category").order_by("item__number", "pk"):
+        prices[line.bid_id].append(line)
+    delivered = _delivered([contract for contract in contracts if contract.deliveries_version])
     row = before
-    bids = dict(Contract.objects.filter(pk__in=[c.pk for c in contracts]).values_list("pk", "award__bid_id"))
     for contract in contracts:
+        shares = list(_shares(contract, prices[contract.award.bid_id]))
         own = f"{PREFIX}{contract.buyer_id}"
-        for number, amount, quantity, price in _shares(contract, prices.get(bids[contract.pk], [])):
+        number = known.get(contract.buyer_id, own)
+        came = _by_delivery(contract, shares, delivered[contract.pk]) if contract.deliveries_version else None
+        for bought_line in _at_signing(contract, shares) if came is None else came:
             row += 1
-            heading = price.item.category if price else None
+            heading = bought_line.share.heading
             yield StagedLine(
                 batch=batch,
                 row=row,
-                account=known.get(contract.buyer_id, own),
+                account=number,
                 # What the seller's own system calls a customer stays.
-                account_name=contract.buyer.short_name if known.get(contract.buyer_id, own) == own else "",
+                account_name=contract.buyer.short_name if number == own else "",
                 country=contract.buyer.country,
-                order=contract.number,
-                line=str(number),
-                day=_day(contract),
+                order=bought_line.order,
+                line=str(bought_line.share.number),
+                day=bought_line.day,
                 category=heading.code if heading else "",
                 category_name=heading.name if heading else "",
-                quantity=quantity,
-                amount=amount,
+                quantity=bought_line.quantity,
+                amount=bought_line.amount,
                 currency=contract.currency,
             )
 
 
-def _shares(contract: Contract, prices: list[BidPrice]) -> Iterator[tuple[int, Decimal, Decimal, BidPrice | None]]:
-    """Line number, money, quantity and price line: what was paid, shared out as the bid's lines had it.
+def _shares(contract: Contract, prices: list[BidPrice]) -> Iterator[_Share]:
+    """What was paid, shared out as the bid's lines had it.
 
     After a live auction that is less than their sum, and each bears its part.
     """
@@ -129,12 +179,70 @@ def _shares(contract: Contract, prices: list[BidPrice]) -> Iterator[tuple[int, D
     whole = sum((price.amount for price in prices), Decimal(0))
     if not prices or not whole:
         if total > 0:
-            yield 1, total, Decimal(1), None
+            yield _Share(1, None, Decimal(1), total, None)
         return
     parts = apportion([total * price.amount / whole for price in prices], total, minor_unit(contract.currency))
     for price, part in zip(prices, parts, strict=True):
         if part > 0:
-            yield price.item.number, part, price.item.quantity, price
+            yield _Share(price.item.number, price.item_id, price.item.quantity, part, price.item.category)
+
+
+def _at_signing(contract: Contract, shares: list[_Share]) -> Iterator[_Bought]:
+    for share in shares:
+        yield _Bought(contract.number, _day(contract), share, share.quantity, share.amount)
+
+
+def _by_delivery(contract: Contract, shares: list[_Share], came: list[_Came]) -> Iterator[_Bought]:
+    """What was accepted and kept of each delivery. A contract without priced lines has one share for everything: there
+    its deliveries share the price by the part of the ordered quantities that each brought."""
+    for share in shares:
+        of_share = [
+            (one, one.parts if share.item_id is None else one.kept.get(share.item_id, _NOTHING)) for one in came
+        ]
+        worth = amounts(share.amount, share.quantity, [kept for _one, kept in of_share], minor_unit(contract.currency))
+        for (one, kept), amount in zip(of_share, worth, strict=True):
+            if kept > 0 and amount > 0:
+                quantity = max(kept.quantize(QUANTITY_STEP), QUANTITY_STEP)
+                yield _Bought(_order(contract.number, one.number), one.day, share, quantity, amount)
+
+
+@dataclass(slots=True)
+class _Came:
+    """A confirmed delivery: what of it was accepted and kept, by item; `parts` is that as a part of all ordered."""
+
+    number: int
+    day: date
+    kept: dict[int, Decimal]
+    parts: Decimal = _NOTHING
+
+
+def _delivered(contracts: list[Contract]) -> dict[int, list[_Came]]:
+    """The confirmed deliveries of each contract, in the order in which they were recorded."""
+    found: dict[int, list[_Came]] = defaultdict(list)
+    confirmed = Delivery.objects.filter(contract__in=contracts, status=DeliveryStatus.CONFIRMED.value)
+    by_id: dict[int, _Came] = {}
+    for one in confirmed.filter(kind=DeliveryKind.DELIVERY).order_by("contract", "number"):
+        by_id[one.pk] = _Came(one.number, one.delivered_on, {})
+        found[one.contract_id].append(by_id[one.pk])
+    lines = DeliveryLine.objects.filter(delivery__in=confirmed).order_by("pk")
+    for came_id, went_from, item, accepted in lines.values_list("delivery", "delivery__corrects", "item", "accepted"):
+        kept = by_id[went_from or came_id].kept
+        kept[item] = kept.get(item, _NOTHING) + (accepted or _NOTHING) * (-1 if went_from else 1)
+    _in_parts(contracts, found)
+    return found
+
+
+def _in_parts(contracts: Sequence[Contract], found: dict[int, list[_Came]]) -> None:
+    """Say of each delivery which part of all ordered it brought, every item weighing alike."""
+    lots = {contract.pk: contract.award.lot_id for contract in contracts}
+    ordered: dict[int, dict[int, Decimal]] = defaultdict(dict)
+    for lot, item, quantity in Item.objects.filter(lot__in=set(lots.values())).values_list("lot", "pk", "quantity"):
+        ordered[lot][item] = quantity
+    for contract, came in found.items():
+        whole = ordered[lots[contract]]
+        for one in came:
+            shares = [kept / whole[item] for item, kept in one.kept.items() if item in whole]
+            one.parts = sum(shares, _NOTHING) / len(whole) if whole else _NOTHING
 
 
 def _day(contract: Contract) -> date:

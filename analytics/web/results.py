@@ -28,6 +28,7 @@ from marketplace.shared.errors import Sentence
 from marketplace.shared.money import Money
 from marketplace.web import formats, parts
 from marketplace.web.lists import address, listed
+from marketplace.web.xlsx_export import Sheet, xlsx_response
 
 # So many withheld cards speak for themselves; with fewer the sentence is about the shown ones.
 ENOUGH: Final = 30
@@ -104,12 +105,7 @@ def cards(request: HttpRequest) -> HttpResponse:
 @require_safe
 def workbook(request: HttpRequest) -> HttpResponse:
     """Everything on the dashboard, and its cards, as a spreadsheet."""
-    page = _Page(request)
-    content = results_file.workbook(page.sheets())
-    response = HttpResponse(content, content_type=results_file.CONTENT_TYPE)
-    response["Content-Disposition"] = 'attachment; filename="insights.xlsx"'
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return xlsx_response("insights", _Page(request).sheets())
 
 
 class _Page:
@@ -147,7 +143,7 @@ class _Page:
             "fallbacks": results_words.fallbacks(self.book.run.facts if self.book.run else {}),
         }
 
-    def sheets(self) -> list[results_file.Sheet]:
+    def sheets(self) -> list[Sheet]:
         """The workbook: the cards are those the reader may open."""
         found = queries.figures(self.reach)
         reach = self.reach if self.manages else Reach(self.book, self.reach.since, self.person.pk)

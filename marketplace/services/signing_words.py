@@ -106,6 +106,7 @@ LABELS: Final[dict[str, Sentence]] = {
     "tender_version": _("Version of the procedure"),
     "text_sha256": _("Text of the contract (SHA-256)"),
     "text_version": _("Version of the text"),
+    "delivery_tolerance": _("May be delivered beyond what was ordered, in percent"),
     "title": _("Title"),
     "total": _("Total"),
     "unit": _("Unit"),

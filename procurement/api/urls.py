@@ -4,5 +4,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("procurement.api.tender_urls")),
     path("", include("procurement.api.bid_urls")),
     path("", include("procurement.api.auction_urls")),
+    path("", include("procurement.api.delivery_urls")),
     path("", include("procurement.api.request_urls")),
 ]

@@ -2,6 +2,7 @@ from procurement.models.auction import Auction, AuctionEvent, AuctionParticipant
 from procurement.models.award import Award, Contract, ContractSignature
 from procurement.models.bid import Bid, BidEnvelope, BidFile, BidPrice, BidSealing, BidUpload
 from procurement.models.custody import KeyCeremony, KeyCustody, KeyShare, ReleasedShare
+from procurement.models.delivery import ContractSide, Delivery, DeliveryKind, DeliveryLine
 from procurement.models.moment import CertificateNotice, DueMoment, MomentKind
 from procurement.models.outage import Outage, OutageEffect, OutageEffectKind
 from procurement.models.proof import BidRoll, ExportScope, ExportStatus, ProcedureExport, RollLeaf
@@ -33,7 +34,11 @@ __all__ = [
     "Clarification",
     "ContactBy",
     "Contract",
+    "ContractSide",
     "ContractSignature",
+    "Delivery",
+    "DeliveryKind",
+    "DeliveryLine",
     "DueMoment",
     "ExportScope",
     "ExportStatus",

@@ -69,6 +69,12 @@ class Contract(models.Model):
     limit_price = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
     created_at = models.DateTimeField()
     signed_at = models.DateTimeField(null=True, blank=True, help_text="when the second side signed")
+    # What the supplier may deliver beyond the ordered quantities; signed with the text.
+    delivery_tolerance = models.DecimalField(
+        _("tolerance"), max_digits=5, decimal_places=2, default=0, db_default=0, help_text="percent"
+    )
+    # Raised by everything that changes what was accepted; 0 while nothing was ever confirmed.
+    deliveries_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
         ordering = ["-pk"]

@@ -83,6 +83,15 @@ class RequestStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class DeliveryStatus(StrEnum):
+    """Of a delivery on a contract, and of a return."""
+
+    RECORDED = "recorded"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
 # A live tender can always fail or be cancelled; a draft can only be thrown away.
 _STOPPED: Final = {TenderStatus.UNSUCCESSFUL, TenderStatus.CANCELLED}
 
@@ -179,6 +188,16 @@ REQUEST: Final[Mapping[RequestStatus, set[RequestStatus]]] = MappingProxyType(
     }
 )
 
+# What was confirmed is corrected by a return only.
+DELIVERY: Final[Mapping[DeliveryStatus, set[DeliveryStatus]]] = MappingProxyType(
+    {
+        DeliveryStatus.RECORDED: {DeliveryStatus.CONFIRMED, DeliveryStatus.REJECTED, DeliveryStatus.CANCELLED},
+        DeliveryStatus.CONFIRMED: set(),
+        DeliveryStatus.REJECTED: set(),
+        DeliveryStatus.CANCELLED: set(),
+    }
+)
+
 TABLES: Final[Mapping[type[StrEnum], Mapping[Any, set[Any]]]] = MappingProxyType(
     {
         TenderStatus: TENDER,
@@ -189,6 +208,7 @@ TABLES: Final[Mapping[type[StrEnum], Mapping[Any, set[Any]]]] = MappingProxyType
         AuctionStatus: AUCTION,
         ClarificationStatus: CLARIFICATION,
         RequestStatus: REQUEST,
+        DeliveryStatus: DELIVERY,
     }
 )
 
@@ -202,6 +222,7 @@ State = TypeVar(
     AuctionStatus,
     ClarificationStatus,
     RequestStatus,
+    DeliveryStatus,
 )
 
 

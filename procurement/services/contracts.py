@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
@@ -21,6 +22,7 @@ from marketplace.shared.money import Money
 from marketplace.signatures.payload import sha256_hex
 from procurement import permissions
 from procurement.models import Award, BidPrice, Contract, ContractSignature, Lot, Tender
+from procurement.rules.deliveries import TOLERANCE_MOST
 from procurement.rules.lifecycle import ContractStatus, LotStatus
 from procurement.rules.ranking import Direction
 from procurement.services import outcomes, words
@@ -42,6 +44,11 @@ class ContractNotEditable(DomainError):
 class ContractTextUnfit(DomainError):
     code, status = "contract_text_unfit", 422
     sentence = gettext_lazy("The text is empty or too long (at most %(most)s characters).")
+
+
+class ToleranceUnfit(DomainError):
+    code, status = "tolerance_unfit", 422
+    sentence = gettext_lazy("From 0 to %(most)s percent, with at most two decimal places.")
 
 
 class ContractNotSignable(DomainError):
@@ -87,8 +94,13 @@ def draft(award: Award, at: datetime) -> Contract:
 
 
 @transaction.atomic
-def edit(contract_id: int, text: str, version: int, *, by: Actor, at: datetime) -> Contract:
-    """A new version of the text, by the buyer, while nobody has signed. Raises StaleForm for an old `version`."""
+def edit(
+    contract_id: int, text: str, version: int, *, tolerance: Decimal | None = None, by: Actor, at: datetime
+) -> Contract:
+    """A new version of the text, by the buyer, while nobody has signed. Raises StaleForm for an old `version`.
+
+    `tolerance` is how many percent more than ordered the supplier may deliver; None leaves it as it is.
+    """
     contract = _locked(contract_id)
     permissions.require_contract_officer(by, contract)
     permissions.require_able_to_act(by)
@@ -97,12 +109,15 @@ def edit(contract_id: int, text: str, version: int, *, by: Actor, at: datetime) 
     tidy = _tidy(text)
     if not tidy.strip() or len(tidy) > TEXT_LENGTH:
         raise ContractTextUnfit(field="text", most=TEXT_LENGTH)
-    if tidy == contract.text:
+    wanted = contract.delivery_tolerance if tolerance is None else tolerance
+    if not 0 <= wanted <= TOLERANCE_MOST or wanted != wanted.quantize(Decimal("0.01")):
+        raise ToleranceUnfit(field="tolerance", most=TOLERANCE_MOST)
+    if tidy == contract.text and wanted == contract.delivery_tolerance:
         return contract
     if version != contract.version:
         raise StaleForm([_("The text is now version %(version)s.") % {"version": contract.version}])
-    contract.text, contract.version = tidy, contract.version + 1
-    contract.save(update_fields=["text", "version"])
+    contract.text, contract.version, contract.delivery_tolerance = tidy, contract.version + 1, wanted
+    contract.save(update_fields=["text", "version", "delivery_tolerance"])
     audit.record(
         "contract.edited", contract, by=by, at=at, stream=_stream(contract), version=contract.version,
         text_sha256=sha256_hex(tidy.encode()),
@@ -133,6 +148,7 @@ def prepare_signature(contract_id: int, *, by: Actor, at: datetime) -> SigningRe
             "currency": contract.currency,
             "text_version": contract.version,
             "text_sha256": sha256_hex(contract.text.encode()),
+            **_tolerance(contract),
         },
         at=at,
         expires_at=at + SIGNING_TIME,
@@ -270,6 +286,11 @@ def _text(award: Award, lot: Lot, tender: Tender) -> str:
 
 def _tidy(text: str) -> str:
     return text.replace("\r\n", "\n").strip() + "\n"
+
+
+def _tolerance(contract: Contract) -> dict[str, object]:
+    """What is signed of the tolerance; nothing where there is none."""
+    return {"delivery_tolerance": words.plain(contract.delivery_tolerance)} if contract.delivery_tolerance else {}
 
 
 def _party(organisation: Organisation) -> dict[str, object]:

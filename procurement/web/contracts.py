@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from django import forms
@@ -29,6 +30,8 @@ from procurement.models import Contract, ContractSignature
 from procurement.queries import contracts as contract_queries
 from procurement.rules.lifecycle import ContractStatus
 from procurement.services import contracts as service
+from procurement.web import deliveries
+from procurement.web.fields import NumberField
 
 PAGE: Final = 30
 _UNSIGNED: Final = (ContractStatus.DRAFT, ContractStatus.SIGNING)
@@ -55,6 +58,11 @@ class ContractFilter(forms.Form):
 
 class ContractForm(forms.Form):
     text = forms.CharField(label=gettext_lazy("Text of the contract"), widget=forms.Textarea({"rows": 28}), strip=False)
+    tolerance = NumberField(
+        label=gettext_lazy("More may come than was ordered, by percent"),
+        help_text=gettext_lazy("0 where exactly the ordered quantities are to be delivered. Both sides sign it."),
+        required=False,
+    )
     version = forms.IntegerField(widget=forms.HiddenInput)
 
 
@@ -110,6 +118,7 @@ def detail(request: HttpRequest, number: str) -> HttpResponse:
             "tender": contract.tender,
             "lot": contract.award.lot,
             "sides": sides,
+            "deliveries": deliveries.standing(contract, actor),
             "sha256": sha256_hex(contract.text.encode()),
             "amount": Money(contract.amount, contract.currency),
             "shows_limit": contract.tender.limit_price_shown or actor.acts_for(contract.buyer_id),
@@ -127,11 +136,14 @@ def edit(request: HttpRequest, number: str) -> HttpResponse:
     actor = actor_of(request)
     contract = _own_contract(actor, number)
     permissions.require_contract_officer(actor, contract)
-    form = ContractForm(request.POST or None, initial={"text": contract.text, "version": contract.version})
+    initial = {"text": contract.text, "version": contract.version, "tolerance": contract.delivery_tolerance}
+    form = ContractForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             text, version = form.cleaned_data["text"], form.cleaned_data["version"]
-            after = service.edit(contract.pk, text, version, by=actor, at=clock.now())
+            # An emptied field is no tolerance; a form without the field leaves it as it is.
+            tolerance = (form.cleaned_data["tolerance"] or Decimal(0)) if "tolerance" in request.POST else None
+            after = service.edit(contract.pk, text, version, tolerance=tolerance, by=actor, at=clock.now())
         except DomainError as error:
             if error.status in (403, 404):
                 raise
@@ -201,6 +213,7 @@ def sign(request: HttpRequest, number: str, nonce: str) -> HttpResponse:
             Fact(_("Supplier"), contract.supplier.full_name),
             Fact(_("Price"), Money(contract.amount, contract.currency)),
             Fact(_("Version of the text"), str(contract.version)),
+            *_tolerance_facts(contract),
         ],
         submit_label=_("Sign the contract"),
         crumbs=[
@@ -210,6 +223,11 @@ def sign(request: HttpRequest, number: str, nonce: str) -> HttpResponse:
         template="procurement/contract_sign.html",
         context={"contract": contract},
     )
+
+
+def _tolerance_facts(contract: Contract) -> list[Fact]:
+    share = contract.delivery_tolerance
+    return [Fact(_("More may come than was ordered"), f"{share.normalize():f} %")] if share else []
 
 
 def _side_of(form: ContractFilter) -> str:

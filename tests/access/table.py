@@ -316,6 +316,26 @@ CONTRACTS = [
     *both("contract_sign", SUPPLIER, number="contract", nonce="supplier_signs"),
 ]
 
+# A contract in force: its first delivery waits for the buyer, the second is confirmed.
+DELIVERIES = [
+    *get("deliveries_csv", BUYERS_TEAM | SUPPLIERS_TEAM, number="delivered"),
+    *get("deliveries_xlsx", BUYERS_TEAM | SUPPLIERS_TEAM, number="delivered"),
+    *both("delivery_new", SUPPLIERS_HEADS, number="delivered"),
+    *get("delivery", BUYERS_TEAM | SUPPLIERS_TEAM, number="delivered", delivery=1),
+    *get("delivery", NOBODY, number="delivered", delivery=9),
+    *both("delivery_act", BUYER, number="delivered", delivery=1, what="confirm"),
+    *both("delivery_act", BUYER, number="delivered", delivery=1, what="reject"),
+    *both("delivery_act", BUYER | SUPPLIERS_HEADS, number="delivered", delivery=1, what="cancel"),
+    *both("delivery_act", NOBODY, number="delivered", delivery=1, what="another"),
+    *both("delivery_return", BUYER | SUPPLIERS_HEADS, number="delivered", delivery=2),
+    *get("api_deliveries", BUYERS_TEAM | SUPPLIERS_TEAM | {"token"}, number="delivered"),
+    *post("api_deliveries", SUPPLIERS_HEADS | {"token"}, number="delivered"),
+    *get("api_delivery", BUYERS_TEAM | SUPPLIERS_TEAM | {"token"}, number="delivered", delivery=1),
+    *post("api_delivery_state", BUYER, {"status": "confirmed"}, number="delivered", delivery=1),
+    *post("api_delivery_state", BUYER | SUPPLIERS_HEADS | {"token"}, number="delivered", delivery=1),
+    *post("api_delivery_returns", BUYER | SUPPLIERS_HEADS | {"token"}, number="delivered", delivery=2),
+]
+
 # Requests for an offer: of the buyer to the supplier, and of the buyer to the platform.
 REQUESTS = [
     *both("offer_ask", BUYER | OTHERS, organisation_id="supplier_id"),
@@ -507,6 +527,7 @@ TABLE = (
     + BIDS
     + AFTER_THE_OPENING
     + CONTRACTS
+    + DELIVERIES
     + REQUESTS
     + AUCTIONS
     + API

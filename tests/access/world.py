@@ -65,13 +65,15 @@ from procurement.services import (
 )
 from procurement.services.amendment_values import Proposal
 from tests.factories import bidder_program as program
-from tests.factories import insights, offers, signatures
+from tests.factories import deliveries, insights, offers, signatures
 from tests.factories.auctions import admitted_bid, evaluated_tender
 from tests.factories.bids import LATER, drafted_bid, send, sent_bid, tender_taking_bids
 from tests.factories.committee import held_tender
+from tests.factories.contracts import signed_contract
 from tests.factories.marketplace import (
     NOON,
     AccreditationFactory,
+    HeadingFactory,
     OrganisationFactory,
     PersonFactory,
     PlanFactory,
@@ -141,6 +143,7 @@ def build() -> World:
     _organisation(world, supplier)
     _waiting_signature(world, supplier)
     _second_factor(world)
+    _deliveries(world, buyer, supplier)
     _requests(world, supplier)
     _pipeline(world)
     _cards(world)
@@ -379,6 +382,16 @@ def _second_factor(world: World) -> None:
     person = world.people["supplier"].person
     TOTP.activate(person, generate_totp_secret())
     RecoveryCodes.activate(person)
+
+
+def _deliveries(world: World, buyer: Organisation, supplier: Organisation) -> None:
+    """A contract in force with a delivery that waits for the buyer and one that is confirmed."""
+    signed_at, day = NOW - timedelta(days=20), (NOW - timedelta(days=9)).date()
+    lines = {HeadingFactory.create(): "100"}
+    contract = signed_contract(buyer, supplier, lines, signed_at=signed_at, quantity="10")
+    deliveries.recorded(contract, day, "2", at=NOW, by=world.people["supplier"])
+    deliveries.confirmed(contract, day, "3", at=NOW)
+    world.names["delivered"] = contract.number
 
 
 def _requests(world: World, supplier: Organisation) -> None:

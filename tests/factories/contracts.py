@@ -25,10 +25,12 @@ def signed_contract(
     currency: str = "EUR",
     vat_included_at: str | None = None,
     procedure: str = "rfq_open",
+    quantity: str = "1",
 ) -> Contract:
     """A contract in force, an item per category; `amount` where a live auction went below the lines' sum.
 
-    `vat_included_at` is the rate in percent that the prices include.
+    `vat_included_at` is the rate in percent that the prices include; `quantity` is ordered of each item, and `lines`
+    has the price of the whole line.
     """
     tender = TenderFactory.create(
         buyer=buyer,
@@ -55,8 +57,9 @@ def signed_contract(
         created_at=NOON,
     )
     for number, (category, price) in enumerate(lines.items(), start=1):
-        item = ItemFactory.create(lot=lot, number=number, category=category, quantity=Decimal(1))
-        BidPrice.objects.create(bid=bid, item=item, unit_price=Decimal(price), amount=Decimal(price))
+        item = ItemFactory.create(lot=lot, number=number, category=category, quantity=Decimal(quantity))
+        unit_price = (Decimal(price) / Decimal(quantity)).quantize(Decimal("0.0001"))
+        BidPrice.objects.create(bid=bid, item=item, unit_price=unit_price, amount=Decimal(price))
     award = Award.objects.create(
         lot=lot, bid=bid, status=AwardStatus.ACTIVE.value, amount=total, currency=currency, created_at=NOON
     )

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import random
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db.models import Sum
 
-from analytics.models import Account, Category, DayRollup, Import, OrderLine
+from analytics.models import Account, Book, BookedContract, Category, DayRollup, Import, OrderLine
 from analytics.permissions import book_for
-from analytics.services import contract_history
+from analytics.services import contract_history, rollup
 from marketplace.models import Heading, Organisation
+from procurement.models import Contract, DeliveryLine
+from procurement.queries import deliveries
 from procurement.rules.lifecycle import ContractStatus
+from procurement.services.deliveries import confirm
+from procurement.services.delivery_checks import Accepted
 from tests.factories.contracts import signed_contract
-from tests.factories.marketplace import HeadingFactory, accredited_buyer, accredited_supplier
+from tests.factories.deliveries import confirmed, recorded, returned
+from tests.factories.marketplace import HeadingFactory, accredited_buyer, accredited_supplier, member
 from tests.factories.purchases import loaded, row
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +106,107 @@ def test_a_customer_that_was_said_to_be_the_buyer_takes_its_contracts(
     contract_history.refresh(book.pk, at=LATER)
     assert bought(supplier) == [("K-1", one.code, DAY, Decimal(10)), ("K-1", "", DAY, Decimal(3))]
     assert Account.objects.get(book=book).name == "Our Customer"
+
+
+def days(book: Book) -> list[tuple[date, Decimal]]:
+    """What was bought on each day, of everything."""
+    rows = DayRollup.objects.filter(book=book).order_by("day").values_list("day").annotate(Sum("amount"))
+    return [(day, amount) for day, amount in rows]
+
+
+def test_a_contract_counts_as_it_is_delivered_from_its_first_confirmed_delivery_on(
+    buyer: Organisation, supplier: Organisation
+) -> None:
+    one, two = headings()
+    # 119.00 with VAT is 100.00 net, brought down from 300.00: a third and two thirds, for three pieces of each.
+    contract = signed_contract(
+        buyer, supplier, {one: "100", two: "200"}, signed_at=SIGNED, amount="119.00", vat_included_at="19.00",
+        quantity="3",
+    )  # fmt: skip
+    book = book_for(None)
+    contract_history.refresh(book.pk, at=LATER)
+    waiting = recorded(contract, date(2026, 5, 20), "1", at=LATER)
+    assert contract_history.refresh(book.pk, at=LATER) is None
+    assert days(book) == [(DAY, Decimal(100))]
+
+    # 3 × 11.11 and 2 × 22.22 of 33.33 and 66.67.
+    confirm(waiting.pk, Accepted({waiting.lines.get().item_id: Decimal(1)}), by=member(buyer), at=LATER)
+    contract_history.refresh(book.pk, at=LATER)
+    assert days(book) == [(date(2026, 5, 20), Decimal("11.11"))]
+    back_dated = confirmed(contract, date(2026, 5, 10), "2", "3", accepted=["2", "2"], at=LATER)
+    contract_history.refresh(book.pk, at=LATER)
+    assert days(book) == [(date(2026, 5, 10), Decimal("66.67")), (date(2026, 5, 20), Decimal("11.11"))]
+    returned(back_dated, date(2026, 5, 28), "0", "1", at=LATER)
+    contract_history.refresh(book.pk, at=LATER)
+    # What went back is taken from the day on which it came.
+    assert days(book) == [(date(2026, 5, 10), Decimal("44.44")), (date(2026, 5, 20), Decimal("11.11"))]
+    # Delivered whole it is worth its price to the cent.
+    confirmed(contract, date(2026, 5, 30), "0", "2", at=LATER)
+    contract_history.refresh(book.pk, at=LATER)
+    assert sum(amount for _day, amount in days(book)) == Decimal(100)
+    returned(waiting, date(2026, 5, 28), "1", at=LATER)
+    contract_history.refresh(book.pk, at=LATER)
+    assert [day for day, _amount in days(book)] == [date(2026, 5, 10), date(2026, 5, 30)]
+    contract.status = ContractStatus.TERMINATED.value
+    contract.save(update_fields=["status"])
+    contract_history.refresh(book.pk, at=LATER)
+    assert (days(book), OrderLine.objects.count(), BookedContract.objects.count()) == ([], 0, 0)
+
+
+def by_hand(contracts: list[Contract]) -> dict[date, Decimal]:
+    """What contracts of two lines of 50.00 for five pieces each are worth by day: 10.00 a piece that was kept."""
+    found: dict[date, Decimal] = defaultdict(Decimal)
+    for contract in contracts:
+        if contract.status != ContractStatus.ACTIVE:
+            continue
+        kept = DeliveryLine.objects.filter(delivery__contract=contract, delivery__status="confirmed")
+        if not kept.exists():
+            found[DAY] += 100
+        for line in kept.select_related("delivery__corrects"):
+            day = (line.delivery.corrects or line.delivery).delivered_on
+            found[day] += 10 * (line.accepted or 0) * (-1 if line.delivery.corrects else 1)
+    return {day: amount for day, amount in found.items() if amount}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_rollup_of_contracts_kept_step_by_step_is_the_one_made_from_scratch(
+    seed: int, buyer: Organisation, supplier: Organisation
+) -> None:
+    dice, book = random.Random(seed), book_for(supplier.pk)
+    one, two = headings()
+    contracts: list[Contract] = []
+    for _step in range(14):
+        what = dice.choice(["sign", "deliver", "deliver", "deliver", "back", "back", "wait", "end"])
+        contract = dice.choice(contracts) if contracts else None
+        if contract is None or what == "sign":
+            contracts.append(signed_contract(buyer, supplier, {one: "50", two: "50"}, signed_at=SIGNED, quantity="5"))
+            continue
+        day = DAY + timedelta(days=dice.randint(1, 9))
+        came = list(contract.deliveries.filter(kind="delivery", status="confirmed"))
+        if what == "end":
+            contract.status = ContractStatus.TERMINATED.value
+            contract.save(update_fields=["status"])
+        elif contract.status == ContractStatus.TERMINATED:
+            continue
+        elif what == "deliver":
+            confirmed(contract, day, str(dice.randint(1, 3)), str(dice.randint(0, 2)), at=LATER, more=True)
+        elif what == "wait":
+            recorded(contract, day, "1", at=LATER, more=True)
+        elif came:
+            delivery = dice.choice(came)
+            left = [str(int(n)) for _item, n in sorted(deliveries.returnable(delivery).items())]
+            if any(int(n) for n in left):
+                returned(delivery, date(2026, 5, 30), *left[:1], *(["0"] if left[0] != "0" else left[1:]), at=LATER)
+        if dice.random() < 0.6:
+            contract_history.refresh(book.pk, at=LATER)
+            assert dict(days(book)) == by_hand(contracts)
+    contract_history.refresh(book.pk, at=LATER)
+    step_by_step = dict(days(book)), bought(supplier)
+    assert step_by_step[0] == by_hand(contracts)
+    rollup.redo_all(book)
+    assert (dict(days(book)), bought(supplier)) == step_by_step
+    OrderLine.objects.all().delete()
+    BookedContract.objects.all().delete()
+    rollup.redo_all(book)
+    contract_history.refresh(book.pk, at=LATER)
+    assert (dict(days(book)), bought(supplier)) == step_by_step

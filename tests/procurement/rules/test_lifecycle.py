@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from procurement.models import Auction, Award, Bid, Clarification, Contract, Lot, OfferRequest, Tender
+from procurement.models import Auction, Award, Bid, Clarification, Contract, Delivery, Lot, OfferRequest, Tender
 from procurement.rules.lifecycle import (
     TABLES,
     AuctionStatus,
@@ -12,6 +12,7 @@ from procurement.rules.lifecycle import (
     BidStatus,
     ClarificationStatus,
     ContractStatus,
+    DeliveryStatus,
     IllegalMove,
     LotStatus,
     RequestStatus,
@@ -31,6 +32,7 @@ MODELS = {
     AuctionStatus: Auction,
     ClarificationStatus: Clarification,
     RequestStatus: OfferRequest,
+    DeliveryStatus: Delivery,
 }
 
 
