@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from analytics.models import Account, Book, Card, Category, Contact, DayRollup, Lead, LeadSource, Opportunity
 from analytics.permissions import ManagerOnly, book_for
@@ -23,8 +25,10 @@ from marketplace.models import AuditRecord, Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared.errors import NotFound
 from tests.factories import insights
+from tests.factories.at_once import at_the_same_time, wait_until_blocked
 from tests.factories.marketplace import NOON, accredited_supplier, member, staff
 from tests.factories.purchases import loaded, row
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 MAY = date(2026, 5, 1)
@@ -250,3 +254,26 @@ def test_a_card_is_measured_by_what_the_account_buys_that_stands(book: Book, man
     card_outcomes.measure(book.pk, at=NIGHTLY)
     done.refresh_from_db()
     assert (done.bought, int(done.bought_amount)) == (True, 4)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_sent_while_its_account_is_merged_is_not_lost_on_it() -> None:
+    book, manager, taken = book_for(None), staff(StaffRole.SALES_MANAGER), Event()
+    loaded(book, [row("A", "1", MAY, "1"), row("B", "2", MAY, "2")])
+    source, target = pk(book, "B"), pk(book, "A")
+
+    def merged() -> None:
+        with transaction.atomic():
+            merges.merge(book, source, target, by=manager, at=NOON)
+            taken.set()
+            wait_until_blocked()  # the contact waits for the account
+
+    def added() -> object:
+        taken.wait(PATIENCE_S)
+        return contacts.add(source, ContactDetails("Mia"), by=manager, at=NOON)
+
+    answers = at_the_same_time(merged, added)
+
+    assert [type(answer).__name__ for answer in answers] == ["NoneType", "StaleForm"]
+    again = contacts.add(source, ContactDetails("Mia"), by=manager, at=NOON)
+    assert (again.account_id, Contact.objects.count()) == (target, 1)
