@@ -9,7 +9,8 @@ import numpy as np
 
 from analytics.rules.history import BoolArray, FloatArray
 from analytics.rules.protocol import FIRST_CUTOFF, STEP
-from analytics.rules.recovery.features import Columns, Observed, observe_accounts, observe_pairs
+from analytics.rules.recovery.features import Bought, Columns, Observed, observe_accounts, observe_pairs
+from analytics.rules.recovery.goods import Lines, Sold
 from analytics.rules.recovery.logistic import Scaling, scaling
 from analytics.rules.recovery.market import survey
 from analytics.rules.recovery.model import Window
@@ -20,7 +21,7 @@ MOST_WINDOWS = 18
 """Of the whole horizon: a year and a half, so that every season is among them where the data has it."""
 SHORTER = (1 / 2, 2 / 3, 5 / 6)
 """Parts of the horizon whose labels reach where those of the whole one are not closed yet."""
-MOST_ROWS = 6_000
+MOST_ROWS = 12_000
 """Of one past day; beyond, a random sample."""
 
 
@@ -55,6 +56,17 @@ class Cases:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What windows are made of: order days, and where the data has items, what they were of."""
+
+    accounts: Visits
+    pairs: Visits
+    lines: Lines | None
+    sold: Sold | None
+    categories: int  # how many codes there are
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Those learnt from on a day, as they could be seen at its end; `kept` marks them among all looked at."""
 
@@ -68,21 +80,21 @@ class Seen:
     kept: BoolArray
 
 
-def look(
-    accounts: Visits, pairs: Visits, categories: int, day: int, horizon: int, random: np.random.Generator
-) -> tuple[Seen, FloatArray, Seen, FloatArray]:
+def look(past: Past, day: int, horizon: int, random: np.random.Generator) -> tuple[Seen, FloatArray, Seen, FloatArray]:
     """The judged accounts and pairs of the end of `day` with their waits for the next order; at most `MOST_ROWS`
     each.
     """
-    then, pairs_then = accounts.until(day), pairs.until(day)
-    wait, pairs_wait = accounts.next_order(day), pairs.next_order(day)
-    market = survey(then, pairs_then, categories, day, horizon)
+    then, pairs_then = past.accounts.until(day), past.pairs.until(day)
+    wait, pairs_wait = past.accounts.next_order(day), past.pairs.next_order(day)
+    goods = past.sold.goods(day) if past.sold else None
+    market = survey(then, pairs_then, past.categories, goods, day, horizon)
+    bought = Bought(pairs_then, past.lines)
     some = THEIR_ACCOUNTS.may_hold(then, day)
     then, wait = then.of(some), wait[some]
     some = _thinned(LEARNT_PAIRS.may_hold(pairs_then, day), random)
     pairs_then, pairs_wait = pairs_then.of(some), pairs_wait[some]
     observed = observe_accounts(then, market, day, horizon)
-    beside = observe_pairs(pairs_then, then, observed, market, day, horizon)
+    beside = observe_pairs(pairs_then, then, observed, bought, market, day, horizon)
     some = _thinned(JUDGED_ACCOUNTS.hold(observed.rhythm), random)
     seen = _seen(observed, some, JUDGED_ACCOUNTS)
     seen_pairs = _seen(beside, LEARNT_PAIRS.hold(beside.rhythm), JUDGED_PAIRS)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analytics.rules.history import FloatArray
+from analytics.rules.recovery import alike, goods
 from analytics.rules.recovery.cycles import Cycle, update
+from analytics.rules.recovery.goods import Lines
 from analytics.rules.recovery.market import YEAR, Market
 from analytics.rules.recovery.rhythm import Rhythm, observe
 from analytics.rules.recovery.visits import Visits
@@ -43,10 +45,28 @@ def observe_accounts(visits: Visits, market: Market, cutoff: int, horizon: int) 
     return _observed(rhythm, update(rhythm, market.account_prior), visits, cutoff, horizon)
 
 
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """All that accounts bought in any category, as known by the day that is looked at: pairs, and lines where the data
+    has items. Lines may be later too.
+    """
+
+    pairs: Visits
+    lines: Lines | None
+
+
 def observe_pairs(
-    visits: Visits, accounts: Visits, of_accounts: Observed, market: Market, cutoff: int, horizon: int
+    visits: Visits,
+    accounts: Visits,
+    of_accounts: Observed,
+    bought: Bought,
+    market: Market,
+    cutoff: int,
+    horizon: int,
 ) -> Observed:
-    """Columns of pairs. `accounts` and `of_accounts` have to contain every account of `visits`."""
+    """Columns of pairs. `accounts` and `of_accounts` have to contain every account of `visits`, and `bought` all that
+    these bought.
+    """
     rhythm = observe(visits, cutoff)
     observed = _observed(rhythm, update(rhythm, market.pair_prior), visits, cutoff, horizon)
     place = np.searchsorted(accounts.account, visits.account)
@@ -56,6 +76,9 @@ def observe_pairs(
     columns |= _of_account(rhythm, of_accounts.rhythm, accounts, place, cutoff, horizon)
     for name in market.columns:
         columns[f"category_{name}"] = market.of(name, visits.category)
+    columns |= alike.columns(bought.pairs, visits, np.array(market.alike), cutoff)
+    if market.goods is not None:
+        columns |= goods.columns(bought.lines, visits, market.goods, cutoff)
     return observed
 
 

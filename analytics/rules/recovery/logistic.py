@@ -17,6 +17,7 @@ CLIP = 4.0
 """
 STEPS = 30
 TOLERANCE = 1e-8
+HALVINGS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,15 @@ def recalibrate(labels: FloatArray, log_odds: FloatArray, held: tuple[float, flo
         if float(np.abs(step).max()) < 1e-9:
             break
     return Recalibration(shift, min(max(slope, 0.5), 1.5))
+
+
+def shift_to(log_odds: FloatArray, mean: float) -> float:
+    """What has to be added to the log-odds for the chances to have this mean, between 0 and 1; 20 at most."""
+    low, high = -20.0, 20.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(special.expit(log_odds + middle).mean()) < mean else (low, middle)
+    return (low + high) / 2
 
 
 def named(names: Sequence[str], scale: Scaling, beta: FloatArray, penalty: float) -> Logistic:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analytics.rules.history import NONE, FloatArray
+from analytics.rules.recovery import alike
 from analytics.rules.recovery.cycles import Prior, pool
+from analytics.rules.recovery.goods import Goods
 from analytics.rules.recovery.visits import Visits
 
 SPAN = 45
@@ -25,11 +27,15 @@ COLUMNS = ("trend", "trend_short", "season", "size", "repeat", "kept")
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """`columns` has for each feature of a category its value by category code, and last that of an unknown category."""
+    """`columns` has for each feature of a category its value by category code, and last that of an unknown category;
+    `alike` the weights from category to category in the same order; `goods` is None where nothing is known of items.
+    """
 
     account_prior: Prior
     pair_prior: Prior
     columns: dict[str, tuple[float, ...]]
+    alike: tuple[tuple[float, ...], ...]
+    goods: Goods | None
 
     def reordered(self, codes: Sequence[int]) -> Market:
         """For a history that has category `codes[i]` of this market under the code i, NONE where this market does not
@@ -42,17 +48,20 @@ class Market:
                 prior.mean, prior.variance, tuple(means[c] for c in codes), tuple(variances[c] for c in codes)
             )
         columns = {name: (*(values[c] for c in codes), values[NONE]) for name, values in self.columns.items()}
-        return Market(self.account_prior, prior, columns)
+        weights = np.array(self.alike)[np.ix_([*codes, NONE], [*codes, NONE])]
+        return Market(self.account_prior, prior, columns, _rows(weights), self.goods)
 
     def of(self, name: str, category: np.ndarray) -> FloatArray:
         return np.asarray(np.array(self.columns[name])[category])
 
 
-def survey(accounts: Visits, pairs: Visits, categories: int, cutoff: int, horizon: int) -> Market:
+def survey(accounts: Visits, pairs: Visits, categories: int, goods: Goods | None, cutoff: int, horizon: int) -> Market:
     """The market by the end of day `cutoff`, of all accounts; everything in the visits is known by then."""
     prior = pool(accounts, 0)
+    weights = _rows(alike.learn(pairs, categories, cutoff))
     if not len(pairs):
-        return Market(prior, pool(pairs, categories), dict.fromkeys(COLUMNS, (0.0,) * (categories + 1)))
+        none = dict.fromkeys(COLUMNS, (0.0,) * (categories + 1))
+        return Market(prior, pool(pairs, categories), none, weights, goods)
     code = np.where(pairs.category == NONE, categories, pairs.category)
     owner = pairs.owner()
     code_of_day, age = code[owner], (cutoff - pairs.day)
@@ -95,4 +104,9 @@ def survey(accounts: Visits, pairs: Visits, categories: int, cutoff: int, horizo
         "repeat": rate((counts >= 3).astype(np.float64), np.ones(len(counts))),
         "kept": rate((cutoff - last < SPAN).astype(np.float64), earlier.astype(np.float64)),
     }
-    return Market(prior, pool(pairs, categories), {name: tuple(values.tolist()) for name, values in columns.items()})
+    known = {name: tuple(values.tolist()) for name, values in columns.items()}
+    return Market(prior, pool(pairs, categories), known, weights, goods)
+
+
+def _rows(weights: FloatArray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in weights.tolist())

@@ -10,10 +10,11 @@ from typing import Any
 
 from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.cycles import Prior
+from analytics.rules.recovery.goods import Goods
 from analytics.rules.recovery.logistic import Logistic, Recalibration
 from analytics.rules.recovery.market import Market
 
-VERSION = 1
+VERSION = 2
 
 
 class Fallback(StrEnum):
@@ -49,8 +50,8 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryModel:
-    """Days are numbered from `first_day`. `categories` are the names behind the codes of the market's columns:
-    another history may number them differently.
+    """Days are numbered from `first_day`. `categories` and `items` are the names behind the codes of the market's
+    columns and goods: another history may number them differently.
     """
 
     cutoff: int
@@ -59,6 +60,7 @@ class RecoveryModel:
     first_day: date
     clock: Clock
     categories: tuple[str, ...]
+    items: tuple[str, ...]
     market: Market
     accounts: Level
     pairs: Level
@@ -88,10 +90,13 @@ class RecoveryModel:
             first_day=date.fromisoformat(read["first_day"]),
             clock=Clock(tuple((int(before), int(lost)) for before, lost in read["clock"]["holes"])),
             categories=tuple(read["categories"]),
+            items=tuple(read["items"]),
             market=Market(
                 _prior(market["account_prior"]),
                 _prior(market["pair_prior"]),
                 {name: tuple(values) for name, values in market["columns"].items()},
+                tuple(tuple(row) for row in market["alike"]),
+                Goods(**{name: tuple(of) for name, of in market["goods"].items()}) if market["goods"] else None,
             ),
             accounts=_level(read["accounts"]),
             pairs=_level(read["pairs"]),

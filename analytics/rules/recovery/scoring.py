@@ -10,11 +10,12 @@ from itertools import pairwise
 import numpy as np
 from scipy import special
 
-from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray
+from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray, Names
 from analytics.rules.recovery import reasons
 from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.cycles import silent
-from analytics.rules.recovery.features import Observed, observe_accounts, observe_pairs
+from analytics.rules.recovery.features import Bought, Observed, observe_accounts, observe_pairs
+from analytics.rules.recovery.goods import collect_lines
 from analytics.rules.recovery.market import YEAR, Market
 from analytics.rules.recovery.model import Level, RecoveryModel
 from analytics.rules.recovery.population import JUDGED_ACCOUNTS, JUDGED_PAIRS, SCORED_ACCOUNTS, SCORED_PAIRS
@@ -89,10 +90,11 @@ def _score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScore
     clock = model.clock.shifted((model.first_day - history.first_day).days)
     accounts, pairs = collect(history, clock)
     market = _renumbered(model, history)
+    bought = Bought(pairs, collect_lines(history, clock))
     accounts = accounts.of(SCORED_ACCOUNTS.may_hold(accounts, cutoff))
     pairs = pairs.of(SCORED_PAIRS.may_hold(pairs, cutoff))
     observed = observe_accounts(accounts, market, cutoff, model.horizon)
-    beside = observe_pairs(pairs, accounts, observed, market, cutoff, model.horizon)
+    beside = observe_pairs(pairs, accounts, observed, bought, market, cutoff, model.horizon)
     off_season = _off_season(accounts, cutoff, model.horizon)
     late = observed.survival <= reasons.USUAL
     flags = _flags(observed, off_season) | {Reason.ACCOUNT_SILENT: late}
@@ -114,13 +116,20 @@ def _score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScore
 
 
 def _renumbered(model: RecoveryModel, history: History) -> Market:
-    """The market's columns in the order of this history's category codes; unknown categories are as the whole."""
+    """The market's columns in the order of this history's category codes, and its goods in that of its item codes;
+    unknown ones are as the whole.
+    """
     market = model.market
+    if history.has_items and market.goods is not None and history.items != model.items:
+        market = replace(market, goods=market.goods.reordered(_places(model.items, history.items)))
     if not history.has_categories or history.categories == model.categories:
         return market
-    place = {name: code for code, name in enumerate(model.categories)}
-    codes = [place.get(name, NONE) for name in history.categories]
-    return market.reordered(codes)
+    return market.reordered(_places(model.categories, history.categories))
+
+
+def _places(known: Names, names: Names) -> list[int]:
+    place = {name: code for code, name in enumerate(known)}
+    return [place.get(name, NONE) for name in names]
 
 
 def _scores(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from scipy import special
 
 from analytics.rules.history import FloatArray, History
 from analytics.rules.protocol import HORIZON
 from analytics.rules.recovery import clock as clocks
-from analytics.rules.recovery import logistic
-from analytics.rules.recovery.cases import Cases, look, windows
-from analytics.rules.recovery.cycles import fit_dropout
-from analytics.rules.recovery.logistic import Scaling
+from analytics.rules.recovery import cycles, goods, logistic
+from analytics.rules.recovery.cases import Cases, Past, Seen, look, windows
 from analytics.rules.recovery.market import survey
 from analytics.rules.recovery.model import Fallback, Level, RecoveryModel
 from analytics.rules.recovery.visits import IndexArray, Visits, collect
@@ -27,6 +28,8 @@ LENT = 300.0
 """
 HORIZON_SCALE = 4.0
 """Times the log of the part of the horizon makes a column about as wide as the others."""
+ANCHOR = 100.0
+"""Silent cases of the whole horizon that the closed-form cycle counts as, where both say how many will fall silent."""
 HELD = (40.0, 40.0)
 """How strongly the recalibration is held to "no change", in the units of `logistic.recalibrate`."""
 
@@ -39,16 +42,22 @@ def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0)
     clock = clocks.find(known.day)
     accounts, pairs = collect(known, clock)
     categories = len(history.categories) if history.has_categories else 0
-    market = survey(accounts, pairs, categories, cutoff, horizon)
+    sold = goods.collect_sold(known, clock)
+    market = survey(accounts, pairs, categories, sold.goods(cutoff) if sold else None, cutoff, horizon)
     random = np.random.default_rng(seed)
     accounts, pairs = _sampled(accounts, pairs, random)
+    past = Past(accounts, pairs, goods.collect_lines(known, clock), sold, categories)
     of_accounts, of_pairs = Cases(), Cases()
     first = int(accounts.day.min()) if len(accounts) else cutoff
     for day, horizons in windows(first, cutoff, horizon):
-        seen, wait, seen_pairs, pairs_wait = look(accounts, pairs, categories, day, horizon, random)
+        seen, wait, seen_pairs, pairs_wait = look(past, day, horizon, random)
         of_accounts.add(seen, wait, day, horizons)
         of_pairs.add(seen_pairs, pairs_wait, day, horizons)
-    now, _, pairs_now, _ = look(accounts, pairs, categories, cutoff, horizon, random)
+    now, _, pairs_now, _ = look(past, cutoff, horizon, random)
+    items: tuple[str, ...] = ()
+    if sold is not None and market.goods is not None:
+        codes, most_sold = market.goods.most_sold(sold.lines())
+        items, market = tuple(known.items[code] for code in codes), replace(market, goods=most_sold)
     return RecoveryModel(
         cutoff=cutoff,
         horizon=horizon,
@@ -56,9 +65,10 @@ def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0)
         first_day=known.first_day,
         clock=clock,
         categories=tuple(history.categories) if categories else (),
+        items=items,
         market=market,
-        accounts=_learn(of_accounts, now.scaling, horizon, seed),
-        pairs=_learn(of_pairs, pairs_now.scaling, horizon, seed),
+        accounts=_learn(of_accounts, now, horizon, seed),
+        pairs=_learn(of_pairs, pairs_now, horizon, seed),
     )
 
 
@@ -71,20 +81,20 @@ def _sampled(accounts: Visits, pairs: Visits, random: np.random.Generator) -> tu
     return accounts.of(chosen), pairs.of(chosen[np.searchsorted(accounts.account, pairs.account)])
 
 
-def _learn(cases: Cases, now: Scaling, whole: int, seed: int) -> Level:
+def _learn(cases: Cases, now: Seen, whole: int, seed: int) -> Level:
     full = [i for i, window in enumerate(cases.windows) if window.horizon == whole]
     silent, survival, later = (
         np.concatenate([np.empty(0), *(column[i][cases.judged[i]] for i in full)])
         for column in (cases.silent, cases.survival, cases.survival_later)
     )
-    dropout = fit_dropout(survival, later, silent)
+    dropout = cycles.fit_dropout(survival, later, silent)
     if min(silent.sum(), (1 - silent).sum()) < FEWEST:
         fallback = Fallback.TOO_FEW_CASES if full else Fallback.NO_CLOSED_WINDOW
         return Level(fallback, dropout, (), logistic.Recalibration(), tuple(cases.windows))
     return _learn_logistic(cases, now, whole, dropout, seed)
 
 
-def _learn_logistic(cases: Cases, now: Scaling, whole: int, dropout: float, seed: int) -> Level:
+def _learn_logistic(cases: Cases, now: Seen, whole: int, dropout: float, seed: int) -> Level:
     """Two models are averaged: one of the columns as they are, one of the columns relative to the others of their day.
 
     The first knows what a silence of 60 days is; the second is not led astray by counts and sums that grow because the
@@ -103,7 +113,7 @@ def _learn_logistic(cases: Cases, now: Scaling, whole: int, dropout: float, seed
     weights = np.where(ahead == 0, 1.0, lent)
     fold = (random.permutation(int(account.max()) + 1) % FOLDS)[account[some]]
     models, unseen = [], np.zeros(len(some))
-    for rows, scale in ((np.vstack(cases.rows), None), (np.vstack(cases.relative), now)):
+    for rows, scale in ((np.vstack(cases.rows), None), (np.vstack(cases.relative), now.scaling)):
         own = logistic.scaling(rows)
         rows = np.column_stack([own.apply(rows), HORIZON_SCALE * ahead])
         log_odds = _unseen(rows[some], silent[some], weights[some], fold)
@@ -113,7 +123,25 @@ def _learn_logistic(cases: Cases, now: Scaling, whole: int, dropout: float, seed
         models.append(logistic.named(cases.names, own if scale is None else own.after(scale), beta, PENALTIES[best]))
     last = judged[some]
     recalibration = _recalibration(silent[some][last], unseen[last], day[some][last], whole)
-    return Level(Fallback.NONE, dropout, tuple(models), recalibration, tuple(cases.windows))
+    level = Level(Fallback.NONE, dropout, tuple(models), recalibration, tuple(cases.windows))
+    return _anchored(level, now, ANCHOR / (ANCHOR + float(silent[judged].sum())))
+
+
+def _anchored(level: Level, now: Seen, share: float) -> Level:
+    """The same order, but as many as will fall silent moved by `share` towards what the closed-form cycle expects.
+
+    How many fall silent differs from window to window. Where few closed windows are known, theirs say little of the
+    next; the cycle goes by the rhythms of the day itself and has one number to learn.
+    """
+    if not now.judged.any():
+        return level
+    columns = dict(zip(now.names, now.rows[now.judged].T, strict=True))
+    log_odds = sum((one.log_odds(columns) for one in level.logistics), np.zeros(int(now.judged.sum())))
+    log_odds = level.recalibration.apply(log_odds / len(level.logistics))
+    cycle = cycles.silent(now.survival[now.judged], now.survival_later[now.judged], level.dropout)
+    mean = (1 - share) * float(special.expit(log_odds).mean()) + share * float(cycle.mean())
+    moved = level.recalibration.shift + logistic.shift_to(log_odds, mean)
+    return replace(level, recalibration=replace(level.recalibration, shift=moved))
 
 
 def _recalibration(silent: FloatArray, log_odds: FloatArray, day: IndexArray, whole: int) -> logistic.Recalibration:

@@ -104,13 +104,13 @@ def collect(history: History, clock: Clock) -> tuple[Visits, Visits]:
 
 def _collapse(history: History, clock: Clock, *, by_category: bool) -> Visits:
     account, category, day = history.account, history.category, clock.running(history.day)
-    changes = _changes(account, category) if by_category else _changes(account)
-    owner = np.cumsum(changes) - 1
+    differs = changes(account, category) if by_category else changes(account)
+    owner = np.cumsum(differs) - 1
     key = owner * (int(day.max(initial=0)) + 1) + day
     order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(_changes(key[order]))
+    starts = np.flatnonzero(changes(key[order]))
     head = order[starts]
-    owners = np.flatnonzero(changes)
+    owners = np.flatnonzero(differs)
 
     def summed(values: NDArray[np.generic]) -> FloatArray:
         return np.add.reduceat(values[order].astype(np.float64), starts) if len(starts) else np.empty(0)
@@ -118,29 +118,29 @@ def _collapse(history: History, clock: Clock, *, by_category: bool) -> Visits:
     return Visits(
         account=account[owners],
         category=category[owners] if by_category else np.full(len(owners), NONE, dtype=np.int32),
-        starts=np.flatnonzero(_changes(owner[head])),
+        starts=np.flatnonzero(changes(owner[head])),
         day=day[head],
         amount=summed(history.amount),
         lines=summed(np.ones(len(history))),
-        fresh=summed(_changes(account, category, history.item)),
+        fresh=summed(changes(account, category, history.item)),
         opened=summed(_first_days(history, day)),
     )
 
 
 def _first_days(history: History, day: IntArray) -> NDArray[np.bool_]:
     """Marks one row of each account × category: one of its first day, whatever item stands first."""
-    begins = np.flatnonzero(_changes(history.account, history.category))
+    begins = np.flatnonzero(changes(history.account, history.category))
     if not len(begins):
         return np.zeros(0, dtype=bool)
     first = np.minimum.reduceat(day, begins)
     pair = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(day)))
     on_first = np.flatnonzero(day == first[pair])
     marked = np.zeros(len(day), dtype=bool)
-    marked[on_first[_changes(pair[on_first])]] = True
+    marked[on_first[changes(pair[on_first])]] = True
     return marked
 
 
-def _changes(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
+def changes(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Where one of the sorted columns differs from the row before; the first row does."""
     differs = np.zeros(len(columns[0]), dtype=bool)
     differs[:1] = True

@@ -51,3 +51,9 @@ def test_windows_learnt_from_have_closed_and_have_ninety_days_behind_them() -> N
         for day, horizons in cases.windows(0, cutoff, 90):
             assert day >= 90
             assert all(day + horizon <= cutoff for horizon in horizons)
+
+
+def test_shift_gives_the_chances_the_mean() -> None:
+    assert logistic.shift_to(np.zeros(3), 0.2) == pytest.approx(np.log(0.25))
+    spread = np.array([-2.0, 0.0, 1.0])
+    assert special.expit(spread + logistic.shift_to(spread, 0.7)).mean() == pytest.approx(0.7)

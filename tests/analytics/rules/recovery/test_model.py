@@ -8,9 +8,10 @@ import pytest
 
 from analytics.rules import recovery
 from analytics.rules.history import History
-from analytics.rules.recovery import scoring
+from analytics.rules.recovery import scoring, training
 from analytics.rules.recovery.clock import Clock, find
-from analytics.rules.recovery.features import observe_accounts, observe_pairs
+from analytics.rules.recovery.features import Bought, observe_accounts, observe_pairs
+from analytics.rules.recovery.goods import collect_lines, collect_sold
 from analytics.rules.recovery.market import survey
 from analytics.rules.recovery.visits import Visits, collect
 from tests.analytics.rules.recovery import simulated
@@ -39,10 +40,13 @@ def test_past_day_is_seen_without_what_came_after_it(shop: History) -> None:
         for field in fields(Visits):
             assert getattr(seen, field.name).tolist() == getattr(known, field.name).tolist(), field.name
     columns = []
-    for accounts, beside in ((whole, pairs), (then, pairs_then)):
-        market = survey(accounts, beside, len(shop.categories), 200, 90)
+    for accounts, beside, known in ((whole, pairs, shop), (then, pairs_then, shop.until(200))):
+        sold = collect_sold(known, Clock())
+        assert sold
+        market = survey(accounts, beside, len(shop.categories), sold.goods(200), 200, 90)
         observed = observe_accounts(accounts, market, 200, 90)
-        columns.append(observed.columns | observe_pairs(beside, accounts, observed, market, 200, 90).columns)
+        bought = Bought(beside, collect_lines(known, Clock()))
+        columns.append(observed.columns | observe_pairs(beside, accounts, observed, bought, market, 200, 90).columns)
     assert columns[0].keys() == columns[1].keys()
     assert all(np.array_equal(columns[0][name], columns[1][name]) for name in columns[0])
 
@@ -56,7 +60,7 @@ def test_later_rows_change_neither_model_nor_scores(shop: History, model: recove
 def test_model_survives_json_and_another_version_is_refused(model: recovery.RecoveryModel) -> None:
     assert recovery.RecoveryModel.from_json(model.to_json()) == model
     with pytest.raises(ValueError, match="another version"):
-        recovery.RecoveryModel.from_json(model.to_json().replace('"version": 1', '"version": 0'))
+        recovery.RecoveryModel.from_json(model.to_json().replace('"version": 2', '"version": 1'))
 
 
 def test_partition_is_scored_exactly_as_within_the_whole(shop: History, model: recovery.RecoveryModel) -> None:
@@ -78,7 +82,7 @@ def test_large_history_is_scored_in_runs_of_accounts_with_the_same_result(
     assert rows(recovery.score(model, shop, CUTOFF).pairs) == rows(whole.pairs)
 
 
-def test_history_that_numbers_days_and_categories_otherwise_is_scored_the_same(
+def test_history_that_numbers_days_categories_and_items_otherwise_is_scored_the_same(
     shop: History, model: recovery.RecoveryModel
 ) -> None:
     count = len(shop.categories)
@@ -86,12 +90,35 @@ def test_history_that_numbers_days_and_categories_otherwise_is_scored_the_same(
         shop.account, shop.day + 50, shop.amount, count - 1 - shop.category,
         first_day=shop.first_day - timedelta(days=50),
     )  # fmt: skip
-    turned = replace(turned, categories=tuple(reversed(shop.categories)), accounts=shop.accounts)
+    categories, items = tuple(reversed(shop.categories)), tuple(reversed(shop.items))
+    turned = replace(turned, accounts=shop.accounts, categories=categories, items=items)
     here = recovery.score(model, shop, CUTOFF).pairs
     there = recovery.score(model, turned, CUTOFF + 50).pairs
     order = np.lexsort((count - 1 - there.category, there.account))
     assert there.p[order] == pytest.approx(here.p)  # items of a day are added up in another order
     assert there.expected_amount[order] == pytest.approx(here.expected_amount)
+
+
+def test_data_without_items_is_learnt_from_without_them(shop: History) -> None:
+    nothing = np.full(len(shop), -1, dtype=np.int32)
+    without = replace(shop, item=nothing, items=(), item_category=np.empty(0, dtype=np.int32), has_items=False)
+    fitted = recovery.fit(without, CUTOFF)
+    assert (fitted.items, fitted.market.goods, fitted.fallback) == ((), None, "accounts:too_few_cases")
+    assert not [name for one in fitted.pairs.logistics for name in one.names if name.startswith("item_")]
+    assert len(recovery.score(fitted, without, CUTOFF).pairs) > 0
+
+
+def test_cycle_says_how_many_fall_silent_where_closed_windows_say_little(
+    shop: History, model: recovery.RecoveryModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "ANCHOR", 1e12)
+    anchored = recovery.fit(shop, CUTOFF)
+    cycle = replace(anchored, pairs=replace(anchored.pairs, logistics=()))
+    there, of_cycle, here = (recovery.score(one, shop, CUTOFF).pairs for one in (anchored, cycle, model))
+    judged = there.judged
+    assert there.p[judged].mean() == pytest.approx(of_cycle.p[judged].mean())
+    assert abs(here.p[judged].mean() - there.p[judged].mean()) > 0.005
+    assert np.array_equal(np.argsort(there.p), np.argsort(here.p))
 
 
 def test_hole_in_the_data_is_no_silence_of_the_accounts() -> None:
