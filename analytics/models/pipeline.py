@@ -93,6 +93,9 @@ class Lead(models.Model):
                 condition=~models.Q(reference=""),
                 name="lead_reference_once",
             ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[state.value for state in LeadState]), name="lead_state_known"
+            ),
         ]
         indexes = [models.Index(fields=["book", "status", "-created_at", "-id"], name="lead_list")]
 
@@ -157,6 +160,9 @@ class Opportunity(models.Model):
                 | models.Q(status=OpportunityState.WON.value, closed_at__isnull=False)
                 | models.Q(status=OpportunityState.LOST.value, closed_at__isnull=False),
                 name="opportunity_closed_when_decided",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(stage__in=[stage.value for stage in Stage]), name="opportunity_stage_known"
             ),
         ]
         indexes = [
