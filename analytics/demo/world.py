@@ -18,7 +18,7 @@ from analytics.models import Account, Book, Card, Import, ImportKind, ImportStat
 from analytics.permissions import book_for
 from analytics.rules.cards import FITTING, CardState, Dismissed, Heard, Kind
 from analytics.rules.territories import Rule
-from analytics.services import card_making, cards, contract_history, customers, loading, runs, scoring
+from analytics.services import card_making, cards, contract_history, customers, loading, requests_in, runs, scoring
 from marketplace.models import Organisation, Person, StaffRole
 from marketplace.permissions import Actor, actor_for
 from marketplace.shared import jobs
@@ -176,6 +176,7 @@ def _sell(rng: random.Random, book: Book, people: Sequence[Actor], now: datetime
     """A pipeline at work, with customers in the middle of the list."""
     accounts = Account.objects.filter(book=book, merged_into=None, strategic=False).order_by("pk")[40:60]
     pipeline.make(book, people, list(accounts), now, rng)
+    requests_in.sweep(at=now)
 
 
 _NOTES: Final = (

@@ -17,7 +17,7 @@ from marketplace.models import Accreditation, AccreditationStatus, Plan, Side
 from marketplace.services import plans
 from marketplace.shared import jobs
 from marketplace.signatures.authority import Authority
-from procurement.demo import cast, committee_world, companies, history, sealed_past
+from procurement.demo import afterwards, cast, committee_world, companies, history, sealed_past
 from procurement.demo.auction_now import make_bidders
 from procurement.demo.cast import Notary
 from procurement.demo.companies import Company
@@ -99,6 +99,8 @@ def make(folder: Path, *, now: datetime, size: Size | None = None, seed: int = S
         sealed_past.seal(notary, suppliers, now)
         stage = Stage(rng, notary, buyers, suppliers, headings)
         _Present(stage, now, size, progress, since=0.31).make()
+        progress(0.95, "Deliveries and requests for offers")
+        afterwards.make(stage, now)
         progress(0.96, "What waits for the operator")
         _queue(now, suppliers[-4:])
         cast.write_people(folder, notary, buyers[0], suppliers, rng)

@@ -22,7 +22,17 @@ from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
 from procurement.demo import auction_now, committee, world
 from procurement.demo.cast import BUYER, PASSWORD
-from procurement.models import Auction, Bid, BidEnvelope, ContractSignature, DueMoment, ExportScope, Tender
+from procurement.models import (
+    Auction,
+    Bid,
+    BidEnvelope,
+    ContractSignature,
+    Delivery,
+    DueMoment,
+    ExportScope,
+    OfferRequest,
+    Tender,
+)
 from procurement.queries import auctions as rooms
 from procurement.rules.lifecycle import AuctionStatus, BidStatus, TenderStatus
 from procurement.services import auctions, bid_roll, exports, opening, shares
@@ -54,6 +64,13 @@ def test_procedures_of_every_state_are_there(folder: Path) -> None:
         TenderStatus.COMPLETE,
     } <= states
     assert Accreditation.objects.filter(status=AccreditationStatus.SUBMITTED).count() == 4
+
+
+def test_some_contracts_are_delivered_and_offers_are_asked_for(folder: Path) -> None:
+    assert set(Delivery.objects.values_list("status", "kind")) >= {
+        ("recorded", "delivery"), ("confirmed", "delivery"), ("confirmed", "return"),
+    }  # fmt: skip
+    assert set(OfferRequest.objects.values_list("status", flat=True)) == {"sent", "answered"}
 
 
 def test_a_committees_bids_wait_for_one_more_share_and_open_with_it(folder: Path) -> None:
