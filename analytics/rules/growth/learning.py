@@ -118,7 +118,7 @@ def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
         names=tuple(names[code] for code in codes),
         snapshot=_snapshot(ledger, pairs, activity, neighbours, group[codes], known.horizon),
         weights=weights,
-        base=_base(pairs, activity, known.horizon),
+        base=base_chances(pairs, activity, known.horizon),
         curve=curve,
         windows=tuple(window.cutoff for window in windows),
         regularisation=regularisation,
@@ -140,7 +140,7 @@ def _by_popularity(window: ranking.Window) -> FloatArray:
     return np.asarray(window.base[window.thing])
 
 
-def _base(pairs: Pairs, activity: Activity, horizon: int) -> FloatArray:
+def base_chances(pairs: Pairs, activity: Activity, horizon: int) -> FloatArray:
     """By thing, the chance that an account buys it first within a horizon: first purchases in the last one over the
     time for which the accounts asked for were known in it. Of an account's first order all is new: it tells nothing."""
     after = activity.cutoff - horizon
@@ -247,7 +247,7 @@ def _window(known: Known, ledger: Ledger, group: IntArray, cutoff: int, neighbou
         bought=bought,
         relevant=np.asarray(sold.sum(axis=1)).ravel().astype(np.int64),
         present=presence.chance(known.presence, activity, accounts),
-        base=_base(pairs, activity, known.horizon),
+        base=base_chances(pairs, activity, known.horizon),
     )
 
 

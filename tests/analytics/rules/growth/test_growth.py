@@ -156,6 +156,10 @@ def test_too_little_to_learn_from_falls_back_to_popularity_in_the_open(history: 
     assert scores.fallback == (Fallback.POPULARITY if cutoff >= 0 else Fallback.NOTHING)
     if cutoff == 150:
         assert scores.items is not None
+        assert model.items is not None
+        assert model.items.curve.suggestions == 0  # no window has closed that could be looked back at
+        bought = protocol.growth_case(history, cutoff, of="items").is_relevant(scores.items.account, scores.items.code)
+        assert scores.items.score.mean() == pytest.approx(bought.mean(), abs=0.1)
         within = np.diff(scores.items.account) == 0
         assert len(scores.items)
         assert (np.diff(scores.items.score)[within] <= 0).all()

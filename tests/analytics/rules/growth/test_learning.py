@@ -68,3 +68,18 @@ def test_season_compares_the_same_days_of_last_year_with_that_whole_year() -> No
     traits = signals.traits_of(ledger, ledger.at(380), Calendar.of(found).at(380), 73)
     season = traits[:, signals.OF_THINGS.index("season")]
     assert season.tolist() == pytest.approx(np.log([(10 + 1) / (15 / 5), 1 / (15 / 5)]).tolist())
+
+
+def test_base_chances_count_first_purchases_over_the_time_accounts_were_known() -> None:
+    """Two accounts known for all of 50 days: both had category 0, one of them came to 1, whose chance is then, with
+    ten accounts' worth of the mean of .5, 1 - exp(-(1 + 5) / (2 + 10)); of 0 nothing but the mean is known. The third
+    came 25 days ago, and what was in its first order tells nothing."""
+    lines = [(0, 0, 0), (0, 1, 60), (1, 0, 0), (1, 0, 70)]
+    for newcomer, time in (([], 2.0), ([(2, 1, 75), (2, 0, 80), (2, 0, 90)], 2.5)):
+        found = history([*lines, *newcomer])
+        ledger = ledger_of(found, found.category, np.arange(2, dtype=np.int32), 2)
+        firsts = np.array([len(newcomer) / 3, 1.0])
+        known = np.array([time - 2, time])
+        usual = firsts.sum() / known.sum()
+        chances = learning.base_chances(ledger.at(100), Calendar.of(found).at(100), 50)
+        assert chances.tolist() == pytest.approx((1 - np.exp(-(firsts + 10 * usual) / (known + 10))).tolist())
