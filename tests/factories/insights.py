@@ -120,3 +120,12 @@ def made_cards(run: ScoringRun, at: datetime = NIGHT) -> list[Card]:
     """The cards of the run, the most money first."""
     card_making.refresh(run.pk, at=at)
     return list(Card.objects.filter(book=run.book).select_related("account").order_by("-by_money"))
+
+
+def one_card(by: Actor, p: float = 0.7) -> Card:
+    """A card of recovery in somebody's queue."""
+    book = platform_book()
+    account = shown_account(book, by)
+    run = whole_run(book)
+    at_risk(run, account, p=p)
+    return made_cards(run)[0]

@@ -9,14 +9,12 @@ from threading import Event
 import pytest
 from django.db import transaction
 
-from analytics.models import Card, CardEvent, DayRollup, Dismissal
+from analytics.models import Card, CardEvent, Dismissal
 from analytics.queries import team
-from analytics.rules import cards as rules
-from analytics.rules.cards import CardState, Closing, Dismissed, Heard, Kind
+from analytics.rules.cards import CardState, Closing, Dismissed, Heard
 from analytics.services import card_making, card_outcomes, cards, customers
 from analytics.services.card_making import Made
 from marketplace.models import AuditRecord, Role, StaffRole
-from marketplace.permissions import Actor
 from marketplace.shared.errors import NotFound
 from tests.factories import insights
 from tests.factories.at_once import at_the_same_time, wait_until_blocked
@@ -26,14 +24,6 @@ from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-
-
-def _one_card(by: Actor, p: float = 0.7) -> Card:
-    book = insights.platform_book()
-    account = insights.shown_account(book, by)
-    run = insights.whole_run(book)
-    insights.at_risk(run, account, p=p)
-    return insights.made_cards(run)[0]
 
 
 def _next_night(card: Card, p: float, days: int = 1) -> tuple[Made, Card | None]:
@@ -93,7 +83,7 @@ def test_an_account_said_to_be_closed_has_no_other_card_the_next_morning() -> No
 
 def test_cards_follow_the_currency_that_is_scored() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
     cards.accept(card.pk, by=rosa, at=MORNING)
     insights.bought(card.account, CUTOFF + DAY, "250.00")  # euros
     book = insights.platform_book("USD")
@@ -116,87 +106,18 @@ def test_scores_that_are_not_the_newest_whole_ones_make_no_cards() -> None:
     assert not Card.objects.exists()
 
 
-def test_a_tenth_is_withheld_never_touched_and_measured_like_the_rest() -> None:
-    book, rosa = insights.platform_book(), insights.representative()
-    hidden = insights.account(book, rosa, external_id=_withheld_name(book.pk))
-    shown = insights.shown_account(book, rosa)
-    run = insights.whole_run(book)
-    for account in (hidden, shown):
-        insights.at_risk(run, account)
-        insights.bought(account, CUTOFF - DAY)
-    made = card_making.refresh(run.pk, at=NIGHT)
-    card = Card.objects.get(account=hidden)
-
-    assert (made.made, made.withheld, card.state) == (1, 1, CardState.WITHHELD)
-    assert set(Card.objects.values_list("offered_on", flat=True)) == {NIGHT.date()}
-    with pytest.raises(NotFound):
-        cards.accept(card.pk, by=rosa, at=MORNING)
-    insights.bought(hidden, CUTOFF + 90 * DAY, "70.00")
-    assert card_outcomes.measure(book.pk, at=NIGHT + 89 * DAY) == 0
-    insights.bought(shown, CUTOFF + 91 * DAY)
-    assert card_outcomes.measure(book.pk, at=NIGHT + 92 * DAY) == 2
-    outcome = Card.objects.order_by("pk").values_list("account", "state", "bought", "bought_amount")
-    assert set(outcome) == {
-        (hidden.pk, "expired", True, Decimal("70.00")),
-        (shown.pk, "open", False, Decimal(0)),
-    }
-
-
-def test_who_buys_in_another_currency_has_bought_though_no_money_of_the_cards_is_counted() -> None:
-    card = _one_card(insights.representative())
-    abroad = insights.bought(card.account, CUTOFF + 5 * DAY, "30.00")
-    DayRollup.objects.filter(pk=abroad.pk).update(currency="USD")
-
-    card_outcomes.measure(card.book_id, at=NIGHT + 6 * DAY)
-    card.refresh_from_db()
-    assert (card.bought, card.bought_amount) == (True, Decimal(0))
-
-    abroad.delete()  # taken back
-    card_outcomes.measure(card.book_id, at=NIGHT + 7 * DAY)
-    card.refresh_from_db()
-    assert card.bought is None
-
-
-def test_a_known_outcome_ends_what_is_in_work_by_the_table_and_is_written_down() -> None:
-    rosa = insights.representative()
-    card = _one_card(rosa)
-    act = cards.accept(card.pk, by=rosa, at=MORNING)
-    insights.bought(insights.account(card.book), CUTOFF + 91 * DAY)
-
-    over = NIGHT + 92 * DAY
-    assert [card_outcomes.measure(card.book_id, at=over) for _time in range(2)] == [1, 0]
-    ended = card.events.get(what="measured")
-    assert (ended.before, ended.after, ended.reason) == ("accepted", "done", "not_bought")
-    record = AuditRecord.objects.get(action="cards.measured")
-    assert (record.stream, record.details) == (f"book:{card.book_id}", {"cards": 1, "ended": 1})
-    # What the night has decided since is not taken back with an act before it.
-    with pytest.raises(cards.CannotUndo):
-        cards.undo(act.event.pk, by=rosa, at=MORNING + DAY)
-    card.refresh_from_db()
-    assert (card.state, card.bought) == ("done", False)
-
-
 def test_a_hand_over_is_no_act_to_take_back() -> None:
     rosa, boss = insights.representative(), insights.sales_manager()
-    card, heir = _one_card(rosa), insights.representative()
+    card, heir = insights.one_card(rosa), insights.representative()
     assert heir.person is not None
     customers.hand_over(card.account_id, heir.person.pk, "Yours now", by=boss, at=MORNING)
     with pytest.raises(cards.CannotUndo):
         cards.undo(card.events.get(what="handed_over").pk, by=boss, at=MORNING)
 
 
-def test_nothing_is_said_of_the_outcome_while_purchases_are_missing() -> None:
-    card = _one_card(insights.representative())
-    insights.bought(card.account, CUTOFF + 5 * DAY, "30.00")
-
-    assert card_outcomes.measure(card.book_id, at=NIGHT + 200 * DAY) == 0
-    card.refresh_from_db()
-    assert (card.bought, card.bought_amount, card.measured_at) == (True, Decimal("30.00"), None)
-
-
 def test_accepting_is_kept_and_can_be_taken_back() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
 
     act = cards.accept(card.pk, seen=CardState.OPEN, by=rosa, at=MORNING)
     assert (act.card.state, act.card.accepted_by, act.card.accepted_at) == ("accepted", rosa.person, MORNING)
@@ -214,7 +135,7 @@ def test_accepting_is_kept_and_can_be_taken_back() -> None:
 
 def test_a_snoozed_card_comes_back_on_its_day() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
     with pytest.raises(cards.DayMissing):
         cards.snooze(card.pk, MORNING.date(), by=rosa, at=MORNING)
 
@@ -230,7 +151,7 @@ def test_a_snoozed_card_comes_back_on_its_day() -> None:
 
 def test_a_dismissed_card_stays_away_while_its_reason_holds() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
 
     act = cards.dismiss(card.pk, Dismissed.WRONG_DATA, by=rosa, at=MORNING)
 
@@ -244,7 +165,7 @@ def test_a_dismissed_card_stays_away_while_its_reason_holds() -> None:
 
 def test_a_dismissal_that_is_taken_back_does_not_count() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
     act = cards.dismiss(card.pk, Dismissed.CLOSED, by=rosa, at=MORNING)
     cards.undo(act.event.pk, by=rosa, at=MORNING)
 
@@ -257,7 +178,7 @@ def test_a_dismissal_that_is_taken_back_does_not_count() -> None:
 
 def test_a_closed_company_gets_no_card_of_any_kind() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
     cards.dismiss(card.pk, Dismissed.CLOSED, by=rosa, at=MORNING)
     run = insights.whole_run(card.book, CUTOFF + DAY)
     insights.could_buy(run, card.account, insights.category(card.book, "Cups"))
@@ -267,7 +188,7 @@ def test_a_closed_company_gets_no_card_of_any_kind() -> None:
 
 def test_reasons_fit_the_card_and_another_reason_takes_words() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
 
     with pytest.raises(cards.ReasonUnfit):
         cards.dismiss(card.pk, Dismissed.NOT_NEEDED, by=rosa, at=MORNING)
@@ -278,7 +199,7 @@ def test_reasons_fit_the_card_and_another_reason_takes_words() -> None:
 
 def test_calls_are_kept_and_a_final_one_finishes_the_card() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
 
     cards.call(card.pk, Heard.NO_ANSWER, by=rosa, at=MORNING)
     card.refresh_from_db()
@@ -295,7 +216,7 @@ def test_calls_are_kept_and_a_final_one_finishes_the_card() -> None:
 
 def test_an_act_sent_twice_is_done_once() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
     for act in (
         lambda: cards.note(card.pk, "Asked for Ms Roth", by=rosa, at=MORNING),
         lambda: cards.accept(card.pk, seen=CardState.OPEN, by=rosa, at=MORNING),
@@ -309,7 +230,7 @@ def test_an_act_sent_twice_is_done_once() -> None:
 
 def test_an_untouched_card_expires_and_one_whose_account_bought_goes() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
     insights.bought(card.account, CUTOFF + 2 * DAY)
     card_outcomes.measure(card.book_id, at=NIGHT + 2 * DAY)
 
@@ -327,7 +248,7 @@ def test_an_untouched_card_expires_and_one_whose_account_bought_goes() -> None:
 
 def test_another_representatives_card_is_not_there_but_the_managers_is() -> None:
     rosa = insights.representative()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
     stranger = member(accredited_supplier(), Role.REPRESENTATIVE, Role.SALES_MANAGER)
 
     for other in (insights.representative(), staff(StaffRole.OPERATOR), stranger):
@@ -338,7 +259,7 @@ def test_another_representatives_card_is_not_there_but_the_managers_is() -> None
 
 def test_events_cannot_be_rewritten() -> None:
     rosa = insights.representative()
-    act = cards.accept(_one_card(rosa).pk, by=rosa, at=MORNING)
+    act = cards.accept(insights.one_card(rosa).pk, by=rosa, at=MORNING)
 
     with pytest.raises(Exception, match="append-only"):
         CardEvent.objects.filter(pk=act.event.pk).update(text="never")
@@ -347,7 +268,7 @@ def test_events_cannot_be_rewritten() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_at_one_card_at_once_and_only_the_first_has_it() -> None:
     rosa, manager = insights.representative(), insights.sales_manager()
-    card = _one_card(rosa)
+    card = insights.one_card(rosa)
 
     answers = at_the_same_time(
         lambda: cards.accept(card.pk, seen=CardState.OPEN, by=rosa, at=MORNING),
@@ -361,7 +282,7 @@ def test_two_at_one_card_at_once_and_only_the_first_has_it() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_card_accepted_while_the_night_makes_cards_stays_accepted() -> None:
     rosa = insights.representative()
-    card, taken = _one_card(rosa), Event()
+    card, taken = insights.one_card(rosa), Event()
 
     def accepts() -> None:
         with transaction.atomic():
@@ -382,7 +303,7 @@ def test_a_card_accepted_while_the_night_makes_cards_stays_accepted() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_card_is_dismissed_while_its_account_is_handed_over() -> None:
     rosa, taker = insights.representative(), insights.representative()
-    card, taken = _one_card(rosa), Event()
+    card, taken = insights.one_card(rosa), Event()
     assert taker.person is not None
     to = taker.person.pk
 
@@ -402,8 +323,3 @@ def test_a_card_is_dismissed_while_its_account_is_handed_over() -> None:
     assert [type(answer).__name__ for answer in answers] == ["Act", "Account"]
     card.refresh_from_db()
     assert (card.state, card.representative) == ("dismissed", rosa.person)
-
-
-def _withheld_name(book: int) -> str:
-    names = (f"W-{number}" for number in range(1000))
-    return next(name for name in names if rules.withheld(book, name, Kind.RECOVERY, CUTOFF.year))
