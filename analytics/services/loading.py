@@ -121,10 +121,15 @@ def _plans_for(rows: int) -> Iterator[None]:
         yield
         return
     _count("SET LOCAL enable_nestloop = off", {})
-    # What a worker was at that was killed ends with it, and does not keep the book's lock until it is done.
-    _count("SET LOCAL client_connection_check_interval = '10s'", {})
+    end_when_left()
     yield
     _count("SET LOCAL enable_nestloop = on", {})
+
+
+def end_when_left() -> None:
+    """From here on the database ends this transaction when its process is gone or has given it up, whatever it is at:
+    else it would keep its locks until then, and whoever is to say what became of it would wait for them."""
+    _count("SET LOCAL client_connection_check_interval = '2s'", {})
 
 
 def analyse() -> None:

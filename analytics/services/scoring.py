@@ -147,6 +147,7 @@ def _score(part: RunPartition, now: Now) -> None:
         learnt = GrowthModel.from_bytes(bytes(model.growth))
         of_growth = growth.score(learnt, history, rows.cutoff, top=TOP, orders=orders)
     with transaction.atomic():
+        loading.end_when_left()
         if not runs.still_mine(part):
             return
         _copy("accountscore", _ACCOUNT_COLUMNS, rows.accounts(of_recovery.accounts))
