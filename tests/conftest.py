@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.template import Context, Template
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -48,6 +48,26 @@ def django_db_setup(
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: database.empty())
         yield
         database.drop(name, usual)
+
+
+@pytest.fixture(scope="session")
+def shared_world(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """For a fixture that serves several tests, of a module or a class: what it makes within `with shared_world():` is
+    there for all of them, each of which undoes what it changes itself, and is rolled back at the end.
+
+    Only where no test of the module has transactions of its own.
+    """
+
+    @contextlib.contextmanager
+    def shared() -> Iterator[None]:
+        media = override_settings(MEDIA_ROOT=tmp_path_factory.getbasetemp() / "media")
+        with django_db_blocker.unblock(), media, transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+
+    return shared
 
 
 # Files and time ----------------------------------------------------------------------------------------------------

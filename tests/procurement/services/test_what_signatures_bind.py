@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -395,21 +396,23 @@ ERRANDS: dict[str, Callable[[], Errand]] = {
 
 
 @pytest.fixture(autouse=True)
-def _trusted() -> Iterator[None]:
-    trust()
+def _nobody_is_slowed_down() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
 
 
-@pytest.fixture(params=ERRANDS)
+@pytest.fixture(scope="module", params=ERRANDS)
 def action(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def errand(action: str) -> Errand:
-    return ERRANDS[action]()
+@pytest.fixture(scope="module")
+def errand(action: str, shared_world: Callable[[], AbstractContextManager[None]]) -> Iterator[Errand]:
+    """Made once an action: a contract takes a second to come to, and each test leaves it as it was."""
+    with shared_world():
+        trust()
+        yield ERRANDS[action]()
 
 
 def refused_and_untouched(errand: Errand, request: SigningRequest, cms: bytes, *, by: Actor | None = None,
