@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from celery import Celery
 
-from analytics.models import PartState, RunPartition, RunState
+from analytics.models import PartState, RunPartition, RunState, ScoringRun
 from analytics.permissions import book_for
 from analytics.services import runs, scoring
 from marketplace.embedded import valkey
@@ -89,7 +89,6 @@ def test_two_workers_share_a_run_and_one_does_what_the_other_was_killed_at(
     parts.filter(pk=lost.pk).update(lease_until=clock.now())  # its time is over
     runs.sweep(at=clock.now())
     wait_until(lambda: parts.filter(state=PartState.DONE).count() == PARTS)
-    run.refresh_from_db()
-    wait_until(lambda: runs.ScoringRun.objects.filter(pk=run.pk, state=RunState.WHOLE).exists())
+    wait_until(lambda: ScoringRun.objects.filter(pk=run.pk, state=RunState.WHOLE).exists())
     assert sorted(part.tries for part in parts) == [1] * (PARTS - 1) + [2]
     assert scores(run) == scores(alone)
