@@ -40,12 +40,12 @@ def test_past_day_is_seen_without_what_came_after_it(shop: History) -> None:
         for field in fields(Visits):
             assert getattr(seen, field.name).tolist() == getattr(known, field.name).tolist(), field.name
     columns = []
-    for accounts, beside, known in ((whole, pairs, shop), (then, pairs_then, shop.until(200))):
-        sold = collect_sold(known, Clock())
+    for accounts, beside, past in ((whole, pairs, shop), (then, pairs_then, shop.until(200))):
+        sold = collect_sold(past, Clock())
         assert sold
         market = survey(accounts, beside, len(shop.categories), sold.goods(200), 200, 90)
         observed = observe_accounts(accounts, market, 200, 90)
-        bought = Bought(beside, collect_lines(known, Clock()))
+        bought = Bought(beside, collect_lines(past, Clock()))
         columns.append(observed.columns | observe_pairs(beside, accounts, observed, bought, market, 200, 90).columns)
     assert columns[0].keys() == columns[1].keys()
     assert all(np.array_equal(columns[0][name], columns[1][name]) for name in columns[0])
