@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from secrets import token_hex
@@ -28,7 +28,7 @@ from marketplace.web.forms import posted
 from marketplace.web.parts import Action, Crumb
 from marketplace.web.xlsx_export import Sheet, xlsx_response
 from procurement import permissions
-from procurement.models import Contract, Delivery, DeliveryLine, Item
+from procurement.models import Contract, Delivery, DeliveryLine, Item, units
 from procurement.queries import deliveries as queries
 from procurement.queries.deliveries import PositionRow
 from procurement.rules import deliveries as rules
@@ -57,11 +57,16 @@ class LinesForm(forms.Form):
             return {pk: Decimal(0) if value is None else value for pk, value in found.items()}
         return {pk: value for pk, value in found.items() if value}
 
-    def rows(self) -> Iterator[tuple[Item, forms.BoundField, forms.BoundField | None]]:
-        """Each item with its fields."""
+    def rows(self) -> Iterator[tuple[Item, forms.BoundField, forms.BoundField | None, Sentence]]:
+        """Each item with its fields, and its unit as it is said after what the line had at first."""
         for item in self.items:
-            why = f"why_{item.pk}"
-            yield item, self[f"quantity_{item.pk}"], self[why] if why in self.fields else None
+            field, why = self[f"quantity_{item.pk}"], f"why_{item.pk}"
+            yield (
+                item,
+                field,
+                self[why] if why in self.fields else None,
+                units.counted(item.unit, field.initial or Decimal(0)),
+            )
 
 
 class CameForm(LinesForm):
@@ -174,8 +179,7 @@ def new(request: HttpRequest, number: str) -> HttpResponse:
     context = {
         "contract": contract,
         "form": form,
-        "states": {row.item.pk: row.state for row in rows},
-        "rows": [(item, field, row.state.open) for (item, field, _why), row in zip(form.rows(), rows, strict=True)],
+        "rows": _with_left(form, {row.item.pk: row.state.open for row in rows}),
         "crumbs": _crumbs(contract),
     }
     return _shown(request, "procurement/delivery_new.html", context, form)
@@ -245,7 +249,7 @@ def give_back(request: HttpRequest, number: str, delivery: int) -> HttpResponse:
         "contract": contract,
         "delivery": found,
         "form": form,
-        "rows": [(item, field, left[item.pk]) for item, field, _why in form.rows()],
+        "rows": _with_left(form, left),
         "crumbs": [*_crumbs(contract), Crumb(str(found), found.get_absolute_url())],
     }
     return _shown(request, "procurement/delivery_new.html", context, form)
@@ -282,6 +286,13 @@ def _rows(contract: Contract) -> Iterator[tuple[Any, ...]]:
                 str(line.item.unit_name), line.quantity, line.accepted, line.why, str(one.recorded_by),
                 one.recorded_at, str(one.decided_by or ""), one.decided_at, one.remark, one.reason,
             )  # fmt: skip
+
+
+def _with_left(form: LinesForm, left: Mapping[int, Decimal]) -> list[tuple[Any, ...]]:
+    """Each item with its field, what is left of it, and its unit as it is said after that."""
+    return [
+        (item, field, left[item.pk], units.counted(item.unit, left[item.pk])) for item, field, *_rest in form.rows()
+    ]
 
 
 def _own_contract(request: HttpRequest, number: str) -> Contract:

@@ -8,12 +8,12 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
+from babel.numbers import format_decimal
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -23,7 +23,7 @@ from marketplace.models import Organisation, OrganisationStatus, StaffRole
 from marketplace.permissions import Actor, NoOrganisation, actor_of, organisation_of
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
-from marketplace.web import refusals
+from marketplace.web import formats, refusals
 from marketplace.web.forms import posted
 from marketplace.web.lists import address, listed
 from marketplace.web.parts import Action, Crumb, Fact, Tab
@@ -291,8 +291,9 @@ def _side_of(found: OfferRequest, ours: bool) -> str:
 def _facts(found: OfferRequest) -> list[Fact]:
     facts = [
         Fact(_("Category"), found.category),
+        Fact(_("Quantity"), _quantity(found)),
         Fact(_("Budget, without VAT"), found.budget_money),
-        Fact(_("Wanted by"), date_format(found.wanted_by)),
+        Fact(_("Wanted by"), formats.day(found.wanted_by)),
         Fact(_("Asked by"), found.asked_by),
         Fact(_("Answer"), found.get_contact_by_display()),
         Fact(_("E-mail"), found.asked_by.email if found.contact_by == ContactBy.EMAIL else ""),
@@ -300,6 +301,12 @@ def _facts(found: OfferRequest) -> list[Fact]:
         Fact(_("Looked after by"), found.handled_by),
     ]
     return [fact for fact in facts if fact.value]
+
+
+def _quantity(found: OfferRequest) -> str:
+    if found.quantity is None:
+        return ""
+    return f"{format_decimal(found.quantity, '#,##0.####', formats.locale())} {found.unit_counted}"
 
 
 def _next_step(found: OfferRequest, ours: bool) -> Sentence:
