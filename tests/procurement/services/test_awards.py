@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from decimal import Decimal
 
@@ -33,10 +35,17 @@ from tests.factories.signatures import certificate_of, signed, trust
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module", autouse=True)
+def opened(shared_world: Callable[[], AbstractContextManager[None]]) -> Iterator[Lot]:
+    """Opened once: what is awarded is undone after each test."""
+    with shared_world():
+        trust()
+        yield opened_lot(["10", "20"], ["11", "20"], ["12", "20"])
+
+
 @pytest.fixture
-def lot() -> Lot:
-    trust()
-    return opened_lot(["10", "20"], ["11", "20"], ["12", "20"])
+def lot(opened: Lot) -> Lot:
+    return Lot.objects.select_related("tender__buyer").get(pk=opened.pk)
 
 
 def _bid(lot: Lot, rank: int) -> Bid:
@@ -119,7 +128,6 @@ def test_a_lot_is_awarded_once(lot: Lot) -> None:
 
 
 def test_before_all_bids_are_decided_nothing_is_awarded() -> None:
-    trust()
     lot = opened_lot(["10", "20"], admit=False)
 
     with pytest.raises(NotAwarding):
@@ -175,7 +183,6 @@ def test_only_a_signer_of_the_buyer_awards(lot: Lot) -> None:
 
 
 def test_without_a_standstill_the_contract_follows_at_once() -> None:
-    trust()
     lot = opened_lot(["10", "20"], settings={"standstill_days": 0})
 
     awarded(lot)
@@ -185,7 +192,6 @@ def test_without_a_standstill_the_contract_follows_at_once() -> None:
 
 
 def test_the_tender_stands_still_when_its_last_lot_is_awarded() -> None:
-    trust()
     tender = tender_taking_bids(lots=2)
     for lot in tender.lots.all():
         _sent(lot)
@@ -193,9 +199,11 @@ def test_the_tender_stands_still_when_its_last_lot_is_awarded() -> None:
     first, second = tender.lots.all()
 
     awarded(first)
-    assert Tender.objects.get().status == TenderStatus.AWARDING
+    tender.refresh_from_db()
+    assert tender.status == TenderStatus.AWARDING
     awarded(second)
-    assert Tender.objects.get().status == TenderStatus.STANDSTILL
+    tender.refresh_from_db()
+    assert tender.status == TenderStatus.STANDSTILL
 
 
 def _sent(lot: Lot) -> None:
@@ -250,14 +258,16 @@ def test_a_winner_that_falls_away_gives_way_to_the_next(lot: Lot) -> None:
 
 
 def test_when_nobody_is_left_the_lot_is_unsuccessful() -> None:
-    trust()
     lot = opened_lot(["10", "20"])
     award = awarded(lot)
 
     assert awards.fall_away(award.pk, "Bankrupt.", by=member(lot.tender.buyer), at=LATER) is None
 
     lot.refresh_from_db()
-    assert (lot.status, Tender.objects.get().status) == (LotStatus.UNSUCCESSFUL, TenderStatus.UNSUCCESSFUL)
+    assert (lot.status, Tender.objects.get(pk=lot.tender_id).status) == (
+        LotStatus.UNSUCCESSFUL,
+        TenderStatus.UNSUCCESSFUL,
+    )
 
 
 def test_falling_away_ends_an_unsigned_contract(lot: Lot) -> None:
@@ -303,7 +313,6 @@ def test_an_award_that_fell_away_does_not_fall_again(lot: Lot) -> None:
 
 
 def test_a_second_price_auction_awards_the_best_bid_at_the_second_best_price() -> None:
-    trust()
     lot = opened_lot(["10", "20"], ["11", "20"], ["12", "20"], procedure="auction_sealed_second_price")
 
     award = awarded(lot)
@@ -316,7 +325,6 @@ def test_a_second_price_auction_awards_the_best_bid_at_the_second_best_price() -
 
 
 def test_a_second_price_auction_with_one_bid_pays_as_the_buyer_set() -> None:
-    trust()
     own = opened_lot(["10", "20"], procedure="auction_sealed_second_price")
     limit = opened_lot(["10", "20"], procedure="auction_sealed_second_price", settings={"single_bid_price": "limit"})
     assert awarded(own).amount == Decimal(300)

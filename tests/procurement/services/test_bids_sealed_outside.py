@@ -7,7 +7,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any
 
@@ -33,13 +34,18 @@ pytestmark = pytest.mark.django_db
 PRICES = (["20", "30.005"], ["200.00", "300.05"], "500.05")
 
 
-@pytest.fixture(params=["platform", "committee"])
-def lot(request: pytest.FixtureRequest) -> Lot:
-    trust()
-    lot = tender_taking_bids().lots.get()
-    Tender.objects.update(key_custody=request.param)
-    lot.tender.refresh_from_db()
-    return lot
+@pytest.fixture(scope="module", params=["platform", "committee"])
+def made(request: pytest.FixtureRequest, shared_world: Callable[[], AbstractContextManager[None]]) -> Iterator[Lot]:
+    with shared_world():
+        trust()
+        lot = tender_taking_bids().lots.get()
+        Tender.objects.update(key_custody=request.param)
+        yield lot
+
+
+@pytest.fixture
+def lot(made: Lot) -> Lot:
+    return Lot.objects.select_related("tender").get(pk=made.pk)
 
 
 def _bid(lot: Lot) -> tuple[Bid, Any]:

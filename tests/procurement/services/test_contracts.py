@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
 import pytest
 
 from marketplace.models import Notification, Role
@@ -25,15 +28,22 @@ from tests.factories.signatures import certificate_of, signed, trust
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def lot() -> Lot:
-    trust()
-    return opened_lot(["10.5", "20"], ["11", "20"])
+@pytest.fixture(scope="module", autouse=True)
+def made(shared_world: Callable[[], AbstractContextManager[None]]) -> Iterator[Contract]:
+    """Come to once: what happens to it is undone after each test."""
+    with shared_world():
+        trust()
+        yield contracted(opened_lot(["10.5", "20"], ["11", "20"]))
 
 
 @pytest.fixture
-def contract(lot: Lot) -> Contract:
-    return contracted(lot)
+def contract(made: Contract) -> Contract:
+    return Contract.objects.get(pk=made.pk)
+
+
+@pytest.fixture
+def lot(contract: Contract) -> Lot:
+    return Lot.objects.select_related("tender__buyer").get(pk=contract.award.lot_id)
 
 
 def _sign(contract: Contract, side: str) -> Contract:
