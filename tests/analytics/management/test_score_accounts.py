@@ -168,3 +168,28 @@ def test_headers_are_mapped_as_told(tmp_path: Path) -> None:
     assert told(tmp_path)["rows_used"] == 1
     with pytest.raises(CommandError, match="--map wants pairs"):
         run(tmp_path / "lines.csv", tmp_path, map=["account"])
+
+
+def test_a_file_of_fixed_columns_without_heads_is_scored_and_measured(purchases: Purchases, tmp_path: Path) -> None:
+    """As CD shops exchange them: blanks, then customer, date, quantity and money, with nothing above them."""
+    lines = purchases.frame().select(
+        pl.format(
+            " {} {}  {} {}",
+            pl.col("account").str.slice(1),
+            pl.col("ts").dt.strftime("%Y%m%d"),
+            pl.col("qty"),
+            (pl.col("qty") * pl.col("unit_price")).round(2),
+        )
+    )
+    path = tmp_path / "master.txt"
+    path.write_text("\n".join(lines.to_series()) + "\n")
+    run(path, tmp_path / "guessed")
+    run(path, tmp_path / "told", map=["account=1,ts=2,qty=3,amount=4"])
+    said = [told(tmp_path / name) for name in ("guessed", "told")]
+    assert [facts["warnings"].get("no_heads_columns_guessed_by_their_values") for facts in said] == [1, None]
+    assert said[0]["rows_used"] == said[1]["rows_used"] > 1000
+    churn = [(tmp_path / name / "account_churn.csv").read_bytes() for name in ("guessed", "told")]
+    assert churn[0] == churn[1]
+    assert set(said[0]["files_left_out"]) == {"category_defection.csv", "growth_items.csv", "growth_categories.csv"}
+    call_command("evaluate_insights", transactions=path, out=tmp_path / "measured", cutoffs=[300])
+    assert (tmp_path / "measured" / "evaluation.html").exists()
