@@ -32,10 +32,12 @@ _SEATED: Final = """
 _LIVE_MEMBERS: Final = _SEATED.format("")
 # Who may bid: the pass says so too, but it may be older than what became of the role, the bid or the accreditation. A
 # subscription or an accreditation that ends meanwhile counts until the auction is over: it was asked for with the bid.
+# One that was revoked has lost its end, and gets none by being asked for anew.
 LIVE_BIDDERS: Final = _SEATED.format("""
         AND member.roles::text[] && %s::text[] AND bid.status = %s AND NOT EXISTS (
           SELECT FROM marketplace_accreditation AS accreditation
-          WHERE accreditation.organisation_id = supplier.id AND accreditation.side = %s AND accreditation.status = %s
+          WHERE accreditation.organisation_id = supplier.id AND accreditation.side = %s
+            AND accreditation.status <> %s AND accreditation.valid_until IS NULL
         )""")
 _LIVE_OBSERVERS: Final = """
     SELECT seat.lot, 0, person.id
@@ -60,7 +62,7 @@ def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, i
 def bidders_of(seats: Collection[tuple[int, int, int]]) -> tuple[Any, ...]:
     """What LIVE_BIDDERS is asked with of these (lot, participant, person)."""
     roles = [role.value for role in BIDDING_ROLES]
-    accreditation = Side.SUPPLIER.value, AccreditationStatus.REVOKED.value
+    accreditation = Side.SUPPLIER.value, AccreditationStatus.ACCEPTED.value
     return (*_asked_of(seats), roles, BidStatus.ADMITTED.value, *accreditation)
 
 

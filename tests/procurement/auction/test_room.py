@@ -125,16 +125,25 @@ def test_only_live_members_of_the_supplier_bid_and_only_in_their_own_auction():
 
 
 def test_who_lost_the_role_the_admission_or_the_accreditation_bids_no_more_whatever_the_pass_says():
-    auction = running_auction(*["100.00"] * 5)
-    looking, rejected, revoked, expired, still = seats(auction)
+    auction = running_auction(*["100.00"] * 6)
+    looking, rejected, revoked, anew, expired, renewing = seats(auction)
     looking.by.person.memberships.update(roles=[Role.OBSERVER.value])
     Bid.objects.filter(pk=rejected.participant.bid_id).update(status=BidStatus.REJECTED.value)
-    for seat, changes in ((revoked, {"status": "revoked"}), (expired, {"valid_until": START - timedelta(days=1)})):
+    changed = {
+        revoked: {"status": "revoked", "valid_until": None},
+        # Revoked, and asked for anew.
+        anew: {"status": "draft", "valid_until": None},
+        expired: {"valid_until": START - timedelta(days=1)},
+        # What was granted counts while a renewal is prepared.
+        renewing: {"status": "draft", "valid_until": START + timedelta(days=1)},
+    }
+    for seat, changes in changed.items():
         assert seat.participant.supplier.accreditations.update(**changes)
-    bids = [seat.bid(f"{99 - n}.00", later(n)) for n, seat in enumerate((looking, rejected, revoked, expired, still))]
-    assert codes(Desk().decide(bids)) == [*["not_a_participant"] * 3, None, None]
+    out = looking, rejected, revoked, anew
+    bids = [seat.bid(f"{99 - n}.00", later(n)) for n, seat in enumerate((*out, expired, renewing))]
+    assert codes(Desk().decide(bids)) == [*["not_a_participant"] * 4, None, None]
     # They may go on watching: it is their auction too.
-    watching = [(auction.lot_id, seat.participant.pk, seat.by.person.pk) for seat in (looking, rejected, revoked)]
+    watching = [(auction.lot_id, seat.participant.pk, seat.by.person.pk) for seat in out]
     assert live_members(watching) == set(watching)
 
 
