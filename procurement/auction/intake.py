@@ -140,14 +140,17 @@ class Intake:
             if self._held:
                 self.on_held()
                 self._ask_until = loop.time() + _ASK_FOR_S
-                if self._alarm is not None:
-                    self._alarm.cancel()
-                self._alarm = loop.call_later(_LOOK_EVERY_S, self.look)
+                # Not put off by what is decided meanwhile in other lots.
+                if self._alarm is None:
+                    self._alarm = loop.call_later(_LOOK_EVERY_S, self.look)
             elif not self._waiting:
                 self._idle.set()
 
     def look(self) -> None:
         """Another gateway has got on: what is held, or will be, may be decided now."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         self._look = True
         self._arrived.set()
 

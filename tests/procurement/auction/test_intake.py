@@ -121,6 +121,35 @@ def test_what_is_held_counts_among_what_waits():
     run(errand())
 
 
+def test_what_is_held_is_looked_at_again_in_time_though_other_lots_are_never_quiet(monkeypatch):
+    monkeypatch.setattr(queue, "_LOOK_EVERY_S", 3_600.0)
+
+    class HoldsTheFirstLot:
+        def decide(self, bids):
+            return [HELD if one.lot == 1 else Answer(None, 1) for one in bids]
+
+    async def errand():
+        intake = Intake()
+        intake._desk = HoldsTheFirstLot()
+        work = [asyncio.create_task(one) for one in (intake.run(), intake.submit(bid(0)))]
+        await asyncio.sleep(0)
+        await intake.submit(bid(1, lot=2))
+        alarm = intake._alarm
+        assert alarm is not None
+        await intake.submit(bid(2, lot=2))
+        assert intake._alarm is alarm
+        assert not alarm.cancelled()
+        intake.look()
+        await intake.submit(bid(3, lot=2))
+        assert alarm.cancelled()
+        assert intake._alarm is not None
+        for task in work:
+            task.cancel()
+        await intake.aclose()
+
+    run(errand())
+
+
 def test_all_that_came_in_is_decided_and_told_before_the_gateway_stops():
     taken = []
 
