@@ -212,6 +212,8 @@ class _Batch:
         self.halls = halls
         # By lot, up to when other gateways have decided: all that may live, and those that are not quiet.
         self._decided = decided
+        # One time for all: a bid is not held for one that was received a moment later to be let go.
+        self._now = clock.now()
         self._as_read = dict(halls)
         self._before = before
         self._members = members
@@ -250,7 +252,7 @@ class _Batch:
         A bid that stands at once waits for the gateways that are not quiet, what shuts others out for good for all that
         may still live. Longer than a gateway may be silent no move is held.
         """
-        if bid.lot not in self._decided or clock.now() - bid.received_at > pulse.tolerance():
+        if bid.lot not in self._decided or self._now - bid.received_at > pulse.tolerance():
             return False
         by_all, by_lively = self._decided[bid.lot]
         if not kinds.is_timed(room):

@@ -5,12 +5,14 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
 from marketplace.models import Heartbeat
 from marketplace.shared import clock
 from procurement.auction import intake as queue
+from procurement.auction import room
 from procurement.auction.intake import Intake, NotRecorded
 from procurement.auction.room import HELD, Answer, Desk, WaitingBid
 from procurement.models import AuctionEvent
@@ -137,6 +139,21 @@ def test_a_gateway_that_is_behind_in_one_lot_holds_up_no_other(monkeypatch):
     received = now - timedelta(milliseconds=10)
     held, taken = Desk().decide([bid(behind, "90.00", received), bid(ahead, "90.00", received)])
     assert (held, taken.accepted) == (HELD, True)
+
+
+@pytest.mark.usefixtures("_patient")
+def test_a_bid_that_has_been_held_for_too_long_lets_none_overtake_it_that_was_received_a_moment_later(monkeypatch):
+    monkeypatch.setattr(pulse, "QUIET", timedelta(seconds=PATIENCE_S))
+    auction = running_auction("100.00", "99.00", start=clock.now() - timedelta(seconds=30))
+    first, second = seats(auction)
+    other_gateway_decided(auction.starts_at)
+    received = clock.now() - timedelta(seconds=10)
+    moment = timedelta(microseconds=1)
+    # Time goes on while the batch is decided: past what the first bid waits for at most, and the second.
+    times = iter(received + pulse.tolerance() + moment * n for n in (0, 9, 9))
+    monkeypatch.setattr(room, "clock", SimpleNamespace(now=lambda: next(times)))
+    bids = [bid(first, "90.00", received), bid(second, "89.00", received + moment)]
+    assert Desk().decide(bids) == [HELD, HELD]
 
 
 def test_with_more_lots_than_can_be_told_the_oldest_bid_stands_for_all():
