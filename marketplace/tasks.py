@@ -12,7 +12,7 @@ from django.core.mail import EmailMessage
 
 from marketplace.models import Heartbeat, IdempotencyKey
 from marketplace.services import (
-    accreditations,
+    accreditation_decisions,
     audit_anchors,
     certificates,
     files,
@@ -50,7 +50,7 @@ def expire() -> None:
     """The sweep: say what ends soon; drop stored bytes without a row, payloads that nobody signed and
     keys of submissions long done."""
     now = clock.now()
-    accreditations.remind(at=now)
+    accreditation_decisions.remind(at=now)
     tariffs.remind(at=now)
     certificates.remind(at=now)
     trust_notices.warn(at=now)

@@ -1,4 +1,4 @@
-"""Accreditation: an organisation asks with documents and a signature, an operator accepts or returns with reasons."""
+"""Accreditation: an organisation asks with documents and a signature; `accreditation_decisions` answers."""
 
 from __future__ import annotations
 
@@ -19,24 +19,21 @@ from marketplace.models import (
     Accreditation,
     AccreditationDocument,
     AccreditationStatus,
-    Membership,
     Organisation,
     Role,
     Side,
     SigningRequest,
     StaffRole,
 )
-from marketplace.permissions import Actor, person_of, require_active, require_role, require_staff
+from marketplace.permissions import Actor, person_of, require_active, require_role
 from marketplace.queries import accreditations
 from marketplace.services import files, notifications, signing
 from marketplace.services.signing import Judged
-from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotAllowed, NotFound
+from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotFound
 from marketplace.signed_actions import Sent, SignedAction
 
 ACTION: Final = "accreditation"
 SIGN_WITHIN: Final = timedelta(hours=2)
-REMIND_BEFORE: Final = timedelta(days=30)
-LONGEST: Final = timedelta(days=5 * 366)
 MOST_DOCUMENTS: Final = 30
 
 S = AccreditationStatus
@@ -80,16 +77,6 @@ class RequestChanged(DomainError):
     sentence = _("The request was changed after it was opened here. Read it again before you go on.")
 
 
-class AlreadyDecided(DomainError):
-    code = "accreditation_already_decided"
-    sentence = _("%(person)s has decided this request already: %(status)s.")
-
-
-class OwnOrganisation(NotAllowed):
-    code = "own_organisation"
-    sentence = _("You are a member of this organisation: another operator has to decide its request.")
-
-
 # The organisation's side
 
 
@@ -108,9 +95,9 @@ def open_request(side: Side, *, by: Actor, at: datetime) -> Accreditation:
     accreditation, made = Accreditation.objects.get_or_create(
         organisation=organisation, side=side, defaults={"created_at": at}
     )
-    accreditation = _locked(accreditation.pk)
+    accreditation = locked(accreditation.pk)
     if not made and accreditation.status in (S.ACCEPTED, S.REVOKED):
-        _move(accreditation, S.DRAFT, "accreditation_renewal_begun", by=by, at=at)
+        move(accreditation, S.DRAFT, "accreditation_renewal_begun", by=by, at=at)
     return accreditation
 
 
@@ -180,7 +167,7 @@ def submit(
 
     Raises RequestChanged where it is no longer what was prepared for signing, and signing.SignatureRefused.
     """
-    accreditation = _locked(accreditation_id)
+    accreditation = locked(accreditation_id)
     require_role(by, accreditation.organisation_id, Role.SIGNER)
     request.refresh_from_db(fields=["used_at"])
     if accreditation.status == S.SUBMITTED and accreditation.signature_id and request.used_at:
@@ -193,7 +180,7 @@ def submit(
     accreditation.signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     accreditation.submitted_at, accreditation.submitted_by, accreditation.reasons = at, person_of(by), ""
     changed = ("signature", "submitted_at", "submitted_by", "reasons")
-    _move(accreditation, S.SUBMITTED, "accreditation_submitted", *changed, by=by, at=at, **_content(accreditation))
+    move(accreditation, S.SUBMITTED, "accreditation_submitted", *changed, by=by, at=at, **_content(accreditation))
     notifications.notify_staff(
         [StaffRole.OPERATOR],
         "accreditation_submitted",
@@ -217,79 +204,11 @@ SIGNED_ACTION: Final = SignedAction(
 )
 
 
-# The operator's side
+# Steps, the operator’s too
 
 
-@transaction.atomic
-def accept(accreditation_id: int, version: int, valid_until: datetime, *, by: Actor, at: datetime) -> Accreditation:
-    """Accredit the organisation until `valid_until` (exclusive). Of two operators at once one decides.
-
-    Raises AlreadyDecided, RequestChanged, OwnOrganisation.
-    """
-    accreditation = _to_decide(accreditation_id, version, by)
-    if not at < valid_until <= at + LONGEST:
-        raise Invalid({"valid_until": [_("Choose an end after today and within five years.")]})
-    accreditation.decided_at, accreditation.decided_by = at, person_of(by)
-    accreditation.valid_until, accreditation.reasons = valid_until, ""
-    changed = ("decided_at", "decided_by", "valid_until", "reasons")
-    until = valid_until.isoformat()
-    _move(accreditation, S.ACCEPTED, "accreditation_accepted", *changed, by=by, at=at, valid_until=until)
-    words = gettext("%(organisation)s is accredited as a %(side)s until %(day)s.")
-    _tell(accreditation, "accreditation_accepted", words, at)
-    return accreditation
-
-
-@transaction.atomic
-def send_back(accreditation_id: int, version: int, reasons: str, *, by: Actor, at: datetime) -> Accreditation:
-    """Return the request with reasons the organisation can act on. Raises as `accept`, and Invalid without reasons."""
-    accreditation = _to_decide(accreditation_id, version, by)
-    accreditation.decided_at, accreditation.decided_by = at, person_of(by)
-    accreditation.reasons = _reasons(reasons)
-    changed = ("decided_at", "decided_by", "reasons")
-    _move(accreditation, S.RETURNED, "accreditation_returned", *changed, by=by, at=at, reasons=accreditation.reasons)
-    words = gettext("The request of %(organisation)s for accreditation as a %(side)s was returned: %(reasons)s")
-    _tell(accreditation, "accreditation_returned", words, at)
-    return accreditation
-
-
-@transaction.atomic
-def revoke(accreditation_id: int, reasons: str, *, by: Actor, at: datetime) -> Accreditation:
-    """End a valid accreditation at once. Raises AlreadyDecided where there is none to end."""
-    require_staff(by, StaffRole.OPERATOR)
-    accreditation = _locked(accreditation_id)
-    _require_not_own(accreditation.organisation, by)
-    if not accreditation.is_valid(at):
-        raise AlreadyDecided(person=accreditation.decided_by, status=accreditation.get_status_display())
-    accreditation.decided_at, accreditation.decided_by = at, person_of(by)
-    accreditation.valid_until, accreditation.reasons = None, _reasons(reasons)
-    changed = ("decided_at", "decided_by", "valid_until", "reasons")
-    _move(accreditation, S.REVOKED, "accreditation_revoked", *changed, by=by, at=at, reasons=accreditation.reasons)
-    words = gettext("The accreditation of %(organisation)s as a %(side)s was revoked: %(reasons)s")
-    _tell(accreditation, "accreditation_revoked", words, at)
-    return accreditation
-
-
-def remind(*, at: datetime) -> int:
-    """Tell the organisations whose accreditation ends within 30 days, once for each end. Returns how many were told."""
-    return sum(_remind_one(pk, at) for pk in accreditations.ending(at, REMIND_BEFORE).values_list("pk", flat=True))
-
-
-@transaction.atomic
-def _remind_one(accreditation_id: int, at: datetime) -> int:
-    accreditation = accreditations.ending(at, REMIND_BEFORE).select_for_update().filter(pk=accreditation_id).first()
-    if accreditation is None:
-        return 0
-    accreditation.reminded_for = accreditation.valid_until
-    accreditation.save(update_fields=["reminded_for"])
-    words = gettext("The accreditation of %(organisation)s as a %(side)s ends on %(day)s. Renew it in time.")
-    _tell(accreditation, "accreditation_ends_soon", words, at)
-    return 1
-
-
-# Steps
-
-
-def _locked(accreditation_id: int) -> Accreditation:
+def locked(accreditation_id: int) -> Accreditation:
+    """The request, locked. Raises NotFound."""
     found = (
         Accreditation.objects.select_for_update(of=("self",))
         .select_related("organisation", "decided_by")
@@ -307,7 +226,7 @@ def _require_editor(by: Actor, organisation: Organisation) -> None:
 
 
 def _editable(accreditation_id: int, by: Actor) -> Accreditation:
-    accreditation = _locked(accreditation_id)
+    accreditation = locked(accreditation_id)
     _require_editor(by, accreditation.organisation)
     _require_open(accreditation)
     return accreditation
@@ -324,31 +243,7 @@ def _require_complete(accreditation: Accreditation) -> None:
         raise DocumentsMissing(documents="; ".join(str(one.title) for one in missing))
 
 
-def _to_decide(accreditation_id: int, version: int, by: Actor) -> Accreditation:
-    require_staff(by, StaffRole.OPERATOR)
-    accreditation = _locked(accreditation_id)
-    _require_not_own(accreditation.organisation, by)
-    if accreditation.status != S.SUBMITTED:
-        raise AlreadyDecided(
-            person=accreditation.decided_by or gettext("Somebody"), status=accreditation.get_status_display()
-        )
-    if accreditation.version != version:
-        raise RequestChanged
-    return accreditation
-
-
-def _require_not_own(organisation: Organisation, by: Actor) -> None:
-    if Membership.objects.filter(organisation=organisation, person=by.person, active=True).exists():
-        raise OwnOrganisation
-
-
-def _reasons(reasons: str) -> str:
-    if not reasons.strip():
-        raise Invalid({"reasons": [_("Say why, in words the organisation can act on.")]})
-    return reasons.strip()
-
-
-def _move(
+def move(
     accreditation: Accreditation,
     after: AccreditationStatus,
     action: str,
@@ -386,7 +281,8 @@ def _content(accreditation: Accreditation) -> dict[str, Any]:
     }
 
 
-def _tell(accreditation: Accreditation, kind: str, words: str, at: datetime) -> None:
+def tell(accreditation: Accreditation, kind: str, words: str, at: datetime) -> None:
+    """Tell the organisation, in `words` with places for its name, side, the day of the end and the reasons."""
     until = accreditation.valid_until
     text = words % {
         "organisation": accreditation.organisation.short_name,

@@ -22,7 +22,7 @@ from marketplace.models import (
 from marketplace.permissions import Actor, actor_of, require_staff
 from marketplace.queries import accreditations as queries
 from marketplace.queries import keyset
-from marketplace.services import accreditations as service
+from marketplace.services import accreditation_decisions
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.web import formats, parts, refusals
@@ -131,13 +131,13 @@ def _posted(request: HttpRequest, actor: Actor, found: Accreditation, now: datet
     try:
         if doing == "accept":
             until = now + timedelta(days=round(given["months"] * 365.25 / 12))
-            service.accept(found.pk, given["version"], until, by=actor, at=now)
+            accreditation_decisions.accept(found.pk, given["version"], until, by=actor, at=now)
             words = _("%(organisation)s is accredited.")
         elif doing == "return":
-            service.send_back(found.pk, given["version"] or 0, given["reasons"], by=actor, at=now)
+            accreditation_decisions.send_back(found.pk, given["version"] or 0, given["reasons"], by=actor, at=now)
             words = _("The request of %(organisation)s was returned.")
         else:
-            service.revoke(found.pk, given["reasons"], by=actor, at=now)
+            accreditation_decisions.revoke(found.pk, given["reasons"], by=actor, at=now)
             words = _("The accreditation of %(organisation)s was revoked.")
     except DomainError as error:
         refusals.show_on(form, error)

@@ -21,7 +21,7 @@ from marketplace.models import (
 )
 from marketplace.permissions import Actor, OrganisationNotActive, RoleMissing
 from marketplace.queries import accreditations as queries
-from marketplace.services import accreditations, files, signing
+from marketplace.services import accreditation_decisions, accreditations, files, signing
 from marketplace.shared.errors import Invalid, NotFound
 from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, MembershipFactory, OrganisationFactory, member, staff
@@ -212,7 +212,9 @@ class TestDeciding:
     def test_accepted_it_is_valid_until_the_end_and_not_at_it(self, signer: Actor) -> None:
         accreditation, operator = sent(signer), staff(StaffRole.OPERATOR)
 
-        accepted = accreditations.accept(accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON + DAY)
+        accepted = accreditation_decisions.accept(
+            accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON + DAY
+        )
 
         assert (accepted.status, accepted.decided_by) == (S.ACCEPTED, operator.person)
         assert (accepted.is_valid(YEAR - timedelta(seconds=1)), accepted.is_valid(YEAR)) == (True, False)
@@ -222,7 +224,7 @@ class TestDeciding:
     def test_returned_with_reasons_it_is_put_right_and_sent_again(self, signer: Actor) -> None:
         accreditation, operator = sent(signer), staff(StaffRole.OPERATOR)
 
-        returned = accreditations.send_back(
+        returned = accreditation_decisions.send_back(
             accreditation.pk, accreditation.version, " The extract is too old. ", by=operator, at=NOON + DAY
         )
         add(returned, "tax", signer)
@@ -236,7 +238,7 @@ class TestDeciding:
         accreditation = sent(signer)
 
         with pytest.raises(Invalid):
-            accreditations.send_back(
+            accreditation_decisions.send_back(
                 accreditation.pk, accreditation.version, "  ", by=staff(StaffRole.OPERATOR), at=NOON
             )
 
@@ -246,29 +248,31 @@ class TestDeciding:
     def test_what_was_decided_is_not_decided_again(self, signer: Actor) -> None:
         accreditation, operator = sent(signer), staff(StaffRole.OPERATOR)
         version = accreditation.version
-        accreditations.accept(accreditation.pk, version, YEAR, by=operator, at=NOON)
+        accreditation_decisions.accept(accreditation.pk, version, YEAR, by=operator, at=NOON)
 
-        with pytest.raises(accreditations.AlreadyDecided) as refused:
-            accreditations.send_back(accreditation.pk, version, "Late", by=staff(StaffRole.OPERATOR), at=NOON)
+        with pytest.raises(accreditation_decisions.AlreadyDecided) as refused:
+            accreditation_decisions.send_back(accreditation.pk, version, "Late", by=staff(StaffRole.OPERATOR), at=NOON)
 
         assert str(refused.value) == f"{operator.person} has decided this request already: Accredited."
 
     def test_a_request_sent_again_meanwhile_is_read_again_first(self, signer: Actor) -> None:
         accreditation, operator = sent(signer), staff(StaffRole.OPERATOR)
         old = accreditation.version
-        accreditations.send_back(accreditation.pk, old, "Too old", by=operator, at=NOON)
+        accreditation_decisions.send_back(accreditation.pk, old, "Too old", by=operator, at=NOON)
         request = accreditations.prepare(accreditation.pk, by=signer, at=NOON)
         accreditations.submit(accreditation.pk, request, signed(request), by=signer, at=NOON)
 
         with pytest.raises(accreditations.RequestChanged):
-            accreditations.accept(accreditation.pk, old, YEAR, by=operator, at=NOON)
+            accreditation_decisions.accept(accreditation.pk, old, YEAR, by=operator, at=NOON)
 
     @pytest.mark.parametrize("until", [NOON, NOON + 6 * 366 * DAY])
     def test_an_end_that_makes_no_sense_is_refused(self, signer: Actor, until: Any) -> None:
         accreditation = sent(signer)
 
         with pytest.raises(Invalid):
-            accreditations.accept(accreditation.pk, accreditation.version, until, by=staff(StaffRole.OPERATOR), at=NOON)
+            accreditation_decisions.accept(
+                accreditation.pk, accreditation.version, until, by=staff(StaffRole.OPERATOR), at=NOON
+            )
 
     def test_an_operator_does_not_decide_for_their_own_organisation(
         self, signer: Actor, supplier: Organisation
@@ -276,21 +280,21 @@ class TestDeciding:
         accreditation, operator = sent(signer), staff(StaffRole.OPERATOR)
         MembershipFactory.create(person=operator.person, organisation=supplier)
 
-        with pytest.raises(accreditations.OwnOrganisation):
-            accreditations.accept(accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON)
+        with pytest.raises(accreditation_decisions.OwnOrganisation):
+            accreditation_decisions.accept(accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON)
 
     def test_others_do_not_learn_of_it(self, signer: Actor) -> None:
         accreditation = sent(signer)
 
         for stranger in (signer, staff(StaffRole.AUDITOR), staff(StaffRole.TARIFF_MANAGER)):
             with pytest.raises(NotFound):
-                accreditations.accept(accreditation.pk, accreditation.version, YEAR, by=stranger, at=NOON)
+                accreditation_decisions.accept(accreditation.pk, accreditation.version, YEAR, by=stranger, at=NOON)
 
     def test_revoked_it_ends_at_once_and_may_be_asked_for_again(self, signer: Actor) -> None:
         accreditation, operator = sent(signer), staff(StaffRole.OPERATOR)
-        accreditations.accept(accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON)
+        accreditation_decisions.accept(accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON)
 
-        revoked = accreditations.revoke(accreditation.pk, "Licence withdrawn", by=operator, at=NOON + DAY)
+        revoked = accreditation_decisions.revoke(accreditation.pk, "Licence withdrawn", by=operator, at=NOON + DAY)
 
         assert (revoked.is_valid(NOON + DAY), revoked.valid_until) == (False, None)
         assert accreditations.open_request(Side.SUPPLIER, by=signer, at=NOON + DAY).status == S.DRAFT
@@ -300,7 +304,7 @@ class TestDeciding:
 class TestRenewal:
     def test_while_it_is_renewed_what_was_granted_counts_until_its_end(self, signer: Actor) -> None:
         accreditation, operator, end = sent(signer), staff(StaffRole.OPERATOR), NOON + 100 * DAY
-        accreditations.accept(accreditation.pk, accreditation.version, end, by=operator, at=NOON)
+        accreditation_decisions.accept(accreditation.pk, accreditation.version, end, by=operator, at=NOON)
         late = end - DAY
 
         renewing = accreditations.open_request(Side.SUPPLIER, by=signer, at=late)
@@ -309,14 +313,14 @@ class TestRenewal:
         waiting = accreditations.submit(renewing.pk, request, signed(request), by=signer, at=late)
         assert (waiting.is_valid(late), waiting.is_valid(end)) == (True, False)
 
-        renewed = accreditations.accept(waiting.pk, waiting.version, end + 365 * DAY, by=operator, at=late)
+        renewed = accreditation_decisions.accept(waiting.pk, waiting.version, end + 365 * DAY, by=operator, at=late)
         assert renewed.is_valid(end)
 
     def test_the_organisation_is_reminded_once_of_each_end(self, signer: Actor) -> None:
         accreditation, operator = sent(signer), staff(StaffRole.OPERATOR)
-        accreditations.accept(accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON)
+        accreditation_decisions.accept(accreditation.pk, accreditation.version, YEAR, by=operator, at=NOON)
 
-        told = [accreditations.remind(at=YEAR - days * DAY) for days in (31, 30, 29, 0)]
+        told = [accreditation_decisions.remind(at=YEAR - days * DAY) for days in (31, 30, 29, 0)]
 
         assert told == [0, 1, 0, 0]
         assert Notification.objects.get(kind="accreditation_ends_soon").text.endswith(
@@ -333,11 +337,11 @@ class TestAtOnce:
         version = accreditation.version
 
         answers = at_the_same_time(
-            lambda: accreditations.accept(accreditation.pk, version, YEAR, by=first, at=NOON),
-            lambda: accreditations.send_back(accreditation.pk, version, "Unreadable", by=second, at=NOON),
+            lambda: accreditation_decisions.accept(accreditation.pk, version, YEAR, by=first, at=NOON),
+            lambda: accreditation_decisions.send_back(accreditation.pk, version, "Unreadable", by=second, at=NOON),
         )
 
-        told = [answer for answer in answers if isinstance(answer, accreditations.AlreadyDecided)]
+        told = [answer for answer in answers if isinstance(answer, accreditation_decisions.AlreadyDecided)]
         assert len(told) == 1
         decided = AuditRecord.objects.filter(action__in=["accreditation_accepted", "accreditation_returned"])
         assert decided.count() == 1
