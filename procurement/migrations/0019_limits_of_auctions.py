@@ -11,6 +11,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # What an attempt that was broken off has left is no index, but stands in the way of one.
+        migrations.RunSQL(["DROP INDEX CONCURRENTLY IF EXISTS auction_limits"], migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="auctionevent",
             index=models.Index(

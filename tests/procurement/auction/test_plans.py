@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.db.migrations.loader import MigrationLoader
 
 from procurement.auction import asking
 from procurement.auction.room import Desk
@@ -126,3 +127,16 @@ def test_the_number_of_a_bid_that_is_sent_again_is_told_without_counting_bids():
     with looked_up(10):
         number = rooms.number_for(auction.pk, AuctionKind.ENGLISH, 100_000 + GROWN_BY, rooms.bidder(b.participant.pk))
     assert number == 100_000 + GROWN_BY - 1
+
+
+def test_the_index_of_limits_is_made_also_where_an_attempt_was_broken_off():
+    """An index that is being made beside the work stays behind, unfit, when that fails: here is one of that name."""
+    name = "procurement", "0019_limits_of_auctions"
+    loader = MigrationLoader(None)
+    beside = connections.create_connection("default")  # it is made in no transaction
+    try:
+        with beside.schema_editor(atomic=False) as editor:
+            loader.get_migration(*name).apply(loader.project_state(name, at_end=False), editor)
+    finally:
+        beside.close()
+    assert ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'auction_limits'::regclass") == [(True,)]
