@@ -226,8 +226,10 @@ def _delivered(contracts: list[Contract]) -> dict[int, list[_Came]]:
         found[one.contract_id].append(by_id[one.pk])
     lines = DeliveryLine.objects.filter(delivery__in=confirmed).order_by("pk")
     for came_id, went_from, item, accepted in lines.values_list("delivery", "delivery__corrects", "item", "accepted"):
-        kept = by_id[went_from or came_id].kept
-        kept[item] = kept.get(item, _NOTHING) + (accepted or _NOTHING) * (-1 if went_from else 1)
+        came = by_id.get(went_from or came_id)
+        if came is None:  # confirmed since the deliveries were read: the next time all of the contract comes in anew
+            continue
+        came.kept[item] = came.kept.get(item, _NOTHING) + (accepted or _NOTHING) * (-1 if went_from else 1)
     _in_parts(contracts, found)
     return found
 

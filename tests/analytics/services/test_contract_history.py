@@ -6,8 +6,10 @@ import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
 
 from analytics.models import Account, Book, BookedContract, Category, DayRollup, Import, OrderLine
@@ -86,6 +88,31 @@ def test_only_what_is_new_comes_in_and_what_was_terminated_leaves(buyer: Organis
     contract_history.refresh(book.pk, at=LATER)
     assert [amount for *_cell, amount in bought(None)] == [Decimal(5)]
     assert Import.objects.filter(book=book).first().counts["removed"] == 1  # type: ignore[union-attr]
+
+
+def test_what_is_confirmed_while_the_history_is_read_comes_in_the_next_time(
+    buyer: Organisation, supplier: Organisation
+) -> None:
+    contract = signed_contract(buyer, supplier, {headings()[0]: "40"}, signed_at=SIGNED, quantity="4")
+    confirmed(contract, date(2026, 5, 10), "1", at=LATER)
+    waiting = recorded(contract, date(2026, 5, 20), "2", at=LATER)
+    book, officer = book_for(None), member(buyer)
+    lines = Accepted({waiting.lines.get().item_id: Decimal(2)})
+
+    def meanwhile(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Between the deliveries and their lines the buyer confirms another."""
+        if not done and sql.startswith("SELECT") and 'FROM "procurement_deliveryline"' in sql:
+            done.append(sql)
+            confirm(waiting.pk, lines, by=officer, at=LATER)
+        return execute(sql, params, many, context)
+
+    done: list[str] = []
+    with connection.execute_wrapper(meanwhile):
+        contract_history.refresh(book.pk, at=LATER)
+    assert done
+    assert days(book) == [(date(2026, 5, 10), Decimal(10))]
+    contract_history.refresh(book.pk, at=LATER)
+    assert days(book) == [(date(2026, 5, 10), Decimal(10)), (date(2026, 5, 20), Decimal(20))]
 
 
 def test_another_suppliers_contracts_are_not_in_the_book(buyer: Organisation, supplier: Organisation) -> None:
