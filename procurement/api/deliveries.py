@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -14,7 +15,7 @@ from rest_framework.views import APIView
 from marketplace.api.authentication import actor_from
 from marketplace.permissions import Actor
 from marketplace.shared import clock
-from marketplace.shared.errors import NotFound
+from marketplace.shared.errors import Invalid, NotFound
 from procurement import permissions
 from procurement.api.bids import IDEMPOTENCY, IdempotencyKeyMissing
 from procurement.models import Contract, ContractSide, Delivery, DeliveryKind, DeliveryLine, Item
@@ -204,8 +205,11 @@ def _accepted(contract: Contract, found: Delivery, lines: list[dict[str, Any]] |
 
 
 def _by_item(contract: Contract, lines: list[dict[str, Any]]) -> dict[int, Decimal]:
-    """A position that the contract does not have becomes item 0, which the service refuses."""
+    """A position that the contract does not have becomes item 0, which the service refuses. Raises Invalid where one
+    stands there twice: of two quantities neither is meant rather than the other."""
     numbers = _items(contract)
+    if len({line["position"] for line in lines}) < len(lines):
+        raise Invalid({"lines": [_("Name each position once.")]})
     return {numbers.get(line["position"], 0): line["quantity"] for line in lines}
 
 
