@@ -28,15 +28,22 @@ def waits(lead: Lead) -> bool:
     return OfferRequest.objects.filter(in_pipeline__lead=lead, status__in=WAITING).exists()
 
 
-def taken_up(lead: Lead, *, by: Actor, at: datetime) -> None:
-    """Somebody is at it."""
-    for request in of(lead):
-        if RequestStatus.TAKEN_UP in REQUEST[RequestStatus(request.status)]:
+def taken_up(lead: Lead, *, again: bool = False, by: Actor, at: datetime) -> None:
+    """Somebody is at it; with `again` also at what was declined, which else stays so."""
+    states = (RequestStatus.SENT.value, RequestStatus.DECLINED.value) if again else (RequestStatus.SENT.value,)
+    for request in _locked(lead):
+        if request.status in states:
             offer_requests.take_up(request.pk, by=by, at=at)
 
 
 def declined(lead: Lead, said: str, *, by: Actor, at: datetime) -> None:
     """Nothing will come of it; `said` is what the one who asked reads."""
-    for request in of(lead):
+    for request in _locked(lead):
         if RequestStatus.DECLINED in REQUEST[RequestStatus(request.status)]:
             offer_requests.decline(request.pk, said, by=by, at=at)
+
+
+def _locked(lead: Lead) -> list[OfferRequest]:
+    """As they are once nobody else is at them: one may be withdrawn at this very moment."""
+    rows = OfferRequest.objects.select_for_update(of=("self",)).filter(in_pipeline__lead=lead)
+    return list(rows.order_by("pk"))

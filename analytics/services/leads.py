@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from analytics.models import Account, Book, Contact, Lead, LeadSource, Opportunity
+from analytics.models import Account, Book, Contact, Lead, LeadRequest, LeadSource, Opportunity
 from analytics.models.pipeline_names import LEAD_NAMES
 from analytics.permissions import is_manager, require_seller
 from analytics.rules.pipeline import LEAD_NEXT, LeadState
@@ -47,7 +47,8 @@ class TooManyLeads(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class LeadDetails:
-    """What is known of somebody who may buy; `reference` is what the system it came from calls it."""
+    """What is known of somebody who may buy; `reference` is what the system it came from calls it, `buyer_id` the
+    organisation here that asks and reads what becomes of it."""
 
     company: str
     country: str = ""
@@ -57,6 +58,7 @@ class LeadDetails:
     need: str = ""
     reference: str = ""
     account_id: int | None = None
+    buyer_id: int | None = None
 
 
 @transaction.atomic
@@ -204,7 +206,7 @@ def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
     lead = _locked(lead_id, by=by)
     _move(lead, LeadState.WORKING)
     lead.given_up_because = ""
-    lead_requests.taken_up(lead, by=by, at=at)
+    lead_requests.taken_up(lead, again=True, by=by, at=at)
     save(lead, at, "status", "given_up_because")
     audit.record("lead.taken_up", lead, by=by, at=at)
     return lead
@@ -213,7 +215,8 @@ def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
 def note_taken_up(lead: Lead, *, at: datetime) -> None:
     """Somebody took up the customer's request elsewhere. The caller holds the lead's lock."""
     _move(lead, LeadState.WORKING)
-    save(lead, at, "status")
+    lead.given_up_because = ""
+    save(lead, at, "status", "given_up_because")
     audit.record("lead.taken_up", lead, by=None, at=at)
 
 
@@ -245,7 +248,16 @@ def _same(book: Book, source: LeadSource, details: LeadDetails) -> Lead | None:
         alike |= Q(account=details.account_id)
     if details.email.strip():
         alike |= Q(email__iexact=details.email.strip())
-    return Lead.objects.filter(alike, book=book, status__in=_OPEN).order_by("pk").first()
+    rows = Lead.objects.filter(alike, book=book, status__in=_OPEN)
+    if details.buyer_id is not None:
+        # What one organisation is told of its request is not another's, be they of one name or one person.
+        anothers = LeadRequest.objects.filter(lead=OuterRef("pk")).exclude(request__asker=details.buyer_id)
+        theirs = Q(account=None) | Q(account__buyer=None) | Q(account__buyer=details.buyer_id)
+        if details.account_id is not None:
+            theirs |= Q(account=details.account_id)
+        rows = rows.filter(theirs, ~Exists(anothers))
+    # Locked here: one that is given up or converted at this very moment is none to add to.
+    return rows.select_for_update(of=("self",)).order_by("pk").first()
 
 
 def _added_to(lead: Lead, details: LeadDetails, *, by: Actor, at: datetime) -> Lead:
@@ -276,6 +288,8 @@ def _with_account(book: Book, details: LeadDetails) -> LeadDetails:
             raise NotFound
         return replace(details, account_id=found.merged_into_id or found.pk)
     named = accounts.filter(name__iexact=details.company.strip(), merged_into=None)
+    if details.buyer_id is not None:
+        named = named.filter(Q(buyer=None) | Q(buyer=details.buyer_id))
     found_ids = list(named.values_list("pk", flat=True)[:2])
     return replace(details, account_id=found_ids[0]) if len(found_ids) == 1 else details
 

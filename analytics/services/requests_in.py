@@ -74,8 +74,11 @@ def _lead_of(request_id: int) -> Lead | None:
 
 def _note(lead: Lead, request: OfferRequest, at: datetime) -> None:
     """What was done to the request and not on the lead."""
-    if request.status == RequestStatus.TAKEN_UP and lead.status == LeadState.NEW.value:
+    status = RequestStatus(request.status)
+    if lead.status == LeadState.NEW.value and status in (RequestStatus.TAKEN_UP, RequestStatus.ANSWERED):
         leads.note_taken_up(lead, at=at)
+    elif lead.status == LeadState.DISQUALIFIED.value and status is RequestStatus.TAKEN_UP:
+        leads.note_taken_up(lead, at=at)  # declined first, and thought better of
     elif request.status in _OVER and not lead_requests.waits(lead):
         withdrawn = request.status == RequestStatus.WITHDRAWN
         leads.note_over(lead, _("The customer withdrew the request.") if withdrawn else request.declined_because, at=at)
@@ -94,6 +97,7 @@ def _details(book: Book, request: OfferRequest) -> LeadDetails:
         need=_need(request),
         reference=f"request-{request.pk}",
         account_id=account.pk if account is not None else None,
+        buyer_id=asker.pk,
     )
 
 

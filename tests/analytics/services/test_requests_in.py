@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 
 from analytics.models import Account, Lead, LeadRequest, LeadSource
 from analytics.permissions import book_for
 from analytics.rules.pipeline import LeadState
 from analytics.services import leads, requests_in
 from marketplace.models import Notification, Organisation, Role
-from marketplace.permissions import Actor
+from marketplace.permissions import Actor, actor_for
 from marketplace.shared import jobs
 from marketplace.shared.errors import Invalid
 from procurement.models import OfferRequest
 from procurement.services import offer_requests
 from tests.factories import insights
-from tests.factories.at_once import at_the_same_time
-from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member
+from tests.factories.at_once import at_the_same_time, wait_until_blocked
+from tests.factories.marketplace import NOON, MembershipFactory, accredited_buyer, accredited_supplier, member
 from tests.factories.offers import NEED, asked
+from tests.patience import PATIENCE_S
 
 SOON = NOON + timedelta(minutes=2)
 _QUALIFIED = {"budget": "yes", "authority": "yes", "need": "yes", "timeline": "partly"}
@@ -126,6 +129,109 @@ def test_a_crash_between_the_two_leaves_it_to_be_heard_and_a_request_to_the_plat
     requests_in.sweep(at=SOON)
     lead = Lead.objects.get(source=LeadSource.REQUEST)
     assert (lead.book, lead.requests.get().request) == (book_for(None), request)
+
+
+def test_what_was_declined_stays_so_until_somebody_takes_up_that_very_thing(
+    buyer: Actor, supplier: Organisation
+) -> None:
+    seller = member(supplier, Role.REPRESENTATIVE)
+    first, second = asked(supplier, buyer), asked(supplier, buyer, need="And forty desks, please.")
+    requests_in.sweep(at=SOON)
+    lead = Lead.objects.get()
+    offer_requests.decline(first.pk, "We have no chairs.", by=seller, at=NOON)
+    requests_in.sweep(at=SOON)
+    # The desks go on; what was said of the chairs is not taken back with them.
+    leads.qualify(lead.pk, _QUALIFIED, {}, version=None, by=seller, at=NOON)
+    assert (status(first), status(second)) == ("declined", "taken_up")
+    offer_requests.decline(second.pk, "Nor desks.", by=seller, at=NOON)
+    requests_in.sweep(at=SOON)
+    lead.refresh_from_db()
+    assert (lead.status, lead.given_up_because) == (LeadState.DISQUALIFIED, "Nor desks.")
+
+    offer_requests.take_up(second.pk, by=seller, at=NOON)
+    requests_in.sweep(at=SOON)
+    lead.refresh_from_db()
+    assert (lead.status, lead.given_up_because) == (LeadState.WORKING, "")
+
+
+def test_a_request_answered_before_it_was_heard_is_no_new_lead(buyer: Actor, supplier: Organisation) -> None:
+    request = asked(supplier, buyer)
+    offer_requests.answer(request.pk, "Forty for 4,000.", by=member(supplier, Role.BID_MANAGER), at=NOON)
+    requests_in.sweep(at=SOON)
+    assert Lead.objects.get().status == LeadState.WORKING
+
+
+def test_what_two_organisations_ask_stays_apart_though_one_person_or_one_name_asks(
+    buyer: Actor, supplier: Organisation
+) -> None:
+    assert buyer.person is not None
+    assert buyer.organisation is not None
+    other = accredited_buyer()
+    other.short_name, other.country = buyer.organisation.short_name, buyer.organisation.country
+    other.save(update_fields=["short_name", "country"])
+    account = insights.account(book_for(supplier.pk), buyer=buyer.organisation)
+    account.name = other.short_name
+    account.save(update_fields=["name"])
+    MembershipFactory.create(organisation=other, person=buyer.person, roles=[Role.OFFICER.value])
+    of_both = actor_for(buyer.person, other)
+    mine, theirs = asked(supplier, buyer), asked(supplier, of_both)
+    requests_in.sweep(at=SOON)
+    first, second = Lead.objects.get(requests__request=mine), Lead.objects.get(requests__request=theirs)
+    assert first != second
+    assert (first.account, second.account) == (account, None)
+    # Asked once more, each comes to its own.
+    again = asked(supplier, of_both, need="And forty desks, please.")
+    requests_in.sweep(at=SOON)
+    assert Lead.objects.get(requests__request=again) == second
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_is_not_added_to_a_lead_that_is_given_up_at_that_moment() -> None:
+    buyer, supplier = member(accredited_buyer()), accredited_supplier()
+    seller = member(supplier, Role.REPRESENTATIVE)
+    first, second = asked(supplier, buyer), asked(supplier, buyer, need="And forty desks, please.")
+    lead = requests_in.hear(first.pk, at=NOON)
+    assert lead is not None
+    with ThreadPoolExecutor(1) as worker:
+        with transaction.atomic():
+            leads.give_up(lead.pk, "They never pay.", said="We have none.", by=seller, at=NOON)
+            heard = worker.submit(_heard, second)
+            wait_until_blocked()
+        of_second = heard.result(PATIENCE_S)
+    assert of_second != lead.pk
+    assert Lead.objects.get(pk=of_second).status == LeadState.NEW
+
+
+def _heard(request: OfferRequest) -> int:
+    try:
+        lead = requests_in.hear(request.pk, at=SOON)
+        assert lead is not None
+        return lead.pk
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_withdrawn_at_that_moment_does_not_hold_up_its_lead() -> None:
+    buyer, supplier = member(accredited_buyer()), accredited_supplier()
+    request = asked(supplier, buyer)
+    lead = requests_in.hear(request.pk, at=NOON)
+    assert lead is not None
+    seller = member(supplier, Role.REPRESENTATIVE)
+    with ThreadPoolExecutor(1) as worker:
+        with transaction.atomic():
+            offer_requests.withdraw(request.pk, by=buyer, at=NOON)
+            qualified = worker.submit(_qualified, lead, seller)
+            wait_until_blocked()
+        assert qualified.result(PATIENCE_S) == LeadState.WORKING
+    assert status(request) == "withdrawn"
+
+
+def _qualified(lead: Lead, by: Actor) -> str:
+    try:
+        return leads.qualify(lead.pk, _QUALIFIED, {}, version=None, by=by, at=NOON).status
+    finally:
+        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)
