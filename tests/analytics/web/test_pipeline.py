@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 
@@ -22,7 +23,9 @@ from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
 from marketplace.permissions import Actor
 from marketplace.shared import clock
+from tests.conftest import FrozenClock
 from tests.factories.insights import (
+    MORNING,
     account,
     at_risk,
     made_cards,
@@ -34,6 +37,12 @@ from tests.factories.insights import (
 )
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _morning(freeze: Callable[[datetime], FrozenClock]) -> None:
+    """A working day, and the same for all that is done in it."""
+    freeze(MORNING)
 
 
 @pytest.fixture
