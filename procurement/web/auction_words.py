@@ -29,7 +29,7 @@ def _by_kind(rules: LotRules, currency: str) -> list[Sentence]:
         case AuctionKind.JAPANESE:
             return [
                 _("Each bidder confirms every price before the next one comes, or is out for good."),
-                _("The last one in wins, at the last price it confirmed."),
+                _("The last one in wins, at the last price it confirmed; of several, the first to confirm it."),
             ]
         case AuctionKind.TURN_BASED:
             turn = formats.duration(rules.timetable.turn)
@@ -77,15 +77,14 @@ def _step(rules: LotRules, currency: str) -> Sentence:
 def _soft_close(rules: LotRules) -> list[Sentence]:
     if not rules.soft_close_window or not rules.soft_close_extend or rules.max_extensions == 0:
         return []
-    said = {
-        "window": formats.duration(rules.soft_close_window),
-        "extend": formats.duration(rules.soft_close_extend),
-    }
-    told = (
-        _("A bid in the last %(window)s moves the end: it is then %(extend)s after the bid.")
-        if rules.soft_close_from is ExtendFrom.RECEIPT
-        else _("A bid in the last %(window)s moves the end by %(extend)s.")
-    ) % said
+    window, extend = rules.soft_close_window, rules.soft_close_extend
+    if rules.soft_close_from is ExtendFrom.RECEIPT:
+        # The end never comes earlier: a bid moves it where it leaves less time than it gives.
+        said = {"window": formats.duration(min(window, extend)), "extend": formats.duration(extend)}
+        told = _("A bid in the last %(window)s moves the end: it is then %(extend)s after the bid.") % said
+    else:
+        said = {"window": formats.duration(window), "extend": formats.duration(extend)}
+        told = _("A bid in the last %(window)s moves the end by %(extend)s.") % said
     if rules.max_extensions is None:
         return [told]
     most = ngettext("That happens once at most.", "That happens %(n)s times at most.", rules.max_extensions)
