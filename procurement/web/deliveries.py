@@ -228,7 +228,10 @@ def give_back(request: HttpRequest, number: str, delivery: int) -> HttpResponse:
         messages.error(request, str(service.NotConfirmed()))
         return redirect(found.get_absolute_url())
     left = queries.returnable(found)
-    lines = [line.item for line in found.lines.all() if left[line.item_id] > 0]
+    # A form that is sent twice names lines of which nothing is left by then.
+    lines = [
+        line.item for line in found.lines.all() if left[line.item_id] > 0 or f"quantity_{line.item_id}" in request.POST
+    ]
     today = at.astimezone(ZoneInfo(contract.tender.time_zone)).date()
     form = ReturnForm(
         posted(request),

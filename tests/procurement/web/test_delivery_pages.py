@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import BytesIO
 
 import pytest
@@ -16,7 +16,7 @@ from marketplace.services import tokens
 from marketplace.shared import clock
 from procurement.models import Contract, Delivery
 from tests.factories.contracts import signed_contract
-from tests.factories.deliveries import items
+from tests.factories.deliveries import confirmed, items
 from tests.factories.marketplace import HeadingFactory, accredited_buyer, accredited_supplier, member
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +77,17 @@ def test_a_delivery_goes_from_the_supplier_to_the_buyer_and_into_a_file(contract
         assert [(row[1], row[2], row[6], float(row[10])) for row in rows[1:]] == [
             (1, "Delivery", "=LS-1", 4.5), (2, "Return", None, 1.0),
         ]  # fmt: skip
+
+
+def test_all_of_it_goes_back_once_though_the_form_is_sent_twice(contract: Contract) -> None:
+    found = confirmed(contract, date(2026, 5, 20), "4", at=AT)
+    item = items(contract)[0]
+    sent = {"delivered_on": "2026-05-21", "remark": "Wrong size", "key": "b", f"quantity_{item.pk}": "4"}
+    buyer = browser(member(contract.buyer))
+    with clock.frozen(AT):
+        back = reverse("delivery_return", args=[contract.number, found.number])
+        assert [buyer.post(back, sent).status_code for _click in range(2)] == [302, 302]
+    assert found.returns.count() == 1
 
 
 def test_a_program_records_and_another_confirms(contract: Contract) -> None:
