@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -38,6 +39,9 @@ from procurement.services.delivery_checks import NOTE_MAX, REMARK_MAX, WHY_MAX, 
 from procurement.web.fields import NumberField
 
 _IN_FORCE: Final = (ContractStatus.ACTIVE, ContractStatus.COMPLETED)
+_WAITS: Final = Q(status=DeliveryStatus.RECORDED.value)
+#: Deliveries on the page of a contract.
+SHOWN: Final = 50
 
 
 class LinesForm(forms.Form):
@@ -129,7 +133,9 @@ class Standing:
     """How far a contract's deliveries are, for its page."""
 
     rows: list[PositionRow]
+    # The newest of `recorded` in all; the others stand in the file.
     deliveries: list[Delivery]
+    recorded: int
     progress: int
     waiting: int
     tolerance: Decimal
@@ -141,8 +147,8 @@ def standing(contract: Contract, actor: Actor) -> Standing | None:
     """None before the contract is in force."""
     if contract.status not in _IN_FORCE:
         return None
-    rows, found = queries.positions(contract), list(queries.of(contract))
-    waiting = sum(one.status == DeliveryStatus.RECORDED for one in found)
+    rows, found = queries.positions(contract), list(queries.of(contract).reverse()[:SHOWN])[::-1]
+    counts = contract.deliveries.aggregate(all=Count("pk"), waiting=Count("pk", filter=_WAITS))
     action = None
     if actor.acts_for(contract.supplier_id):
         allowed = actor.has(*permissions.DELIVERS)
@@ -150,7 +156,9 @@ def standing(contract: Contract, actor: Actor) -> Standing | None:
         url = reverse("delivery_new", args=[contract.number])
         action = Action(_("Record a delivery"), url, "truck-delivery", allowed=allowed, reason=reason)
     percent = rules.progress([row.state for row in rows])
-    return Standing(rows, found, percent, waiting, contract.delivery_tolerance, action, bool(found))
+    return Standing(
+        rows, found, counts["all"], percent, counts["waiting"], contract.delivery_tolerance, action, bool(found)
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -15,8 +15,10 @@ from marketplace.permissions import Actor
 from marketplace.services import tokens
 from marketplace.shared import clock
 from procurement.models import Contract, Delivery
+from procurement.services import deliveries as service
+from procurement.web import deliveries
 from tests.factories.contracts import signed_contract
-from tests.factories.deliveries import confirmed, items
+from tests.factories.deliveries import came, confirmed, items
 from tests.factories.marketplace import HeadingFactory, accredited_buyer, accredited_supplier, member
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +79,22 @@ def test_a_delivery_goes_from_the_supplier_to_the_buyer_and_into_a_file(contract
         assert [(row[1], row[2], row[6], float(row[10])) for row in rows[1:]] == [
             (1, "Delivery", "=LS-1", 4.5), (2, "Return", None, 1.0),
         ]  # fmt: skip
+
+
+def test_the_contracts_page_shows_the_newest_and_the_file_all(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "SHOWN", 2)
+    supplier = member(contract.supplier)
+    for note in ("LS-1", "LS-2", "LS-3"):
+        sent = came(contract, date(2026, 5, 20), "1", note_number=note)
+        service.record(contract.pk, sent, key=note, by=supplier, at=AT)
+    buyer = browser(member(contract.buyer))
+    page = buyer.get(reverse("contract", args=[contract.number])).content.decode()
+    assert [note in page for note in ("LS-1", "LS-2", "LS-3")] == [False, True, True]
+    assert "The newest 2 of 3 records." in page
+    assert "3 records wait to be confirmed." in page
+    assert "LS-1" in buyer.get(reverse("deliveries_csv", args=[contract.number])).getvalue().decode()
 
 
 def test_all_of_it_goes_back_once_though_the_form_is_sent_twice(contract: Contract) -> None:
