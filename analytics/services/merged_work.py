@@ -70,9 +70,9 @@ def give_back(merge: AccountMerge, source: Account, counted_as: Account, *, by: 
     for one in merge.moved.get("ended", []):
         outcomes.resume_double(one, by=by, at=at)
     for name, value in merge.moved.get("taken", {}).items():
-        if getattr(merge.target, name) == value:
-            setattr(merge.target, name, False if value is True else None)
-            merge.target.save(update_fields=[name.removesuffix("_id")])
+        # Compared where it is written: it may have been handed over since the merge was read.
+        as_taken = Account.objects.filter(pk=merge.target_id, **{name: value})
+        as_taken.update(**{name: False if value is True else None})
     _forget(merge, moved)
     _tell_story(AccountEvent.What.PARTED, source, counted_as, moved, by, at)
 

@@ -16,7 +16,7 @@ from analytics.queries import results
 from analytics.queries.pipeline import passed
 from analytics.rules.cards import CardState, Dismissed
 from analytics.rules.pipeline import Stage
-from analytics.services import card_making, card_outcomes, cards, contacts, leads, merges, opportunities
+from analytics.services import card_making, card_outcomes, cards, contacts, customers, leads, merges, opportunities
 from analytics.services.contacts import ContactDetails
 from analytics.services.leads import LeadDetails
 from analytics.services.merges import MergeNotPossible, MergeUndone
@@ -277,3 +277,28 @@ def test_what_is_sent_while_its_account_is_merged_is_not_lost_on_it() -> None:
     assert [type(answer).__name__ for answer in answers] == ["NoneType", "StaleForm"]
     again = contacts.add(source, ContactDetails("Mia"), by=manager, at=NOON)
     assert (again.account_id, Contact.objects.count()) == (target, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_handed_over_while_it_is_parted_stays_handed_over() -> None:
+    book, manager, taken = book_for(None), staff(StaffRole.SALES_MANAGER), Event()
+    anna, ben = staff(StaffRole.REPRESENTATIVE).person, staff(StaffRole.REPRESENTATIVE).person
+    assert ben is not None
+    loaded(book, [row("A", "1", MAY, "1"), row("B", "2", MAY, "2")])
+    source, target = pk(book, "B"), pk(book, "A")
+    Account.objects.filter(pk=source).update(representative=anna)
+    merged = merges.merge(book, source, target, by=manager, at=NOON)
+
+    def handed_over() -> None:
+        with transaction.atomic():
+            customers.hand_over(target, ben.pk, "Ben knows them.", by=manager, at=NOON)
+            taken.set()
+            wait_until_blocked()  # the parting waits for the account
+
+    def parted() -> None:
+        taken.wait(PATIENCE_S)
+        merges.undo(book, merged.pk, by=manager, at=NOON)
+
+    assert at_the_same_time(handed_over, parted) == [None, None]
+    assert Account.objects.get(pk=target).representative == ben
+    assert Account.objects.get(pk=source).representative == anna
