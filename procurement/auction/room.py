@@ -128,6 +128,8 @@ class Before:
         return self.kind == bid.action.value and bid.amount in (None, self.amount)
 
 
+# Nothing is asked of the database for so long only by a process that does not go on.
+_STANDS_STILL_S: Final = 15
 UNKNOWN_AUCTION = "no_auction"
 # Not decided: another gateway may still hold a move that was received before.
 HELD: Final = Answer("held")
@@ -162,6 +164,7 @@ class Desk:
         lots = sorted({bid.lot for bid in waiting})
         with auction_log.together():
             auction_log.by_index()
+            auction_log.broken_off_after(_STANDS_STILL_S)
             auction_log.lock(lots)
             # A statement of its own: it has to see what was committed while the locks were waited for.
             found = auction_log.execute(

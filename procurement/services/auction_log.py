@@ -29,6 +29,7 @@ _BY_INDEX: Final = """
     SELECT set_config(name, 'off', true)
     FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin,jit}'::text[]) AS name
 """
+_BROKEN_OFF_AFTER: Final = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 INSERT: Final = """
     INSERT INTO procurement_auctionevent
       (auction_id, number, kind, at, participant_id, amount, key, person_id, detail, previous_hash, hash)
@@ -71,6 +72,14 @@ def by_index() -> None:
     next to nothing would go through everything that came since, with every bid, until the tables are next analysed.
     """
     execute(_BY_INDEX)
+
+
+def broken_off_after(seconds: int) -> None:
+    """Have the server break this transaction off where nothing comes of it for so long: its process stands still or its
+    machine is gone, and what it has locked would hold everybody up until the network notices. Not what is part of a
+    larger transaction, which has others to answer for it."""
+    if not connection.savepoint_ids:
+        execute(_BROKEN_OFF_AFTER, f"{seconds}s")
 
 
 def chained(hall: Hall | None, auction_id: int, event: Event, after: Room | None = None) -> tuple[Written, Hall]:

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from marketplace.models import Heartbeat, StaffRole
 from marketplace.services import notifications
 from procurement.models import Outage
+from procurement.services import auction_log
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ CLOCK: Final = "clock"
 EVERY: Final = timedelta(seconds=1)
 # A gateway that lives, but does not get through its queue, keeps an auction open for no longer than this.
 LONGEST_DRAIN: Final = timedelta(seconds=30)
+# A gateway that stops in the middle of its sign keeps the others from giving theirs for so long, which is no outage.
+_STANDS_STILL_S: Final = 5
 # The sign of a process that has gone is kept for so long, to be seen.
 _KEPT: Final = timedelta(minutes=5)
 # A database whose clock went back by more than this was set; below it is a correction.
@@ -94,6 +97,7 @@ def gateway_beat(process: str, progress: Progress, *, since_last: timedelta | No
     The first sign after an outage ends it, or records it where nobody had noticed. `since_last` is how long ago this
     process gave its last sign by the machine's own count, None for its first. Returns the database's time.
     """
+    auction_log.broken_off_after(_STANDS_STILL_S)
     known = Heartbeat.objects.select_for_update().filter(process=GATEWAY).first()
     now = database_now()
     if known is not None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 from marketplace.models import Heartbeat
 from marketplace.shared import clock
@@ -167,6 +169,35 @@ def test_with_more_lots_than_can_be_told_the_oldest_bid_stands_for_all():
     }
     told = oldest.isoformat()
     assert many.as_json() == {"decided_until": told, "told_at": told, "undecided": {}}
+
+
+def test_a_gateway_that_stands_still_in_a_transaction_keeps_its_locks_for_no_longer_than_the_server_waits(monkeypatch):
+    """Stopped, or on a machine that is gone, it would keep the others from their signs and its lots from every bid."""
+    names = "idle_in_transaction_session_timeout", "enable_seqscan"
+    seen, usual = [], ("0", "on")
+
+    def shown():
+        with connection.cursor() as cursor:
+            return tuple(cursor.execute(f"SHOW {name}").fetchone()[0] for name in names)
+
+    def in_the_midst():
+        seen.append(shown())
+        raise NotRecorded  # nothing is to be kept of it
+
+    def work():  # on a connection of its own, where these transactions are not part of the test's
+        with suppress(NotRecorded):
+            pulse.gateway_beat("gateway:test:1", pulse.Progress(clock.now()), since_last=None)
+        with suppress(NotRecorded):
+            Desk().decide([WaitingBid(0, 0, 0, Decimal(1), "of-no-lot", clock.now())])
+        seen.append(shown())
+        connection.close()
+
+    monkeypatch.setattr(pulse, "database_now", in_the_midst)
+    monkeypatch.setattr(room._Batch, "write", lambda _: in_the_midst())
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [("5s", "on"), ("15s", "off"), usual]
 
 
 @pytest.mark.django_db(transaction=True)
