@@ -23,6 +23,7 @@ from analytics.services.contacts import ContactDetails, lock_account, require_ri
 from analytics.services.contract_history import PREFIX
 from analytics.services.opportunities import AnothersOpportunity, OpportunityDetails
 from marketplace import audit
+from marketplace.models import Person
 from marketplace.permissions import Actor, person_of
 from marketplace.services.notifications import notify
 from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotFound, Sentence, StaleForm
@@ -262,7 +263,11 @@ def _same(book: Book, source: LeadSource, details: LeadDetails) -> Lead | None:
 
 def _added_to(lead: Lead, details: LeadDetails, *, by: Actor, at: datetime) -> Lead:
     """The same lead once more: nothing of it is lost, and whoever owns it learns that they asked again."""
-    lead = Lead.objects.select_for_update(of=("self",)).get(pk=lead.pk)
+    rows = Lead.objects.select_for_update(of=("self",)).select_related("book", "account", "representative")
+    lead = rows.get(pk=lead.pk)
+    before = lead.representative
+    # Before it counts as touched by this: one that was let lie goes to who comes with it now.
+    lead.representative = _owner_again(lead, by=by, at=at)
     new = details.need.strip()
     if new and new not in lead.need:
         lead.need = f"{lead.need}\n\n{new}".strip()[-NEED_MAX:]
@@ -270,13 +275,24 @@ def _added_to(lead: Lead, details: LeadDetails, *, by: Actor, at: datetime) -> L
     for name in ("email", "phone"):
         if not getattr(lead, name):
             setattr(lead, name, getattr(details, name).strip())
-    save(lead, at, "need", "contact_name", "email", "phone")
-    settle_lead(lead, by=by, at=at)
+    save(lead, at, "need", "contact_name", "email", "phone", "representative")
     audit.record("lead.registered_again", lead, by=by, at=at)
-    if lead.representative is not None and lead.representative != by.person:
-        words = _("%(company)s asked again.") % {"company": lead.company}
-        notify(lead.representative, "lead_again", words, lead.get_absolute_url(), at=at)
+    owner = lead.representative
+    if owner is not None and owner != before:
+        audit.record("lead.assigned", lead, by=by, at=at, to=owner.pk, reason="asked again")
+    if owner is not None and owner != by.person:
+        told, words = "lead_again", _("%(company)s asked again.")
+        if owner != before:
+            told, words = "lead_assigned", _("%(company)s asked again: the lead is yours now.")
+        notify(owner, told, words % {"company": lead.company}, lead.get_absolute_url(), at=at)
     return lead
+
+
+def _owner_again(lead: Lead, *, by: Actor, at: datetime) -> Person | None:
+    """Who owns an open lead that came once more: by rule, unless a manager has decided it."""
+    if lead.status not in _OPEN or lead.ownership_decisions.filter(decided_by__isnull=False).exists():
+        return lead.representative
+    return settle_lead(lead, by=by, at=at) or lead.representative
 
 
 def _with_account(book: Book, details: LeadDetails) -> LeadDetails:

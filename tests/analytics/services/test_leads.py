@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection, transaction
 
@@ -58,6 +60,29 @@ def test_a_lead_goes_to_whoever_looks_after_the_account(book: Book, anna: Actor)
     assert Notification.objects.filter(person=anna.person, kind="lead_assigned").count() == 1
     with pytest.raises(opportunities.AnothersOpportunity):
         leads.give_up(lead.pk, "Mine", by=bob, at=AT)
+
+
+def test_a_lead_that_comes_again_goes_to_whom_the_decision_names(book: Book, anna: Actor) -> None:
+    bob, carla, boss = representative(), representative(), sales_manager()
+    details, later = LeadDetails("Kabel AG", "DE", need="Cables"), AT + timedelta(days=100)
+    lead, _new = leads.register(book.pk, LeadSource.OWN, details, by=bob, at=AT)
+    # Bob has let it lie.
+    leads.register(book.pk, LeadSource.OWN, details, by=carla, at=later)
+    lead.refresh_from_db()
+    decision = OwnershipDecision.objects.get(lead=lead)
+    assert (decision.rule, decision.winner, lead.representative) == ("first", carla.person, carla.person)
+    # Anna looks after the account since.
+    Lead.objects.filter(pk=lead.pk).update(account=account(book, anna, name="Kabel AG"))
+    leads.register(book.pk, LeadSource.OWN, details, by=carla, at=later)
+    lead.refresh_from_db()
+    assert lead.representative == anna.person
+    assert Notification.objects.filter(person=anna.person, kind="lead_assigned").count() == 1
+    # What a manager decides stands.
+    ownership.assign_lead(lead.pk, person_of(bob), reason="Knows them", by=boss, at=later)
+    leads.register(book.pk, LeadSource.OWN, details, by=carla, at=later)
+    lead.refresh_from_db()
+    assert lead.representative == bob.person
+    assert OwnershipDecision.objects.filter(lead=lead).order_by("-pk")[0].decided_by == boss.person
 
 
 def test_a_lead_from_a_territory_goes_to_its_representative_and_from_nowhere_to_nobody(book: Book, anna: Actor) -> None:
