@@ -68,6 +68,26 @@ def test_no_tick_is_written_before_a_move_that_a_gateway_still_decides(dutch, mo
     assert told(dutch) == [0]
 
 
+def test_a_round_of_the_clock_ends_though_a_gateway_decides_neither_the_next_tick_nor_the_end(dutch, monkeypatch):
+    """The tick and the end both have to come again, and neither makes the other due at once."""
+    pulse.gateway_beat("gateway:one:1", pulse.Progress(later(59)), since_last=None)
+    Heartbeat.objects.update(at=later(302.5))
+    rounds, carry_out_next = [], clock._carry_out_next
+
+    def carry_out(at):
+        rounds.append(at)
+        assert len(rounds) < 20, "the round does not end"
+        return carry_out_next(at)
+
+    monkeypatch.setattr(clock, "_carry_out_next", carry_out)
+    for seconds in (302.5, 302.8):
+        Heartbeat.objects.update(at=later(seconds))
+        clock.tick(later(seconds))
+    assert told(dutch) == [0]
+    waiting = DueMoment.objects.filter(done_at=None, kind__startswith="auction_").values_list("next_try_at", flat=True)
+    assert set(waiting) == {later(302.8) + timedelta(milliseconds=250)}
+
+
 def test_a_pause_moves_the_ticks_that_are_to_come(dutch):
     operator = staff(StaffRole.OPERATOR)
     auctions.pause(dutch.pk, "Bidders cannot reach us.", by=operator, at=later(90))
