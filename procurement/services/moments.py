@@ -14,8 +14,8 @@ from procurement.rules.lifecycle import AuctionStatus
 def schedule(kind: MomentKind, tender: Tender, due_at: datetime, lot: Lot | None = None) -> DueMoment:
     """The one waiting moment of this kind, made or moved to `due_at`; failures before the move are forgotten.
 
-    One that waits for that time already stays as it is: what was put off is not due at once because somebody else looked
-    at its auction.
+    One that waits for that time already stays as it is: what was put off is not due at once because somebody else
+    looked at its auction.
     """
     waiting = DueMoment.objects.filter(kind=kind, tender=tender, lot=lot, done_at=None, due_at=due_at).first()
     if waiting is not None:
