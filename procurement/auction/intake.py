@@ -85,7 +85,8 @@ class Intake:
         """What became of the bid, once it is on disk. Raises TooBusy or NotRecorded."""
         loop = self._loop
         now = loop.time()
-        if len(self._waiting) + len(self._held) >= _MOST_WAITING:
+        # What is held is decided again and again: it counts also while it is.
+        if len(self._waiting) + len(self._held) + len(self._deciding) >= _MOST_WAITING:
             raise TooBusy
         if self._waiting and now - self._waiting[0].since > _LONGEST_WAIT_S:
             raise TooBusy

@@ -109,11 +109,16 @@ def test_whatever_is_held_and_comes_when_each_bid_has_its_turn_and_those_of_a_lo
     alone(errand)
 
 
-def test_what_is_held_counts_among_what_waits():
+def test_what_is_held_counts_among_what_waits_also_while_it_is_looked_at_again():
     async def errand():
         intake = Intake()
         waiting(intake, map(bid, range(queue._MOST_WAITING)))
         intake._held, intake._waiting = intake._waiting, []
+        with pytest.raises(TooBusy):
+            await intake.submit(bid(0, lot=2))
+        intake.look()
+        intake._deciding = intake._next_batch()
+        assert not intake._held
         with pytest.raises(TooBusy):
             await intake.submit(bid(0, lot=2))
         await intake.aclose()
