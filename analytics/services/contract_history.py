@@ -9,21 +9,23 @@ sale is no purchase and stays out.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from analytics.models import Account, Book, BookedContract, Import, ImportKind, ImportState, LineSource, StagedLine
 from analytics.queries.spend import bought, net
 from analytics.rules.spend import apportion
 from analytics.services import loading
 from analytics.services.loading import Loaded
+from analytics.services.rollup import MOST, DayTooLarge
 from analytics.services.transitions import move_import
 from marketplace.models import Heading
 from marketplace.shared.money import minor_unit
@@ -35,17 +37,44 @@ _NOTHING: Final = Decimal(0)
 _AT_ONCE: Final = 2000
 #: What an account is called that came from the platform and not from the seller's own system.
 PREFIX: Final = "openlot-"
+# Of an organisation's number: what a whole number of the database may have.
+_DIGITS: Final = 19
+_log = logging.getLogger(__name__)
+
+
+class _TooLarge(Exception):
+    """A line of this contract alone is more than a day can hold."""
+
+    def __init__(self, contract_id: int) -> None:
+        super().__init__(contract_id)
+        self.contract_id = contract_id
 
 
 @transaction.atomic
 def refresh(book_id: int, *, at: datetime) -> Loaded | None:
     """Bring in what was signed or delivered since, take out what was terminated; None where nothing was.
 
-    Safe to repeat.
+    Safe to repeat. A contract that comes to more than a day can hold stays as it was, and is told in the log: what two
+    sides have agreed on must not keep everybody else's purchases from being counted.
     """
-    book = loading.lock(book_id)
+    book, too_large = loading.lock(book_id), set[int]()
+    while True:
+        try:
+            with transaction.atomic():
+                return _refreshed(book, too_large, at)
+        except _TooLarge as found:
+            too_large.add(found.contract_id)
+        except DayTooLarge as found:
+            together = _brought_in(book, str(found.params["account"])) - too_large
+            if not together:
+                raise
+            too_large |= together
+        _log.error("Contracts %s come to more than a day of book %s can hold", sorted(too_large), book.pk)
+
+
+def _refreshed(book: Book, too_large: Collection[int], at: datetime) -> Loaded | None:
     gone = _no_longer_counted(book)
-    changed = _changed(book)
+    changed = [pk for pk in _changed(book) if pk not in too_large]
     if not gone and not changed:
         return None
     leaving = BookedContract.objects.filter(book=book, contract__in=[*gone, *changed])
@@ -75,6 +104,16 @@ def _changed(book: Book) -> list[int]:
     """The contracts that are not in the book as they are: new ones, and those with deliveries confirmed since."""
     booked = BookedContract.objects.filter(book=book, contract=OuterRef("pk"), version=OuterRef("deliveries_version"))
     return list(_counted(book).filter(~Exists(booked)).order_by("pk").values_list("pk", flat=True))
+
+
+def _brought_in(book: Book, customer: str) -> set[int]:
+    """The contracts to be brought in that would count as bought by this customer, who may be new."""
+    accounts = Account.objects.filter(Q(external_id=customer) | Q(merged_into__external_id=customer), book=book)
+    buyers = set(accounts.exclude(buyer=None).values_list("buyer", flat=True))
+    number = customer.removeprefix(PREFIX)
+    if number != customer and number.isdecimal() and len(number) < _DIGITS:
+        buyers.add(int(number))
+    return set(_counted(book).filter(pk__in=_changed(book), buyer__in=buyers).values_list("pk", flat=True))
 
 
 def _no_longer_counted(book: Book) -> list[int]:
@@ -150,6 +189,8 @@ def _rows(batch: Import, contracts: Sequence[Contract], known: dict[int, str], b
         number = known.get(contract.buyer_id, own)
         came = _by_delivery(contract, shares, delivered[contract.pk]) if contract.deliveries_version else None
         for bought_line in _at_signing(contract, shares) if came is None else came:
+            if max(bought_line.quantity, bought_line.amount) > MOST:
+                raise _TooLarge(contract.pk)
             row += 1
             heading = bought_line.share.heading
             yield StagedLine(
@@ -199,7 +240,11 @@ def _by_delivery(contract: Contract, shares: list[_Share], came: list[_Came]) ->
         of_share = [
             (one, one.parts if share.item_id is None else one.kept.get(share.item_id, _NOTHING)) for one in came
         ]
-        worth = amounts(share.amount, share.quantity, [kept for _one, kept in of_share], minor_unit(contract.currency))
+        quantities = [kept for _one, kept in of_share]
+        try:
+            worth = amounts(share.amount, share.quantity, quantities, minor_unit(contract.currency))
+        except InvalidOperation:  # more digits than are reckoned with
+            raise _TooLarge(contract.pk) from None
         for (one, kept), amount in zip(of_share, worth, strict=True):
             if kept > 0 and amount > 0:
                 quantity = max(kept.quantize(QUANTITY_STEP), QUANTITY_STEP)

@@ -115,6 +115,26 @@ def test_what_is_confirmed_while_the_history_is_read_comes_in_the_next_time(
     assert days(book) == [(date(2026, 5, 10), Decimal(10)), (date(2026, 5, 20), Decimal(20))]
 
 
+@pytest.mark.parametrize("delivered", ["10000000000000", "99999999999999"])
+def test_what_two_sides_agreed_on_does_not_keep_the_others_purchases_out(
+    buyer: Organisation, supplier: Organisation, delivered: str
+) -> None:
+    one, _two = headings()
+    other, book = accredited_buyer(), book_for(None)
+    signed_contract(other, supplier, {one: "7"}, signed_at=SIGNED)
+    # A slip of the hand, agreed to; and two that only together are too much for a day.
+    slip = signed_contract(buyer, supplier, {one: "900000000000"}, signed_at=SIGNED, quantity="3")
+    contract_history.refresh(book.pk, at=LATER)
+    before = days(book)
+    confirmed(slip, date(2026, 5, 10), delivered, at=LATER, more=True)
+    for _time in range(2):
+        signed_contract(buyer, supplier, {one: "90000000000000"}, signed_at=SIGNED)
+    signed_contract(other, supplier, {one: "5"}, signed_at=SIGNED)
+    for _night in range(2):
+        contract_history.refresh(book.pk, at=LATER)
+        assert days(book) == [(DAY, before[0][1] + 5)]
+
+
 def test_another_suppliers_contracts_are_not_in_the_book(buyer: Organisation, supplier: Organisation) -> None:
     one, _two = headings()
     signed_contract(buyer, supplier, {one: "10"}, signed_at=SIGNED)
