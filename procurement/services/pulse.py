@@ -13,6 +13,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from django.conf import settings
@@ -53,6 +54,7 @@ DECIDED_BY_OTHERS: Final = """
 """
 # A gateway says every second that it lives: one that did not lately is dead, or has other things to do than to bid.
 QUIET: Final = timedelta(seconds=3)
+_LONGEST_NAME: Final = 20
 # With more lots than that undecided the oldest bid of all stands for each: what is told is written many times a second.
 _MOST_LOTS: Final = 200
 
@@ -86,8 +88,12 @@ def tolerance() -> timedelta:
 
 
 def process_name(kind: str) -> str:
-    """This process among its like: kind, machine, number; at most 40 characters."""
-    return f"{kind}:{socket.gethostname()[:20]}:{os.getpid()}"
+    """This process among its like: kind, machine, number; at most 40 characters. Machines whose long names begin alike,
+    as copies of a container's do, where each process has the same number, are told apart by a hash."""
+    machine = socket.gethostname()
+    if len(machine) > _LONGEST_NAME:
+        machine = machine[: _LONGEST_NAME - 7] + sha256(machine.encode()).hexdigest()[:7]
+    return f"{kind}:{machine}:{os.getpid()}"
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """Two gateways on a lot: first received, first decided."""
 
 import asyncio
+import os
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -55,6 +56,17 @@ def bid(seat, amount, at):
 def other_gateway_decided(until, undecided=()):
     told = {"at": clock.now(), "detail": pulse.Progress(until, dict(undecided)).as_json()}
     Heartbeat.objects.update_or_create(process="gateway:another:1", defaults=told)
+
+
+def test_gateways_on_machines_whose_names_begin_alike_are_two(monkeypatch):
+    """In copies of a container every gateway has the same number: by one name each would pass over the other."""
+    names = set()
+    for machine in ("gateway-of-the-platform-7d9f8b6c5-abcde", "gateway-of-the-platform-7d9f8b6c5-fghij", "short"):
+        monkeypatch.setattr(pulse.socket, "gethostname", lambda machine=machine: machine)
+        names.add(pulse.process_name(pulse.GATEWAY))
+    assert len(names) == 3
+    assert f"gateway:short:{os.getpid()}" in names
+    assert max(map(len, names)) <= Heartbeat._meta.get_field("process").max_length
 
 
 @pytest.mark.usefixtures("_patient")
