@@ -70,7 +70,7 @@ def test_two_workers_share_a_run_and_one_does_what_the_other_was_killed_at(
         for part in alone.partitions.all():
             scoring.score_part(part.pk, clock.now)
 
-    sender = Celery(broker=broker)
+    sender = Celery(broker=broker, set_as_current=False)
     monkeypatch.setattr(jobs, "_send", lambda name, args: sender.send_task(name, args=args, queue="insights"))
     with psycopg.connect(database_url()) as holding:
         holding.execute("LOCK TABLE analytics_accountscore IN EXCLUSIVE MODE")  # nobody gets to the end of a part
