@@ -14,7 +14,7 @@ from marketplace import audit
 from marketplace.models import Accreditation, AccreditationStatus, AuditRecord, Person
 from marketplace.permissions import actor_for
 from marketplace.services import committee_keys, signing
-from marketplace.shared import clock, keys
+from marketplace.shared import clock
 from marketplace.signatures import committee as signatures
 from marketplace.signatures.sign import Credential
 from procurement import openlot_verify
@@ -191,12 +191,8 @@ def test_a_real_platform_gets_no_demo_world(settings: Any) -> None:
         call_command("demo_world")
 
 
-def test_the_newest_finished_procedures_have_their_papers(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_newest_finished_procedures_have_their_papers(folder: Path, tmp_path: Path) -> None:
     """Made in bulk, they are as good as those that services made: the roll is whole and the export passes offline."""
-    monkeypatch.delenv("OPENLOT_KEYS")  # the world was made with the installation's
-    keys.keyring.cache_clear()
     history = Tender.objects.filter(status=TenderStatus.COMPLETE, roll__size__gt=0)
     tender = history.exclude(moments__isnull=False).order_by("-published_at")[0]
     archive = tmp_path / "export.zip"
