@@ -26,9 +26,9 @@ from procurement.queries.deliveries import PositionRow
 from procurement.rules import deliveries as rules
 from procurement.rules.lifecycle import ContractStatus, DeliveryStatus
 from procurement.services import delivery_checks as checks
-from procurement.services import words
+from procurement.services import once, words
 from procurement.services.delivery_checks import Accepted, Came
-from procurement.services.once import KEY_LENGTH, IdempotencyKeyReused, IdempotencyKeyUnfit
+from procurement.services.once import IdempotencyKeyReused
 from procurement.services.transitions import move
 
 #: Of one contract: past this somebody's program runs in a circle.
@@ -217,8 +217,8 @@ def _numbers(rows: list[PositionRow]) -> str:
 
 def _known(contract: Contract, came: Came, key: str, by: Actor, corrects: Delivery | None = None) -> Delivery | None:
     """What was recorded with this key already. Raises IdempotencyKeyReused where it was something else."""
-    if not 0 < len(key) <= KEY_LENGTH:
-        raise IdempotencyKeyUnfit(most=KEY_LENGTH)
+    # The contract's lock keeps nobody from another contract.
+    once.hold("deliveries.record", key, by=by)
     found = Delivery.objects.filter(recorded_by=person_of(by), key=key).first()
     if found is None:
         return None

@@ -26,7 +26,8 @@ from marketplace.shared.money import DECIMAL_PLACES, MAX_DIGITS, Money, is_curre
 from procurement import permissions
 from procurement.models import ContactBy, OfferRequest, units
 from procurement.rules.lifecycle import RequestStatus
-from procurement.services.once import KEY_LENGTH, IdempotencyKeyReused, IdempotencyKeyUnfit
+from procurement.services import once
+from procurement.services.once import IdempotencyKeyReused
 from procurement.services.transitions import move
 
 NEED_MIN, NEED_MAX, ANSWER_MAX, REASON_MAX = 10, 1500, 4000, 1000
@@ -85,12 +86,11 @@ def ask(wanted: Wanted, *, key: str, by: Actor, at: datetime) -> OfferRequest:
     Raises NotFound, NotAllowed, OwnOrganisation, NoSupplier, TooManyRequests, RequestsWait, Invalid and
     IdempotencyKeyReused.
     """
-    if not 0 < len(key) <= KEY_LENGTH:
-        raise IdempotencyKeyUnfit(most=KEY_LENGTH)
     asker = permissions.require_offer_asked(by)
     # One at a time for one organisation: two at once would both be the last of the day.
     Organisation.objects.select_for_update(no_key=True).get(pk=asker.pk)
     values = _values(wanted, _supplier(wanted, asker), at)
+    once.hold("offer_requests.ask", key, by=by)
     known = OfferRequest.objects.filter(asked_by=person_of(by), key=key).first()
     if known is not None:
         if known.asker_id != asker.pk or any(getattr(known, name) != value for name, value in values.items()):

@@ -31,6 +31,16 @@ class IdempotencyKeyReused(DomainError):
     sentence = _("This idempotency key was already used for something else.")
 
 
+def hold(action: str, key: str, *, by: Actor) -> None:
+    """Let nobody else of this person's do `action` with `key` until the transaction ends: for rows that hold the key
+    themselves, before they are looked for. Taken after the lock on what is acted on. Raises IdempotencyKeyUnfit."""
+    if not 0 < len(key) <= KEY_LENGTH:
+        raise IdempotencyKeyUnfit(most=KEY_LENGTH)
+    with connection.cursor() as cursor:
+        name = f"key:{person_of(by).pk}:{action}:{key}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
 def once(action: str, key: str, subject: object, *, by: Actor, at: datetime) -> bool:
     """Whether this is the first time this person does `action` with `key`; call it inside the transaction that does it.
 

@@ -173,3 +173,16 @@ def test_a_delivery_is_confirmed_or_cancelled_but_never_both() -> None:
     assert sorted(type(answer).__name__ for answer in answers) == ["Delivery", "IllegalTransition"]
     delivery.refresh_from_db()
     assert states(contract)[0] == ((6, 0) if delivery.status == DeliveryStatus.CONFIRMED else (0, 0))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_contracts_one_gets_the_key_that_both_are_sent_with_at_once() -> None:
+    contract = made()
+    lines = {HeadingFactory.create(): "100"}
+    other = signed_contract(accredited_buyer(), contract.supplier, lines, signed_at=SIGNED, quantity="10")
+    supplier = member(contract.supplier)
+    answers = at_the_same_time(
+        lambda: service.record(contract.pk, came(contract, MAY, "1"), key="k", by=supplier, at=AT),
+        lambda: service.record(other.pk, came(other, MAY, "1"), key="k", by=supplier, at=AT),
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["Delivery", "IdempotencyKeyReused"]

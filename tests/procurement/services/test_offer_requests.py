@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from marketplace.models import AuditRecord, Notification, Organisation, OrganisationStatus, Role, StaffRole
-from marketplace.permissions import Actor, OrganisationNotActive, RoleMissing
+from marketplace.permissions import Actor, OrganisationNotActive, RoleMissing, actor_for
 from marketplace.shared.errors import IllegalTransition, Invalid, NotFound
 from procurement.models import OfferRequest
 from procurement.permissions import ObserversRead
@@ -17,7 +17,15 @@ from procurement.rules.lifecycle import RequestStatus
 from procurement.services import offer_requests as service
 from procurement.services.once import IdempotencyKeyReused
 from tests.factories.at_once import at_the_same_time
-from tests.factories.marketplace import NOON, OrganisationFactory, accredited_buyer, accredited_supplier, member, staff
+from tests.factories.marketplace import (
+    NOON,
+    MembershipFactory,
+    OrganisationFactory,
+    accredited_buyer,
+    accredited_supplier,
+    member,
+    staff,
+)
 from tests.factories.offers import asked, wanted
 
 TOMORROW = NOON + timedelta(days=1)
@@ -157,3 +165,15 @@ def test_the_last_request_of_the_day_is_one_however_many_ask_at_once(monkeypatch
     buyer, first, second = member(accredited_buyer()), accredited_supplier(), accredited_supplier()
     answers = at_the_same_time(lambda: asked(first, buyer), lambda: asked(second, buyer))
     assert sorted(type(answer).__name__ for answer in answers) == ["OfferRequest", "TooManyRequests"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_organisations_one_gets_the_key_that_a_person_asks_with_for_both_at_once() -> None:
+    one, supplier = member(accredited_buyer()), accredited_supplier()
+    second = MembershipFactory.create(person=one.person, organisation=accredited_buyer(), roles=[Role.OFFICER.value])
+    other = actor_for(second.person, second.organisation)
+    answers = at_the_same_time(
+        lambda: service.ask(wanted(supplier), key="k", by=one, at=NOON),
+        lambda: service.ask(wanted(supplier), key="k", by=other, at=NOON),
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["IdempotencyKeyReused", "OfferRequest"]
