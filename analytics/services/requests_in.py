@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 #: The job has had its time by then.
 LOST_AFTER: Final = timedelta(seconds=30)
 _AT_ONCE: Final = 500
+_AGAIN_WITHIN: Final = timedelta(days=1)
 _OVER: Final = (RequestStatus.WITHDRAWN.value, RequestStatus.DECLINED.value)
 
 
@@ -55,15 +56,20 @@ def hear(request_id: int, *, at: datetime) -> Lead | None:
 
 
 def sweep(*, at: datetime) -> int:
-    """Hear what was not heard. One that cannot be heard does not hold up the others. Returns how many were."""
-    waiting = OfferRequest.objects.filter(heard=False, changed_at__lte=at - LOST_AFTER).order_by("changed_at")
+    """Hear what was not heard. Returns how many were.
+
+    One that cannot be heard does not hold up the others: it waits as long again as it has waited, at most a day.
+    """
+    due = Q(hear_after=None) | Q(hear_after__lte=at)
+    waiting = OfferRequest.objects.filter(due, heard=False, changed_at__lte=at - LOST_AFTER).order_by("changed_at")
     done = 0
-    for pk in list(waiting.values_list("pk", flat=True)[:_AT_ONCE]):
+    for pk, changed_at in list(waiting.values_list("pk", "changed_at")[:_AT_ONCE]):
         try:
             hear(pk, at=at)
             done += 1
         except Exception:  # noqa: BLE001  one request's trouble is not that of the others
             _log.exception("The request for an offer %s could not be heard", pk)
+            offer_requests.put_off(pk, changed_at, until=at + min(at - changed_at, _AGAIN_WITHIN))
     return done
 
 

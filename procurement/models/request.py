@@ -65,6 +65,8 @@ class OfferRequest(models.Model):
     changed_at = models.DateTimeField()
     version = models.PositiveIntegerField(default=1)
     heard = models.BooleanField(default=False)
+    # Where it could not be heard: not tried again before then.
+    hear_after = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-pk"]

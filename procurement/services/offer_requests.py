@@ -179,6 +179,11 @@ def heard(request: OfferRequest) -> None:
     request.save(update_fields=["heard"])
 
 
+def put_off(request_id: int, changed_at: datetime, *, until: datetime) -> None:
+    """It could not be heard: not again before `until`, unless something has happened to it since `changed_at`."""
+    OfferRequest.objects.filter(pk=request_id, changed_at=changed_at, heard=False).update(hear_after=until)
+
+
 def _require_room(asker: Organisation, supplier_id: int | None, at: datetime) -> None:
     midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     own = OfferRequest.objects.filter(asker=asker)
@@ -258,12 +263,13 @@ def _said(field: str, text: str, most: int) -> str:
     return text
 
 
-_CHANGED: Final = ("status", "changed_at", "version", "heard")
+_CHANGED: Final = ("status", "changed_at", "version", "heard", "hear_after")
 
 
 def _move(request: OfferRequest, after: RequestStatus, at: datetime) -> None:
     move(request, after)
     request.changed_at, request.version, request.heard = at, request.version + 1, False
+    request.hear_after = None
     jobs.enqueue(_TOLD, request.pk)
 
 

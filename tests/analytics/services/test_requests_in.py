@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -25,6 +25,7 @@ from tests.factories.offers import NEED, asked
 from tests.patience import PATIENCE_S
 
 SOON = NOON + timedelta(minutes=2)
+LATER = NOON + timedelta(minutes=4)
 _QUALIFIED = {"budget": "yes", "authority": "yes", "need": "yes", "timeline": "partly"}
 
 
@@ -126,9 +127,33 @@ def test_a_crash_between_the_two_leaves_it_to_be_heard_and_a_request_to_the_plat
         broken.setattr(offer_requests, "heard", lambda _request: 1 / 0)
         assert requests_in.sweep(at=SOON) == 0
     assert (Lead.objects.count(), LeadRequest.objects.count()) == (0, 0)
-    requests_in.sweep(at=SOON)
+    requests_in.sweep(at=LATER)
     lead = Lead.objects.get(source=LeadSource.REQUEST)
     assert (lead.book, lead.requests.get().request) == (book_for(None), request)
+
+
+def test_what_cannot_be_heard_waits_ever_longer_and_holds_up_nothing(
+    buyer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests_in, "_AT_ONCE", 1)
+    unheard = asked(accredited_supplier(), buyer)
+    other = asked(accredited_supplier(), buyer, at=NOON + timedelta(seconds=1))
+    tried, hear = [], requests_in.hear
+
+    def hear_all_but_one(request_id: int, *, at: datetime) -> Lead | None:
+        tried.append((request_id, at))
+        if request_id == unheard.pk:
+            raise leads.TooManyLeads(n=1)
+        return hear(request_id, at=at)
+
+    monkeypatch.setattr(requests_in, "hear", hear_all_but_one)
+    last = SOON + timedelta(minutes=1)
+    assert [requests_in.sweep(at=at) for at in (SOON, SOON, last, LATER)] == [0, 1, 0, 0]
+    assert tried == [(unheard.pk, SOON), (other.pk, SOON), (unheard.pk, LATER)]
+    # What happens to it is heard at once.
+    offer_requests.withdraw(unheard.pk, by=buyer, at=LATER)
+    requests_in.sweep(at=LATER + timedelta(minutes=1))
+    assert tried[-1] == (unheard.pk, LATER + timedelta(minutes=1))
 
 
 def test_what_was_declined_stays_so_until_somebody_takes_up_that_very_thing(
