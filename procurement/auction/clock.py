@@ -23,7 +23,7 @@ from marketplace.shared import clock
 from procurement.models import Auction, DueMoment, MomentKind, Tender
 from procurement.queries import operations
 from procurement.rules.lifecycle import AuctionStatus, TenderStatus
-from procurement.services import auctions, awards, evaluation, moments, opening, outages, pulse, shares
+from procurement.services import auction_log, auctions, awards, evaluation, moments, opening, outages, pulse, shares
 from procurement.services.bid_verdicts import SignaturesBeingJudged
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,10 @@ _LOOK_AGAIN = timedelta(milliseconds=250)
 _JUDGED_AGAIN = timedelta(seconds=2)
 # As many of the soonest are looked at for one that nobody holds: more than there are clocks.
 _LOOKED_AT = 64
+# An opening may read hundreds of megabytes from slow storage before it asks anything of the database again. Its lots keep
+# nobody from bidding.
+_STANDS_STILL_READING_S: Final = 600
+_READING: Final = frozenset({MomentKind.TENDER_ENDS, MomentKind.KEYS_RECEIVED})
 
 _TAKE: Final = """
     WITH due AS MATERIALIZED (
@@ -133,6 +137,7 @@ def _carry_out_next(at: datetime) -> bool | None:
         moment = _take(at)
         if moment is None:
             return None
+        auction_log.broken_off_after(_STANDS_STILL_READING_S if moment.kind in _READING else auctions.STANDS_STILL_S)
         try:
             with transaction.atomic():
                 again = HANDLERS[MomentKind(moment.kind)](moment, at)

@@ -38,6 +38,8 @@ from procurement.services.transitions import move
 PUNCTUAL = timedelta(seconds=5)
 # Bids that arrived in time may still wait in a queue of ours when the end has come.
 DRAIN = timedelta(seconds=2)
+# Nothing is asked of the database for so long only by a process that does not go on.
+STANDS_STILL_S = 60
 
 
 class AuctionStillRunning(DomainError):
@@ -217,7 +219,8 @@ def go_on(tender: Tender) -> None:
 
 def locked(auction_id: int) -> tuple[Auction, Tender, Hall]:
     """For whoever changes the room. Tender, lot, room, auction: always in this order. The room's lock keeps bids out
-    while the service writes."""
+    while the service writes, and no longer than a process may stand still."""
+    auction_log.broken_off_after(STANDS_STILL_S)
     known = Auction.objects.select_related("lot").get(pk=auction_id)
     tender = Tender.objects.select_for_update().get(pk=known.lot.tender_id)
     Lot.objects.select_for_update().get(pk=known.lot_id)

@@ -124,6 +124,27 @@ def test_a_moment_that_another_clock_holds_is_passed_over_and_due_again_when_it_
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_clock_that_stands_still_keeps_its_locks_for_no_longer_than_the_server_waits(handlers):
+    """On a machine that is gone it would keep an auction's lot from every bid; an opening reads large documents."""
+    seen = []
+
+    def shown(*_):
+        with connection.cursor() as cursor:
+            seen.append(cursor.execute("SHOW idle_in_transaction_session_timeout").fetchone()[0])
+
+    handlers[MomentKind.TENDER_ENDS] = handlers[MomentKind.AUCTION_ENDS] = shown
+    moment()
+    moment(kind=MomentKind.AUCTION_ENDS)
+    assert clock.tick(START) == clock.Tick(done=2)
+    shown()
+    auction = running_auction()
+    with transaction.atomic():
+        auctions.locked(auction.pk)
+        shown()
+    assert seen == ["10min", "1min", "0", "1min"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_deadlock_puts_a_moment_off_and_is_no_lost_connection(handlers):
     def handle(row, at):
         with connection.cursor() as cursor:
