@@ -41,8 +41,8 @@ _LOOK_AGAIN = timedelta(milliseconds=250)
 _JUDGED_AGAIN = timedelta(seconds=2)
 # As many of the soonest are looked at for one that nobody holds: more than there are clocks.
 _LOOKED_AT = 64
-# An opening may read hundreds of megabytes from slow storage before it asks anything of the database again. Its lots keep
-# nobody from bidding.
+# An opening may read hundreds of megabytes from slow storage before it asks anything of the database again. Nobody can
+# bid for its lots meanwhile.
 _STANDS_STILL_READING_S: Final = 600
 _READING: Final = frozenset({MomentKind.TENDER_ENDS, MomentKind.KEYS_RECEIVED})
 
