@@ -19,7 +19,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from analytics.models import LeadSource
 from analytics.services import leads
-from analytics.services.leads import LeadDetails
+from analytics.services.leads import LeadDetails, TooManyLeads
 from marketplace import countries
 from marketplace.permissions import Actor
 from marketplace.shared.errors import DomainError, Invalid
@@ -107,6 +107,9 @@ def take(book_id: int, name: str, content: bytes, *, by: Actor, at: datetime) ->
         except Invalid as wrong:
             why = " ".join(str(sentence) for sentences in wrong.errors.values() for sentence in sentences)
             rejected.append(Rejected(number, cells.get("company", ""), why))
+        except TooManyLeads as full:
+            # The rows after it may still be of leads that are known.
+            rejected.append(Rejected(number, cells.get("company", ""), str(full)))
         else:
             new, known = new + is_new, known + (not is_new)
     return Result(new, known, tuple(rejected))

@@ -226,6 +226,19 @@ def test_a_file_of_leads_is_taken_row_by_row_and_twice_adds_nothing(page: Client
     assert sorted(Lead.objects.values_list("company", "country")) == [("Kabel AG", "DE"), ("Öl", "SE")]
 
 
+def test_a_file_that_the_book_has_no_room_for_says_what_was_taken_and_what_not(
+    page: Client, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leads, "LEADS_MAX", 1)
+    sent = SimpleUploadedFile("leads.csv", b"company,need\nAcme,Chairs\nBolt,Desks\nAcme,Lamps\n")
+    answer = page.post(reverse("insights_leads_import"), {"file": sent})
+    result = answer.context["result"]
+    assert (answer.status_code, result.new, result.known) == (200, 1, 1)
+    assert [(row.row, row.company) for row in result.rejected] == [(3, "Bolt")]
+    assert "The book holds 1 open leads already." in answer.content.decode()
+    assert Lead.objects.get(book=book).need == "Chairs\n\nLamps"
+
+
 def test_a_spreadsheet_of_leads_is_read_and_rubbish_is_refused_in_a_sentence(page: Client, book: Book) -> None:
     workbook = Workbook()
     sheet = workbook.active
