@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 GATEWAY: Final = "gateway"
 CLOCK: Final = "clock"
 EVERY: Final = timedelta(seconds=1)
+# What counts as an outage is longer than STANDS_STILL_S and no longer than LONGEST_DRAIN (OUTAGE_TOLERANCE_SECONDS).
 # A gateway that lives, but does not get through its queue, keeps an auction open for no longer than this.
 LONGEST_DRAIN: Final = timedelta(seconds=30)
 # A gateway that stops in the middle of its sign keeps the others from giving theirs for so long, which is no outage.
-_STANDS_STILL_S: Final = 5
+STANDS_STILL_S: Final = 5
 # The sign of a process that has gone is kept for so long, to be seen.
 _KEPT: Final = timedelta(minutes=5)
 # A database whose clock went back by more than this was set; below it is a correction.
@@ -103,7 +104,7 @@ def gateway_beat(process: str, progress: Progress, *, since_last: timedelta | No
     The first sign after an outage ends it, or records it where nobody had noticed. `since_last` is how long ago this
     process gave its last sign by the machine's own count, None for its first. Returns the database's time.
     """
-    auction_log.broken_off_after(_STANDS_STILL_S)
+    auction_log.broken_off_after(STANDS_STILL_S)
     known = Heartbeat.objects.select_for_update().filter(process=GATEWAY).first()
     now = database_now()
     if known is not None:
