@@ -117,6 +117,17 @@ class LeadRequest(models.Model):
         ordering = ["pk"]
 
 
+class LeadCard(models.Model):
+    """A card whose account had an open lead already, of its own or of another card, and that was added to it."""
+
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="further_cards")
+    card = models.OneToOneField("analytics.Card", on_delete=models.CASCADE, related_name="added_to")
+    added_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+
+
 class Opportunity(models.Model):
     """A sale somebody works on, in one of seven stages. Open ones always have a next step with a date."""
 

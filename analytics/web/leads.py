@@ -143,16 +143,18 @@ def from_card(request: HttpRequest, card_id: int) -> HttpResponse:
     """Make a lead of an accepted card; where it has become one already, go there."""
     actor = actor_of(request)
     card = cards.readable(actor, card_id)
-    known: Lead | None = getattr(card, "lead", None)
-    if known is None:
-        need = ". ".join(str(words) for words in (card_words.confidence(card), card_words.thing(card)) if words)
-        try:
-            known, is_new = card_leads.from_card(card.pk, need, by=actor, at=clock.now())
-        except card_leads.CardNotAccepted as refusal:
-            messages.error(request, str(refusal))
-            return redirect("insights_card", card.pk)
-        _tell(request, known, is_new)
-    return redirect(known.get_absolute_url())
+    need = ". ".join(str(words) for words in (card_words.confidence(card), card_words.thing(card)) if words)
+    went_before = hasattr(card, "lead") or hasattr(card, "added_to")
+    try:
+        lead, is_new = card_leads.from_card(card.pk, need, by=actor, at=clock.now())
+    except card_leads.CardNotAccepted as refusal:
+        messages.error(request, str(refusal))
+        return redirect("insights_card", card.pk)
+    if not went_before:
+        if not is_new:
+            messages.info(request, _("The account has an open lead already: the card was added to it."))
+        _tell(request, lead, is_new)
+    return redirect(lead.get_absolute_url())
 
 
 @require_safe

@@ -15,12 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from openpyxl import Workbook
 
-from analytics.models import Book, Contact, Lead, LeadSource, Opportunity, Step
+from analytics.models import Book, Card, Contact, Lead, LeadSource, Opportunity, Step
 from analytics.rules.pipeline import LostReason
 from analytics.rules.qualification import BANT, GPCT
 from analytics.services import leads, opportunities, outcomes
 from analytics.services.leads import LeadDetails
 from analytics.services.opportunities import OpportunityDetails
+from marketplace.models import AuditRecord
 from marketplace.permissions import Actor
 from marketplace.shared import clock
 from tests.conftest import FrozenClock
@@ -301,6 +302,28 @@ def test_a_card_becomes_one_lead_of_its_account(page: Client, book: Book, anna: 
     lead = Lead.objects.get()
     assert [answer["Location"] for answer in answered] == [lead.get_absolute_url()] * 2
     assert (lead.source, lead.account, lead.card, lead.representative) == ("card", customer, card, anna.person)
+
+
+def test_a_second_card_is_added_to_its_accounts_open_lead_once(page: Client, book: Book, anna: Actor) -> None:
+    customer = shown_account(book, anna)
+    run = whole_run(book)
+    at_risk(run, customer)
+    (card,) = made_cards(run)
+    page.post(reverse("insights_card_act", args=[card.pk, "accept"]))
+    first = Card.objects.get(pk=card.pk)
+    first.pk, first.state = None, "expired"
+    first.save()
+    details = LeadDetails(customer.name, account_id=customer.pk)
+    lead, _new = leads.register(book.pk, LeadSource.OWN, details, by=anna, at=clock.now())
+    Lead.objects.filter(pk=lead.pk).update(card=first)
+    url = reverse("insights_card_lead", args=[card.pk])
+    said = page.post(url, follow=True).content.decode()
+    assert "The account has an open lead already: the card was added to it." in said
+    assert page.post(url)["Location"] == lead.get_absolute_url()
+    assert AuditRecord.objects.filter(stream=f"lead:{lead.pk}", action="lead.registered_again").count() == 1
+    assert [row.card for row in lead.further_cards.all()] == [card]
+    shown = page.get(reverse("insights_card", args=[card.pk])).content.decode()
+    assert ("The account’s lead, to which it was added" in shown, url in shown) == (True, False)
 
 
 def _lead(lead: Lead, what: str) -> str:
