@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from marketplace.api.authentication import actor_from
+from marketplace.api.pagination import KeysetPagination
 from marketplace.permissions import Actor
 from marketplace.shared import clock
 from marketplace.shared.errors import Invalid, NotFound
@@ -105,8 +107,13 @@ class PositionOut(serializers.Serializer[Any]):
 
 
 class DeliveriesOut(serializers.Serializer[Any]):
-    """`progress` is the percent of the contract's price that is delivered; `tolerance` of the ordered quantities."""
+    """`progress` is the percent of the contract's price that is delivered; `tolerance` of the ordered quantities.
 
+    `deliveries` are those of a page, `next` and `previous` the addresses of its neighbours.
+    """
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
     contract = serializers.CharField()
     progress = serializers.IntegerField()
     tolerance = serializers.DecimalField(5, 2)
@@ -114,18 +121,32 @@ class DeliveriesOut(serializers.Serializer[Any]):
     deliveries = DeliveryOut(many=True)
 
 
+class _AsRecorded(KeysetPagination):
+    order = ("number",)
+
+
+_PAGES: Final = [
+    OpenApiParameter(one["name"], OpenApiTypes.STR, description=one["description"])
+    for one in _AsRecorded().get_schema_operation_parameters(None)
+]
+
+
 class Deliveries(APIView):
-    @extend_schema(responses=DeliveriesOut, operation_id="deliveries_list", tags=["deliveries"])
+    @extend_schema(responses=DeliveriesOut, parameters=_PAGES, operation_id="deliveries_list", tags=["deliveries"])
     def get(self, request: Request, number: str) -> Response:
-        """How far the contract is, and its deliveries in the order in which they were recorded."""
+        """How far the contract is, and its deliveries in the order in which they were recorded, fifty at a time."""
         contract = _own_contract(actor_from(request), number)
         rows = queries.positions(contract)
+        pages = _AsRecorded()
+        deliveries = pages.paginate_queryset(queries.of(contract), request, self)
         found = {
+            "next": pages.next,
+            "previous": pages.previous,
             "contract": contract.number,
             "progress": rules.progress([row.state for row in rows]),
             "tolerance": contract.delivery_tolerance,
             "positions": rows,
-            "deliveries": queries.of(contract),
+            "deliveries": deliveries,
         }
         return Response(DeliveriesOut(found).data)
 
