@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -14,15 +17,17 @@ from procurement.rules.ranking import Direction
 from procurement.services import words
 
 
-def how_it_goes(hall: Hall) -> str:
-    """Whom a bid has to beat and by how much, what a press of the button does, when it ends."""
-    told = _by_kind(hall.rules, hall.currency)
+def how_it_goes(hall: Hall, zone: ZoneInfo) -> str:
+    """Whom a bid has to beat and by how much, what a press of the button does, when it ends, in that time zone."""
+    soft_close = hall.room.terms.soft_close
+    stop = soft_close.hard_stop_at if soft_close else None
+    told = _by_kind(hall.rules, hall.currency, stop and stop.astimezone(zone))
     if hall.room.terms.formulas:
         told.append(_("What is compared is what a price counts as, not the price alone."))
     return " ".join(map(str, told))
 
 
-def _by_kind(rules: LotRules, currency: str) -> list[Sentence]:
+def _by_kind(rules: LotRules, currency: str, stop: datetime | None) -> list[Sentence]:
     match rules.kind:
         case AuctionKind.DUTCH:
             return [_("The first to accept wins the lot at the price of that moment, at once and bindingly.")]
@@ -40,7 +45,7 @@ def _by_kind(rules: LotRules, currency: str) -> list[Sentence]:
                 _("A bid can be changed and taken back until the turn ends; then everybody sees it."),
             ]
         case _kind:
-            return [_step(rules, currency), *_soft_close(rules)]
+            return [_step(rules, currency), *_soft_close(rules, stop)]
 
 
 def clock_moves(hall: Hall) -> Sentence:
@@ -74,18 +79,22 @@ def _step(rules: LotRules, currency: str) -> Sentence:
     )
 
 
-def _soft_close(rules: LotRules) -> list[Sentence]:
+def _soft_close(rules: LotRules, stop: datetime | None) -> list[str]:
     if not rules.soft_close_window or not rules.soft_close_extend or rules.max_extensions == 0:
         return []
     window, extend = rules.soft_close_window, rules.soft_close_extend
     if rules.soft_close_from is ExtendFrom.RECEIPT:
         # The end never comes earlier: a bid moves it where it leaves less time than it gives.
         said = {"window": formats.duration(min(window, extend)), "extend": formats.duration(extend)}
-        told = _("A bid in the last %(window)s moves the end: it is then %(extend)s after the bid.") % said
+        told = [_("A bid in the last %(window)s moves the end: it is then %(extend)s after the bid.") % said]
     else:
         said = {"window": formats.duration(window), "extend": formats.duration(extend)}
-        told = _("A bid in the last %(window)s moves the end by %(extend)s.") % said
-    if rules.max_extensions is None:
-        return [told]
-    most = ngettext("That happens once at most.", "That happens %(n)s times at most.", rules.max_extensions)
-    return [told, most % {"n": rules.max_extensions}]
+        told = [_("A bid in the last %(window)s moves the end by %(extend)s.") % said]
+    if rules.max_extensions is not None:
+        most = ngettext("That happens once at most.", "That happens %(n)s times at most.", rules.max_extensions)
+        told.append(most % {"n": rules.max_extensions})
+    if stop is not None:
+        # What gives an auction time back moves this with the end.
+        said = {"moment": formats.moment_text(stop, seconds=True), "zone": formats.zone_label(stop)}
+        told.append(_("The end never moves past %(moment)s (%(zone)s), unless the auction is paused.") % said)
+    return told

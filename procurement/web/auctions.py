@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
 from django import forms
@@ -109,7 +110,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "press": _PRESS.get(hall.rules.kind),
         "kind_name": _(found.tender.preset.name),
         "is_sale": hall.rules.direction is Direction.UP,
-        "how": auction_words.how_it_goes(hall),
+        "how": auction_words.how_it_goes(hall, ZoneInfo(found.tender.time_zone)),
         "clock": auction_words.clock_moves(hall),
         "digits": get_currency_precision(auction.currency),
         "step": Money(hall.rules.step, auction.currency),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,9 +20,10 @@ END = datetime(2026, 3, 4, 12, tzinfo=UTC)
 RULES = LotRules(Direction.DOWN, D("0.01"), D("1.00"), Reference.LEADER, Shown.BOTH, max_extensions=None)
 
 
-def told(rules: LotRules) -> str:
-    hall: Any = SimpleNamespace(rules=rules, currency="EUR", room=SimpleNamespace(terms=SimpleNamespace(formulas={})))
-    return how_it_goes(hall)
+def told(rules: LotRules, hard_stop_at: datetime | None = None) -> str:
+    room = SimpleNamespace(terms=rules.terms(None, hard_stop_at))
+    hall: Any = SimpleNamespace(rules=rules, currency="EUR", room=room)
+    return how_it_goes(hall, ZoneInfo("Europe/Berlin"))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,17 @@ def test_the_last_bids_are_said_to_move_the_end_where_they_do(
     moves = [left for left in range(1, 401) if end_after(room, END - timedelta(seconds=left)) > END]
     minutes = int(said.split()[5])
     assert max(moves) in (60 * minutes, 60 * minutes - 1)
+
+
+def test_an_end_that_moves_is_said_to_stop_where_it_does() -> None:
+    minute = timedelta(minutes=1)
+    rules = replace(RULES, soft_close_window=minute, soft_close_extend=minute, max_extensions=3)
+    assert told(rules, END + minute).endswith(
+        "That happens 3 times at most. "
+        "The end never moves past 4 Mar 2026, 13:01:00 (Berlin, UTC+1), unless the auction is paused."
+    )
+    # An end that stands is not said to move.
+    assert told(replace(rules, max_extensions=0), END + minute) == told(RULES)
 
 
 def test_a_clock_that_bidders_leave_tells_who_wins_of_those_who_stay_as_long() -> None:
