@@ -157,7 +157,7 @@ def from_card(request: HttpRequest, card_id: int) -> HttpResponse:
     return redirect(lead.get_absolute_url())
 
 
-@require_safe
+@require_POST
 def of_request(request: HttpRequest, request_id: int) -> HttpResponse:
     """To the lead that a request for an offer became; where nobody has heard of it yet, it becomes one now."""
     book = book_of(actor_of(request))

@@ -36,6 +36,8 @@ from tests.factories.insights import (
     shown_account,
     whole_run,
 )
+from tests.factories.marketplace import accredited_buyer, member
+from tests.factories.offers import asked
 
 pytestmark = pytest.mark.django_db
 
@@ -324,6 +326,14 @@ def test_a_second_card_is_added_to_its_accounts_open_lead_once(page: Client, boo
     assert [row.card for row in lead.further_cards.all()] == [card]
     shown = page.get(reverse("insights_card", args=[card.pk])).content.decode()
     assert ("The account’s lead, to which it was added" in shown, url in shown) == (True, False)
+
+
+def test_the_lead_of_a_request_is_made_by_a_button_and_by_no_address(page: Client, book: Book) -> None:
+    request = asked(None, member(accredited_buyer()))
+    url = reverse("insights_request", args=[request.pk])
+    assert f'action="{url}"' in page.get(reverse("offer_request", args=[request.pk])).content.decode()
+    assert (page.get(url).status_code, Lead.objects.count()) == (405, 0)
+    assert page.post(url)["Location"] == Lead.objects.get(book=book).get_absolute_url()
 
 
 def _lead(lead: Lead, what: str) -> str:
