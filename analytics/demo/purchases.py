@@ -61,6 +61,8 @@ class Customer:
     # The next order's day, as far as it is drawn, and when each category is due again, in orders.
     next_on: date | None = None
     due: dict[str, int] = field(default_factory=dict)
+    # By category, an item that it has in every order of it.
+    wanted: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,15 @@ def bought(rng: random.Random, found: Sequence[Customer], until: date) -> Iterat
             customer.next_on = _next(rng, customer, day)
 
 
-def take_up_again(rng: random.Random, customer: Customer, day: date, code: str = "") -> None:
-    """Somebody called: the customer buys again, or begins to buy the category."""
+def take_up_again(rng: random.Random, customer: Customer, day: date, code: str = "", item: str = "") -> None:
+    """Somebody called: the customer buys again, or begins to buy the category, or the item of it."""
     customer.ends = None
     customer.dropped = ""
-    if code:
-        customer.every[code], customer.begins[code] = 2, day
+    if code in BY_CODE:
+        if not item or code not in customer.every or customer.begins.get(code, day) > day:
+            customer.every[code], customer.begins[code] = 2, day
+        if item:
+            customer.wanted[code], customer.due[code] = item, 0
     customer.next_on = day + timedelta(days=rng.randint(1, 15))
 
 
@@ -163,7 +168,9 @@ def _order(rng: random.Random, customer: Customer, day: date) -> Iterator[Bought
         if code == customer.dropped and customer.ends is not None and day > customer.ends:
             continue
         line = BY_CODE[code]
-        for good in rng.sample(line.goods, min(len(line.goods), rng.choice((1, 1, 2)))):
+        goods = rng.sample(line.goods, min(len(line.goods), rng.choice((1, 1, 2))))
+        goods += [good for good in line.goods if good.name == customer.wanted.get(code) and good not in goods]
+        for good in goods:
             times = 8 if customer.habit is Habit.ONE_OFF else 1
             quantity = max(1, round(good.lot * customer.size * times * rng.uniform(0.04, 0.12)))
             amount = (good.price * quantity * Decimal(str(round(rng.uniform(0.96, 1.04), 3)))).quantize(_CENT)

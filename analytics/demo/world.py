@@ -146,7 +146,7 @@ def _work(rng: random.Random, book: Book, people: Sequence[Actor], found: Sequen
     by_number = {customer.number: customer for customer in found}
     for actor in people:
         own = Card.objects.filter(book=book, representative=actor.person, state=CardState.OPEN)
-        ranked = own.select_related("account", "category").order_by("-by_money")
+        ranked = own.select_related("account", "category", "item__category").order_by("-by_money")
         for place, card in enumerate(ranked[:WORKED]):
             if place % 12 == 0:
                 card_making.offer(book, since.date() + timedelta(days=place // 12))
@@ -161,8 +161,11 @@ def _act(rng: random.Random, card: Card, actor: Actor, at: datetime, customer: C
         cards.accept(card.pk, by=actor, at=at)
         won = rng.random() < _WON[kind]
         if won and customer is not None:
-            code = card.category.code if card.category and kind is Kind.GROWTH else ""
-            purchases.take_up_again(rng, customer, at.date(), code)
+            code = item = ""
+            if kind is Kind.GROWTH:
+                category = card.category or (card.item.category if card.item else None)
+                code, item = category.code if category else "", card.item.code if card.item else ""
+            purchases.take_up_again(rng, customer, at.date(), code, item)
         if rng.random() < 0.5:
             cards.call(card.pk, Heard.REACHED, note=rng.choice(_NOTES), by=actor, at=at + timedelta(hours=3))
     elif what == "dismiss":

@@ -33,6 +33,19 @@ def test_customers_buy_by_their_habits_and_always_the_same() -> None:
     assert max(day for _number, day, _code in first) > TODAY - timedelta(days=7)
 
 
+def test_who_is_called_about_an_item_buys_it_from_then_on() -> None:
+    rng = random.Random(1)
+    (customer,) = purchases.customers(rng, 1, TODAY, [])
+    code = next(code for code in purchases.BY_CODE if code not in customer.every)
+    item = purchases.BY_CODE[code].goods[-1].name
+    list(purchases.bought(rng, [customer], TODAY))
+    purchases.take_up_again(rng, customer, TODAY, code, item)
+    lines = list(purchases.bought(rng, [customer], TODAY + timedelta(days=365)))
+    orders = {line.order for line in lines if line.line.code == code}
+    assert orders
+    assert {line.order for line in lines if line.good.name == item} == orders
+
+
 @pytest.mark.django_db
 def test_a_book_of_the_demonstration_has_a_queue_and_results() -> None:
     rosa, davit = staff(StaffRole.REPRESENTATIVE), staff(StaffRole.REPRESENTATIVE)
