@@ -227,8 +227,13 @@ def _of(buyer_id: int) -> QuerySet[Contract]:
 
 
 def bought() -> QuerySet[Contract]:
-    """The contracts that cost their account something; in a sale it was paid."""
-    return Contract.objects.filter(status__in=COUNTED).exclude(tender__procedure__in=sales())
+    """The contracts in force or completed that cost their account something."""
+    return bought_in(Contract.objects.filter(status__in=COUNTED))
+
+
+def bought_in(contracts: QuerySet[Contract]) -> QuerySet[Contract]:
+    """Without those in which the account was paid: sales."""
+    return contracts.exclude(tender__procedure__in=sales())
 
 
 def _lines(bid: Any, category: str = "") -> QuerySet[BidPrice]:

@@ -3,8 +3,8 @@
 A contract counts on the day on which its second side signed, at its price without VAT, shared out over the lines of the
 bid that won. From its first confirmed delivery on it counts as it is delivered instead: what was accepted and did not
 go back, on the day of each delivery, at the contract's price. A contract of which anything changed leaves and comes in
-anew in one transaction, so that nothing of it stands twice. It is taken out when it is terminated. What was sold in a
-sale is no purchase and stays out.
+anew in one transaction, so that nothing of it stands twice. Of one that is terminated what was delivered stays; where
+nothing was, it leaves whole. What was sold in a sale is no purchase and stays out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from analytics.models import Account, Book, BookedContract, Import, ImportKind, ImportState, LineSource, StagedLine
-from analytics.queries.spend import bought, net
+from analytics.queries.spend import COUNTED, bought_in, net
 from analytics.rules.spend import apportion
 from analytics.services import loading
 from analytics.services.loading import Loaded
@@ -31,7 +31,7 @@ from marketplace.models import Heading
 from marketplace.shared.money import minor_unit
 from procurement.models import BidPrice, Contract, Delivery, DeliveryKind, DeliveryLine, Item
 from procurement.rules.deliveries import QUANTITY_STEP, amounts
-from procurement.rules.lifecycle import DeliveryStatus
+from procurement.rules.lifecycle import ContractStatus, DeliveryStatus
 
 _NOTHING: Final = Decimal(0)
 _AT_ONCE: Final = 2000
@@ -52,7 +52,7 @@ class _TooLarge(Exception):
 
 @transaction.atomic
 def refresh(book_id: int, *, at: datetime) -> Loaded | None:
-    """Bring in what was signed or delivered since, take out what was terminated; None where nothing was.
+    """Bring in what was signed or delivered since, take out what was terminated undelivered; None where nothing was.
 
     Safe to repeat. A contract that comes to more than a day can hold stays as it was, and is told in the log: what two
     sides have agreed on must not keep everybody else's purchases from being counted.
@@ -96,7 +96,8 @@ def _refreshed(book: Book, too_large: Collection[int], at: datetime) -> Loaded |
 
 
 def _counted(book: Book) -> QuerySet[Contract]:
-    found = bought().filter(signed_at__isnull=False)
+    stands = Q(status__in=COUNTED) | Q(status=ContractStatus.TERMINATED.value, deliveries_version__gt=0)
+    found = bought_in(Contract.objects.filter(stands, signed_at__isnull=False))
     return found if book.owner_id is None else found.filter(supplier=book.owner_id)
 
 

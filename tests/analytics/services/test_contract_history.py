@@ -194,20 +194,24 @@ def test_a_contract_counts_as_it_is_delivered_from_its_first_confirmed_delivery_
     returned(waiting, date(2026, 5, 28), "1", at=LATER)
     contract_history.refresh(book.pk, at=LATER)
     assert [day for day, _amount in days(book)] == [date(2026, 5, 10), date(2026, 5, 30)]
+    # Ended early, what came and stayed was bought all the same; what still comes in from before does too.
+    on_its_way = recorded(contract, date(2026, 5, 31), "1", at=LATER)
+    before = days(book)
     contract.status = ContractStatus.TERMINATED.value
     contract.save(update_fields=["status"])
+    assert contract_history.refresh(book.pk, at=LATER) is None
+    assert days(book) == before
+    confirm(on_its_way.pk, Accepted({on_its_way.lines.get().item_id: Decimal(1)}), by=member(buyer), at=LATER)
     contract_history.refresh(book.pk, at=LATER)
-    assert (days(book), OrderLine.objects.count(), BookedContract.objects.count()) == ([], 0, 0)
+    assert days(book) == [*before, (date(2026, 5, 31), Decimal("11.11"))]
 
 
 def by_hand(contracts: list[Contract]) -> dict[date, Decimal]:
     """What contracts of two lines of 50.00 for five pieces each are worth by day: 10.00 a piece that was kept."""
     found: dict[date, Decimal] = defaultdict(Decimal)
     for contract in contracts:
-        if contract.status != ContractStatus.ACTIVE:
-            continue
         kept = DeliveryLine.objects.filter(delivery__contract=contract, delivery__status="confirmed")
-        if not kept.exists():
+        if not kept.exists() and contract.status == ContractStatus.ACTIVE:
             found[DAY] += 100
         for line in kept.select_related("delivery__corrects"):
             day = (line.delivery.corrects or line.delivery).delivered_on
