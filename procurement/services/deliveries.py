@@ -1,7 +1,8 @@
 """Deliveries on a contract in force: recorded by the supplier, confirmed or rejected by the buyer.
 
 Before that either side may cancel one that is a mistake. What was confirmed stays; it is corrected by a return, which
-either side records and the other confirms. Everything happens under the contract's lock.
+either side records and the other confirms. Everything happens under the contract's lock. What the same person decides once more in
+the same words changes nothing.
 """
 
 from __future__ import annotations
@@ -108,10 +109,12 @@ def confirm(delivery_id: int, accepted: Accepted, *, agrees: bool = False, by: A
     OwnRecord, IllegalTransition, MoreNotAgreed, Invalid.
     """
     contract, delivery = _to_decide(delivery_id, by)
-    move(delivery, DeliveryStatus.CONFIRMED)
     lines = list(delivery.lines.select_related("item"))
     if delivery.is_return:
         accepted = Accepted({line.item_id: line.quantity for line in lines})
+    if _was_decided(delivery, DeliveryStatus.CONFIRMED, by) and all(_is_accepted(line, accepted) for line in lines):
+        return delivery
+    move(delivery, DeliveryStatus.CONFIRMED)
     checks.require_none(checks.wrong_acceptance(lines, accepted))
     if not delivery.is_return:
         states = {row.item.pk: row for row in queries.positions(contract)}
@@ -124,8 +127,7 @@ def confirm(delivery_id: int, accepted: Accepted, *, agrees: bool = False, by: A
             raise MoreNotAgreed(items=_numbers(beyond))
         delivery.more_agreed = bool(beyond)
     for line in lines:
-        line.accepted = accepted.quantities[line.item_id]
-        line.why = accepted.why.get(line.item_id, "").strip() if line.accepted < line.quantity else ""
+        line.accepted, line.why = accepted.quantities[line.item_id], _why(line, accepted)
     DeliveryLine.objects.bulk_update(lines, ["accepted", "why"])
     _decided(delivery, by, at, "more_agreed")
     contract.deliveries_version += 1
@@ -148,6 +150,8 @@ def reject(delivery_id: int, reason: str, *, by: Actor, at: datetime) -> Deliver
     """Reject what the other side recorded, with a reason. Raises NotFound, RoleMissing, OwnRecord, IllegalTransition,
     Invalid."""
     contract, delivery = _to_decide(delivery_id, by)
+    if _was_decided(delivery, DeliveryStatus.REJECTED, by) and delivery.reason == reason.strip():
+        return delivery
     move(delivery, DeliveryStatus.REJECTED)
     delivery.reason = checks.reason(reason)
     _decided(delivery, by, at, "reason")
@@ -161,6 +165,8 @@ def cancel(delivery_id: int, reason: str, *, by: Actor, at: datetime) -> Deliver
     """Cancel one that is a mistake, as either side, before it is confirmed. Raises as `reject`."""
     contract, delivery = _found(delivery_id)
     side = permissions.require_delivery_party(by, contract)
+    if _was_decided(delivery, DeliveryStatus.CANCELLED, by) and delivery.reason == reason.strip():
+        return delivery
     move(delivery, DeliveryStatus.CANCELLED)
     delivery.reason = checks.reason(reason)
     _decided(delivery, by, at, "reason")
@@ -288,6 +294,21 @@ def _to_decide(delivery_id: int, by: Actor) -> tuple[Contract, Delivery]:
     if permissions.require_delivery_party(by, contract) == delivery.side:
         raise OwnRecord
     return contract, delivery
+
+
+def _was_decided(delivery: Delivery, state: DeliveryStatus, by: Actor) -> bool:
+    """Whether this very person has decided so already: a form that was sent twice."""
+    return delivery.status == state and delivery.decided_by == by.person
+
+
+def _is_accepted(line: DeliveryLine, accepted: Accepted) -> bool:
+    return line.accepted == accepted.quantities.get(line.item_id) and line.why == _why(line, accepted)
+
+
+def _why(line: DeliveryLine, accepted: Accepted) -> str:
+    """Why less is accepted than came; nothing where all of it is."""
+    less = accepted.quantities.get(line.item_id, line.quantity) < line.quantity
+    return accepted.why.get(line.item_id, "").strip() if less else ""
 
 
 def _said(delivery: Delivery) -> dict[str, object]:

@@ -66,6 +66,12 @@ def test_a_delivery_is_recorded_once_confirmed_in_part_and_both_sides_are_told(c
     assert set(refused.value.errors) == {f"why_{first.pk}"}
     done = service.confirm(delivery.pk, Accepted(part, {first.pk: "One is broken"}), by=buyer, at=AT)
     assert (done.status, states(contract)) == (DeliveryStatus.CONFIRMED, [(3, 0), (2, 0)])
+    # A second click is the first; somebody else, or another quantity, comes too late.
+    assert service.confirm(delivery.pk, Accepted(part, {first.pk: "One is broken"}), by=buyer, at=AT) == done
+    for others, by in ((part | {second.pk: Decimal(1)}, buyer), (part, member(contract.buyer))):
+        with pytest.raises(IllegalTransition):
+            why = {first.pk: "One is broken", second.pk: "One is broken"}
+            service.confirm(delivery.pk, Accepted(others, why), by=by, at=AT)
     contract.refresh_from_db()
     assert contract.deliveries_version == 1
     for act in (service.reject, service.cancel):
@@ -104,6 +110,11 @@ def test_a_rejected_or_cancelled_delivery_leaves_room_again(contract: Contract) 
         service.reject(rejected.pk, " ", by=buyer, at=AT)
     assert service.reject(rejected.pk, "Not what was ordered", by=buyer, at=AT).reason == "Not what was ordered"
     service.cancel(cancelled.pk, "Typed twice", by=supplier, at=AT)
+    # Sent twice, each is done once.
+    assert service.reject(rejected.pk, "Not what was ordered", by=buyer, at=AT).status == DeliveryStatus.REJECTED
+    assert service.cancel(cancelled.pk, "Typed twice", by=supplier, at=AT).status == DeliveryStatus.CANCELLED
+    with pytest.raises(IllegalTransition):
+        service.reject(rejected.pk, "Another reason", by=buyer, at=AT)
     assert states(contract) == [(0, 0), (0, 0)]
     recorded(contract, MAY, "10", "10", at=AT)
     contract.refresh_from_db()
