@@ -248,7 +248,7 @@ def require_offer_asked(actor: Actor) -> Organisation:
     """The organisation for which this person may ask for offers: anybody of it but an observer."""
     organisation = organisation_of(actor)
     require_active(organisation)
-    if not actor.roles - {Role.OBSERVER.value}:
+    if not _does_more_than_read(actor):
         raise ObserversRead
     return organisation
 
@@ -271,11 +271,21 @@ def require_offer_reader(actor: Actor, request: OfferRequest) -> None:
         raise NotFound
 
 
+def can_withdraw_offer(actor: Actor, request: OfferRequest) -> bool:
+    """As `require_offer_asker`, without the reasons."""
+    return is_offer_asker(actor, request) and _does_more_than_read(actor)
+
+
 def require_offer_asker(actor: Actor, request: OfferRequest) -> None:
-    """May withdraw the own organisation's request."""
+    """May withdraw the own organisation's request; also while it is suspended: nobody should go on working on it."""
     if not is_offer_asker(actor, request):
         raise NotFound
-    require_offer_asked(actor)
+    if not _does_more_than_read(actor):
+        raise ObserversRead
+
+
+def _does_more_than_read(actor: Actor) -> bool:
+    return bool(actor.roles - {Role.OBSERVER.value})
 
 
 def can_handle_offer(actor: Actor, request: OfferRequest) -> bool:

@@ -1,7 +1,7 @@
 """Requests for an offer: asked of a supplier or of the platform, taken up, answered, declined or withdrawn.
 
 Whoever keeps a pipeline for the one who is asked takes note of every change by `heard`. A job tells at once; what is
-lost on the way stays unheard, and is found.
+lost on the way stays unheard, and is found. What the same person does once more in the same words changes nothing.
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ def withdraw(request_id: int, *, by: Actor, at: datetime) -> OfferRequest:
     """Take the own request back, until it is answered. Raises NotFound, NotAllowed, IllegalTransition."""
     request = _locked(request_id)
     permissions.require_offer_asker(by, request)
+    if request.status == RequestStatus.WITHDRAWN:
+        return request
     _move(request, RequestStatus.WITHDRAWN, at)
     request.save(update_fields=_CHANGED)
     audit.record("offer.withdrawn", request, by=by, at=at)
@@ -129,6 +131,8 @@ def withdraw(request_id: int, *, by: Actor, at: datetime) -> OfferRequest:
 def take_up(request_id: int, *, by: Actor, at: datetime) -> OfferRequest:
     """Say that somebody is at it; also where it was declined before. Raises NotFound, NotAllowed, IllegalTransition."""
     request = _to_handle(request_id, by)
+    if _was_done(request, RequestStatus.TAKEN_UP, by):
+        return request
     _move(request, RequestStatus.TAKEN_UP, at)
     request.handled_by, request.declined_because = person_of(by), ""
     request.save(update_fields=[*_CHANGED, "handled_by", "declined_because"])
@@ -142,6 +146,8 @@ def answer(request_id: int, text: str, *, by: Actor, at: datetime) -> OfferReque
     """Answer the request. Raises NotFound, NotAllowed, IllegalTransition, Invalid."""
     request = _to_handle(request_id, by)
     said = _said("answer", text, ANSWER_MAX)
+    if _was_done(request, RequestStatus.ANSWERED, by) and request.answer == said:
+        return request
     _move(request, RequestStatus.ANSWERED, at)
     request.handled_by, request.answer = person_of(by), said
     request.save(update_fields=[*_CHANGED, "handled_by", "answer"])
@@ -156,6 +162,8 @@ def decline(request_id: int, because: str, *, by: Actor, at: datetime) -> OfferR
     Invalid."""
     request = _to_handle(request_id, by)
     said = _said("because", because, REASON_MAX)
+    if _was_done(request, RequestStatus.DECLINED, by) and request.declined_because == said:
+        return request
     _move(request, RequestStatus.DECLINED, at)
     request.handled_by, request.declined_because = person_of(by), said
     request.save(update_fields=[*_CHANGED, "handled_by", "declined_because"])
@@ -285,6 +293,11 @@ def _to_handle(request_id: int, by: Actor) -> OfferRequest:
     request = _locked(request_id)
     permissions.require_offer_handled(by, request)
     return request
+
+
+def _was_done(request: OfferRequest, state: RequestStatus, by: Actor) -> bool:
+    """Whether this very person has done it already: a form that was sent twice."""
+    return request.status == state and request.handled_by == by.person
 
 
 def _asked(request: OfferRequest) -> str:

@@ -258,12 +258,12 @@ def _own(request: HttpRequest, request_id: int) -> OfferRequest:
 def _page(request: HttpRequest, found: OfferRequest, sent: dict[str, forms.Form] | None = None) -> HttpResponse:
     actor, sent = actor_of(request), sent or {}
     ours = permissions.is_offer_asker(actor, found)
-    handles = permissions.can_handle_offer(actor, found)
+    handles, withdraws = permissions.can_handle_offer(actor, found), permissions.can_withdraw_offer(actor, found)
     after = REQUEST[RequestStatus(found.status)]
     may = {
         name: sent.get(name) or one.form(auto_id=f"id_{name}_%s")
         for name, one in _ACTS.items()
-        if one.after in after and (ours if one.askers else handles)
+        if one.after in after and (withdraws if one.askers else handles)
     }
     refused = next((form for form in sent.values() if form.errors), None)
     context = {

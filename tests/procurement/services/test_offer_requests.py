@@ -58,10 +58,14 @@ def test_a_request_is_asked_once_taken_up_and_answered_and_both_sides_are_told(
 
     with pytest.raises(RoleMissing):
         service.take_up(request.pk, by=bystander, at=NOON)
-    service.take_up(request.pk, by=seller, at=NOON)
+    for _click in range(2):  # a second click is the first
+        service.take_up(request.pk, by=seller, at=NOON)
     with pytest.raises(Invalid):
         service.answer(request.pk, "  ", by=seller, at=NOON)
-    request = service.answer(request.pk, "Forty at 120 EUR each.", by=seller, at=NOON)
+    for _click in range(2):
+        request = service.answer(request.pk, "Forty at 120 EUR each.", by=seller, at=NOON)
+    with pytest.raises(IllegalTransition):
+        service.answer(request.pk, "Forty at 110 EUR each.", by=seller, at=NOON)
     assert (request.status, request.answer, request.handled_by) == (
         RequestStatus.ANSWERED, "Forty at 120 EUR each.", seller.person,
     )  # fmt: skip
@@ -77,9 +81,11 @@ def test_a_declined_request_says_why_may_be_taken_up_after_all_and_withdrawn(
 ) -> None:
     seller = member(supplier, Role.SALES_MANAGER)
     request = asked(supplier, buyer)
-    assert service.decline(request.pk, "Not before May.", by=seller, at=NOON).declined_because == "Not before May."
+    for _click in range(2):
+        assert service.decline(request.pk, "Not before May.", by=seller, at=NOON).declined_because == "Not before May."
     assert service.take_up(request.pk, by=seller, at=NOON).declined_because == ""
-    assert service.withdraw(request.pk, by=buyer, at=NOON).status == RequestStatus.WITHDRAWN
+    for _click in range(2):
+        assert service.withdraw(request.pk, by=buyer, at=NOON).status == RequestStatus.WITHDRAWN
     assert told(seller) == ["offer_asked", "offer_withdrawn"]
     with pytest.raises(IllegalTransition):
         service.take_up(request.pk, by=seller, at=NOON)
@@ -99,6 +105,20 @@ def test_nobody_but_the_two_sides_may_do_anything_with_it(buyer: Actor, supplier
     assert service.take_up(of_the_platform.pk, by=staff(StaffRole.REPRESENTATIVE), at=NOON).status == "taken_up"
     with pytest.raises(NotFound):
         service.withdraw(of_the_platform.pk, by=staff(StaffRole.OPERATOR), at=NOON)
+
+
+def test_a_suspended_organisation_asks_no_more_but_withdraws_what_it_asked(
+    buyer: Actor, supplier: Organisation
+) -> None:
+    assert buyer.organisation is not None
+    request = asked(supplier, buyer)
+    buyer.organisation.status = OrganisationStatus.SUSPENDED
+    buyer.organisation.save(update_fields=["status"])
+    with pytest.raises(ObserversRead):
+        service.withdraw(request.pk, by=member(buyer.organisation, Role.OBSERVER), at=NOON)
+    with pytest.raises(OrganisationNotActive):
+        asked(supplier, buyer)
+    assert service.withdraw(request.pk, by=buyer, at=NOON).status == RequestStatus.WITHDRAWN
 
 
 def test_who_may_not_ask_and_who_cannot_be_asked(buyer: Actor, supplier: Organisation) -> None:
