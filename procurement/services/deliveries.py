@@ -1,8 +1,8 @@
 """Deliveries on a contract in force: recorded by the supplier, confirmed or rejected by the buyer.
 
 Before that either side may cancel one that is a mistake. What was confirmed stays; it is corrected by a return, which
-either side records and the other confirms. Everything happens under the contract's lock. What the same person decides once more in
-the same words changes nothing.
+either side records and the other confirms. Everything happens under the contract's lock. What the same person decides
+once more in the same words changes nothing.
 """
 
 from __future__ import annotations

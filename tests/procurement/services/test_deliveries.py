@@ -68,9 +68,9 @@ def test_a_delivery_is_recorded_once_confirmed_in_part_and_both_sides_are_told(c
     assert (done.status, states(contract)) == (DeliveryStatus.CONFIRMED, [(3, 0), (2, 0)])
     # A second click is the first; somebody else, or another quantity, comes too late.
     assert service.confirm(delivery.pk, Accepted(part, {first.pk: "One is broken"}), by=buyer, at=AT) == done
+    why = {first.pk: "One is broken", second.pk: "One is broken"}
     for others, by in ((part | {second.pk: Decimal(1)}, buyer), (part, member(contract.buyer))):
         with pytest.raises(IllegalTransition):
-            why = {first.pk: "One is broken", second.pk: "One is broken"}
             service.confirm(delivery.pk, Accepted(others, why), by=by, at=AT)
     contract.refresh_from_db()
     assert contract.deliveries_version == 1
