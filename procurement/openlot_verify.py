@@ -2266,12 +2266,16 @@ def _events(lines: Iterable[Any]) -> Iterator[tuple[int, dict[str, Any], str]]:
 
 
 def _read_log(lines: Iterable[Any]) -> Log:
-    log, ended = Log(), False
+    log, ended, ends_at = Log(), False, None
     for count, event, head in _events(lines):
         require(not ended, f"event {count} comes after the end")
         require((count == 1) == (event["kind"] == "scheduled"), f"event {count} is out of turn")
         log.auction, log.head, log.count = event["auction"], head, count
         detail = event["detail"]
+        if "ends_at" in detail:
+            ends_at = moment(detail["ends_at"])
+        if event["kind"] == "ended":
+            require(ends_at is not None and moment(event["at"]) >= ends_at, "it was ended before its end had come")
         if event["kind"] == "scheduled":
             log.kind, log.direction = str(detail["rules"]["kind"]), str(detail["rules"].get("direction", ""))
             log.by_amount = "formulas" not in detail["rules"]

@@ -473,12 +473,10 @@ def test_a_changed_protocol_of_an_auction_is_found(change: Change, world: World,
     assert any(check.startswith("protocols/auction-") for check in not_ok(checks))
 
 
-def test_a_ranking_that_does_not_follow_from_the_bids_is_found(world: World, tmp_path: Path) -> None:
-    """The whole log is written anew, hash by hash, with another winner at its end."""
-    files = dict(world.auction)
+def rewritten(files: Files, change: Callable[[list[Any]], object]) -> None:
+    """The whole log of the auction is written anew, hash by hash, after its events were changed."""
     events = [json.loads(line)["content"] for line in files["auctions/1.jsonl"].splitlines()]
-    ranking = events[-1]["detail"]["ranking"]
-    ranking[0]["rank"], ranking[1]["rank"] = ranking[1]["rank"], ranking[0]["rank"]
+    change(events)
     previous, lines = "0" * 64, []
     for event in events:
         event["previous"] = previous
@@ -486,9 +484,30 @@ def test_a_ranking_that_does_not_follow_from_the_bids_is_found(world: World, tmp
         lines.append(json.dumps({"content": event, "hash": previous}).encode())
     files["auctions/1.jsonl"] = b"\n".join(lines) + b"\n"
 
-    _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
 
-    assert "auctions/1.jsonl: ranking" in not_ok(checks)
+def another_first(events: list[Any]) -> None:
+    ranking = events[-1]["detail"]["ranking"]
+    ranking[0]["rank"], ranking[1]["rank"] = ranking[1]["rank"], ranking[0]["rank"]
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "why"),
+    [
+        (another_first, "auctions/1.jsonl: ranking", "its ranking is not the one that its bids give"),
+        (
+            lambda events: events[-1].update(at=events[1]["at"]),
+            "auctions/1.jsonl",
+            "it was ended before its end had come",
+        ),
+    ],
+)
+def test_what_does_not_follow_from_the_bids_is_found_whatever_its_chain(
+    change: Callable[[list[Any]], object], check: str, why: str, world: World, tmp_path: Path
+) -> None:
+    files = dict(world.auction)
+    rewritten(files, change)
+    _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
+    assert next(one["why"] for one in checks if one["check"] == check) == why
 
 
 def test_a_platform_with_another_key_is_not_the_one_that_was_named(world: World, tmp_path: Path) -> None:

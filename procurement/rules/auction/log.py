@@ -18,6 +18,7 @@ from typing import Any, Final
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Happening, HappeningKind, Move, Room
 from procurement.rules.auction.events import GENESIS, HAPPENINGS, MOVES, Event, EventKind, canonical, iso
+from procurement.rules.auction.life import objection, times_of
 from procurement.rules.auction.lot_rules import LotRules
 from procurement.rules.effective import PRICE_ALONE, EffectivePrice, half_up_to
 from procurement.rules.lifecycle import AuctionStatus
@@ -146,7 +147,7 @@ def replay(auction: int, events: Iterable[tuple[Event, str]]) -> Hall:
     """The hall at the end of the log, with every hash recomputed and every bid decided again by the rules.
 
     `events` are the auction's, in order, each with its recorded hash. Raises LogBroken at the first that does not
-    hold, including an `ended` whose recorded ranking is not the one that follows from the bids.
+    hold, including an `ended` before the end or with another ranking than the one that follows from the bids.
     """
     hall: Hall | None = None
     head = GENESIS
@@ -205,7 +206,7 @@ def _hall(event: Event, auction: int, head: str) -> Hall:
     detail = event.detail
     rules = LotRules.from_json(detail["rules"])
     start_price = None if detail["start_price"] is None else Decimal(detail["start_price"])
-    starts_at, ends_at, hard_stop_at = _times(detail)
+    starts_at, ends_at, hard_stop_at = times_of(detail)
     formulas = {row["bidder"]: _formula(row["formula"]) for row in detail["bidders"] if "formula" in row}
     terms = rules.terms(start_price, hard_stop_at, formulas)
     standings = {}
@@ -269,21 +270,12 @@ def _passed(room: Room, event: Event) -> Room:
 
 
 def _retimed(room: Room, status: AuctionStatus, detail: Mapping[str, Any]) -> Room:
-    starts_at, ends_at, hard_stop_at = _times(detail)
+    starts_at, ends_at, hard_stop_at = times_of(detail)
     soft_close = room.terms.soft_close
     terms = replace(room.terms, soft_close=soft_close and replace(soft_close, hard_stop_at=hard_stop_at))
     # What the end moves by beyond the start is time that the auction stood still.
     delay = room.delay + (ends_at - room.ends_at) - (starts_at - room.starts_at)
     return replace(room, terms=terms, status=status, starts_at=starts_at, ends_at=ends_at, delay=delay)
-
-
-def _times(detail: Mapping[str, Any]) -> tuple[datetime, datetime, datetime | None]:
-    stop = detail["hard_stop_at"]
-    return (
-        datetime.fromisoformat(detail["starts_at"]),
-        datetime.fromisoformat(detail["ends_at"]),
-        None if stop is None else datetime.fromisoformat(stop),
-    )
 
 
 def _formula_detail(formula: EffectivePrice) -> dict[str, Any]:
@@ -306,6 +298,8 @@ def _check(room: Room, event: Event) -> None:
     """That nothing was left out before the event, and that it is what the rules say."""
     if event.kind in MOVES:
         _check_move(room, event)
+    elif why := objection(room, event):
+        raise LogBroken(event.number, why)
     elif event.kind is EventKind.ENDED:
         _require_told(room, room.ends_at, event)
         if list(event.detail["ranking"]) != ranking_detail(room):

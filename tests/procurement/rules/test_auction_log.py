@@ -154,3 +154,79 @@ def test_a_pause_moves_the_times_by_what_it_lasted():
 
 def test_rules_survive_json():
     assert LotRules.from_json(RULES.as_json()) == RULES
+
+
+def whole(*events):
+    """A log of these events, whatever they are: each is told by its kind, its seconds from the start and its detail."""
+    written, hall = [], None
+    for number, (kind, seconds, detail) in enumerate(events, start=1):
+        at = START + timedelta(seconds=seconds)
+        if kind == "bid":
+            _, after = decide(hall.room, Bid("1", D(detail), at))
+            event = Event(number, EventKind.BID, at, "1", D(detail), "k", detail=bid_detail(after, "1"))
+        elif kind == "ended":
+            event = Event(number, EventKind.ENDED, at, detail={"ranking": ranking_detail(hall.room)})
+        else:
+            event = Event(number, EventKind(kind), at, detail=detail)
+        head = event.hashed(AUCTION, written[-1][1] if written else GENESIS)
+        written.append((event, head))
+        hall = fold(hall, event, auction=AUCTION, head=head)
+    return written
+
+
+def times(starts, ends, stop=900, **detail):
+    """Times in seconds from the start that was planned."""
+    starts_at, ends_at, stops_at = (START + timedelta(seconds=one) for one in (starts, ends, stop))
+    return {**times_detail(starts_at, ends_at, stops_at), **detail}
+
+
+STOP = START + timedelta(seconds=900)
+SCHEDULED = ("scheduled", -180, scheduled_detail(RULES, "EUR", D("100.00"), START, END, STOP, BIDDERS))
+STARTED = ("started", 1, times(0, 600))
+BID = ("bid", 10, "98.00")
+PAUSED = ("paused", 100, {"reason": "power"})
+CANCELLED = ("cancelled", 100, {"reason": "no need"})
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [SCHEDULED, STARTED, BID, ("ended", 600, None)],
+        [SCHEDULED, ("started", 8, times(8, 608, 908)), BID, ("ended", 620, None)],
+        [SCHEDULED, ("retimed", 60, times(120, 720, 1020)), ("started", 120, times(120, 720, 1020)), CANCELLED],
+        [SCHEDULED, STARTED, BID, PAUSED, ("resumed", 130, times(0, 630, 930, outage_s=30)), ("ended", 630, None)],
+        [SCHEDULED, STARTED, BID, PAUSED, CANCELLED],
+        [SCHEDULED, CANCELLED],
+    ],
+)
+def test_a_life_as_auctions_have_it_holds(events):
+    assert replay(AUCTION, whole(*events)).number == len(events)
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([SCHEDULED, STARTED, BID, ("ended", 599, None)], "its end had not come"),
+        ([SCHEDULED, ("ended", 600, None)], "an auction that is scheduled cannot be ended"),
+        ([SCHEDULED, STARTED, BID, PAUSED, ("ended", 600, None)], "that is paused cannot be ended"),
+        ([SCHEDULED, STARTED, CANCELLED, ("ended", 600, None)], "that is cancelled cannot be ended"),
+        ([SCHEDULED, STARTED, ("ended", 600, None), ("resumed", 700, times(0, 999))], "is ended cannot be resumed"),
+        ([SCHEDULED, STARTED, BID, ("resumed", 100, times(0, 700))], "that is running cannot be resumed"),
+        ([SCHEDULED, STARTED, BID, STARTED], "that is running cannot be started"),
+        ([SCHEDULED, STARTED, BID, ("retimed", 20, times(0, 21))], "that is running cannot be retimed"),
+        ([SCHEDULED, ("started", -9, times(-9, 591, 891))], "its start had not come"),
+        ([SCHEDULED, ("started", 0, times(20, 620, 920))], "its start had not come"),
+        ([SCHEDULED, ("started", 0, times(0, 30))], "it is given another length"),
+        ([SCHEDULED, ("started", 8, times(8, 608))], "it is given another length"),
+        ([SCHEDULED, ("retimed", 60, times(120, 630, 1020))], "not all times are moved alike"),
+        ([SCHEDULED, STARTED, PAUSED, ("resumed", 130, times(0, 590, 890, outage_s=-10))], "more time is given back"),
+        ([SCHEDULED, STARTED, PAUSED, ("resumed", 130, times(0, 900, 1200, outage_s=300))], "more time is given back"),
+        ([SCHEDULED, STARTED, PAUSED, ("resumed", 130, times(0, 630, 930, outage_s=5))], "another time than it says"),
+        ([SCHEDULED, STARTED, PAUSED, ("resumed", 130, times(0, 630, outage_s=30))], "not only the end is moved"),
+        ([SCHEDULED, STARTED, PAUSED, ("resumed", 130, times(9, 630, 930, outage_s=30))], "not only the end is moved"),
+    ],
+)  # fmt: skip
+def test_a_life_that_no_auction_has_does_not_hold_whatever_its_chain(events, why):
+    with pytest.raises(LogBroken, match=why) as broken:
+        replay(AUCTION, whole(*events))
+    assert broken.value.number == len(events)

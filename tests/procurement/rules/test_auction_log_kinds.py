@@ -191,7 +191,7 @@ def test_time_that_was_lost_moves_all_that_is_still_to_come(kind):
     due, ends_at = kinds.coming(written.room)[0].at, written.room.ends_at
     written.append(Event(0, EventKind.PAUSED, START + timedelta(seconds=20), detail={"reason": "power"}))
     assert kinds.coming(written.room) is None
-    times = times_detail(START, ends_at + HOUR, None)
+    times = {**times_detail(START, ends_at + HOUR, None), "outage_s": 3600}
     written.append(Event(0, EventKind.RESUMED, START + timedelta(seconds=20) + HOUR, detail=times))
     assert (kinds.coming(written.room)[0].at, written.room.ends_at) == (due + HOUR, ends_at + HOUR)
     written.end()
