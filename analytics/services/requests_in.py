@@ -98,7 +98,8 @@ def _details(book: Book, request: OfferRequest) -> LeadDetails:
         company=asker.short_name,
         country=asker.country,
         contact_name=str(request.asked_by),
-        email=request.asked_by.email,
+        # As on the request's own page: only where that is how they want to be answered.
+        email=request.asked_by.email if request.contact_by == ContactBy.EMAIL else "",
         phone=str(request.phone or ""),
         need=_need(request),
         reference=f"request-{request.pk}",

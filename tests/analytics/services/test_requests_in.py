@@ -58,7 +58,8 @@ def test_a_request_becomes_a_lead_of_the_accounts_representative_once(buyer: Act
     assert requests_in.sweep(at=SOON) == 1
     lead = Lead.objects.get()
     assert (lead.book, lead.account, lead.representative, lead.source) == (book, account, seller.person, "request")
-    assert (lead.company, lead.email) == (buyer.organisation.short_name, buyer.person and buyer.person.email)
+    # Who wants to be answered otherwise is not written to: the address is not passed on.
+    assert (lead.company, lead.email) == (buyer.organisation.short_name, "")
     assert lead.need.splitlines() == [
         NEED, "Quantity: 40 pieces", "Wanted by: June 1, 2026", "Answer: Here, on the platform",
     ]  # fmt: skip
@@ -69,10 +70,11 @@ def test_a_request_becomes_a_lead_of_the_accounts_representative_once(buyer: Act
     assert list(kinds) == ["offer_asked", "lead_assigned"]
 
     # Asked again while the lead is open: it is the same lead.
-    asked(supplier, buyer, need="And forty desks, please.")
+    asked(supplier, buyer, need="And forty desks, please.", contact_by="email")
     requests_in.sweep(at=SOON)
     lead = Lead.objects.get()
     assert "And forty desks, please." in lead.need
+    assert lead.email == (buyer.person and buyer.person.email)
     assert lead.requests.count() == 2
 
 
