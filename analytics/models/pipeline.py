@@ -41,8 +41,11 @@ class Contact(models.Model):
     email = models.EmailField(_("e-mail"), blank=True)
     phone = PhoneNumberField(_("phone"), blank=True)
     note = models.CharField(_("note"), max_length=500, blank=True)
+    # The same person at the account that this one was merged into: shown there, and here again once they are parted.
+    joined_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="joined")
     removed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
+    version = models.PositiveIntegerField(default=1, db_default=1)
 
     class Meta:
         ordering = ["name", "pk"]
