@@ -35,7 +35,14 @@ from marketplace.models.person import (
     StaffRole,
     StaffRoleProposal,
 )
-from marketplace.models.platform import Heartbeat, IdempotencyKey, KeyRotation, Notification, StoredFile
+from marketplace.models.platform import (
+    ClockStep,
+    Heartbeat,
+    IdempotencyKey,
+    KeyRotation,
+    Notification,
+    StoredFile,
+)
 from marketplace.models.queued import QueuedSignature, QueuedStamp, QueuedState
 from marketplace.models.signature import (
     Certificate,
@@ -71,6 +78,7 @@ __all__ = [
     "ApiToken",
     "AuditRecord",
     "Certificate",
+    "ClockStep",
     "CommitteeKey",
     "CommitteeKeyAlgorithm",
     "CommitteeKeyKind",

@@ -59,6 +59,19 @@ class Heartbeat(models.Model):
     detail = models.JSONField(default=dict)
 
 
+class ClockStep(models.Model):
+    """The database's clock was set while somebody counted through it. Until `taken_at` the platform's time leaves the
+    step out; see services/timekeeping.py."""
+
+    at = models.DateTimeField(help_text="the platform's time, which went on")
+    by = models.DurationField(help_text="forward; below zero: back")
+    noticed_by = models.CharField(max_length=40, help_text="the process")
+    taken_at = models.DateTimeField(null=True, blank=True, help_text="when the platform took over the new time")
+
+    class Meta:
+        ordering = ["-pk"]
+
+
 class KeyRotation(models.Model):
     """When the secrets were wrapped anew, under which key of the key file, and how many of each kind."""
 
