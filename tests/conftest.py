@@ -1,5 +1,6 @@
 """What every test stands on: a fresh database cloned from a migrated template, a clock to hold, a real browser."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -132,27 +133,49 @@ def freeze() -> Iterator[Callable[[datetime], FrozenClock]]:
 # Browser -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """The system's Chromium, driven by Playwright. Where there is none the test is skipped, or fails if required."""
+class Chromium(NamedTuple):
+    """The browser, and the event loop that Playwright's synchronous API has in this thread."""
+
+    browser: Browser
+    loop: asyncio.AbstractEventLoop
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """The system's Chromium, started once. Where there is none the tests are skipped, or fail if they are required."""
     program = os.environ.get("OPENLOT_CHROMIUM") or next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
     if program is None:
         pytest.skip("no Chromium on this machine: install the system's package chromium, or set OPENLOT_CHROMIUM")
-    # Playwright's synchronous API keeps an event loop running in this thread, and Django would take the test's own
-    # queries for queries inside asynchronous code. Only for the life of this fixture: elsewhere that guard stays.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     quiet = ["background-networking", "component-update", "sync", "quic", "default-apps", "dev-shm-usage"]
     options = ["--no-first-run", *(f"--disable-{name}" for name in quiet)]
     if os.geteuid() == 0:
         options.append("--no-sandbox")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=options)
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=program, args=options)
+        found = Chromium(launched, asyncio.get_running_loop())
+        asyncio._set_running_loop(None)
+        yield found
+        asyncio._set_running_loop(found.loop)
+        launched.close()
+
+
+@pytest.fixture
+def browser(chromium: Chromium, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """Chromium with nobody's pages open. What a test leaves open is closed."""
+    # Django would take the test's own queries for queries inside asynchronous code. That guard and the tests that run a
+    # loop of their own want this one out of sight, so it is there only for the life of this fixture.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    asyncio._set_running_loop(chromium.loop)
+    try:
+        yield chromium.browser
+        for context in chromium.browser.contexts:
+            context.close()
         # Under that loop this thread has a database connection apart, which nobody else would close.
         connection.close()
+    finally:
+        asyncio._set_running_loop(None)
 
 
 @pytest.fixture
@@ -209,7 +232,7 @@ def gateway(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[Gateway
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()) or (ROOT / "tests" / "browser") in item.path.parents:
+        if "chromium" in getattr(item, "fixturenames", ()) or (ROOT / "tests" / "browser") in item.path.parents:
             item.add_marker("browser")
     items[:] = _spread(items)
 
