@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -76,6 +77,9 @@ class Feed:
         # The numbers of moves that only their bidder notices: all, and each bidder's.
         self._unnoticed: list[int] = []
         self._noticed_by: dict[str, list[int]] = {}
+        # The numbers of events that moved the end; in the closing minutes that can be every bid.
+        self._extended = array("I")
+        self._extensions = 0
         self.subscribers: set[Subscriber] = set()
         self.streams: Counter[int] = Counter()
         self.again_at = 0.0
@@ -104,6 +108,11 @@ class Feed:
             return 0
         return bisect_right(range(self.number + 1), number, key=lambda one: self.number_for(viewer, one)) - 1
 
+    def moved_end(self, number: int) -> bool:
+        """Whether the event of that number extended the auction."""
+        place = bisect_left(self._extended, number)
+        return place < len(self._extended) and self._extended[place] == number
+
     def known(self, bidder: str, key: str) -> bool:
         """Whether a move may have been written under that key; False is certain."""
         return self.keys is None or hash((bidder, key)) in self.keys
@@ -113,6 +122,7 @@ class Feed:
         hall: Hall | None = None
         for remembered in (self.events, self._unnoticed, self._noticed_by):
             remembered.clear()
+        self._extended, self._extensions = array("I"), 0
         for event, head in rooms.events(self.auction):
             hall = rooms.folded(self.auction, [(event, head)], hall)
             self._remember(event, hall)
@@ -178,9 +188,9 @@ class Feed:
         """What the viewer is told of the events, as JSON: made once for all to whom they look alike."""
         same = noticed[0].number, noticed[-1].number, after
         if same[1] != hall.number or not all(looks_alike(event, viewer) for event in noticed):
-            return _json(told(hall, noticed, viewer, after))
+            return _json(told(hall, noticed, viewer, after, self.moved_end))
         if same not in self._told:
-            self._told[same] = _json(told(hall, noticed, viewer, after))
+            self._told[same] = _json(told(hall, noticed, viewer, after, self.moved_end))
         return self._told[same]
 
     def forget_frames(self) -> None:
@@ -191,6 +201,9 @@ class Feed:
 
     def _remember(self, event: Event, hall: Hall | None) -> None:
         self.events.append(event)
+        if (extensions := event.detail.get("extensions", 0)) > self._extensions:
+            self._extensions = extensions
+            self._extended.append(event.number)
         if hall is not None and event.bidder is not None and is_confidential(hall.rules, event):
             self._unnoticed.append(event.number)
             self._noticed_by.setdefault(event.bidder, []).append(event.number)

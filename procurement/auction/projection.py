@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from procurement.rules.auction import kinds
 from procurement.rules.auction.log import HAPPENINGS, MOVES, Event, EventKind, Hall, is_confidential, iso
@@ -14,20 +14,50 @@ from procurement.rules.auction.views import BidderView, bidder_view, observer_vi
 from procurement.rules.effective import PRICE_ALONE
 from procurement.rules.ranking import Standing
 
+# What gives an auction time back tells until when it goes on.
+_GO_ON_LATER: Final = frozenset({EventKind.RESUMED, EventKind.RETIMED})
 
-def update(hall: Hall, events: Iterable[Event], viewer: str | None, now: datetime) -> dict[str, Any]:
+
+def never(_number: int) -> bool:
+    """Of an auction in which no event moves the end."""
+    return False
+
+
+def update(
+    hall: Hall,
+    events: Iterable[Event],
+    viewer: str | None,
+    now: datetime,
+    moved_end: Callable[[int], bool] = never,
+) -> dict[str, Any]:
     """The events the viewer has not seen yet, up to the last, and the state after them. `viewer` is a bidder, None an
     observer."""
     noticed = [event for event in events if not goes_unnoticed(hall, event, viewer)]
     after = hall.number_for(viewer) - len(noticed)
-    return {"events": told(hall, noticed, viewer, after), "state": state(hall, viewer, now)}
+    return {"events": told(hall, noticed, viewer, after, moved_end), "state": state(hall, viewer, now)}
 
 
-def told(hall: Hall, noticed: Iterable[Event], viewer: str | None, after: int) -> list[dict[str, Any]]:
+def told(
+    hall: Hall, noticed: Iterable[Event], viewer: str | None, after: int, moved_end: Callable[[int], bool]
+) -> list[dict[str, Any]]:
     """What the viewer is told of events that it may notice. It counts the one before them as `after`: numbers without
-    gaps, which would tell of what it may not notice."""
-    shown = (shown_event(hall, event, viewer, number) for number, event in enumerate(noticed, after + 1))
-    return [event for event in shown if event is not None]
+    gaps, which would tell of what it may not notice. `moved_end` is asked by the event's own number."""
+    found = []
+    for number, event in enumerate(noticed, after + 1):
+        shown = shown_event(hall, event, viewer, number)
+        if moved_end(event.number):
+            shown = _with_end(shown, event, number)
+        if shown is not None:
+            found.append(shown)
+    return found
+
+
+def _with_end(shown: dict[str, Any] | None, event: Event, number: int) -> dict[str, Any]:
+    """The event with the end as it moved it. That is everybody's to know, also where the bid is not: then it is told
+    to the second, as the page shows times."""
+    if shown is None:
+        shown = {"number": number, "kind": "extended", "at": iso(event.at.replace(microsecond=0))}
+    return {**shown, "ends_at": event.detail["ends_at"]}
 
 
 def looks_alike(event: Event, viewer: str | None) -> bool:
@@ -168,7 +198,8 @@ def shown_event(hall: Hall, event: Event, viewer: str | None, number: int) -> di
     elif event.kind in HAPPENINGS:
         shown = _happening(hall, event, viewer)
     else:
-        shown = {"reason": event.detail["reason"]} if "reason" in event.detail else {}
+        wanted = ("reason", "ends_at") if event.kind in _GO_ON_LATER else ("reason",)
+        shown = {name: event.detail[name] for name in wanted if name in event.detail}
     return None if shown is None else told | shown
 
 

@@ -21,7 +21,7 @@ export class Lines {
   take(events: readonly RoomEvent[]): void {
     for (const event of events) {
       if (this.list.querySelector(`[data-number="${event.number}"]`)) continue;
-      for (const line of this.lines(event)) this.list.prepend(this.made(event, line));
+      for (const line of [...this.lines(event), ...this.extension(event)]) this.list.prepend(this.made(event, line));
     }
     while (this.list.childElementCount > MOST_LINES) this.list.lastElementChild?.remove();
   }
@@ -73,6 +73,12 @@ export class Lines {
     }
   }
 
+  /** A late bid moves the end, which everybody may know, whatever they may know of the bid. */
+  private extension(event: RoomEvent): Line[] {
+    if (!event.ends_at || event.kind === "resumed" || event.kind === "retimed") return [];
+    return [{ words: say("Extended to {time}", { time: this.desk.clockTime(event.ends_at) }), css: "is-moment" }];
+  }
+
   private moment(event: RoomEvent): Line[] {
     const words = this.momentWords(event);
     const mine = this.desk.state().own?.label;
@@ -83,15 +89,16 @@ export class Lines {
 
   private momentWords(event: RoomEvent): string {
     const own = event.own === true;
+    const ends = event.ends_at ? this.desk.clockTime(event.ends_at) : "";
     switch (event.kind) {
       case "started":
         return say("Started");
       case "paused":
         return say("Paused");
       case "resumed":
-        return say("Resumed");
+        return ends ? say("Resumed, ends at {time}", { time: ends }) : say("Resumed");
       case "retimed":
-        return say("Moved by an outage of the platform");
+        return ends ? say("Moved by an outage of the platform, ends at {time}", { time: ends }) : say("Moved by an outage of the platform");
       case "ended":
         return say("Ended");
       case "cancelled":

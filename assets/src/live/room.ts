@@ -74,7 +74,7 @@ export interface RoomState {
 export interface RoomEvent {
   readonly number: number;
   readonly kind:
-    | ("scheduled" | "started" | "paused" | "resumed" | "retimed" | "ended" | "cancelled")
+    | ("scheduled" | "started" | "paused" | "resumed" | "retimed" | "extended" | "ended" | "cancelled")
     | ("bid" | "accept" | "confirm" | "withdraw" | "limit")
     | ("automatic_bids" | "tick" | "pause" | "turn" | "published" | "announcement");
   readonly at: string;
@@ -93,6 +93,8 @@ export interface RoomEvent {
   readonly bids?: readonly { readonly own: boolean; readonly label: string | null; readonly amount: string; readonly counts_as?: string | null; readonly leads: boolean }[];
   readonly out?: readonly (string | null)[];
   readonly reason?: string;
+  /** The end, where this moved it. An event "extended" is a bid of which no more may be told. */
+  readonly ends_at?: string;
   readonly first?: readonly { readonly label: string; readonly amount: string }[];
 }
 

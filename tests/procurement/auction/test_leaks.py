@@ -87,7 +87,10 @@ def test_the_seat_of_another_is_never_named():
 @pytest.mark.parametrize("shown", ["price", "rank", "both"])
 def test_what_is_sent_is_what_each_viewer_may_be_told(monkeypatch, shown):
     monkeypatch.setattr("asyncio.current_task", lambda: None)
-    auction = running_auction("100.00", "99.00", "98.00", shown=shown, reference="own" if shown == "rank" else "leader")
+    auction = running_auction(
+        "100.00", "99.00", "98.00", shown=shown, reference="own" if shown == "rank" else "leader",
+        soft_close_window_seconds=600, soft_close_extend_seconds=600,
+    )  # fmt: skip
     desk, bidders = Desk(), seats(auction)
     feed = Feed(auction.lot_id, auction.pk)
     desk.decide([bidders[0].bid("97.00", later(1))])
@@ -99,7 +102,10 @@ def test_what_is_sent_is_what_each_viewer_may_be_told(monkeypatch, shown):
         for viewer in (*(rooms.bidder(seat.participant.pk) for seat in bidders), None):
             for seen in range(len(events)):
                 sent = feed.frame(Subscriber(Ticket(auction.lot_id, 1, None, False), viewer, seen))
-                assert sent == sent_event(update(hall, events[seen:], viewer, later(4)), hall.number)
+                told = update(hall, events[seen:], viewer, later(4), feed.moved_end)
+                assert sent == sent_event(told, hall.number)
+    # Scheduled and started; then each bid moved the end by a second.
+    assert [event.number for event in events if feed.moved_end(event.number)] == [3, 4, 5]
 
 
 def test_the_others_do_not_notice_a_confirmation_while_its_tick_runs(monkeypatch):

@@ -48,6 +48,23 @@ def test_automatic_bids_are_told_like_others_and_hidden_like_others():
     assert "automatic_bids" not in kinds_told(told(AuctionKind.ENGLISH, "1", until=30, shown=Shown.RANK))
 
 
+def test_everybody_is_told_that_the_end_was_moved_and_no_more_than_that_of_a_hidden_bid():
+    log = Log(AuctionKind.ENGLISH)
+    log.move("1", "bid", 10.25, "97.00")
+    hall = replace(log.hall, rules=replace(log.hall.rules, shown=Shown.RANK))
+    ends = log.events[-1][0].detail["ends_at"]
+
+    def last(viewer, *, moved_end):
+        return update(hall, [log.events[-1][0]], viewer, START, lambda number: moved_end)["events"]
+
+    told = {"number": 3, "kind": "extended", "at": "2026-03-04T12:00:10.000000Z", "ends_at": ends}
+    assert last("2", moved_end=True) == [told]
+    assert last("2", moved_end=False) == []
+    for viewer in ("1", None):
+        (plain,), (moved,) = (last(viewer, moved_end=one) for one in (False, True))
+        assert (plain["amount"], moved) == ("97.00", plain | {"ends_at": ends})
+
+
 @pytest.mark.parametrize("viewer", ["2", "3", None])
 def test_a_bid_in_a_turn_is_told_when_the_turn_has_ended(viewer):
     before = told(AuctionKind.TURN_BASED, viewer, until=419)
