@@ -54,6 +54,16 @@ function axis(given: unknown, figure: (value: number) => string): unknown {
   return Array.isArray(given) ? given.map((options: Plain) => one(options)) : one(given as Plain);
 }
 
+function seriesOf(option: Plain): readonly Plain[] {
+  return (option.series as Plain[] | undefined) ?? [];
+}
+
+/** Room above the chart for the names of its series: in two lines where they are many and the chart is narrow. */
+function legendHeight(series: readonly unknown[], element: HTMLElement): number {
+  if (series.length > 2 && element.clientWidth < 480) return 64;
+  return series.length > 1 ? 40 : 16;
+}
+
 function themed(option: Plain, element: HTMLElement): EChartsCoreOption {
   const { currency, percents } = element.dataset;
   const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 });
@@ -61,14 +71,14 @@ function themed(option: Plain, element: HTMLElement): EChartsCoreOption {
   const exact = new Intl.NumberFormat(language, currency ? { style: "currency", currency, currencyDisplay: "code" } : {});
   const short = (value: number): string => (percents === undefined ? compact.format(value) : percent.format(value / 100));
   const full = (value: number): string => (percents === undefined ? exact.format(value) : short(value));
-  const series = (option.series as Plain[] | undefined) ?? [];
+  const series = seriesOf(option);
   return {
     color: ["--tblr-primary", "--ol-amber", "--ol-work", "--ol-quiet", "--ol-good", "--ol-bad"].map(colour),
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colour("--tblr-body-color") },
     animation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
     animationDuration: 300,
     aria: { enabled: true },
-    grid: { left: 8, right: 16, top: series.length > 2 && element.clientWidth < 480 ? 64 : series.length > 1 ? 40 : 16, bottom: 8, containLabel: true },
+    grid: { left: 8, right: 16, top: legendHeight(series, element), bottom: 8, containLabel: true },
     ...(series.length > 1 ? { legend: { top: 0, left: 8, textStyle: { color: colour("--tblr-body-color") }, icon: "roundRect" } } : {}),
     ...option,
     xAxis: axis(option.xAxis, short),
@@ -101,7 +111,13 @@ function draw(root: ParentNode): void {
     const chart = init(element, undefined, { renderer: "canvas" });
     drawn.set(element, { chart, option });
     chart.setOption(themed(option, element));
-    new ResizeObserver(() => chart.resize()).observe(element);
+    let room = legendHeight(seriesOf(option), element);
+    new ResizeObserver(() => {
+      chart.resize();
+      const now = legendHeight(seriesOf(option), element);
+      if (now !== room) chart.setOption(themed(option, element), { notMerge: true });
+      room = now;
+    }).observe(element);
   }
 }
 
