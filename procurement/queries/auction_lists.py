@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from procurement.models import Auction, AuctionParticipant, Lot
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from marketplace.shared.money import Money
+from procurement.models import Auction, AuctionEvent, AuctionParticipant, Lot
+from procurement.rules.auction.log import EventKind
 from procurement.rules.lifecycle import AuctionStatus
 
 _OPEN = [AuctionStatus.SCHEDULED.value, AuctionStatus.RUNNING.value, AuctionStatus.PAUSED.value]
@@ -30,6 +37,38 @@ def still_open(auctions: QuerySet[Auction]) -> QuerySet[Auction]:
 def over(auctions: QuerySet[Auction]) -> QuerySet[Auction]:
     """Ended or cancelled."""
     return auctions.exclude(status__in=_OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an auction came out by its log. `own`: the one who asks had a seat in it, and then `rank` and `price` are its
+    own; otherwise `price` is the best. None where there is none."""
+
+    own: bool
+    price: Money | None
+    rank: int | None
+    ranked: int
+
+
+def results(auctions: Sequence[Auction], organisation_id: int | None) -> dict[int, Result]:
+    """The results of those that have ended, by primary key. Two queries."""
+    ended = AuctionEvent.objects.filter(
+        auction__in=auctions, number=F("auction__last_event"), kind=EventKind.ENDED.value
+    )
+    rankings = {event.auction_id: event.detail["ranking"] for event in ended}
+    seats = AuctionParticipant.objects.filter(auction__in=auctions, supplier=organisation_id)
+    own = {seat.auction_id: str(seat.pk) for seat in seats}
+    return {
+        auction.pk: _result(rankings[auction.pk], own.get(auction.pk), auction.currency)
+        for auction in auctions
+        if auction.pk in rankings
+    }
+
+
+def _result(ranking: Sequence[dict[str, Any]], own: str | None, currency: str) -> Result:
+    line = next((line for line in ranking if own is None or line["bidder"] == own), None)
+    price = Money(Decimal(line["amount"]), currency) if line else None
+    return Result(own is not None, price, line["rank"] if line else None, len(ranking))
 
 
 def lot_of(number: str, lot: int) -> Lot | None:

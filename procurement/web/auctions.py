@@ -80,13 +80,18 @@ def auctions(request: HttpRequest) -> HttpResponse:
         before=request.GET.get("before", ""),
         size=20,
     )
+    results = auction_lists.results(over.rows, actor.organisation.pk if actor.organisation else None)
     context = {
-        "open_auctions": list(auction_lists.still_open(mine)[:100]),
-        "over": over.rows,
+        "open_auctions": [(auction, _kind_name(auction)) for auction in auction_lists.still_open(mine)[:100]],
+        "over": [(auction, _kind_name(auction), results.get(auction.pk)) for auction in over.rows],
         "next_url": f"?after={over.after}" if over.after else "",
         "previous_url": f"?before={over.before}" if over.before else "",
     }
     return render(request, "procurement/auctions.html", context)
+
+
+def _kind_name(auction: Auction) -> str:
+    return _(auction.lot.tender.preset.name)
 
 
 @login_required

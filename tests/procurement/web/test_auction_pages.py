@@ -13,6 +13,7 @@ from marketplace.models import StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared import clock
 from procurement.models import Auction
+from procurement.queries import auction_lists
 from procurement.services import auctions
 from tests.factories.auctions import START, running_auction, seats
 from tests.factories.marketplace import accredited_supplier, member, staff
@@ -100,3 +101,34 @@ def test_the_list_has_the_auctions_of_the_organisation_only(client: Client) -> N
     response = get(client, seats(auction)[0].by, reverse("auctions"))
     assert page(auction) in response.content.decode()
     assert page(foreign) not in response.content.decode()
+
+
+def test_the_list_says_how_what_is_over_came_out_for_the_one_who_reads(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    ended, cancelled = running_auction(), running_auction()
+    auctions.end(ended.pk, at=ended.ends_at + timedelta(seconds=2))
+    auctions.cancel(cancelled.pk, "A mistake", by=None, at=START + timedelta(seconds=5))
+    *_, second, first = (seat.by for seat in seats(ended))
+    readers = [
+        (first, "English reverse auction Ended Won 98.00 EUR excl. VAT"),
+        (second, "English reverse auction Ended Rank 2 of 3 99.00 EUR excl. VAT"),
+        (member(ended.lot.tender.buyer), "English reverse auction Ended 98.00 EUR excl. VAT best price"),
+        (staff(StaffRole.AUDITOR), "English reverse auction Ended 98.00 EUR excl. VAT best price"),
+    ]
+    for actor, expected in readers:
+        response = get(client, actor, reverse("auctions"))
+        assert expected in _rows_of(response)[ended.lot.tender.number]
+    with django_assert_num_queries(2):
+        assert [*auction_lists.results([ended, cancelled], None)] == [ended.pk]
+    assert "English reverse auction Cancelled —" in _rows_of(response)[cancelled.lot.tender.number]
+
+
+def _rows_of(response: Any) -> dict[str, str]:
+    """The text of each row of the page's tables by what stands in its first cell, without the times."""
+    rows = re.findall(r"<tr>(.*?)</tr>", response.content.decode(), re.S)
+    plain = [
+        re.sub(r"<svg.*?</svg>|<time.*?</time>|<span class=.when-.*?</span>", " ", row, flags=re.S) for row in rows
+    ]
+    texts = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in plain]
+    return {text.split()[0]: text for text in texts}
