@@ -9,6 +9,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,6 +22,7 @@ from marketplace.permissions import Actor
 from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence, StaleForm
 
 CONTACTS_MAX: Final = 200
+_DETAILS: Final = ("name", "position", "email", "phone", "note")
 
 
 class TooManyContacts(DomainError):
@@ -43,39 +45,58 @@ def add(account_id: int, details: ContactDetails, *, by: Actor, at: datetime) ->
     TooManyContacts.
     """
     account = lock_account(account_id, by=by)
-    if Contact.objects.filter(account=account, removed_at=None).count() >= CONTACTS_MAX:
-        raise TooManyContacts(n=CONTACTS_MAX)
     require_right(details)
     contact = Contact(account=account, created_at=at)
     _write(contact, details)
-    alike = Contact.objects.filter(account=account, removed_at=None, name=contact.name, email=contact.email)
+    alike = of(account).filter(name=contact.name, email=contact.email)
     if known := alike.filter(phone=contact.phone, position=contact.position, note=contact.note).first():
         return known
+    require_room(account)
     contact.save()
     audit.record("contact.added", contact, by=by, at=at, stream=stream_of(account))
     return contact
 
 
 @transaction.atomic
-def change(contact_id: int, details: ContactDetails, *, by: Actor, at: datetime) -> Contact:
-    """Change a contact's details. Raises NotFound, Invalid."""
+def change(contact_id: int, details: ContactDetails, *, version: int | None = None, by: Actor, at: datetime) -> Contact:
+    """Change a contact's details; `version` is what the form was opened with. Raises NotFound, StaleForm, Invalid."""
     contact = _locked(contact_id, by=by)
     require_right(details)
+    before = [getattr(contact, name) for name in _DETAILS]
     _write(contact, details)
-    contact.save(update_fields=["name", "position", "email", "phone", "note"])
+    if [getattr(contact, name) for name in _DETAILS] == before:
+        return contact
+    if version is not None and version != contact.version:
+        raise StaleForm
+    contact.version += 1
+    contact.save(update_fields=[*_DETAILS, "version"])
     audit.record("contact.changed", contact, by=by, at=at, stream=stream_of(contact.account))
     return contact
 
 
 @transaction.atomic
 def remove(contact_id: int, *, by: Actor, at: datetime) -> None:
-    """Forget a contact's name and address; the steps taken with it stay. Raises NotFound."""
+    """Forget a contact's name and address, also where they were known at an account that was merged into this one; the
+    steps taken with it stay. Raises NotFound.
+    """
     contact = _locked(contact_id, by=by)
-    _write(contact, ContactDetails(name=""))
-    contact.removed_at = at
-    contact.save(update_fields=["name", "position", "email", "phone", "note", "removed_at"])
-    contact.memberships.all().delete()
+    for one in _with_joined(contact):
+        _write(one, ContactDetails(name=""))
+        one.removed_at, one.version = at, one.version + 1
+        one.save(update_fields=[*_DETAILS, "removed_at", "version"])
+        one.memberships.all().delete()
     audit.record("contact.removed", contact, by=by, at=at, stream=stream_of(contact.account))
+
+
+def of(account: Account) -> QuerySet[Contact]:
+    """The people at an account who are not removed."""
+    return Contact.objects.filter(account=account, removed_at=None, joined_into=None)
+
+
+def require_room(account: Account, more: int = 1) -> None:
+    """Raises TooManyContacts where the account, which the caller has locked, has no room for so many more."""
+    if more and of(account).count() + more > CONTACTS_MAX:
+        raise TooManyContacts(n=CONTACTS_MAX)
 
 
 def require_right(details: ContactDetails) -> None:
@@ -118,15 +139,33 @@ def stream_of(account: Account) -> str:
     return f"account:{account.pk}"
 
 
+def standing(contact: Contact) -> Contact:
+    """The contact, or the one it was joined with when its account was merged."""
+    while contact.joined_into is not None:
+        contact = contact.joined_into
+    return contact
+
+
 def _locked(contact_id: int, *, by: Actor) -> Contact:
-    account_id = Contact.objects.filter(pk=contact_id, removed_at=None).values_list("account", flat=True).first()
-    if account_id is None:
+    found = Contact.objects.filter(pk=contact_id, removed_at=None).first()
+    if found is None:
         raise NotFound
-    lock_account(account_id, by=by)
-    contact = Contact.objects.select_for_update(of=("self",)).select_related("account").get(pk=contact_id)
+    found = standing(found)
+    lock_account(found.account_id, by=by)
+    contact = Contact.objects.select_for_update(of=("self",)).select_related("account").get(pk=found.pk)
     if contact.removed_at is not None:
         raise NotFound
+    if contact.joined_into_id is not None:  # its account was merged at this very moment
+        raise StaleForm
     return contact
+
+
+def _with_joined(contact: Contact) -> list[Contact]:
+    """The contact with those that were joined with it, and with these in turn."""
+    found = [contact]
+    for one in found:
+        found += one.joined.select_for_update(of=("self",)).order_by("pk")
+    return found
 
 
 def _write(contact: Contact, details: ContactDetails) -> None:

@@ -15,10 +15,10 @@ from analytics.permissions import book_of
 from analytics.queries import pipeline as queries
 from analytics.queries.customers import standing
 from analytics.services import contacts
-from analytics.web.pipeline_forms import ContactForm
+from analytics.web.pipeline_forms import ContactForm, KnownContactForm
 from marketplace.permissions import actor_of
 from marketplace.shared import clock
-from marketplace.shared.errors import DomainError, NotFound
+from marketplace.shared.errors import DomainError, NotFound, StaleForm
 from marketplace.web import refusals
 from marketplace.web.forms import posted
 from marketplace.web.parts import Action, Crumb
@@ -51,13 +51,15 @@ def part(request: HttpRequest, account_id: int) -> HttpResponse:
 def edit(request: HttpRequest, contact_id: int) -> HttpResponse:
     """Change a contact."""
     contact = _contact(request, contact_id)
-    known = {name: getattr(contact, name) for name in ("name", "position", "email", "phone", "note")}
-    form = ContactForm(posted(request), initial=known)
+    form = KnownContactForm(posted(request), initial=_known(contact))
     if request.method == "POST" and form.is_valid():
+        version = form.cleaned_data["version"]
         try:
-            contacts.change(contact.pk, form.details(), by=actor_of(request), at=clock.now())
+            contacts.change(contact.pk, form.details(), version=version, by=actor_of(request), at=clock.now())
         except DomainError as error:
             refusals.show_on(form, error)
+            if isinstance(error, StaleForm):
+                form.freshen(_known(_contact(request, contact_id)))
         else:
             messages.success(request, _("Saved."))
             return redirect("insights_customer_contacts", contact.account_id)
@@ -97,13 +99,18 @@ def _contact(request: HttpRequest, contact_id: int) -> Contact:
     found = rows.filter(pk=contact_id).first()
     if found is None:
         raise NotFound
-    return found
+    return contacts.standing(found)
+
+
+def _known(contact: Contact) -> dict[str, object]:
+    """What the form of a contact holds."""
+    return {name: getattr(contact, name) for name in ("version", "name", "position", "email", "phone", "note")}
 
 
 def _context(account: Account) -> dict[str, object]:
     return {
         "account": account,
-        "contacts": list(Contact.objects.filter(account=account, removed_at=None)),
+        "contacts": list(contacts.of(account)),
         "opportunities": queries.opportunities(account.book)
         .filter(account=account)
         .order_by("-created_at", "-pk")[:20],

@@ -54,19 +54,10 @@ def _text(rows: int) -> forms.Textarea:
     return forms.Textarea({"rows": rows})
 
 
-class QualificationForm(forms.Form):
-    """BANT and GPCT: four answers to choose, four to write."""
+class VersionedForm(forms.Form):
+    """Of something that somebody else may change meanwhile."""
 
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in BANT:
-            self.fields[name] = forms.ChoiceField(label=BANT_LABELS[name], choices=choices(KNOWN_NAMES))
-        for name in GPCT:
-            self.fields[name] = forms.CharField(
-                label=GPCT_LABELS[name], max_length=2000, required=False, widget=_text(2)
-            )
 
     def freshen(self, now: Mapping[str, Any]) -> None:
         """It was opened before somebody else's change: say what stands there now; sent again, it is meant so."""
@@ -80,6 +71,19 @@ class QualificationForm(forms.Form):
             words = dict(getattr(field, "choices", ())).get(kept, kept)
             said = _("%(field)s: “%(value)s” stands there now.")
             self.add_error(None, said % {"field": field.label, "value": formats.EMPTY if words is None else words})
+
+
+class QualificationForm(VersionedForm):
+    """BANT and GPCT: four answers to choose, four to write."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in BANT:
+            self.fields[name] = forms.ChoiceField(label=BANT_LABELS[name], choices=choices(KNOWN_NAMES))
+        for name in GPCT:
+            self.fields[name] = forms.CharField(
+                label=GPCT_LABELS[name], max_length=2000, required=False, widget=_text(2)
+            )
 
     @property
     def bant(self) -> dict[str, str]:
@@ -182,7 +186,12 @@ class ContactForm(forms.Form):
     note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=_text(2))
 
     def details(self) -> ContactDetails:
-        return ContactDetails(**self.cleaned_data | {"phone": str(self.cleaned_data["phone"] or "")})
+        sent = {name: value for name, value in self.cleaned_data.items() if name != "version"}
+        return ContactDetails(**sent | {"phone": str(sent["phone"] or "")})
+
+
+class KnownContactForm(VersionedForm, ContactForm):
+    """Of one who is known already."""
 
 
 class _WithContacts(forms.Form):

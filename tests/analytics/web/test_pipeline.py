@@ -274,6 +274,16 @@ def test_contacts_are_kept_changed_and_forgotten(page: Client, book: Book, anna:
     mia = Contact.objects.get()
     page.post(reverse("insights_contact", args=[mia.pk]), {"name": "Mia Berg", "position": "Buyer"})
     assert "Mia Berg" in page.get(reverse("insights_customer_contacts_part", args=[customer.pk])).content.decode()
+    # A second tab, opened before that: what it holds is kept and what stands there now is said; sent again, it is meant.
+    url_of_mia = reverse("insights_contact", args=[mia.pk])
+    late = {"name": "Mia", "position": "Boss", "version": "1"}
+    answer = page.post(url_of_mia, late)
+    shown = answer.content.decode()
+    assert (answer.status_code, "Position: “Buyer” stands there now." in shown) == (422, True)
+    assert 'value="Boss"' in shown
+    assert page.post(url_of_mia, late | {"version": "2"}).status_code == 302
+    mia.refresh_from_db()
+    assert (mia.name, mia.position) == ("Mia", "Boss")
     page.post(reverse("insights_contact_remove", args=[mia.pk]))
     mia.refresh_from_db()
     assert (mia.name, mia.email, str(mia.phone), mia.removed_at is not None) == ("", "", "", True)
