@@ -1,9 +1,11 @@
-"""Two accounts become one: which of two cards for one thing stays, and which of two opportunities for one sale."""
+"""Two accounts become one: which of two cards for one thing stays, which of two opportunities for one sale, and which
+contacts are one person.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -47,9 +49,57 @@ class Sale:
 
     def is_the_same_as(self, other: Sale) -> bool:
         """The same words, whatever their case and spacing."""
-        return " ".join(self.title.casefold().split()) == " ".join(other.title.casefold().split())
+        return _plain(self.title) == _plain(other.title)
 
     @property
     def standing(self) -> tuple[int, float, int]:
         """The higher stays: the further along, then the earlier begun."""
         return STAGES.index(self.stage), -self.created_at.timestamp(), -self.key
+
+
+NOTE_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a person at an account; empty where nothing is."""
+
+    name: str
+    position: str = ""
+    email: str = ""
+    phone: str = ""
+    note: str = ""
+
+    def is_the_same_as(self, other: Known) -> bool:
+        """The same name, and the same mail address; or nothing known of one that the other denies.
+
+        One mail address under two names is a shared mailbox, and stays two people.
+        """
+        if not self.name or _plain(self.name) != _plain(other.name):
+            return False
+        if self.email and self.email.casefold() == other.email.casefold():
+            return True
+        return not any(
+            mine and theirs and _plain(mine) != _plain(theirs)
+            for mine, theirs in (
+                (self.position, other.position), (self.email, other.email), (self.phone, other.phone),
+            )
+        )  # fmt: skip
+
+    def with_all_of(self, other: Known) -> Known | None:
+        """With what only the other knows, and in the note what it knows otherwise; None where that is too much."""
+        known, notes = self, [self.note] if self.note else []
+        for name in ("position", "email", "phone", "note"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if not theirs or _plain(mine) == _plain(theirs):
+                continue
+            if name == "note" or mine:
+                notes.append(theirs)
+            else:
+                known = replace(known, **{name: theirs})
+        note = "; ".join(dict.fromkeys(notes))
+        return replace(known, note=note) if len(note) <= NOTE_MAX else None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -19,7 +19,7 @@ from analytics.rules.pipeline import LEAD_NEXT, LeadState
 from analytics.rules.qualification import BANT, GPCT, Fit, Known, fit
 from analytics.services import lead_requests, opportunities
 from analytics.services.claims import settle_lead
-from analytics.services.contacts import ContactDetails, lock_account, require_right
+from analytics.services.contacts import ContactDetails, lock_account, require_right, require_room
 from analytics.services.contract_history import PREFIX
 from analytics.services.opportunities import AnothersOpportunity, OpportunityDetails
 from marketplace import audit
@@ -152,7 +152,7 @@ def qualify(
 def convert(lead_id: int, title: str, *, account_id: int | None = None, by: Actor, at: datetime) -> Opportunity:
     """Make an opportunity of a qualified lead, with its contact at the account; a new account where there is none.
 
-    Where it has become one already, that. Raises NotQualified, IllegalTransition, and as `qualify`.
+    Where it has become one already, that. Raises NotQualified, TooManyContacts, IllegalTransition, and as `qualify`.
     """
     # The account first, as everywhere; what comes of the lead is asked under its lock.
     seen = _own(Lead.objects, lead_id, by=by)
@@ -169,6 +169,7 @@ def convert(lead_id: int, title: str, *, account_id: int | None = None, by: Acto
     lead.account = account
     save(lead, at, "status", "account")
     if lead.contact_name and not _knows(account, lead):
+        require_room(account)
         Contact.objects.create(
             account=account, name=lead.contact_name, email=lead.email, phone=lead.phone, created_at=at
         )

@@ -28,7 +28,7 @@ from analytics.rules import merging
 from analytics.rules.cards import CardState, Closing
 from analytics.rules.merging import Sale
 from analytics.rules.pipeline import LeadState, OpportunityState, Stage
-from analytics.services import leads, outcomes
+from analytics.services import leads, merged_contacts, outcomes
 from analytics.services.claims import settle_lead
 from analytics.services.contacts import stream_of
 from analytics.services.transitions import move_card
@@ -36,20 +36,21 @@ from marketplace import audit
 from marketplace.permissions import NOBODY, Actor
 from marketplace.services.notifications import notify
 
-Moved = dict[str, list[int]]
+Moved = dict[str, Any]
 What = CardEvent.What
 _LIVE: Final = [state.value for state in card_rules.LIVE]
 _OPEN_LEADS: Final = (LeadState.NEW.value, LeadState.WORKING.value)
 _MOVING: Final[Mapping[str, Any]] = {"contacts": Contact, "leads": Lead, "opportunities": Opportunity, "cards": Card}
 
 
-def bring(source: Account, target: Account, *, by: Actor, at: datetime) -> dict[str, Any]:
-    """Move it all from `source` to `target`; returns what moved, for the way back."""
+def bring(source: Account, target: Account, *, by: Actor, at: datetime) -> Moved:
+    """Move it all from `source` to `target`; returns what moved, for the way back. Raises TooManyContacts."""
     source, target = _locked(source, target)
     taken = _taken_over(source, target)
-    moved: dict[str, Any] = {"cards": _bring_cards(source, target, by, at)}
-    for name in ("contacts", "leads", "opportunities"):
+    moved: Moved = {"cards": _bring_cards(source, target, by, at)}
+    for name in ("leads", "opportunities"):
         moved[name] = _move(name, source, target)
+    moved["contacts"], moved["joined"] = merged_contacts.bring(source, target)
     _settle_leads(moved["leads"], target, by, at)
     moved["ended"] = _end_doubles(moved["opportunities"], target, by, at)
     moved["taken"] = taken
@@ -61,6 +62,7 @@ def give_back(merge: AccountMerge, source: Account, counted_as: Account, *, by: 
     """Move back what went along with the merge and is still with the account that `source` counted as."""
     source, counted_as = _locked(source, counted_as)
     moved = {name: _move(name, counted_as, source, merge.moved.get(name, [])) for name in _MOVING}
+    merged_contacts.give_back(merge.moved.get("joined", []), source)
     _settle_leads(moved["leads"], source, by, at)
     owner = _owner_of(source)
     if owner is not None:

@@ -29,8 +29,9 @@ class MergeUndone(DomainError):
 def merge(book: Book, source_id: int, target_id: int, *, by: Actor, at: datetime) -> AccountMerge:
     """From now on what `source` bought counts as bought by `target`, and so does what comes later under its number.
 
-    Its people, leads, opportunities and live cards go along; of two cards or opportunities for the same thing one ends.
-    Scores follow with the next run. Raises ManagerOnly, NotFound, MergeNotPossible, BookBusy.
+    Its people, leads, opportunities and live cards go along; of two cards or opportunities for the same thing one ends,
+    and who is a contact of both is one from then on.
+    Scores follow with the next run. Raises ManagerOnly, NotFound, MergeNotPossible, TooManyContacts, BookBusy.
     """
     permissions.require_manager(by, book)
     book = loading.lock(book.pk)

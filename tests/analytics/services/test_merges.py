@@ -9,18 +9,41 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from analytics.models import Account, Book, Card, Category, Contact, DayRollup, Lead, LeadSource, Opportunity
+from analytics.models import (
+    Account,
+    AccountMerge,
+    Book,
+    Card,
+    Category,
+    Contact,
+    DayRollup,
+    Lead,
+    LeadSource,
+    Opportunity,
+)
 from analytics.permissions import ManagerOnly, book_for
 from analytics.queries import customers as customer_queries
 from analytics.queries import results
 from analytics.queries.pipeline import passed
 from analytics.rules.cards import CardState, Dismissed
-from analytics.rules.pipeline import Stage
-from analytics.services import card_making, card_outcomes, cards, contacts, customers, leads, merges, opportunities
-from analytics.services.contacts import ContactDetails
+from analytics.rules.pipeline import BuyingRole, Stage, StepKind
+from analytics.services import (
+    buying_group,
+    card_making,
+    card_outcomes,
+    cards,
+    contacts,
+    customers,
+    leads,
+    merges,
+    opportunities,
+    steps,
+)
+from analytics.services.contacts import ContactDetails, TooManyContacts
 from analytics.services.leads import LeadDetails
 from analytics.services.merges import MergeNotPossible, MergeUndone
 from analytics.services.opportunities import OpportunityDetails
+from analytics.services.steps import NextStep
 from marketplace.models import AuditRecord, Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared.errors import NotFound
@@ -171,6 +194,74 @@ def test_what_came_with_one_merge_is_not_given_away_by_the_next(book: Book, mana
     merges.merge(book, pk(book, "B"), pk(book, "C"), by=manager, at=NOON)
     merges.undo(book, second.pk, by=manager, at=NOON)
     assert where(mia) == ["C"]
+
+
+def test_who_is_known_at_both_is_one_person_until_they_are_parted(book: Book, manager: Actor) -> None:
+    anna = staff(StaffRole.REPRESENTATIVE)
+    there = [
+        contacts.add(pk(book, "A"), details, by=anna, at=NOON)
+        for details in (ContactDetails("Mia Berg", email="mia@kabel.example", note="Calls back"), ContactDetails("Tom"))
+    ]
+    mia, tom, ada = (
+        contacts.add(pk(book, "B"), details, by=anna, at=NOON)
+        for details in (
+            ContactDetails("mia  berg", "Buyer", "MIA@kabel.example", "+49 30 901820"),
+            ContactDetails("Tom", phone="+49 30 901821"),
+            ContactDetails("Ada", email="mia@kabel.example"),  # a shared mailbox
+        )
+    )
+    sale = opportunities.open_for(pk(book, "B"), OpportunityDetails("Cables"), by=anna, at=NOON)
+    buying_group.put(sale.pk, mia.pk, BuyingRole.USER, by=anna, at=NOON)
+    steps.plan_next(sale.pk, NextStep(StepKind.CALL, NOON.date(), contact_id=tom.pk), by=anna, at=NOON)
+
+    def people() -> list[tuple[str, str, str, str]]:
+        shown = contacts.of(Account.objects.get(pk=pk(book, "A")))
+        return [(one.name, one.position, str(one.phone), one.note) for one in shown]
+
+    def parts_of_sale() -> list[Any]:
+        return [*sale.group.values_list("contact", flat=True), *sale.steps.values_list("contact", flat=True)]
+
+    before = people()
+    merged = merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+    assert people() == [
+        ("Ada", "", "", ""),
+        ("Mia Berg", "Buyer", "+4930901820", "Calls back"),
+        ("Tom", "", "+4930901821", ""),
+    ]
+    assert parts_of_sale() == [there[0].pk, there[1].pk]
+    # An address from before leads to the one that stands.
+    changed = contacts.change(tom.pk, ContactDetails("Tom", "Boss", phone="+49 30 901821"), by=anna, at=NOON)
+    assert changed.pk == there[1].pk
+    assert "kabel.example" not in str(AccountMerge.objects.get(pk=merged.pk).moved)
+
+    merges.undo(book, merged.pk, by=manager, at=NOON)
+    assert people() == [before[0], ("Tom", "Boss", "", "")]
+    assert parts_of_sale() == [mia.pk, tom.pk]
+    assert where(mia, tom, ada) == ["B"] * 3
+    # Merged once more and removed, nobody keeps the address.
+    again = merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+    contacts.remove(there[0].pk, by=anna, at=NOON)
+    merges.undo(book, again.pk, by=manager, at=NOON)
+    assert set(Contact.objects.filter(email__icontains="mia").values_list("name", flat=True)) == {"Ada"}
+
+
+def test_an_account_has_room_for_so_many_contacts_by_a_merge_or_a_lead_too(
+    book: Book, manager: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contacts, "CONTACTS_MAX", 1)
+    for name, who in (("A", "Mia"), ("B", "Tom"), ("C", "Tom")):
+        contacts.add(pk(book, name), ContactDetails(who), by=manager, at=NOON)
+    with pytest.raises(TooManyContacts):
+        merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+    merges.merge(book, pk(book, "B"), pk(book, "C"), by=manager, at=NOON)  # one person
+    details = LeadDetails("Firm", contact_name="Ada", account_id=pk(book, "A"))
+    lead, _new = leads.register(book.pk, LeadSource.OWN, details, by=manager, at=NOON)
+    bant = {"budget": "yes", "authority": "yes", "need": "yes"}
+    leads.qualify(lead.pk, bant, {}, version=None, by=manager, at=NOON)
+    with pytest.raises(TooManyContacts):
+        leads.convert(lead.pk, "Cables", by=manager, at=NOON)
+    lead.refresh_from_db()
+    assert (lead.status, Opportunity.objects.count()) == ("working", 0)
 
 
 def test_of_two_cards_for_one_thing_the_one_worked_on_stays(book: Book, manager: Actor) -> None:
