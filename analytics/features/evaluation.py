@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from analytics.features import baselines
 from analytics.features.insights import Insights, insights
-from analytics.rules import cards, metrics, protocol, recovery
+from analytics.rules import cards, metrics, protocol, recovery, remarks
 from analytics.rules.cards import Kind, Order
 from analytics.rules.growth import GrowthList
 from analytics.rules.history import BoolArray, FloatArray, History
@@ -67,11 +67,25 @@ CARDS = {LEVELS[2]: "growth cards, items", LEVELS[3]: "growth cards, categories"
 
 
 def default_cutoffs(history: History, *, horizon: int = protocol.HORIZON) -> tuple[int, ...]:
-    """Four, a month apart, the last one whose labels have just ended; fewer where no training window would be left."""
+    """Four, a month apart, the last one whose labels have just ended; fewer where no training window would be left.
+
+    None is followed by a hole of the data: who bought in it nobody knows.
+    """
     last = history.last_day - horizon
     earliest = protocol.FIRST_CUTOFF + horizon
-    fit = range(last, earliest - 1, -protocol.STEP)[:CUTOFFS]
-    return tuple(sorted(fit)) or ((last,) if last >= protocol.MIN_TENURE else ())
+    days = range(last, earliest - 1, -protocol.STEP) or ([last] if last >= protocol.MIN_TENURE else [])
+    followed = followed_by_holes(history, days, horizon)
+    return tuple(sorted([day for day in days if day not in followed][:CUTOFFS]))
+
+
+def followed_by_holes(history: History, days: Iterable[int], horizon: int) -> list[int]:
+    """The days of which some of those foretold from their end on lie in a hole of the data."""
+    holes = remarks.holes(history.dates())
+    return [
+        day
+        for day in days
+        if any(history.day_of(hole.first) <= day + horizon and history.day_of(hole.last) > day for hole in holes)
+    ]
 
 
 def evaluate(

@@ -22,6 +22,7 @@ from analytics.features.evaluation import (
     gain_shares,
 )
 from analytics.features.plots import Line
+from analytics.features.remark_words import sentences
 from analytics.rules.history import History
 
 _CHURN, _DEFECTION, _ITEMS, _CATEGORIES = LEVELS
@@ -30,6 +31,9 @@ _CHANCES = (
     "Chances are judged on the first ten of each list, and on what would be cards: of an account's first five the one "
     "with the most money, and of those the first 500 by money and by certainty. A card's error holds chance of its "
     "own: with 500 cards .04 of it is to be expected. Money is what the lists expect over what came of them."
+)
+TOO_LITTLE = (
+    "There is too little to measure: no day has enough of the history before it, and a horizon without holes after it."
 )
 _EXPLAINED = {
     _CHURN: (
@@ -119,9 +123,7 @@ def as_html(evaluation: Evaluation, history: History, run: Mapping[str, Any]) ->
             parts.append(f'<div class="figures">{_curves(evaluation, level)}</div>')
             parts.append(_by_cutoff(evaluation, history, level))
     if not evaluation.cutoffs:
-        parts.append(
-            "<p>There is too little to measure: no cut-off leaves enough before it and a horizon after it.</p>"
-        )
+        parts.append(f"<p>{TOO_LITTLE}</p>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Account insights, evaluated</title><style>{_STYLE}</style></head><body>{''.join(parts)}"
@@ -161,6 +163,7 @@ def _opening(evaluation: Evaluation, history: History, run: Mapping[str, Any]) -
     )
     weak = {f"{name}: {code}" for cutoff in evaluation.cutoffs for name, code in cutoff.fallbacks.items()}
     notes = [*(f"{name.replace('_', ' ')} ({count})" for name, count in run["warnings"].items())]
+    notes += sentences(run["remarks"])
     notes += [f"{count} rows not used: {reason.replace('_', ' ')}" for reason, count in run["rejected"].items()]
     notes += [f"fallback in force, {text.replace('_', ' ')}" for text in sorted(weak)]
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes)

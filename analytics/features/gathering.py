@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,34 +18,28 @@ from numpy.typing import NDArray
 from analytics.features.files import Reject
 from analytics.features.layout import ColumnUnknown, Layout, Told, look, look_categories
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
+from analytics.rules import remarks
+from analytics.rules.cards import HORIZON
 from analytics.rules.history import NONE, History, IntArray, Names, collapse
+from analytics.rules.remarks import Outline, Remark
 
-_HOLE_DAYS = 45
-_LATE_DAYS = 7
 _EPOCH = date(1970, 1, 1)
-
-
-class Warned:
-    """What a reader of the scores should know of the data; stable codes."""
-
-    HOLES = "no_purchases_by_anybody_for_45_days_or_more"
-    ENDS_EARLY = "days_before_the_cut_off_without_a_purchase_by_anybody"
-    DUPLICATES_KEPT = "equal_rows_kept_because_there_is_no_order_id"
-    ONE_DAY = "all_purchases_on_one_day"
-    ONE_ACCOUNT = "one_account_only"
-    NOTHING = "no_purchase_before_the_cut_off"
 
 
 @dataclass(slots=True)
 class Report:
-    """`rejected` counts the lines of rejects.csv by reason; `warnings` are stable codes with their counts."""
+    """`rejected` counts the lines of rejects.csv by reason; `warnings` are stable codes of how the file was read, with
+    their counts; `remarks` are what is thin or odd about the history. `as_of` is its last known day: before the
+    cut-off, where the file ends so early that its end is not everybody's silence; None without a purchase.
+    """
 
     rows_read: int = 0
     rows_used: int = 0
     after_cutoff: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     warnings: dict[str, int] = field(default_factory=dict)
-    holes: list[tuple[date, date]] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    as_of: date | None = None
     currency: str | None = None
     layout: Layout | None = None
 
@@ -58,7 +52,8 @@ class Report:
             "rows_after_cutoff": self.after_cutoff,
             "currency": self.currency,
             "warnings": dict(sorted(self.warnings.items())),
-            "holes": [{"from": str(a), "until": str(b)} for a, b in self.holes],
+            "remarks": [remark.as_json() for remark in self.remarks],
+            "as_of": str(self.as_of) if self.as_of else None,
             "layout": self.layout.as_json() if self.layout else None,
         }
 
@@ -71,17 +66,20 @@ def gather(
     categories: Path | None = None,
     merged: Mapping[str, str] | None = None,
     rejects: TextIO | None = None,
+    horizon: int = HORIZON.days,
 ) -> tuple[History, Report]:
     """Only rows dated before `before` have any effect on the history. `categories` maps sku to category and goes before
     the file's own column; `merged` maps an account's old name to the one it has now. Rejected rows are written to
-    `rejects` as CSV: line, reason, value. Raises FileUnreadable where there is nothing to read at all."""
+    `rejects` as CSV: line, reason, value. What is remarked of the history goes by the `horizon` foretold.
+    Raises FileUnreadable where there is nothing to read at all."""
     layout = _layout(path, told, categories)
     of_sku = read_categories(categories, told) if categories else None
     gatherer = _Gatherer(layout, before, of_sku, merged or {}, rejects)
     notes: Counter[str] = Counter()
-    for batch in batches(path, layout, notes):
+    for batch in batches(path, layout, notes, more=("account_name",) if gatherer.has_names else ()):
         gatherer.add(batch)
     history = gatherer.history()
+    gatherer.remark(horizon)
     report = gatherer.report
     report.layout = layout
     report.warnings |= dict.fromkeys(layout.guesses, 1) | dict(notes)
@@ -131,8 +129,12 @@ class _Gatherer:
         self.merged = merged
         self.report = Report()
         self.has_orders = "order_id" in layout.columns
+        self.has_names = layout.columns.get("account_name") is not None
         self.codes: dict[str, dict[str, int]] = {"account": {}, "sku": {}, "category": {}, "currency": {}}
         self.parts: dict[str, list[NDArray[Any]]] = {name: [] for name in _DTYPES}
+        self.names: dict[str, list[str]] = {}
+        self.outline = Outline((), 0, 0)
+        self.equal_rows, self.other_currencies = 0, list[str]()
         self.writer = csv.writer(rejects, lineterminator="\n") if rejects else None
         if self.writer:
             self.writer.writerow(REJECT_SCHEMA)
@@ -145,6 +147,8 @@ class _Gatherer:
             rows = rows.filter(pl.col("day") < self.before)
             self.report.after_cutoff += len(batch.rows) - len(rows)
         rows = self._positive(rows)
+        if self.has_names:
+            self._name(rows)
         for name, part in self.parts.items():
             values = rows.get_column(_SOURCES.get(name, name))
             if name in self.codes:
@@ -168,7 +172,7 @@ class _Gatherer:
         nothing = not len(days)
         if self.of_sku is not None:
             self._map(names, codes, self.of_sku)
-        self._warn(days, codes["account"])
+        self.outline = _outline(days, codes["account"])
         history = collapse(
             account=codes["account"],
             category=codes["category"],
@@ -187,6 +191,20 @@ class _Gatherer:
             return replace(history, has_categories=has_categories, has_items="sku" in columns_of)
         return history
 
+    def remark(self, horizon: int) -> None:
+        """Say what is thin or odd about the history, as of the last day that it could know."""
+        report, outline = self.report, self.outline
+        until = self.before - timedelta(days=1) if self.before else outline.days[-1] if outline.days else None
+        if until is not None and outline.days:
+            report.as_of = remarks.as_of(outline.days, until)
+        report.remarks = [
+            *remarks.of_rows(report.rows_read, sum(report.rejected.values())),
+            *remarks.of_history(outline, until or _EPOCH, horizon=horizon),
+            *remarks.of_currencies(report.currency or "", self.other_currencies),
+            *remarks.of_equal_rows(self.equal_rows, has_orders=self.has_orders),
+            *remarks.of_names(self.names),
+        ]
+
     def reject(self, rejects: pl.DataFrame) -> None:
         if len(rejects):
             self.report.rejected.update(dict(rejects.get_column("reason").value_counts().iter_rows()))
@@ -204,6 +222,14 @@ class _Gatherer:
         value = pl.when(pl.col("qty") <= 0).then(pl.col("qty")).otherwise(pl.col("unit_price")).cast(pl.String)
         self.reject(rows.filter(pl.col("reason").is_not_null()).select("line", "reason", value.alias("value")))
         return rows.filter(pl.col("reason").is_null())
+
+    def _name(self, rows: pl.DataFrame) -> None:
+        """Note the names of accounts, each once where it follows another."""
+        pairs = rows.select("account", "account_name").drop_nulls().unique(maintain_order=True)
+        for account, name in pairs.iter_rows():
+            given = self.names.setdefault(self.merged.get(account, account), [])
+            if name not in given:
+                given.append(name)
 
     def _coded(self, name: str, values: pl.Series) -> IntArray:
         known = self.codes[name]
@@ -235,8 +261,8 @@ class _Gatherer:
         again[order[1:]] = marks[order[1:]] == marks[order[:-1]]
         if not again.any():
             return columns
+        self.equal_rows = int(again.sum())
         if not self.has_orders:
-            self.report.warnings[Warned.DUPLICATES_KEPT] = int(again.sum())
             return columns
         self._drop(columns["line"][again], Reject.DUPLICATE)
         return {name: values[~again] for name, values in columns.items()}
@@ -253,7 +279,9 @@ class _Gatherer:
         if not other.any():
             return columns
         by_code = {code: name for name, code in self.codes["currency"].items()}
-        self._drop(columns["line"][other], Reject.OTHER_CURRENCY, [by_code[c] for c in columns["currency"][other]])
+        left_out = [by_code[code] for code in columns["currency"][other]]
+        self.other_currencies = sorted({*left_out})
+        self._drop(columns["line"][other], Reject.OTHER_CURRENCY, left_out)
         return {name: values[~other] for name, values in columns.items()}
 
     def _drop(self, lines: NDArray[np.int64], reason: str, values: list[str] | None = None) -> None:
@@ -282,30 +310,16 @@ class _Gatherer:
         codes["category"] = dense[codes["category"]]
         names["category"] = tuple(all_names[number] for number in kept)
 
-    def _warn(self, days: IntArray, accounts: IntArray) -> None:
-        warnings, seen = self.report.warnings, np.unique(days)
-        if not len(seen):
-            warnings[Warned.NOTHING] = 1
-            return
-        if len(seen) == 1:
-            warnings[Warned.ONE_DAY] = 1
-        if len(np.unique(accounts)) == 1:
-            warnings[Warned.ONE_ACCOUNT] = 1
-        gaps = np.diff(seen)
-        if self.before is not None:
-            # A file that was written before the cut-off: what is missing at its end looks like everybody's silence.
-            missing = (self.before - _EPOCH).days - 1 - int(seen[-1])
-            usual = float(np.quantile(gaps, 0.95)) if len(gaps) else 1.0
-            if missing > max(_LATE_DAYS, 3 * usual):
-                warnings[Warned.ENDS_EARLY] = missing
-        wide = np.flatnonzero(gaps > _HOLE_DAYS)
-        to_date = _EPOCH.toordinal()
-        self.report.holes = [
-            (date.fromordinal(to_date + int(seen[at]) + 1), date.fromordinal(to_date + int(seen[at + 1])))
-            for at in wide
-        ]
-        if len(wide):
-            warnings[Warned.HOLES] = len(wide)
+
+def _outline(days: IntArray, accounts: IntArray) -> Outline:
+    seen = np.unique(days)
+    to_date = _EPOCH.toordinal()
+    order_days = np.unique(days.astype(np.int64) << 32 | accounts.astype(np.int64))
+    return Outline(
+        days=[date.fromordinal(to_date + int(day)) for day in seen],
+        accounts=len(np.unique(accounts)),
+        purchases=len(order_days),
+    )
 
 
 _SOURCES = {"quantity": "qty"}

@@ -79,23 +79,6 @@ def left_out(history: History, written: Collection[str]) -> dict[str, str]:
     return lacking
 
 
-def unscored(history: History, scores: Scores, cutoff: int) -> dict[str, int]:
-    """How many accounts with a purchase by the cut-off have no score of leaving, by the first reason that applies."""
-    days = history.until(cutoff).account_days()
-    account, first, last = days.account[days.starts], days.day[days.starts], days.day[days.starts + days.counts - 1]
-    without = ~np.isin(account, scores.account)
-    few = without & (days.counts < protocol.MIN_ORDER_DAYS)
-    silent = without & ~few & (cutoff - last > protocol.MAX_SILENCE)
-    new = without & ~few & ~silent & (cutoff - first < protocol.MIN_TENURE)
-    counts = {
-        "fewer_than_three_order_days": few,
-        "silent_for_longer_than_ninety_days": silent,
-        "first_order_less_than_sixty_days_ago": new,
-        "other": without & ~few & ~silent & ~new,
-    }
-    return {reason: int(rows.sum()) for reason, rows in counts.items() if rows.any()}
-
-
 def learnt_from(found: Insights, history: History) -> dict[str, Any]:
     """The windows that each model was trained on, by their first days foretold, and the fallbacks in force."""
 

@@ -6,7 +6,7 @@ import csv
 import resource
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from analytics.features.files import FileUnreadable
+from analytics.features.gathering import Report
 from analytics.features.layout import Told
+from analytics.features.remark_words import sentences
 from analytics.features.values import DayMonth, Decimals
 
 MOST_DAYS_AHEAD = 730
@@ -74,6 +76,19 @@ def refused_plainly() -> Iterator[None]:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         raise CommandError(f"Cannot read or write{where}: {error.strerror}.", returncode=2) from None
+
+
+def tell(report: Report, say: Callable[[str], object]) -> None:
+    """How the file was read, and what is thin or odd about the history in it."""
+    rejected = sum(report.rejected.values())
+    later = f", {report.after_cutoff:,} on or after the cut-off" if report.after_cutoff else ""
+    say(f"{report.rows_read:,} rows read, {report.rows_used:,} used, {rejected:,} not used{later}")
+    for reason, count in sorted(report.rejected.items()):
+        say(f"  not used: {count:,} {reason.replace('_', ' ')}")
+    for warning, count in sorted(report.warnings.items()):
+        say(f"  note: {warning.replace('_', ' ')}" + (f" ({count:,})" if count > 1 else ""))
+    for sentence in sentences([remark.as_json() for remark in report.remarks]):
+        say(f"  note: {sentence}")
 
 
 def emptied(options: Mapping[str, Any], names: Collection[str]) -> Path:

@@ -84,6 +84,10 @@ class History:
         """The cut-off T of a named date: the last day before it, so that T + 1 is the first day to be foretold."""
         return self.day_of(cutoff) - 1
 
+    def dates(self) -> list[date]:
+        """The days on which anybody bought, rising."""
+        return [self.date_of(day) for day in np.unique(self.day)]
+
     def date_of(self, day: int) -> date:
         return self.first_day + timedelta(days=int(day))
 

@@ -53,6 +53,23 @@ def eligible_pairs(history: History, cutoff: int) -> Eligible:
     return _eligible(history.until(cutoff).pair_days(), cutoff, MAX_SILENCE, MAX_MEDIAN_GAP)
 
 
+def unscored(history: History, scored: IntArray, cutoff: int) -> dict[str, int]:
+    """How many accounts with a purchase by the cut-off are not among the `scored`, by the first reason that applies."""
+    days = history.until(cutoff).account_days()
+    account, first, last = days.account[days.starts], days.day[days.starts], days.day[days.starts + days.counts - 1]
+    without = ~np.isin(account, scored)
+    few = without & (days.counts < MIN_ORDER_DAYS)
+    silent = without & ~few & (cutoff - last > MAX_SILENCE)
+    new = without & ~few & ~silent & (cutoff - first < MIN_TENURE)
+    counts = {
+        "fewer_than_three_order_days": few,
+        "silent_for_longer_than_ninety_days": silent,
+        "first_order_less_than_sixty_days_ago": new,
+        "other": without & ~few & ~silent & ~new,
+    }
+    return {reason: int(rows.sum()) for reason, rows in counts.items() if rows.any()}
+
+
 def churned(history: History, cutoff: int, eligible: Eligible, *, horizon: int = HORIZON) -> BoolArray:
     """Which of the accounts order nothing in (T, T + horizon]."""
     orders = np.zeros(len(history.accounts), dtype=bool)

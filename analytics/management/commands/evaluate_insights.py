@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.features import evaluation_report
-from analytics.features.evaluation import LEVELS, PRODUCT, default_cutoffs, evaluate
+from analytics.features.evaluation import LEVELS, PRODUCT, default_cutoffs, evaluate, followed_by_holes
 from analytics.features.gathering import gather
 from analytics.management.purchase_files import (
     a_date,
@@ -21,6 +21,7 @@ from analytics.management.purchase_files import (
     merged,
     peak_megabytes,
     refused_plainly,
+    tell,
     told,
 )
 from analytics.rules.history import History
@@ -60,7 +61,9 @@ class Command(BaseCommand):
                     categories=options["categories"],
                     merged=renamed,
                     rejects=rejects,
+                    horizon=options["horizon"],
                 )
+            tell(report, self.stdout.write)
             horizon = options["horizon"]
             cutoffs = default_cutoffs(history, horizon=horizon)
             if options["cutoffs"]:
@@ -69,6 +72,11 @@ class Command(BaseCommand):
                     self.stdout.write(
                         f"  note: the file ends {history.date_of(history.last_day)}, before the {horizon} days from "
                         f"{history.date_of(day + 1)} on have passed: who would have come later counts as lost"
+                    )
+                for day in followed_by_holes(history, cutoffs, horizon):
+                    self.stdout.write(
+                        f"  note: nobody bought anything in some of the weeks after {history.date_of(day + 1)}: who "
+                        "would have counts as lost"
                     )
             found = evaluate(history, cutoffs, horizon=horizon, seed=options["seed"], say=self.stdout.write)
             run = {
@@ -87,7 +95,7 @@ class Command(BaseCommand):
                 figures = "  ".join(f"{metric} {_shown(value)}" for metric, value in found.mean(level, name).items())
                 self.stdout.write(f"{level}, {name}: {figures}" if name == PRODUCT else f"  {level}, {name}: {figures}")
         if not cutoffs:
-            self.stdout.write("Too little to measure: no cut-off leaves enough before it and a horizon after it.")
+            self.stdout.write(evaluation_report.TOO_LITTLE)
         self.stdout.write(f"{out / REPORT}, {run['seconds']} s, {run['peak_memory_mb']} MB")
 
 

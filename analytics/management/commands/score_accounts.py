@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from time import perf_counter, process_time
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from analytics.features import insights
 from analytics.features.gathering import Report, gather
+from analytics.features.remark_words import unscored
 from analytics.management.purchase_files import (
     a_date,
     a_seed,
@@ -19,10 +21,13 @@ from analytics.management.purchase_files import (
     merged,
     peak_megabytes,
     refused_plainly,
+    tell,
     told,
 )
+from analytics.rules import protocol
 from analytics.rules.history import History
 from analytics.rules.protocol import HORIZON
+from analytics.rules.remarks import Odd
 
 REJECTS, RUN = "rejects.csv", "run.json"
 
@@ -54,12 +59,13 @@ class Command(BaseCommand):
                     categories=options["categories"],
                     merged=renamed,
                     rejects=rejects,
+                    horizon=options["horizon"],
                 )
             read = perf_counter()
-            cutoff = history.day_before(options["cutoff"])
-            found = insights.insights(history, cutoff, horizon=options["horizon"], seed=options["seed"])
+            known, cutoff = _known(history, report, options["cutoff"])
+            found = insights.insights(known, cutoff, horizon=options["horizon"], seed=options["seed"])
             scored = perf_counter()
-            rows = insights.write(found, history, out)
+            rows = insights.write(found, known, out)
             run = {
                 "cutoff": str(options["cutoff"]),
                 "horizon": options["horizon"],
@@ -72,7 +78,7 @@ class Command(BaseCommand):
                 "items": len(history.items),
                 "files": rows,
                 "files_left_out": insights.left_out(history, rows),
-                "accounts_without_a_score": insights.unscored(history, found.recovery.accounts, cutoff),
+                "accounts_without_a_score": protocol.unscored(history, found.recovery.accounts.account, cutoff),
                 "trained_on": insights.learnt_from(found, history),
                 "seconds": {
                     "reading": round(read - begin, 2),
@@ -84,23 +90,26 @@ class Command(BaseCommand):
                 "peak_memory_mb": peak_megabytes(),
             }
             (out / RUN).write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        self._tell(run, history, report)
+        self._tell(run, report)
 
-    def _tell(self, run: dict[str, Any], history: History, report: Report) -> None:
+    def _tell(self, run: dict[str, Any], report: Report) -> None:
         say = self.stdout.write
-        later = report.after_cutoff
-        say(f"{report.rows_read} rows read, {run['rows_rejected']} not used, {later} on or after the cut-off")
-        for reason, count in run["rejected"].items():
-            say(f"  not used: {count} {reason.replace('_', ' ')}")
-        for warning, count in run["warnings"].items():
-            say(f"  note: {warning.replace('_', ' ')}" + (f" ({count})" if count > 1 else ""))
+        tell(report, say)
         for name, rows in run["files"].items():
             say(f"{name}: {rows} rows")
         for name, why in run["files_left_out"].items():
             say(f"{name}: left out, the file has {why.replace('_', ' ')}")
-        for why, count in run["accounts_without_a_score"].items():
-            say(f"  no score of leaving for {count} accounts: {why.replace('_', ' ')}")
+        for sentence in unscored(run["accounts_without_a_score"]):
+            say(f"  no score of leaving: {sentence}")
         for name, learnt in run["trained_on"].items():
             if learnt["fallback"]:
                 say(f"  {name.replace('_', ' ')}: too little to learn from, {learnt['fallback'].replace('_', ' ')}")
         say(f"{run['seconds']['all']} s, {run['peak_memory_mb']} MB")
+
+
+def _known(history: History, report: Report, before: date) -> tuple[History, int]:
+    """What is scored, and the last day known. A file that ends early is scored as of its end, one that ended so long
+    ago that nothing is left to foretell is not scored at all."""
+    if any(remark.code is Odd.OVER for remark in report.remarks):
+        return history.until(-1), history.day_before(before)
+    return history, history.day_of(report.as_of) if report.as_of else history.day_before(before)

@@ -14,13 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.rules.history import IntArray
-
-SHORTEST_HOLE = 21
-"""Days. Shops close for a week or two; nobody buying anywhere for three weeks is a gap in the data."""
-FEWEST_DAYS = 60
-"""Order days of the whole data below which its own rhythm is not known well enough to call anything a hole."""
-BEYOND_USUAL = 6
-"""How often longer than the 99th per cent of the breaks between the data's order days a hole is."""
+from analytics.rules.remarks import shortest_hole, usual_break
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +52,9 @@ class Clock:
 def find(days: IntArray) -> Clock:
     """The clock of the data whose order days (of anybody, in any order) are `days`."""
     order_days = np.flatnonzero(np.bincount(days[days >= 0], minlength=1)) if len(days) else np.empty(0, dtype=np.int64)
-    if len(order_days) < FEWEST_DAYS:
-        return Clock()
     breaks = np.diff(order_days)
-    usual = float(np.quantile(breaks, 0.99, method="lower"))
-    long = np.flatnonzero(breaks > max(SHORTEST_HOLE, BEYOND_USUAL * usual))
-    holes = tuple((int(order_days[i]), int(breaks[i] - max(round(usual), 1))) for i in long)
-    return Clock(holes)
+    shortest = shortest_hole(breaks.tolist())
+    if shortest is None:
+        return Clock()
+    usual = usual_break(breaks.tolist())
+    return Clock(tuple((int(order_days[i]), int(breaks[i] - usual)) for i in np.flatnonzero(breaks > shortest)))

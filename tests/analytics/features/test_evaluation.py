@@ -23,6 +23,7 @@ RUN = {
     "rows_used": 1,
     "rows_read": 2,
     "warnings": {"one_day": 1},
+    "remarks": [],
     "rejected": {"bad_date": 1},
 }
 
@@ -42,6 +43,13 @@ def test_cut_offs_leave_a_horizon_after_them_and_a_training_window_before(histor
     assert default_cutoffs(history) == (last - 180, last - 150, last - 120, last - 90)
     assert default_cutoffs(history.until(200)) == (110,)
     assert default_cutoffs(history.until(100)) == ()
+
+
+def test_no_cut_off_is_followed_by_a_hole_of_the_data(history: History) -> None:
+    holed = history.where((history.day < 250) | (history.day >= 310))
+    cutoffs = evaluation.default_cutoffs(holed, horizon=30)
+    assert cutoffs == (219, 309, 339, 369)
+    assert evaluation.followed_by_holes(holed, (219, 220, 308, 309), 30) == [220, 308]
 
 
 def test_every_level_has_the_product_beside_its_baselines(measured: Evaluation) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from analytics.features import tables
 from analytics.features.files import FileUnreadable
-from analytics.features.gathering import Warned, gather
+from analytics.features.gathering import gather
 from analytics.features.layout import Guess, Told
 from analytics.rules.history import History
+from analytics.rules.remarks import Odd, Remark
 
 CD_SHOP = " 00001 19970101  1   11.77\n 00002 19970112  1   12.00\n 00002 19970112  5   77.00\n"
 CD_SHOP_ROWS = [("00001", 0, 1.0, 11.77), ("00002", 11, 6.0, 89.0)]
@@ -124,8 +125,10 @@ def test_the_row_within_which_a_file_breaks_off_is_not_used(write: Write) -> Non
 
 def test_days_missing_before_the_cut_off_are_told(write: Write) -> None:
     path = write("account,ts,amount\n" + "".join(f"A,2024-01-{day:02},5\n" for day in range(1, 21)))
-    assert gather(path, before=date(2024, 1, 27))[1].warnings.get(Warned.ENDS_EARLY) is None
-    assert gather(path, before=date(2024, 2, 1))[1].warnings[Warned.ENDS_EARLY] == 11
+    assert gather(path, before=date(2024, 2, 4))[1].as_of == date(2024, 2, 3)
+    late = gather(path, before=date(2024, 2, 5))[1]
+    assert late.as_of == date(2024, 1, 20)
+    assert late.remarks[-1] == Remark(Odd.ENDS_EARLY, {"last": "2024-01-20", "days": 15})
 
 
 def test_categories_beside_are_found_under_the_heads_that_were_told(write: Write) -> None:

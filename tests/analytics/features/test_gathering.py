@@ -11,10 +11,11 @@ import pytest
 
 from analytics.features import files
 from analytics.features.files import FileUnreadable, Note
-from analytics.features.gathering import Report, Warned, gather
+from analytics.features.gathering import Report, gather
 from analytics.features.layout import Guess, Told
 from analytics.features.values import DayMonth
 from analytics.rules.history import History
+from analytics.rules.remarks import Odd, Remark
 
 HEAD = "account,order_id,sku,category,ts,qty,unit_price\n"
 GOOD = "A,1,s1,c1,2024-01-05 10:00:00,2,3.50\nB,2,s2,c2,2024-01-07,1,10\n"
@@ -54,6 +55,10 @@ def rejected(path: Path, **options: object) -> tuple[list[str], Report]:
     _history, report = gather(path, rejects=lines, **options)
     assert lines.getvalue().startswith("line,reason,value\n")
     return lines.getvalue().splitlines()[1:], report
+
+
+def remarked(report: Report) -> list[Odd]:
+    return [remark.code for remark in report.remarks]
 
 
 def test_a_plain_file_becomes_a_history(write: Write) -> None:
@@ -177,7 +182,7 @@ def test_dates_in_three_formats_and_day_and_month_told_apart(write: Write) -> No
     body = "A,1,s,c,25/03/2024,1,1\nA,2,s,c,04/03/2024 10:00,1,1\nA,3,s,c,2024-03-06,1,1\nA,4,s,c,7 Mar 2024,1,1\n"
     history, report = gather(write(HEAD + body))
     assert [history.date_of(day) for day in history.day] == [date(2024, 3, d) for d in (4, 6, 7, 25)]
-    assert report.warnings == {Warned.ONE_ACCOUNT: 1}
+    assert (report.warnings, remarked(report)) == ({}, [Odd.ONE_ACCOUNT, Odd.FEW])
 
 
 def test_years_that_are_slips_of_the_pen_are_no_dates(write: Write) -> None:
@@ -210,7 +215,7 @@ def test_money_of_another_currency_is_not_added(write: Write) -> None:
 def test_equal_rows_stay_where_there_is_no_order_to_tell_them_by(write: Write) -> None:
     history, report = gather(write("account,ts,qty,unit_price\nA,2024-01-01,1,5\nA,2024-01-01,1,5\n"))
     assert history.amount.tolist() == [10.0]
-    assert report.warnings[Warned.DUPLICATES_KEPT] == 1
+    assert report.remarks[-1] == Remark(Odd.DUPLICATES_KEPT, {"rows": 1})
 
 
 def test_columns_by_other_names_are_known_or_told(write: Write) -> None:
@@ -220,7 +225,8 @@ def test_columns_by_other_names_are_known_or_told(write: Write) -> None:
     named = gather(write("who,when,worth\n17850,2010-12-13,15.3\n"), told=Told(columns=told))
     assert rows(known)[0][:1] + rows(known)[0][3:5] == ("17850", 0, 6.0)
     assert (named[0].amount.tolist(), named[0].has_items, named[0].has_categories) == ([15.3], False, False)
-    assert named[1].warnings == {Guess.NO_QUANTITY: 1, Warned.ONE_DAY: 1, Warned.ONE_ACCOUNT: 1}
+    assert named[1].warnings == {Guess.NO_QUANTITY: 1}
+    assert remarked(named[1]) == [Odd.ONE_DAY, Odd.ONE_ACCOUNT]
 
 
 def test_categories_from_beside_go_before_the_file_s_own(write: Write) -> None:
@@ -252,12 +258,23 @@ def test_later_rows_have_no_effect(write: Write) -> None:
     assert rows(until) == GOOD_ROWS
     assert (until.accounts, until.items, until.categories) == (("A", "B"), ("s1", "s2"), ("c1", "c2"))
     assert report.after_cutoff == 2
-    assert gather(write(later), before=date(2023, 1, 1))[1].warnings == {Warned.NOTHING: 1}
+    assert gather(write(later), before=date(2023, 1, 1))[1].remarks == [Remark(Odd.NOTHING)]
 
 
 def test_holes_of_months_are_told(write: Write) -> None:
-    report = gather(write(HEAD + GOOD + "A,9,s1,c1,2024-06-01,1,1\n"))[1]
-    assert report.holes == [(date(2024, 1, 8), date(2024, 6, 1))]
+    report = gather(write(HEAD + GOOD + "A,9,s1,c1,2024-01-11,1,1\nA,10,s1,c1,2024-06-01,1,1\n"))[1]
+    spans = [{"from": "2024-01-12", "until": "2024-05-31", "days": 141}]
+    assert report.remarks[-1] == Remark(Odd.HOLES, {"count": 1, "left_out": False, "holes": spans})
+
+
+def test_names_tell_of_customers_renamed_and_of_one_under_two_numbers(write: Write) -> None:
+    names = ["K1,Acme", "K1,ACME  Ltd", "K2,Bolt", "K3,bolt", "K4,Cups"]
+    lines = "".join(f"{who},2024-01-0{n + 1},{n},5\n" for n, who in enumerate(names))
+    path = write("account,account name,ts,order id,amount\n" + lines)
+    renamed = {"count": 1, "examples": [{"number": "K1", "before": "Acme", "now": "ACME  Ltd"}]}
+    shared = {"count": 1, "examples": [{"name": "Bolt", "numbers": ["K2", "K3"]}]}
+    assert gather(path)[1].remarks[-2:] == [Remark(Odd.RENAMED, renamed), Remark(Odd.NAMESAKES, shared)]
+    assert Odd.NAMESAKES not in remarked(gather(path, merged={"K3": "K2"})[1])
 
 
 @pytest.mark.parametrize(
