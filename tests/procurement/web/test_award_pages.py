@@ -69,6 +69,7 @@ def test_from_the_comparison_to_the_signed_award() -> None:
 
     text = _text(client.get(_lot_url("comparison", lot)))
     assert all(words in text for words in ("260.00", "300.00", "Rank 1", "Admit all 2 bids", "Rank 2"))
+    assert reverse("company", args=[best.supplier_id]) in text
     assert "Every bid of every lot has to be admitted or rejected first." in text
     client.post(_lot_url("bids_admit", lot))
     assert Tender.objects.get().status == TenderStatus.AWARDING
