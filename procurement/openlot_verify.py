@@ -3,11 +3,11 @@
 
     openlot-verify EXPORT.zip [--platform-key FINGERPRINT] [--trust DIR] [--receipt FILE] [--proof FILE]
                    [--earlier EXPORT.zip] [--lot-key LOT=FILE] [--seed FILE] [--share FILE …] [--rules DIR] [--json]
-    openlot-verify PROOF.json [--platform-key FINGERPRINT]
+    openlot-verify PROOF.json --platform-keys FILE [--platform-key FINGERPRINT] [--rules DIR]
 
-EXPORT is the archive or a folder with its content; a single receipt or proof is checked alone. Every check is printed
-with ok, FAILED or "not checkable" and why. Exit status: 0 when nothing failed and nothing is missing that an export
-must hold, 1 otherwise, 2 when there is nothing to check (unreadable, hostile, wrong usage).
+EXPORT is the archive or a folder with its content; a single receipt, proof or protocol of an auction is checked alone.
+Every check is printed with ok, FAILED or "not checkable" and why. Exit status: 0 when nothing failed and nothing is
+missing that an export must hold, 1 otherwise, 2 when there is nothing to check (unreadable, hostile, wrong usage).
 
 This file stands alone, on purpose in one piece: copy it anywhere, it needs Python 3.11 and the packages cryptography,
 asn1crypto and rfc8785, and shares no code with the platform that it checks (--rules alone runs the platform's rules of
@@ -2208,20 +2208,23 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
     protocols tell the same."""
     report = procedure.report
     heads: dict[str, str] = {}
+    lots: dict[str, str] = {}  # by auction, the number of the lot that its log is said to be of
     rules = None if options.rules is None else Rules(options.rules)
     for name in procedure.export.names("auctions/"):
         log: Log | None = None
         with report.checking(name, "the chain is whole"):
             log = _read_log(_lines(procedure, name))
             heads[f"auction:{log.auction}"] = log.head
+            lots[f"auction:{log.auction}"] = Path(name).stem
         if log is None:
             continue
         _check_ranking(procedure, name, log)
+        _check_standing(procedure, name, log)
         if rules is not None:
             with report.checking(f"{name}: rules", "by the rules each bid was rightly taken"):
                 rules.replay(log.auction, _events(_lines(procedure, name)))
         else:
-            _leave_to_rules(procedure, name, log.kind)
+            _leave_to_rules(report, name, log.kind)
     for name in procedure.export.names("protocols/auction-"):
         document: dict[str, Any] | None = None
         with report.checking(name, "signed by the platform, and of the very log"):
@@ -2230,18 +2233,20 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
             with report.checking(f"{name}: rules", "by the rules each bid was rightly taken, and this came out"):
                 rules.check(document)
         elif document is not None and not heads:
-            _leave_to_rules(procedure, name, str(document["terms"]["rules"]["kind"]))
+            _leave_to_rules(report, name, str(document["terms"]["rules"]["kind"]))
     if procedure.scope == "supplier" or procedure.audit is None:
         return
     for record in procedure.audit.of("auction.ended"):
         if heads or procedure.tells_bidders:
             with report.checking(f"{record['object']}: end", "as the audit trail records it"):
-                head = record["details"]["head"]
-                require(heads.get(record["object"]) == head, "its log is missing, or ends elsewhere")
+                said = record["details"]
+                require(heads.get(record["object"]) == said["head"], "its log is missing, or ends elsewhere")
+                numbers = {lot["id"]: str(lot["number"]) for lot in procedure.tender["lots"]}
+                require(lots.get(record["object"]) == numbers.get(said["lot"]), "its log is told of another lot")
 
 
-def _leave_to_rules(procedure: Procedure, name: str, kind: str) -> None:
-    procedure.report.unchecked(
+def _leave_to_rules(report: Report, name: str, kind: str) -> None:
+    report.unchecked(
         f"{name}: rules",
         f"whether the rules ({kind}) allowed each bid shows with --rules, or by `manage.py replay_auction`",
         by_design=True,
@@ -2310,16 +2315,40 @@ def _check_ranking(procedure: Procedure, name: str, log: Log) -> None:
         require(told == _order(log), "its ranking is not the one that its bids give")
 
 
+def _check_standing(procedure: Procedure, name: str, log: Log) -> None:
+    """The bids of the lot stand at the amounts of the last event, whoever is behind which label."""
+    if log.ranking is None or not procedure.tells_bidders:
+        return
+    with procedure.report.checking(f"{name}: bids", "they stand as the auction left them"):
+        bids = map(procedure.export.json, procedure.export.names("opened/"))
+        standing = Counter(
+            amount(bid["standing"])
+            for bid in bids
+            if str(bid["lot"]) == Path(name).stem and bid["standing"] is not None
+        )
+        left = Counter(amount(one["amount"]) for one in log.ranking)
+        require(left <= standing, "a bid stands at another amount than the auction left it at")
+
+
 def _checked_protocol(procedure: Procedure, name: str, heads: Mapping[str, str]) -> dict[str, Any]:
     document: dict[str, Any] = procedure.export.json(name, LARGEST_LIST)
-    statement = procedure.platform.content(document["statement"])
-    require(statement["kind"] == "auction_protocol", "it is signed as something else")
+    statement, log = read_protocol(document, procedure.platform)
     require(statement["tender"] == procedure.tender["number"], "it belongs to another procedure")
     require(f"protocols/auction-{statement['lot']}.json" == name, "it is of another lot")
+    require(heads.get(f"auction:{log.auction}", log.head) == log.head, "it ends elsewhere than the auction's log")
+    return document
+
+
+def read_protocol(document: Mapping[str, Any], platform: Platform) -> tuple[Mapping[str, Any], Log]:
+    """What the platform signed of an auction's protocol, and the log in it, which gives what the protocol says."""
+    statement = platform.content(document["statement"])
+    require(statement["kind"] == "auction_protocol", "it is signed as something else")
     rest = {part: value for part, value in document.items() if part != "statement"}
     require(statement["document_sha256"] == sha256(canonical(rest)), "it was changed after it was signed")
     log, result = _read_log(document["events"]), document["result"]
-    require(heads.get(f"auction:{log.auction}", log.head) == log.head, "it ends elsewhere than the auction's log")
+    about = (document["tender"]["number"], document["lot"]["number"], document["auction"])
+    require((statement["tender"], statement["lot"], statement["auction"]) == about, "it is signed as of another lot")
+    require(log.auction == document["auction"], "its events are of another auction")
     for said in (statement, result):
         require((said["events"], said["head"]) == (log.count, log.head), "it tells another end than its events")
     require({one["bidder"]: one["label"] for one in document["bidders"]} == log.labels, "its bidders are others")
@@ -2329,7 +2358,7 @@ def _checked_protocol(procedure: Procedure, name: str, heads: Mapping[str, str])
         require(told == order, "its ranking is not the one that its events give")
         first = (result["winner"], None if result["price"] is None else amount(result["price"]))
         require(first == (order[0] if order else (None, None)), "its winner is not the one that its events give")
-    return document
+    return statement, log
 
 
 class Rules:
@@ -2424,6 +2453,11 @@ def _require_goes_on(procedure: Procedure, earlier: Export) -> None:
                 continue
             raise Wrong(f"{name} was in it, and is gone")
         require(procedure.export.digest(name) == earlier.digest(name), f"{name} was another then")
+    for name in earlier.names("protocols/auction-"):
+        if name in procedure.export:
+            then, now = (one.json(name, LARGEST_LIST)["statement"]["content"] for one in (earlier, procedure.export))
+            same = all(then[part] == now[part] for part in ("auction", "events", "head"))
+            require(same, f"{name} was of another log then")
     head = index.get("audit_head")
     if head and head != GENESIS and procedure.audit is not None:
         require(head in procedure.audit.places, "the audit trail was written anew: its head of then is not in it")
@@ -2436,11 +2470,11 @@ def _held(file: str) -> Any:
 
 
 def verify_document(path: Path, options: argparse.Namespace, report: Report) -> None:
-    """Check a single receipt or proof."""
+    """Check a single receipt, proof or protocol of an auction."""
     try:
         with path.open("rb") as stream:
-            raw = stream.read(LARGEST_DOCUMENT * 4 + 1)
-        if len(raw) > LARGEST_DOCUMENT * 4:
+            raw = stream.read(LARGEST_LIST + 1)
+        if len(raw) > LARGEST_LIST:
             raise ValueError("it is too large")
         document = parsed(raw)
     except (OSError, ValueError, RecursionError, Wrong) as error:
@@ -2450,7 +2484,11 @@ def verify_document(path: Path, options: argparse.Namespace, report: Report) -> 
     platform = Platform({})
     with report.checking("platform keys", "readable"):
         platform = platform_of(_held(options.platform_keys), options.platform_key, report)
-    is_proof = isinstance(document, dict) and document.get("format") == "openlot-roll-proof-1"
+    form = document.get("format") if isinstance(document, dict) else None
+    if form == "openlot-auction-1":
+        _check_single_protocol(path.name, document, platform, options, report)
+        return
+    is_proof = form == "openlot-roll-proof-1"
     with report.checking(path.name, "it leads to the signed root" if is_proof else "signed by the platform"):
         if is_proof:
             require_proof(document)
@@ -2458,6 +2496,23 @@ def verify_document(path: Path, options: argparse.Namespace, report: Report) -> 
         else:
             said = platform.content(document)
         require({"tender", "kind"} <= set(said), "it is neither a receipt nor a proof")
+
+
+def _check_single_protocol(
+    name: str, document: Mapping[str, Any], platform: Platform, options: argparse.Namespace, report: Report
+) -> None:
+    log: Log | None = None
+    with report.checking(name, "signed by the platform, its chain is whole"):
+        statement, log = read_protocol(document, platform)
+        report.ok("auction", f"of lot {statement['lot']} of {statement['tender']}; head {log.head}")
+    if log is None:
+        return
+    if options.rules is None:
+        _leave_to_rules(report, name, log.kind)
+        return
+    rules = Rules(options.rules)
+    with report.checking(f"{name}: rules", "by the rules each bid was rightly taken, and this came out"):
+        rules.check(document)
 
 
 # The command ---------------------------------------------------------------------------------------------------------
@@ -2468,7 +2523,7 @@ def arguments() -> argparse.ArgumentParser:
         prog="openlot-verify", description="Check the export of a procedure without the platform."
     )
     parser.add_argument(
-        "export", type=Path, help="the archive, a folder with its content, or a single receipt or proof"
+        "export", type=Path, help="the archive, a folder with its content, or a single receipt, proof or protocol"
     )
     add = partial(parser.add_argument, action="append", default=[])
     add("--platform-key", metavar="SHA256", help="fingerprint of a receipt key you trust; may be given again")
@@ -2480,9 +2535,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", metavar="FILE", help="the key that a committee's shares give, disclosed")
     words = "folder or archive with the platform's package procurement: auctions are decided again by its rules"
     parser.add_argument("--rules", metavar="DIR", help=words)
-    parser.add_argument(
-        "--platform-keys", metavar="FILE", help="the platform's receipt keys, for a single receipt or proof"
-    )
+    parser.add_argument("--platform-keys", metavar="FILE", help="the platform's receipt keys, for a single document")
     parser.add_argument("--trust", metavar="DIR", help="the authorities you trust, instead of those in the export")
     parser.add_argument("--tsa-trust", metavar="DIR", help="the time-stamp authorities you trust, likewise")
     parser.add_argument("--eku", metavar="OID", help="the extended key usage that signers' certificates must name")

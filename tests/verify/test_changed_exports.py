@@ -462,6 +462,8 @@ def protocol_again(files: Files, *path: Any, to: Any) -> None:
         lambda f: protocol_again(f, "events", to=lambda them: them[:-1]),
         lambda f: protocol_again(f, "bidders", 0, "label", to=7),
         lambda f: protocol_again(f, "result", "head", to="0" * 64),
+        lambda f: protocol_again(f, "lot", "number", to=2),
+        lambda f: protocol_again(f, "auction", to=9),
         lambda f: f.update({"protocols/auction-2.json": f.pop("protocols/auction-1.json")}),
     ],
 )
@@ -508,6 +510,53 @@ def test_what_does_not_follow_from_the_bids_is_found_whatever_its_chain(
     rewritten(files, change)
     _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
     assert next(one["why"] for one in checks if one["check"] == check) == why
+
+
+def of_another_lot(files: Files) -> None:
+    """The log of lot 1 is told as that of a lot 2, everything signed anew."""
+    lots = json.loads(files["tender.json"])["lots"]
+    edited(files, "tender.json", "lots", to=[*lots, lots[0] | {"id": 99, "number": 2}])
+    files["auctions/2.jsonl"] = files.pop("auctions/1.jsonl")
+    del files["protocols/auction-1.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            lambda f: edited(f, last(f, "opened/"), "standing", to="230.00"),
+            "a bid stands at another amount than the auction left it at",
+        ),
+        (of_another_lot, "its log is told of another lot"),
+    ],
+)
+def test_what_the_auction_came_to_is_what_the_rest_goes_on_from(
+    change: Change, why: str, world: World, tmp_path: Path
+) -> None:
+    files = dict(world.auction)
+    change(files)
+    _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
+    assert why in [one["why"] for one in checks if one["status"] == "FAILED"]
+
+
+def test_an_earlier_protocol_betrays_a_log_that_was_written_anew(world: World, tmp_path: Path) -> None:
+    earlier = packed(world.auction, tmp_path / "earlier.zip")
+    files = dict(world.auction)
+    rewritten(files, lambda events: events[2].update(key="another"))
+    lines = [json.loads(line) for line in files["auctions/1.jsonl"].splitlines()]
+    head = lines[-1]["hash"]
+    name = "protocols/auction-1.json"
+    edited(files, name, "events", to=lambda them: [one | new for one, new in zip(them, lines, strict=True)])
+    edited(files, name, "result", "head", to=head)
+    document = json.loads(files[name])
+    said = document.pop("statement")["content"]
+    said |= {"head": head, "document_sha256": sha256(rfc8785.dumps(document)).hexdigest()}
+    files[name] = json.dumps(document | {"statement": keys.sign_receipt(said)}).encode()
+
+    _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"), "--earlier", str(earlier))
+
+    assert next(one["status"] for one in checks if one["check"] == name) == "ok"
+    assert f"{name} was of another log then" in [one["why"] for one in checks]
 
 
 def test_a_platform_with_another_key_is_not_the_one_that_was_named(world: World, tmp_path: Path) -> None:

@@ -146,6 +146,30 @@ def test_single_receipts_and_proofs(world: World, tmp_path: Path) -> None:
         assert checked(tmp_path / name, "--platform-keys", str(public))[0] == 1
 
 
+def test_the_protocol_of_an_auction_that_a_loser_took_home(world: World, tmp_path: Path) -> None:
+    """With nothing else but the platform's keys: what it holds, and that it is of this lot and of no other."""
+    public, path = tmp_path / "keys.json", tmp_path / "auction.json"
+    public.write_bytes(world.auction["platform/receipt-keys.json"])
+    good = world.auction["protocols/auction-1.json"]
+    words = ("--platform-keys", str(public), "--rules", str(Path(openlot_verify.__file__).parents[1]))
+
+    def why(changed: bytes) -> tuple[int, list[str]]:
+        path.write_bytes(changed)
+        status, checks = checked(path, *words)
+        return status, [check["why"] for check in checks if check["status"] == openlot_verify.FAILED]
+
+    assert why(good) == (0, [])
+    status, checks = checked(path, "--platform-keys", str(public), "--platform-key", world.fingerprint)
+    said = {check["check"]: (check["status"], check["why"]) for check in checks}
+    assert (status, said["auction.json"]) == (0, ("ok", "signed by the platform, its chain is whole"))
+    assert said["auction"][1].startswith("of lot 1 of OL-2026-")
+    assert said["auction.json: rules"][0] == "not checkable"
+    another = good.replace(b'"number": 1', b'"number": 2', 1)
+    assert why(another) == (1, ["it was changed after it was signed"])
+    assert why(good.replace(b'"lot": 1', b'"lot": 2', 1))[0] == 1
+    assert why(good.replace(b"240.0000", b"239.0000", 1)) == (1, ["it was changed after it was signed"])
+
+
 def test_the_same_state_gives_the_same_bytes(db: None, tmp_path: Path) -> None:
     trust()
     tender = opened_lot(["10", "20"]).tender

@@ -22,6 +22,8 @@ from procurement.rules.auction.log import GENESIS, Event, EventKind, Hall, LogBr
 
 FORMAT: Final = "openlot-auction-1"
 _LARGEST_EXPONENT: Final = 60
+# What the document adds to a bidder, once the lot is awarded.
+_NAMES: Final = ("name", "identifiers")
 
 
 class DocumentWrong(ValueError):
@@ -81,7 +83,8 @@ def check(document: Any) -> tuple[Hall, dict[str, Any]]:
         auction = document["auction"]
         found = [(_event(entry["content"], auction), str(entry["hash"])) for entry in document["events"]]
         said, zone = document["result"], ZoneInfo(document["tender"]["time_zone"])
-        bidders = {row["bidder"]: row["label"] for row in document["bidders"]}
+        bidders = [{part: value for part, value in row.items() if part not in _NAMES} for row in document["bidders"]]
+        terms = document["terms"]
         locals_ = [entry["local"] for entry in document["events"]]
         contents = [entry["content"] for entry in document["events"]]
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, OSError) as error:
@@ -94,8 +97,11 @@ def check(document: Any) -> tuple[Hall, dict[str, Any]]:
         if entry["content"] != content or entry["local"] != local:
             raise DocumentWrong(f"event {number}: the document adds to what is hashed, or tells another local time")
     came_out = result(hall, [event for event, _recorded in found])
-    if dict(hall.labels) != bidders:
+    first = dict(found[0][0].detail)
+    if first.pop("bidders") != bidders:
         raise DocumentWrong("the bidders are not those of the log")
+    if first != terms:
+        raise DocumentWrong("the terms are not those of the log")
     for name, value in came_out.items():
         if said.get(name) != value:
             raise DocumentWrong(f"{name}: the log gives {value}, the document says {said.get(name)}")

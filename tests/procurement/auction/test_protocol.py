@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 
+from marketplace.services import timekeeping
 from marketplace.shared import keys
 from marketplace.signatures.payload import canonical, sha256_hex
 from procurement.auction.room import Desk
@@ -17,6 +18,7 @@ from procurement.rules.auction.document import DocumentWrong, check
 from procurement.rules.auction.log import EventKind, LogBroken
 from procurement.services import auction_pdf, auction_protocol, auctions, outages, pulse
 from tests.conftest import ROOT
+from tests.database_time import look_at
 from tests.factories.auctions import START, running_auction, seats
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +35,7 @@ def ended(monkeypatch):
     a, b, _ = seats(auction)
     Desk().decide([a.bid("90.00", later(10.123456))])
     for at in (later(100), later(160)):
-        monkeypatch.setattr(pulse, "database_now", lambda at=at: at)
+        monkeypatch.setattr(timekeeping, "look", lambda at=at: look_at(at))
         pulse.gateway_beat("gateway:one:1", pulse.Progress(at), since_last=None)
     outages.attend("clock:one:1")
     Desk().decide([b.bid("88.00", later(650))])
@@ -87,6 +89,8 @@ def test_there_is_none_before_the_end():
         (lambda d: d["result"]["ranking"].reverse(), "ranking"),
         (lambda d: d["result"].update(pauses=[]), "pauses"),
         (lambda d: d["bidders"][0].update(label="9"), "bidders"),
+        (lambda d: d["bidders"][0].update(amount="1.00"), "bidders"),
+        (lambda d: d["terms"].update(start_price="1.00"), "terms"),
         (lambda d: d["events"][2].update(local="2026-03-02T13:00:00.000000+01:00"), "event 3: the document"),
         (lambda d: d["events"][2]["content"].update(more=1), "event 3: the document adds"),
         (lambda d: d.pop("tender"), "not an auction's document"),
