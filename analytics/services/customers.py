@@ -101,7 +101,7 @@ def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: date
     """Give an account to another representative (None: to its territory's), with a note.
 
     Its live cards go along, and so do the open leads and opportunities of the one who gives it.
-    A representative gives their own only. The new owner is told. Raises NotFound, NotYours, NotARepresentative,
+    A representative gives their own only. Both owners are told. Raises NotFound, NotYours, NotARepresentative,
     NoteMissing, BookBusy.
     """
     account = lock_account(account_id, by=by)
@@ -109,17 +109,20 @@ def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: date
     if not own and not permissions.is_manager(by, account.book):
         raise NotYours
     taker = _seller(account.book, to)
-    if taker is not None and account.representative_id == taker.pk:
+    if account.representative_id == (taker.pk if taker else None):
         return account
-    heir = taker or (account.territory.representative if account.territory else None)
+    of_territory = account.territory.representative if account.territory else None
+    giver, heir = account.representative or of_territory, taker or of_territory
     sales = _give([account], taker, heir, text, by, at)
     account.representative = taker
     audit.record("account_handed_over", account, by=by, at=at, to=taker.pk if taker else None, sales=sales)
-    if taker is not None and taker != by.person:
+    url = reverse("insights_customer", args=[account.pk])
+    values = {"giver": by.person, "account": account.name, "to": heir or _("nobody yet"), "note": text.strip()}
+    if heir is not None and heir != by.person:
         words = _("%(giver)s handed %(account)s over to you: %(note)s")
-        url = reverse("insights_customer", args=[account.pk])
-        values = {"giver": by.person, "account": account.name, "note": text.strip()}
-        notify(taker, "account_handed_over", words % values, url, at=at)
+        notify(heir, "account_handed_over", words % values, url, at=at)
+    words = _("%(giver)s handed your customer %(account)s over to %(to)s: %(note)s")
+    ownership.tell_giver(giver, heir, account.book, "account_gone", words % values, url, by=by, at=at)
     return account
 
 
@@ -133,7 +136,7 @@ def hand_over_territory(territory_id: int, to: int, text: str, *, by: Actor, at:
     territory = _territory(territory_id, by)
     taker = _seller(territory.book, to)
     assert taker is not None
-    before = territory.representative_id
+    before, giver = territory.representative_id, territory.representative
     unmerged = Account.objects.filter(territory=territory, merged_into=None)
     accounts = unmerged.select_for_update(no_key=True, of=("self",)).select_related("territory")
     theirs = accounts.filter(Q(representative=before) | Q(representative=None)).exclude(representative=taker)
@@ -145,10 +148,13 @@ def hand_over_territory(territory_id: int, to: int, text: str, *, by: Actor, at:
         "territory_handed_over", territory, by=by, at=at, before=before, after=taker.pk, accounts=len(moved),
         sales=sales,
     )  # fmt: skip
+    url = reverse("insights_customers")
+    values = {"giver": by.person, "name": territory.name, "n": len(moved), "to": taker, "note": text.strip()}
     if taker != by.person:
         words = _("%(giver)s handed the territory %(name)s with %(n)s accounts over to you: %(note)s")
-        values = {"giver": by.person, "name": territory.name, "n": len(moved), "note": text.strip()}
-        notify(taker, "territory_handed_over", words % values, reverse("insights_customers"), at=at)
+        notify(taker, "territory_handed_over", words % values, url, at=at)
+    words = _("%(giver)s handed your territory %(name)s with %(n)s accounts over to %(to)s: %(note)s")
+    ownership.tell_giver(giver, taker, territory.book, "territory_gone", words % values, url, by=by, at=at)
     return len(moved)
 
 

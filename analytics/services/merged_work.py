@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from analytics.models import (
@@ -31,6 +32,7 @@ from analytics.rules.pipeline import LeadState, OpportunityState, Stage
 from analytics.services import leads, merged_contacts, outcomes
 from analytics.services.claims import settle_lead
 from analytics.services.contacts import stream_of
+from analytics.services.ownership import tell_giver
 from analytics.services.transitions import move_card
 from marketplace import audit
 from marketplace.permissions import NOBODY, Actor
@@ -55,6 +57,7 @@ def bring(source: Account, target: Account, *, by: Actor, at: datetime) -> Moved
     moved["ended"] = _end_doubles(moved["opportunities"], target, by, at)
     moved["taken"] = taken
     _tell_story(AccountEvent.What.MERGED, source, target, moved, by, at)
+    _tell_owner(source, target, by, at)
     return moved
 
 
@@ -175,11 +178,14 @@ def _settle_leads(ids: list[int], account: Account, by: Actor, at: datetime) -> 
         winner = settle_lead(lead, by=NOBODY, at=at)
         if winner is None or winner == lead.representative:
             continue
-        lead.representative = winner
+        giver, lead.representative = lead.representative, winner
         leads.save(lead, at, "representative")
         audit.record("lead.assigned", lead, by=by, at=at, to=winner.pk, reason="merged")
         words = _("%(company)s is one of your customers now: the lead is yours.") % {"company": lead.company}
         notify(winner, "lead_assigned", words, lead.get_absolute_url(), at=at)
+        words = _("%(company)s: two customers were merged or parted. By rule the lead is %(to)s’s now.")
+        values = {"company": lead.company, "to": winner}
+        tell_giver(giver, winner, lead.book, "lead_gone", words % values, lead.get_absolute_url(), by=by, at=at)
 
 
 def _end_doubles(ids: list[int], target: Account, by: Actor, at: datetime) -> list[int]:
@@ -227,6 +233,17 @@ def _forget(merge: AccountMerge, moved: Moved) -> None:
         if any(kept[name] != one.moved.get(name, []) for name in _MOVING):
             one.moved = one.moved | kept
             one.save(update_fields=["moved"])
+
+
+def _tell_owner(source: Account, target: Account, by: Actor, at: datetime) -> None:
+    """Who looked after the account learns which one stands for it, and whose that is."""
+    giver, taker = (
+        one.representative or (one.territory.representative if one.territory else None) for one in (source, target)
+    )
+    words = _("%(source)s counts as %(target)s now, which %(name)s looks after.")
+    values = {"source": source.name, "target": target.name, "name": taker or _("nobody yet")}
+    url = reverse("insights_customer", args=[target.pk])
+    tell_giver(giver, taker, target.book, "account_merged", words % values, url, by=by, at=at)
 
 
 def _tell_story(

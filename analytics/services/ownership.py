@@ -23,13 +23,19 @@ from marketplace.shared.errors import Invalid, NotFound
 
 @transaction.atomic
 def assign_lead(lead_id: int, to: Person, *, reason: str, by: Actor, at: datetime) -> Lead:
-    """A manager gives a lead to somebody, with a reason. Raises NotFound, ManagerOnly, ReasonMissing, Invalid."""
+    """A manager gives a lead to somebody, with a reason. They and who had it are told.
+
+    Raises NotFound, ManagerOnly, ReasonMissing, Invalid.
+    """
     rows = Lead.objects.select_for_update(of=("self",)).select_related("book", "representative")
     lead = rows.filter(pk=lead_id).first()
     if lead is None:
         raise NotFound
     require_manager(by, lead.book)
     _require_fit(to, lead.book, reason)
+    giver = lead.representative
+    if giver == to:
+        return lead
     lead.representative, lead.touched_at = to, at
     lead.version += 1
     lead.save(update_fields=["representative", "touched_at", "version"])
@@ -39,15 +45,21 @@ def assign_lead(lead_id: int, to: Person, *, reason: str, by: Actor, at: datetim
     audit.record("lead.assigned", lead, by=by, at=at, to=to.pk, reason=reason.strip()[:500])
     words = _("%(who)s gave you the lead %(company)s.") % {"who": by.person, "company": lead.company}
     notify(to, "lead_assigned", words, lead.get_absolute_url(), at=at)
+    words = _("%(who)s gave your lead %(company)s to %(to)s: %(reason)s")
+    values = {"who": by.person, "company": lead.company, "to": to, "reason": reason.strip()}
+    tell_giver(giver, to, lead.book, "lead_gone", words % values, lead.get_absolute_url(), by=by, at=at)
     return lead
 
 
 @transaction.atomic
 def hand_over(opportunity_id: int, to: Person, *, reason: str, by: Actor, at: datetime) -> Opportunity:
-    """A manager gives an opportunity and its next step to a colleague. Raises as `assign_lead`."""
+    """A manager gives an opportunity and its next step to a colleague. Both are told. Raises as `assign_lead`."""
     opportunity = locked(opportunity_id, by=by)
     require_manager(by, opportunity.book)
     _require_fit(to, opportunity.book, reason)
+    giver = opportunity.representative
+    if giver == to:
+        return opportunity
     opportunity.representative = to
     save(opportunity, "representative")
     opportunity.steps.filter(done_at=None).update(person=to, reminded_on=None)
@@ -60,7 +72,11 @@ def hand_over(opportunity_id: int, to: Person, *, reason: str, by: Actor, at: da
         at=at,
     )
     words = _("%(who)s handed “%(title)s” over to you.") % {"who": by.person, "title": opportunity.title}
-    notify(to, "opportunity_handed_over", words, opportunity.get_absolute_url(), at=at)
+    url = opportunity.get_absolute_url()
+    notify(to, "opportunity_handed_over", words, url, at=at)
+    words = _("%(who)s handed your “%(title)s” over to %(to)s: %(reason)s")
+    values = {"who": by.person, "title": opportunity.title, "to": to, "reason": reason.strip()}
+    tell_giver(giver, to, opportunity.book, "opportunity_gone", words % values, url, by=by, at=at)
     record("opportunity.handed_over", opportunity, by=by, at=at, to=to.pk, reason=reason.strip()[:500])
     return opportunity
 
@@ -94,12 +110,26 @@ def pass_on(givers: Mapping[int, int], heir: Person, reason: str, *, by: Actor, 
     return len(decisions)
 
 
+def tell_giver(
+    giver: Person | None, taker: Person | None, book: Book, kind: str, text: str, url: str, *, by: Actor, at: datetime
+) -> None:
+    """Tell who had it until now that it is another's, unless they did it themselves.
+
+    Whoever no longer works in the book is told nothing of its customers.
+    """
+    if giver is not None and giver not in (taker, by.person) and _works_in(giver, book):
+        notify(giver, kind, text, url, at=at)
+
+
 def _require_fit(to: Person, book: Book, reason: str) -> None:
     if not reason.strip():
         raise ReasonMissing(field="reason")
-    try:
-        actor = actor_for(to, book.owner)
-    except NotFound:
-        actor = Actor(None)
-    if not works(actor, book):
+    if not _works_in(to, book):
         raise Invalid({"to": [_("%(name)s does not work in this book.") % {"name": to}]})
+
+
+def _works_in(person: Person, book: Book) -> bool:
+    try:
+        return person.is_active and works(actor_for(person, book.owner), book)
+    except NotFound:
+        return False

@@ -83,6 +83,9 @@ def test_a_lead_that_comes_again_goes_to_whom_the_decision_names(book: Book, ann
     lead.refresh_from_db()
     assert lead.representative == bob.person
     assert OwnershipDecision.objects.filter(lead=lead).order_by("-pk")[0].decided_by == boss.person
+    # Everybody who had it was told whose it is now.
+    gone = Notification.objects.filter(kind="lead_gone").order_by("pk")
+    assert [one.person for one in gone] == [bob.person, anna.person]
 
 
 def test_a_lead_from_a_territory_goes_to_its_representative_and_from_nowhere_to_nobody(book: Book, anna: Actor) -> None:

@@ -171,6 +171,9 @@ def test_what_people_work_on_goes_along_and_comes_back(book: Book, manager: Acto
     assert (lead.representative, of_b[2].representative) == (bob.person, anna.person)
     assert (waiting.representative, in_work.representative) == (bob.person, anna.person)
     assert [one.rule for one in lead.ownership_decisions.all()] == ["account"]
+    assert anna.person is not None
+    kinds = anna.person.notifications.order_by("pk").values_list("kind", flat=True)
+    assert list(kinds) == ["lead_gone", "account_merged"]
     assert waiting.events.get().what == "moved"
     late = contacts.add(pk(book, "B"), ContactDetails("Tom"), by=bob, at=NOON)  # a page opened before
     assert where(late) == ["A"]

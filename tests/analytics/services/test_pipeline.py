@@ -230,11 +230,18 @@ def test_a_hand_over_takes_the_next_step_along_and_is_written_down(book: Book, a
         ownership.hand_over(
             found.pk, person(member(OrganisationFactory.create(is_supplier=True))), reason="Leave", by=boss, at=AT
         )
-    ownership.hand_over(found.pk, person(bob), reason="Leave", by=boss, at=AT)
+    for _click in range(2):  # sent twice it is one
+        ownership.hand_over(found.pk, person(bob), reason="Leave", by=boss, at=AT)
     decision = OwnershipDecision.objects.get(opportunity=found)
     assert (decision.winner, decision.decided_by, decision.reason) == (bob.person, boss.person, "Leave")
     assert next_step(found).person == bob.person
-    assert Notification.objects.filter(person=bob.person, kind="opportunity_handed_over").count() == 1
+    assert told(bob, anna) == ["opportunity_handed_over", "opportunity_gone"]
+    assert str(bob.person) in Notification.objects.get(person=anna.person).text
+
+
+def told(*actors: Actor) -> list[str]:
+    """What kinds of notifications they were sent, one after the other."""
+    return [kind for one in actors for kind in person(one).notifications.order_by("pk").values_list("kind", flat=True)]
 
 
 def test_with_an_account_go_the_open_sales_of_who_gives_it_and_nobody_elses(book: Book, anna: Actor) -> None:
@@ -254,6 +261,7 @@ def test_with_an_account_go_the_open_sales_of_who_gives_it_and_nobody_elses(book
     whose = [row.representative for row in (mine, lost, another, lead)]
     assert whose == [heir.person, anna.person, bob.person, heir.person]
     assert next_step(mine).person == heir.person
+    assert told(heir, anna) == ["account_handed_over", "opportunity_gone", "account_gone"]
     decided = OwnershipDecision.objects.filter(reason="Anna is on leave").order_by("pk")
     assert [(one.lead, one.opportunity, one.winner) for one in decided] == [
         (lead, None, heir.person),

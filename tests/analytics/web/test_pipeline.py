@@ -274,7 +274,7 @@ def test_contacts_are_kept_changed_and_forgotten(page: Client, book: Book, anna:
     mia = Contact.objects.get()
     page.post(reverse("insights_contact", args=[mia.pk]), {"name": "Mia Berg", "position": "Buyer"})
     assert "Mia Berg" in page.get(reverse("insights_customer_contacts_part", args=[customer.pk])).content.decode()
-    # A second tab, opened before that: what it holds is kept and what stands there now is said; sent again, it is meant.
+    # A second tab, opened before that: what was typed is kept, what stands there now is said; sent again it is meant.
     url_of_mia = reverse("insights_contact", args=[mia.pk])
     late = {"name": "Mia", "position": "Boss", "version": "1"}
     answer = page.post(url_of_mia, late)

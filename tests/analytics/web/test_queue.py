@@ -274,6 +274,7 @@ def test_an_account_is_handed_over_with_its_cards_and_a_note(browser: Client, ca
 def test_a_territory_takes_accounts_by_rule_and_goes_whole(cards: list[Card], rosa: Actor) -> None:
     manager, heir = _browser(insights.sales_manager()), insights.representative()
     assert heir.person is not None
+    assert rosa.person is not None
     manager.post(reverse("insights_territory_new"), {"name": "South", "countries": "de, at", "rank": "1"})
     territory = cards[0].book.territories.get()
     assert territory.accounts.count() == 3
@@ -289,6 +290,11 @@ def test_a_territory_takes_accounts_by_rule_and_goes_whole(cards: list[Card], ro
     card_making.refresh(cards[0].run_id or 0, at=NIGHT)
     cards[2].refresh_from_db()
     assert cards[2].representative == heir.person
+    manager.post(
+        reverse("insights_territory_hand_over", args=[territory.pk]), {"to": rosa.person.pk, "note": "As it was"}
+    )
+    kinds = heir.person.notifications.order_by("pk").values_list("kind", flat=True)
+    assert list(kinds) == ["territory_handed_over", "territory_gone"]
     for name in ("insights_territories", "insights_team", "insights_customers"):
         assert manager.get(reverse(name)).status_code == 200
     manager.post(reverse("insights_territory_delete", args=[territory.pk]))
