@@ -39,6 +39,7 @@ class LivePage implements Desk {
   private lostAt = 0;
   /** Why it was paused or cancelled, as the log says. */
   private reason = "";
+  private tickPrice: string | null = null;
   /** Who is out of a Japanese clock. */
   private readonly out = new Set<string>();
 
@@ -80,6 +81,10 @@ class LivePage implements Desk {
 
   state(): RoomState {
     return this.room;
+  }
+
+  lastPrice(): string | null {
+    return this.tickPrice;
   }
 
   private slot(name: string): HTMLElement {
@@ -141,6 +146,7 @@ class LivePage implements Desk {
     this.room = update.state;
     for (const event of update.events) {
       if (event.kind === "paused" || event.kind === "cancelled") this.reason = event.reason ?? "";
+      if (event.kind === "tick" && event.price) this.tickPrice = event.price;
       for (const label of event.out ?? []) if (label) this.out.add(label);
     }
     this.page.dataset.status = update.state.status;

@@ -56,9 +56,9 @@ def clock_moves(hall: Hall) -> Sentence:
     start, tick, last = (words.price(one, hall.currency) for one in (clock.start, clock.tick, clock.last))
     said = {"start": start, "tick": tick, "last": last, "span": formats.duration(clock.interval)}
     told = (
-        _("From %(start)s up by %(tick)s every %(span)s, to %(last)s") % said
+        _("From %(start)s up to %(last)s by %(tick)s at a time; each price stands for %(span)s") % said
         if clock.start < clock.last
-        else _("From %(start)s down by %(tick)s every %(span)s, to %(last)s") % said
+        else _("From %(start)s down to %(last)s by %(tick)s at a time; each price stands for %(span)s") % said
     )
     return _("%(course)s, as it counts") % {"course": told} if hall.room.terms.formulas else told
 

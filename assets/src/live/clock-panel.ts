@@ -11,6 +11,8 @@ export class ClockPanel implements Panel {
   /** The tick that was confirmed here; the stream says the same a moment later. */
   private confirmed = -1;
   private number = -1;
+  /** What was answered last is that the auction was over already. */
+  private late = false;
 
   constructor(
     private readonly desk: Desk,
@@ -25,6 +27,9 @@ export class ClockPanel implements Panel {
   }
 
   show(): void {
+    const { status, own } = this.desk.state();
+    // A price beyond the last one was pressed before the end was known here: nothing that the winner has to mend.
+    if (this.late && status === "ended" && own?.leading) message(this.desk, "", "");
     this.tick(serverNow());
   }
 
@@ -95,6 +100,7 @@ export class ClockPanel implements Panel {
     try {
       // With the price that was seen: nobody is held to another.
       const answer = await desk.gateway.move(this.action, price, randomKey(), () => message(desk, say("No answer yet. Sending it again; it counts once."), "warn"));
+      this.late = "code" in answer && answer.code === "auction_over";
       if ("code" in answer) message(desk, answer.detail, "bad");
       else {
         if (this.action === "confirm") this.confirmed = course.number;
@@ -105,6 +111,6 @@ export class ClockPanel implements Panel {
       message(desk, say("The server does not answer. What arrived counts: look above when the connection is back."), "bad");
     }
     this.sending = false;
-    this.tick(serverNow());
+    this.show();
   }
 }

@@ -11,6 +11,8 @@ export interface Desk {
   readonly digits: number;
   readonly mayAct: boolean;
   state(): RoomState;
+  /** The clock's price of the last tick that was told, as it counts; null before the first. */
+  lastPrice(): string | null;
   amount(value: string | Decimal | null): string;
   withCurrency(value: string | Decimal | null): string;
   clockTime(moment: string | number, milliseconds?: boolean): string;

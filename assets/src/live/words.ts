@@ -91,6 +91,8 @@ export function round(room: RoomState, course: Course | null): string {
 /** The price that counts now: the clock's, or the best one. */
 export function price(desk: Desk, room: RoomState, course: Course | null): string {
   if (course?.kind === "tick" && room.status === "running") return desk.amount(ownPriceNow(room, course) ?? course.price);
+  // A pause stops the clock at its price.
+  if (room.status === "paused" && room.clock && desk.lastPrice()) return desk.amount(desk.lastPrice());
   return room.best ? desk.amount(room.best.amount) : room.shown === "rank" && room.own ? say("not shown") : "—";
 }
 
