@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from analytics.features.remark_words import sentences
 from analytics.models import Import, ImportKind, ImportState, RunState, ScoringRun
 from analytics.permissions import book_of, require_manager
-from analytics.queries import history, runs
+from analytics.queries import history, runs, soundness
+from analytics.rules.remarks import Odd
 from analytics.services import purchases_in
 from analytics.services.purchases_in import MOST_LINES, STATUSES, Line
 from marketplace.api.authentication import actor_from
@@ -88,6 +91,27 @@ class PurchasesOut(serializers.Serializer[Any]):
     results = PurchaseResult(many=True)
 
 
+class RemarkOut(serializers.Serializer[Any]):
+    """What is thin or odd about a history: a stable code, and the same in a sentence."""
+
+    code = serializers.ChoiceField(choices=[odd.value for odd in Odd])
+    says = serializers.CharField()
+
+
+def _remarks(stored: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    return [{"code": str(one["code"]), "says": said} for one in stored for said in sentences([one])]
+
+
+class HistoryOut(serializers.Serializer[Any]):
+    """All that your company's book holds in the currency that is scored, and what is thin or odd about it."""
+
+    currency = serializers.CharField(help_text="scored; empty until the first purchases are in")
+    first_day = serializers.DateField(allow_null=True, help_text="with a purchase")
+    last_day = serializers.DateField(allow_null=True)
+    days = serializers.IntegerField(help_text="on which anybody bought")
+    remarks = RemarkOut(many=True)
+
+
 class ImportOut(serializers.Serializer[Import]):
     """A batch of order lines: a file, a call of this API, or contracts on the platform."""
 
@@ -97,8 +121,14 @@ class ImportOut(serializers.Serializer[Import]):
     name = serializers.CharField()
     counts = serializers.DictField(child=serializers.IntegerField())
     rejects = serializers.DictField(child=serializers.IntegerField(), help_text="rows by the code of the reason")
+    remarks = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     loaded_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(RemarkOut(many=True))
+    def get_remarks(self, batch: Import) -> list[dict[str, str]]:
+        """On a file, and on the history with it. For what calls of this API bring in: insights/history/."""
+        return _remarks(batch.remarks)
 
 
 class RunOut(serializers.Serializer[ScoringRun]):
@@ -115,6 +145,18 @@ class RunOut(serializers.Serializer[ScoringRun]):
     parts_done = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+    remarks = serializers.SerializerMethodField()
+    unscored = serializers.SerializerMethodField()
+
+    @extend_schema_field(RemarkOut(many=True))
+    def get_remarks(self, run: ScoringRun) -> list[dict[str, str]]:
+        """On the history that was learnt from."""
+        return _remarks(run.facts.get("remarks", []))
+
+    @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
+    def get_unscored(self, run: ScoringRun) -> dict[str, int]:
+        """Customers whose leaving has no score, by the code of why."""
+        return runs.unscored(run)
 
     def get_shown(self, run: ScoringRun) -> bool:
         return run.book.run_id == run.pk
@@ -162,6 +204,20 @@ class Purchase(APIView):
         if found is None:
             raise NotFound
         return Response(ImportOut(found).data)
+
+
+class History(APIView):
+    @extend_schema(responses=HistoryOut, operation_id="insights_history_read", tags=["insights"])
+    def get(self, request: Request) -> Response:
+        """What all imports together came to: the period, and what is thin or odd about it."""
+        book = book_of(actor_from(request))
+        days = soundness.outline(book, book.currency).days
+        found = {
+            "currency": book.currency, "days": len(days), "first_day": days[0] if days else None,
+            "last_day": days[-1] if days else None,
+            "remarks": _remarks([one.as_json() for one in soundness.of_book(book, clock.now().date())]),
+        }  # fmt: skip
+        return Response(HistoryOut(found).data)
 
 
 class Runs(APIView):

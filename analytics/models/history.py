@@ -47,6 +47,7 @@ class Import(models.Model):
     # read, accepted, rejected; then new, changed, unchanged, accounts_new, accounts_renamed, removed.
     counts = models.JSONField(default=dict, blank=True)
     rejects = models.JSONField(default=dict, blank=True, help_text="reason code to the number of rows")
+    remarks = models.JSONField(default=list, db_default=[], blank=True, help_text="what is thin or odd: rules.remarks")
     rejects_path = models.CharField(max_length=200, blank=True, help_text="of the rejected rows in the storage")
     done = models.PositiveIntegerField(default=0, help_text="rows behind us in the present state")
     total = models.PositiveIntegerField(default=0, help_text="rows in the present state; 0 where it is not known")

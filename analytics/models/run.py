@@ -79,6 +79,9 @@ class RunPartition(models.Model):
     tries = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True, help_text="a worker is on it until then")
     accounts = models.PositiveIntegerField(default=0)
+    unscored = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="accounts without a score of leaving, by why: rules.protocol"
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)

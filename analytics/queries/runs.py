@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Q, QuerySet
+from collections import Counter
 
-from analytics.models import Book, PartState, ScoringRun
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from analytics.models import Book, PartState, RunPartition, ScoringRun
+
+
+def unscored(run: ScoringRun) -> dict[str, int]:
+    """How many accounts of the parts that are done have no score of leaving, by why: protocol.unscored.
+
+    Parts that were fetched along are not asked for again.
+    """
+    counts: Counter[str] = Counter()
+    for part in run.partitions.all():
+        counts.update(part.unscored)
+    return dict(counts)
 
 
 def of(book: Book) -> QuerySet[ScoringRun]:
@@ -12,6 +25,7 @@ def of(book: Book) -> QuerySet[ScoringRun]:
     return (
         ScoringRun.objects.filter(book=book)
         .select_related("book", "asked_by")
+        .prefetch_related(Prefetch("partitions", RunPartition.objects.only("run", "unscored")))
         .annotate(parts=Count("partitions"), parts_done=Count("partitions", filter=Q(partitions__state=PartState.DONE)))
         .order_by("-pk")
     )

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from analytics.rules.cards import HORIZON
 
@@ -58,6 +58,15 @@ class Odd(StrEnum):
     MERGED = "accounts_merged_into_others"
     ALL_NEW = "no_account_known_from_before"
     MOSTLY_REJECTED = "most_rows_rejected"
+
+
+#: What changes with everything that comes in; the others are about one file.
+OF_HISTORY: Final = frozenset(
+    {
+        *(Odd.NOTHING, Odd.ONE_DAY, Odd.ONE_ACCOUNT, Odd.FEW, Odd.SHORT, Odd.HOLES, Odd.ENDS_EARLY, Odd.OVER),
+        Odd.OTHER_CURRENCIES,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def read(import_id: int, now: Now) -> None:
             with staging.local_file(batch) as path:
                 found = staging.stage(batch, path, now().date(), lambda rows: _progress(batch, rows))
             counts = {"read": found.rows, "accepted": found.staged, "rejected": sum(found.rejects.values())}
-            imports.was_read(batch, counts, dict(found.rejects), dict(found.notes), found.listed)
+            imports.was_read(batch, counts, dict(found.rejects), dict(found.notes), found.listed, at=now())
 
         _guarded(batch, staged, now)
 

@@ -19,11 +19,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from analytics import permissions
 from analytics.models import Book, Import, ImportKind, ImportState
-from analytics.queries import history
+from analytics.queries import history, soundness
+from analytics.rules import remarks
 from analytics.services import loading
 from analytics.services.transitions import IMPORT, move_import
 from marketplace import audit
@@ -212,24 +213,35 @@ def was_looked_at(batch: Import, found: dict[str, Any]) -> None:
 
 
 def was_read(
-    batch: Import, counts: dict[str, int], rejects: dict[str, int], notes: dict[str, int], listed: bytes
+    batch: Import,
+    counts: dict[str, int],
+    rejects: dict[str, int],
+    notes: dict[str, int],
+    listed: bytes,
+    *,
+    at: datetime,
 ) -> None:
     """Keep what reading came to; the staged rows are in place. `listed` are the rejected rows as CSV."""
+    batch.counts = counts
+    preview, odd = history.preview(batch), soundness.of_file(batch, at.date())
     path = default_storage.save(f"{FOLDER}/rejects/{batch.pk}.csv", ContentFile(listed)) if rejects else ""
     unused = path
     try:
         with transaction.atomic():
             if _still(batch):
                 move_import(batch, ImportState.READ)
-                batch.counts, batch.rejects, batch.lease_until = counts, rejects, None
-                batch.found = {**batch.found, "notes": notes, "preview": history.preview(batch)}
+                batch.rejects, batch.lease_until = rejects, None
+                batch.remarks = [remark.as_json() for remark in odd]
+                batch.found = {**batch.found, "notes": notes, "preview": preview}
                 unused, batch.rejects_path = batch.rejects_path, path
                 batch.done = batch.total = counts["read"]
                 batch.save(
                     update_fields=[
-                        *("state", "counts", "rejects", "found", "rejects_path", "lease_until", "done", "total"),
+                        *("state", "counts", "rejects", "remarks", "found", "rejects_path", "lease_until", "done"),
+                        "total",
                     ]
                 )
+                _tell(batch, _("%(name)s is read. Look at what was understood, then load it.") % {"name": batch}, at)
     except BaseException:
         unused = path
         raise
@@ -254,11 +266,17 @@ def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
         move_import(batch, ImportState.LOADED)
         batch.counts = {**batch.counts, **done.as_json()}
         batch.loaded_at, batch.lease_until = at, None
-        batch.save(update_fields=["state", "counts", "loaded_at", "lease_until"])
+        of_file = [remark for remark in batch.remarks if remark["code"] not in remarks.OF_HISTORY]
+        batch.remarks = [*of_file, *(remark.as_json() for remark in soundness.of_book(book, at.date()))]
+        batch.save(update_fields=["state", "counts", "remarks", "loaded_at", "lease_until"])
         _forget_file(batch)
         audit.record("purchases.loaded", batch, by=None, at=at, stream=f"book:{book.pk}", counts=batch.counts)
         words = _("%(name)s is loaded: %(lines)s lines are new or changed.")
-        _tell(batch, words % {"name": batch, "lines": done.new + done.changed}, at)
+        told = words % {"name": batch, "lines": done.new + done.changed}
+        if count := len(batch.remarks):
+            many = ngettext("%(n)s remark on it: see its page.", "%(n)s remarks on it: see its page.", count)
+            told = f"{told} {many % {'n': count}}"
+        _tell(batch, told, at)
     return batch
 
 

@@ -42,8 +42,6 @@ TRIES: Final = 3
 #: What was sent to the queue is sent again where nothing was taken for so long.
 RESENT_AFTER: Final = timedelta(minutes=2)
 MOST_PARTS: Final = 128
-#: A book whose newest purchases are older has stopped being told of them: it is scored as of its last day.
-STALE_AFTER: Final = timedelta(days=14)
 
 NO_PURCHASES: Final = "no_purchases"
 LEARNING_FAILED: Final = "learning_failed"
@@ -223,11 +221,12 @@ def still_mine(part: RunPartition) -> bool:
     return mine.state == PartState.RUNNING and mine.tries == part.tries
 
 
-def part_done(part: RunPartition, accounts: int, *, at: datetime) -> None:
-    """In the transaction that wrote the scores, after `still_mine`."""
+def part_done(part: RunPartition, accounts: int, unscored: dict[str, int], *, at: datetime) -> None:
+    """In the transaction that wrote the scores, after `still_mine`. `unscored`: see protocol.unscored."""
     move_part(part, PartState.DONE)
     part.accounts, part.finished_at, part.lease_until, part.error = accounts, at, None, ""
-    part.save(update_fields=["state", "accounts", "finished_at", "lease_until", "error"])
+    part.unscored = unscored
+    part.save(update_fields=["state", "accounts", "unscored", "finished_at", "lease_until", "error"])
 
 
 @transaction.atomic

@@ -9,19 +9,21 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from time import perf_counter
 from typing import Any, Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
-from django.db.models import Max, Sum
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from analytics.features import rollup_history
 from analytics.features.rollup_history import Frame, Part
 from analytics.models import Book, DayRollup, RunModel, RunPartition, ScoringRun
-from analytics.rules import growth, recovery
+from analytics.queries import soundness
+from analytics.rules import growth, protocol, recovery, remarks
 from analytics.rules.growth import GrowthModel
 from analytics.rules.history import NONE, History
 from analytics.rules.recovery import RecoveryModel
@@ -82,8 +84,16 @@ def _learnt(run: ScoringRun, at: datetime) -> RunModel | None:
     """What the run learnt, and what it is about in `run.facts`; None where the book has no purchases."""
     book = Book.objects.get(pk=run.book_id)
     run.currency = book.currency
-    run.cutoff = _cutoff(book, at)
-    run.facts = {"other_currencies": _other_currencies(book, run.cutoff)}
+    until = (at - timedelta(days=1)).date()
+    held = soundness.outline(book, book.currency)
+    # Purchases may be dated a day ahead, or of today.
+    held = replace(held, days=[day for day in held.days if day <= until])
+    run.cutoff = remarks.as_of(held.days, until)
+    odd = remarks.of_history(held, until, horizon=run.horizon)
+    run.facts = {
+        "other_currencies": _other_currencies(book, run.cutoff),
+        "remarks": [remark.as_json() for remark in odd],
+    }
     frame = rollup_history.frame_of(book, run.currency, run.cutoff)
     if frame is None:
         return None
@@ -99,7 +109,6 @@ def _learnt(run: ScoringRun, at: datetime) -> RunModel | None:
         "items": len(frame.items),
         "purchase_days": len(history),
         "first_day": frame.first_day.isoformat(),
-        "stale": run.cutoff < (at - timedelta(days=1)).date(),
         "recovery_fallback": of_recovery.fallback,
         "growth_fallback": of_growth.fallback if of_growth else "",
     }
@@ -110,16 +119,6 @@ def _learnt(run: ScoringRun, at: datetime) -> RunModel | None:
         items=list(frame.items),
         first_day=frame.first_day,
     )
-
-
-def _cutoff(book: Book, at: datetime) -> date:
-    """Yesterday; of a book that is no longer told of purchases, its last day: else everybody would seem to leave."""
-    yesterday = (at - timedelta(days=1)).date()
-    days = DayRollup.objects.filter(book=book, currency=book.currency, day__lte=yesterday)
-    last = days.aggregate(last=Max("day"))["last"]
-    if last is None or yesterday - last <= runs.STALE_AFTER:
-        return yesterday
-    return date.fromordinal(last.toordinal())
 
 
 def _other_currencies(book: Book, until: date) -> dict[str, str]:
@@ -154,7 +153,8 @@ def _score(part: RunPartition, now: Now) -> None:
         _copy("categoryscore", _CATEGORY_COLUMNS, rows.pairs(of_recovery.pairs))
         if of_growth is not None:
             _copy("growthscore", _GROWTH_COLUMNS, rows.suggestions(of_growth))
-        runs.part_done(part, len(accounts), at=now())
+        unscored = protocol.unscored(history, of_recovery.accounts.account, rows.cutoff)
+        runs.part_done(part, len(accounts), unscored, at=now())
 
 
 _COMMON: Final = ("p", "expected_amount", "survival", "suppressed", "reasons", "evidence")

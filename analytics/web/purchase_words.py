@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from analytics.features.remark_words import sentences
 from analytics.models import Import, ImportState
+from analytics.rules.remarks import OF_HISTORY, Odd
 from analytics.services.rollup import DayTooLarge
+from analytics.web import charts
 from marketplace.shared.errors import Sentence
+from marketplace.web import formats
 
 #: Our columns in the order of the form: name, label, what it is for.
 COLUMNS: Final[tuple[tuple[str, Sentence, Sentence], ...]] = (
@@ -106,6 +113,31 @@ def notes(batch: Import) -> list[Sentence]:
     """What the reader noticed about the file as a whole."""
     codes = [*batch.found.get("guesses", []), *batch.found.get("notes", {})]
     return [NOTES[code] for code in codes if code in NOTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A remark as a page shows it: a sentence, and where to do something about it."""
+
+    text: str
+    url: str = ""
+    label: str = ""
+
+
+def remarks(stored: Sequence[Mapping[str, Any]], *, merge: bool = False) -> list[Shown]:
+    """Remarks on the history, those that change what the scores say first. `merge`: the reader can merge customers."""
+    found = []
+    for one in sorted(stored, key=lambda one: one["code"] not in _GRAVE):
+        for text in sentences([one], day=formats.day, number=charts.count):
+            if merge and one["code"] == Odd.NAMESAKES:
+                numbers = urlencode({"q": " ".join(one["examples"][0]["numbers"][:2])})
+                found.append(Shown(text, f"{reverse('insights_merges')}?{numbers}", _("Merge customers")))
+            else:
+                found.append(Shown(text))
+    return found
+
+
+_GRAVE: Final = frozenset({*OF_HISTORY, Odd.NOTHING_LEFT, Odd.MOSTLY_REJECTED} - {Odd.OTHER_CURRENCIES})
 
 
 def error(batch: Import) -> str:

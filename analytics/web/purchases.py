@@ -24,6 +24,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from analytics import permissions
 from analytics.models import Import, ImportKind, ImportState
 from analytics.queries import history as queries
+from analytics.queries import soundness
 from analytics.services import books, imports
 from analytics.web import charts
 from analytics.web import purchase_words as words
@@ -132,6 +133,7 @@ def purchases(request: HttpRequest) -> HttpResponse:
     context = {
         "book": book,
         "held": [(one, Money(one.amount, one.currency)) for one in queries.held(book)],
+        "remarks": words.remarks([one.as_json() for one in soundness.of_book(book, clock.now().date())]),
         "list": page,
         "rows": [(one, words.error(one) if one.error else "") for one in page.rows],
         "form": form if manages else None,
@@ -290,6 +292,11 @@ def _context(batch: Import, actor: Actor) -> dict[str, Any]:
         "next_step": words.next_step(batch),
         "error": words.error(batch) if batch.error else "",
         "notes": words.notes(batch),
+        "remarks": words.remarks(
+            batch.remarks, merge=manages and batch.state == ImportState.LOADED
+        )
+        if batch.state in (ImportState.READ, ImportState.LOADED)
+        else [],
         "preview": _preview(batch),
         "facts": _facts(batch),
         "understood": [(row, Money(row.amount, row.currency)) for row in queries.understood(batch)]

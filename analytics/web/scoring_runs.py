@@ -16,10 +16,12 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from analytics import permissions
+from analytics.features.remark_words import unscored
 from analytics.models import RUN_OPEN, PartState, RunState, ScoringRun
 from analytics.queries import history
+from analytics.queries import runs as runs_of
 from analytics.services import runs as services
-from analytics.web import charts
+from analytics.web import charts, purchase_words
 from marketplace.permissions import Actor, actor_of
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound, Sentence
@@ -147,6 +149,8 @@ def _context(run: ScoringRun, actor: Actor) -> dict[str, Any]:
         and permissions.is_manager(actor, run.book),
         "facts": _facts(run),
         "fallbacks": _fallbacks(run),
+        "remarks": purchase_words.remarks(run.facts.get("remarks", [])),
+        "unscored": unscored(runs_of.unscored(run), number=charts.count),
         "others": [
             (code, Money(Decimal(sum_), code)) for code, sum_ in run.facts.get("other_currencies", {}).items()
         ],

@@ -508,6 +508,7 @@ PIPELINE = [
     *get("api_insights_purchases", SELLERS),
     *post("api_insights_purchases", HEADS_OF_SALES),
     *get("api_insights_purchase", PLATFORMS_SALES, import_id="import"),
+    *get("api_insights_history", SELLERS),
     *get("api_insights_runs", SELLERS),
     *get("api_insights_run", PLATFORMS_SALES, run_id="run"),
     *get("api_insights_cards", SELLERS),

@@ -267,7 +267,8 @@ def test_a_book_with_next_to_nothing_is_scored_without_a_fuss(db: None, manager:
 
 def test_a_book_that_is_no_longer_told_of_purchases_is_scored_as_of_its_last_day(book: Book, manager: Actor) -> None:
     run = started(book, manager, moment=NIGHT + timedelta(days=200))
-    assert (run.cutoff, run.facts["stale"]) == (LAST, True)
+    said = {remark["code"]: remark for remark in run.facts["remarks"]}
+    assert (run.cutoff, said["history_ends_before_what_could_be_foretold"]["last"]) == (LAST, LAST.isoformat())
 
 
 def test_old_scores_go_and_the_two_newest_whole_runs_stay(book: Book) -> None:

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from analytics.models import AccountMerge, Book, Import, ImportState, PartState, RunState, ScoringRun
 from analytics.permissions import book_for
+from analytics.rules.remarks import Odd
 from marketplace.models import Role, StaffRole
 from marketplace.permissions import Actor
 from tests.factories.marketplace import NOON, accredited_supplier, member, staff
@@ -174,13 +175,20 @@ def test_a_run_shows_how_far_it_is_and_why_it_failed(book: Book, manager: Client
     assert "3 of 4 parts are done" in part
     assert 'value="75"' in part
 
+    run.partitions.filter(number__lt=2).update(unscored={"fewer_than_three_order_days": 700, "other": 1})
     run.partitions.filter(number=3).update(state=PartState.FAILED, error="MemoryError: no room", tries=3)
     ScoringRun.objects.update(
         state=RunState.FAILED, error="parts_failed",
-        facts={"other_currencies": {"USD": "12.5"}, "stale": True, "recovery_fallback": "accounts:too_few_cases"},
+        facts={
+            "other_currencies": {"USD": "12.5"}, "recovery_fallback": "accounts:too_few_cases",
+            "remarks": [{"code": Odd.ENDS_EARLY, "last": "2026-05-01", "days": 40}],
+        },
     )  # fmt: skip
     page = shown(manager, "insights_run", run.pk)
-    for words in ("MemoryError: no room", "12.50", "Whole customers", "ends some time ago", "Try the failed parts"):
+    for words in (
+        "MemoryError: no room", "12.50", "Whole customers", "newest purchase is of 1 May 2026", "Try the failed parts",
+        "1,400 customers bought on fewer than three days", "2 customers are just beyond",
+    ):  # fmt: skip
         assert words in page
     page = manager.post(reverse("insights_run_retry", args=[run.pk]), follow=True).content.decode()
     assert "The failed parts are tried again." in page
