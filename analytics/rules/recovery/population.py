@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.rules.history import BoolArray
+from analytics.rules.history import BoolArray, IntArray
 from analytics.rules.protocol import MAX_MEDIAN_GAP, MAX_SILENCE, MIN_ORDER_DAYS, MIN_TENURE
 from analytics.rules.recovery.rhythm import Rhythm
 from analytics.rules.recovery.visits import Visits
@@ -23,19 +23,22 @@ class Limits:
     silence: int
     median_gap: float
 
-    def may_hold(self, visits: Visits, cutoff: int) -> BoolArray:
-        """What can be told before the gaps are known."""
+    def may_hold(self, visits: Visits, cutoff: int, lost: IntArray | None = None) -> BoolArray:
+        """What can be told before the gaps are known. `lost` is by owner what holes of the data took out of the days
+        since its first one: the protocol counts them.
+        """
         last = visits.day[visits.starts + visits.counts - 1]
+        since = cutoff - visits.day[visits.starts]
         return np.asarray(
             (visits.counts >= self.orders)
-            & (cutoff - visits.day[visits.starts] >= self.tenure)
+            & ((since if lost is None else since + lost) >= self.tenure)
             & (cutoff - last <= self.silence)
         )
 
-    def hold(self, rhythm: Rhythm) -> BoolArray:
+    def hold(self, rhythm: Rhythm, lost: IntArray | None = None) -> BoolArray:
         return (
             (rhythm.orders >= self.orders)
-            & (rhythm.tenure > self.tenure)
+            & ((rhythm.tenure if lost is None else rhythm.tenure + lost) > self.tenure)
             & (rhythm.silence <= self.silence)
             & (rhythm.median_gap <= self.median_gap)
         )

@@ -91,8 +91,8 @@ def _score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScore
     accounts, pairs = collect(history, clock)
     market = _renumbered(model, history)
     bought = Bought(pairs, collect_lines(history, clock))
-    accounts = accounts.of(SCORED_ACCOUNTS.may_hold(accounts, cutoff))
-    pairs = pairs.of(SCORED_PAIRS.may_hold(pairs, cutoff))
+    accounts = accounts.of(SCORED_ACCOUNTS.may_hold(accounts, cutoff, _lost(accounts, clock)))
+    pairs = pairs.of(SCORED_PAIRS.may_hold(pairs, cutoff, _lost(pairs, clock)))
     observed = observe_accounts(accounts, market, cutoff, model.horizon)
     beside = observe_pairs(pairs, accounts, observed, bought, market, cutoff, model.horizon)
     off_season = _off_season(accounts, cutoff, model.horizon)
@@ -109,10 +109,18 @@ def _score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScore
         Reason.CATEGORY_QUIET: beside.columns["category_trend_short"] < reasons.QUIET_TREND,
     }
     of_pairs = _scores(model, model.pairs, beside, flags, clock)
+    lost, lost_here = _lost(accounts, clock), _lost(pairs, clock)
+    rhythm, here = observed.rhythm, beside.rhythm
     return RecoveryScores(
-        _only(of_accounts, SCORED_ACCOUNTS.hold(observed.rhythm), JUDGED_ACCOUNTS.hold(observed.rhythm)),
-        _only(of_pairs, SCORED_PAIRS.hold(beside.rhythm), JUDGED_PAIRS.hold(beside.rhythm)),
+        _only(of_accounts, SCORED_ACCOUNTS.hold(rhythm, lost), JUDGED_ACCOUNTS.hold(rhythm, lost)),
+        _only(of_pairs, SCORED_PAIRS.hold(here, lost_here), JUDGED_PAIRS.hold(here, lost_here)),
     )
+
+
+def _lost(visits: Visits, clock: Clock) -> IntArray:
+    """By owner, the days since its first one that the clock has left out."""
+    first = visits.day[visits.starts]
+    return first - clock.calendar(first)
 
 
 def _renumbered(model: RecoveryModel, history: History) -> Market:

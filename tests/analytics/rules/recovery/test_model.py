@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from analytics.rules import recovery
+from analytics.rules import protocol, recovery
 from analytics.rules.history import History
 from analytics.rules.recovery import scoring, training
 from analytics.rules.recovery.clock import Clock, find
@@ -134,6 +134,24 @@ def test_hole_in_the_data_is_no_silence_of_the_accounts() -> None:
     assert scores.account.tolist() == alike.account.tolist()
     assert np.abs(scores.p - alike.p).max() < 0.02
     assert (scores.last_day - 80).tolist() == alike.last_day.tolist()
+
+
+def test_account_that_came_before_a_hole_is_scored_as_the_protocol_counts() -> None:
+    # Sixty days are lost, 201 … 261. Of the 74 days since the newcomer's first order the clock counts 15.
+    day = np.concatenate([np.arange(0, 201, 2), np.arange(262, 281, 2)])
+    joined = day[day >= 200]
+    account = np.repeat(np.arange(9, dtype=np.int32), [len(day)] * 8 + [len(joined)])
+    torn = simulated.history(account, np.concatenate([np.tile(day, 8), joined]), category=account % 2)
+    model = recovery.fit(torn, 274)
+    assert model.clock == Clock(((200, 60),))
+    scores = recovery.score(model, torn, 274)
+    for found, eligible in (
+        (scores.accounts, protocol.eligible_accounts(torn, 274)),
+        (scores.pairs, protocol.eligible_pairs(torn, 274)),
+    ):
+        assert eligible.account.tolist() == list(range(9))
+        assert found.account[found.judged].tolist() == list(range(9))
+        assert np.isfinite(found.p).all()
 
 
 def test_expected_amount_is_the_spend_of_a_horizon_at_the_pace_so_far() -> None:
