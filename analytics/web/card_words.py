@@ -15,6 +15,7 @@ from analytics.rules.cards import Confidence, Kind, Level
 from analytics.rules.rhythm import Rhythm
 from analytics.web.charts import count
 from marketplace.shared.errors import Sentence
+from marketplace.shared.money import Money
 from marketplace.web import formats
 
 # By the codes of rules.recovery.Reason, which itself brings numpy along: pages do without.
@@ -29,6 +30,9 @@ REASONS: Final[Mapping[str, Sentence]] = {
     "erratic": gettext_lazy("Buys at irregular intervals"),
     "off_season": gettext_lazy("Out of season"),
 }
+_WITHIN_CYCLE: Final = "within_own_cycle"
+# From this chance on a card is an alarm, whatever the rhythm says.
+_ALARM: Final = 0.5
 # Below it, the share of the best customers who buy a thing convinces nobody.
 TELLING_SHARE: Final = 0.3
 _STOPS: Final[Mapping[Confidence, Sentence]] = {
@@ -59,10 +63,40 @@ def confidence(card: Card) -> Sentence:
 
 def chance(card: Card) -> str:
     """The number behind the words, as one would say it: "7 of 10 such accounts stop"."""
-    tenths = min(max(round(card.p * 10), 1), 10)
     if card.kind == Kind.RECOVERY.value:
-        return _("about %(n)s of 10 like it stop") % {"n": count(tenths)}
-    return _("about %(n)s of 10 like it buy within three months") % {"n": count(tenths)}
+        return _("about %(n)s of 10 like it stop") % {"n": count(_tenths(card))}
+    return _("about %(n)s of 10 like it buy within three months") % {"n": count(_tenths(card))}
+
+
+def _tenths(card: Card) -> int:
+    return min(max(round(card.p * 10), 1), 10)
+
+
+def is_calm(card: Card) -> bool:
+    """Whether it is no alarm: the silence is within its own rhythm, and the card stands there for its money."""
+    return card.kind == Kind.RECOVERY.value and card.p < _ALARM and _WITHIN_CYCLE in card.reasons
+
+
+def why_here(card: Card, rhythm: Rhythm) -> str:
+    """Of a card that is no alarm: why not, and why it is shown all the same. Empty of any other."""
+    if not is_calm(card):
+        return ""
+    values = {
+        "longest": ngettext("%(n)s day", "%(n)s days", rhythm.longest) % {"n": count(rhythm.longest)},
+        "tenths": count(_tenths(card)),
+        "amount": f"{formats.amount(Money(card.expected_amount, card.currency).rounded())} {card.currency}",
+    }
+    if rhythm.longest >= rhythm.silent:
+        words = _(
+            "No alarm: it has been silent for %(longest)s before. It stands here for the money at stake, about"
+            " %(tenths)s in 10 of %(amount)s."
+        )
+    else:
+        words = _(
+            "No alarm: by its rhythm it may still buy as usual. It stands here for the money at stake, about"
+            " %(tenths)s in 10 of %(amount)s."
+        )
+    return words % values
 
 
 def thing(card: Card) -> str:

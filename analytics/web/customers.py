@@ -26,7 +26,7 @@ from analytics.services import customers as services
 from analytics.web import card_words, charts
 from analytics.web.shown_cards import event_words, shown
 from marketplace.countries import name_of
-from marketplace.permissions import Actor, actor_of
+from marketplace.permissions import Actor, actor_of, person_of
 from marketplace.queries import keyset
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound
@@ -184,7 +184,7 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         "stats": _stats(totals, book),
         "chart": _by_month(account, today) if totals.rhythm.days else None,
         "rows": [_row(row, book) for row in rows],
-        "cards": shown(list(queries.cards_of(account)), day),
+        "cards": shown(list(queries.cards_of(account)), day, only_of=None if manages else person_of(actor)),
         "story": [_told(event) for event in queries.story(account)],
         "note_form": NoteForm(),
         "facts": _facts(account),
@@ -194,7 +194,6 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         else [],
         "may_hand_over": own or manages,
         "may_mark": manages,
-        "may_act": own or manages,
         "crumbs": [parts.Crumb(_("Customers"), reverse("insights_customers"))],
     }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.utils.translation import gettext as _
@@ -18,6 +19,7 @@ from analytics.rules.cards import Kind
 from analytics.rules.rhythm import Rhythm, rhythm
 from analytics.web import card_words, pictures
 from analytics.web.pictures import RhythmPicture
+from marketplace.models import Person
 from marketplace.shared.errors import Sentence
 from marketplace.shared.money import Money
 
@@ -30,10 +32,14 @@ class Shown:
 
     card: Card
     sentence: str
+    # Of one that is no alarm: why it stands there all the same.
+    why_here: str
     confidence: Sentence
     chance: str
     thing: str
     amount: Money
+    # The amount times the chance: what the queue is ordered by.
+    at_stake: Money
     reasons: list[Sentence]
     suggestion: str
     rhythm: Rhythm
@@ -43,19 +49,22 @@ class Shown:
     peers: list[tuple[str, str, str, bool]]
     dismissals: list[tuple[str, Sentence, date | None]]
     snoozes: list[tuple[date, Sentence]]
+    # Whether the reader may act on it and open its page.
+    is_theirs: bool = True
 
     @property
     def call_results(self) -> list[tuple[str, Sentence]]:
         return list(CallResult.choices)
 
 
-def shown(cards: Sequence[Card], day: date) -> list[Shown]:
-    """Cards with their evidence; a fixed number of queries."""
+def shown(cards: Sequence[Card], day: date, *, only_of: Person | None = None) -> list[Shown]:
+    """Cards with their evidence; a fixed number of queries. `only_of`: a reader who may act on their own only."""
     bought, peers, companions = queries.purchases(cards), queries.peers(cards), queries.companions(cards)
-    return [
+    found = [
         _shown(card, bought.get(card.pk, []), peers.get(card.pk, []), companions.get(card.pk, ""), day)
         for card in cards
     ]
+    return [replace(one, is_theirs=only_of is None or one.card.representative_id == only_of.pk) for one in found]
 
 
 def _shown(card: Card, bought: list[Bought], peers: list[Peer], companion: str, day: date) -> Shown:
@@ -65,10 +74,12 @@ def _shown(card: Card, bought: list[Bought], peers: list[Peer], companion: str, 
     return Shown(
         card,
         card_words.sentence(card, found, companion),
+        card_words.why_here(card, found),
         card_words.confidence(card),
         card_words.chance(card),
         card_words.thing(card),
         Money(card.expected_amount, card.currency).rounded(),
+        Money(Decimal(repr(card.by_money)), card.currency).rounded(),
         [card_words.reason(code) for code in card.reasons],
         card_words.suggestion(card),
         found,

@@ -77,6 +77,22 @@ def test_the_two_orders_and_what_a_card_says(browser: Client, cards: list[Card])
     assert "0 of 15 today" in text
 
 
+def test_a_card_that_is_no_alarm_says_why_it_stands_there(browser: Client, cards: list[Card]) -> None:
+    large, sure, _third = cards
+    text = browser.get(reverse(QUEUE)).content.decode()
+    assert "No alarm" not in text
+    Card.objects.filter(pk__in=[large.pk, sure.pk]).update(reasons=["within_own_cycle"])
+    insights.bought(large.account, CUTOFF - timedelta(days=300))
+    page = browser.get(reverse(QUEUE))
+    first, second, third = page.context["shown"]
+    assert first.why_here == (
+        "No alarm: it has been silent for 65 days before. It stands here for the money at stake, about 4 in 10 of"
+        " 9,000.00 EUR."
+    )
+    assert (str(first.at_stake), second.why_here, third.why_here) == ("3600.00 EUR", "", "")  # 9 of 10 is an alarm
+    assert page.content.decode().count("insight-calm") == 1
+
+
 def test_the_first_page_leads_to_the_queue(browser: Client, cards: list[Card]) -> None:
     page = browser.get("/")
 
@@ -269,6 +285,10 @@ def test_an_account_is_handed_over_with_its_cards_and_a_note(browser: Client, ca
     assert Account.objects.get(pk=account.pk).representative == heir.person
     assert "Prefers mail" in heir.person.notifications.get().text
     assert browser.post(url, {"to": heir.person.pk, "note": "Back"}).status_code == 422
+    # Who no longer has the card reads it on the customer's page, without what they may not do.
+    shown = browser.get(reverse("insights_customer", args=[account.pk])).content.decode()
+    assert f"{heir.person} works on this card." in shown
+    assert reverse("insights_card", args=[cards[0].pk]) + "accept/" not in shown
 
 
 def test_a_territory_takes_accounts_by_rule_and_goes_whole(cards: list[Card], rosa: Actor) -> None:
