@@ -168,6 +168,9 @@ def test_the_forecast_weighs_by_stage_and_tells_why_sales_end(page: Client, book
         details = OpportunityDetails(title, amount=Decimal(amount), closes_on=date(2027, 1, 15))
         opened = opportunities.open_for(account(book).pk, details, by=anna, at=clock.now())
     outcomes.lose(opened.pk, LostReason.PRICE, by=anna, at=clock.now())
+    listed = page.get(reverse("insights_opportunities")).content.decode()
+    # What is lost closes no more: it says when it was, and why.
+    assert (listed.count("15 Jan 2027"), '<span class="cell-note">Price</span>' in listed) == (1, True)
 
     shown = page.get(reverse("insights_forecast"))
 
