@@ -39,12 +39,34 @@ def _let_go(request: Request) -> None:
 
 
 class JSONParser(parsers.JSONParser):
-    """As the framework's, and brackets nested by the thousand are unreadable too instead of an error of ours."""
+    """As the framework's, and what would be an error of ours further on is unreadable too: brackets nested by the
+    thousand, and halves of characters (an escaped surrogate alone), which nothing can write down or send back."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         try:
-            return super().parse(stream, media_type, parser_context)
+            found = super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError(_("The JSON is nested too deeply.")) from error
+        if not _is_text(found):
+            raise ParseError(_("The JSON holds half a character: a surrogate without its other half."))
+        return found
+
+
+def _is_text(content: Any) -> bool:
+    """Whether every text in it can be written as UTF-8."""
+    waiting = [content]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and not one.isascii():
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                return False
+    return True

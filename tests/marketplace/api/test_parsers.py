@@ -1,8 +1,9 @@
-"""Bodies that are files' parts: read once, and not kept."""
+"""Bodies that are files' parts are read once, and not kept; JSON is read where it can be answered."""
 
 from __future__ import annotations
 
 import gc
+import json
 import tracemalloc
 
 import pytest
@@ -52,3 +53,33 @@ def test_nothing_of_a_body_stays_until_the_collector_comes() -> None:
         tracemalloc.stop()
         gc.enable()
     assert kept < 2 * MIB
+
+
+class Repeating(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+    def post(self, request: Request) -> Response:
+        return Response(request.data)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"need": "\ud800"}',
+        rb'{"need": ["a", {"b": "x\udfffy"}]}',
+        rb'{"\ud83d": 1}',
+        rb'"\ude00\ud83d"',
+    ],
+)
+def test_half_a_character_is_refused_and_no_error_of_ours(body: bytes) -> None:
+    request = APIRequestFactory().post("/", body, content_type="application/json")
+    answer = Repeating.as_view()(request).render()
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (400, "parse_error")
+
+
+def test_whole_characters_of_any_kind_are_read() -> None:
+    body = '{"need": "\\ud83d\\ude00 \\u0428 Ш"}'.encode()
+    answer = Repeating.as_view()(APIRequestFactory().post("/", body, content_type="application/json"))
+    assert answer.data == {"need": "😀 Ш Ш"}
