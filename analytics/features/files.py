@@ -83,6 +83,7 @@ class Reject:
     MISSING_ACCOUNT = "missing_account"
     MISSING_DATE = "missing_date"
     BAD_DATE = "bad_date"
+    OPEN_DATE = "date_leaves_day_and_month_open"
     MISSING_QUANTITY = "missing_quantity"
     BAD_QUANTITY = "bad_quantity"
     MISSING_PRICE = "missing_price"

@@ -21,9 +21,11 @@ from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.rules import remarks
 from analytics.rules.cards import HORIZON
 from analytics.rules.history import NONE, History, IntArray, Names, collapse
-from analytics.rules.remarks import Outline, Remark
+from analytics.rules.remarks import NOTHING_LEFT, Outline, Remark
 
 _EPOCH = date(1970, 1, 1)
+#: Why rows are not used though nothing is wrong with them.
+_READ = frozenset({Reject.DUPLICATE, Reject.OTHER_CURRENCY, Reject.QUANTITY_NOT_POSITIVE})
 
 
 @dataclass(slots=True)
@@ -197,9 +199,10 @@ class _Gatherer:
         until = self.before - timedelta(days=1) if self.before else outline.days[-1] if outline.days else None
         if until is not None and outline.days:
             report.as_of = remarks.as_of(outline.days, until)
+        taken_back = not outline.days and report.rejected[Reject.QUANTITY_NOT_POSITIVE] > report.after_cutoff
         report.remarks = [
-            *remarks.of_rows(report.rows_read, sum(report.rejected.values())),
-            *remarks.of_history(outline, until or _EPOCH, horizon=horizon),
+            *remarks.of_rows(report.rows_read, sum(n for why, n in report.rejected.items() if why not in _READ)),
+            *(remarks.of_history(outline, until or _EPOCH, horizon=horizon) if not taken_back else [NOTHING_LEFT]),
             *remarks.of_currencies(report.currency or "", self.other_currencies),
             *remarks.of_equal_rows(self.equal_rows, has_orders=self.has_orders),
             *remarks.of_names(self.names),

@@ -26,6 +26,9 @@ from analytics.features.values import (
 )
 
 SAMPLE_ROWS = 20
+MOST_SLIPS = 0.1
+"""Of the dates that show an order of day and month, those that may have the other one before nothing can be told of
+the rest."""
 MORE_FIELDS = ("line_no", "cancels", "account_name", "country", "sku_name", "category_name")
 """What imports keep besides; scores need none of it."""
 FIELDS = ("account", "order_id", "sku", "category", "ts", "qty", "unit_price", "amount", "currency", *MORE_FIELDS)
@@ -35,6 +38,7 @@ _KNOWN_AS: Mapping[str, tuple[str, ...]] = {
         *("account", "account id", "customer id", "customer", "customer no", "customer code", "client id", "buyer"),
         *("Kundennummer", "Kunden-Nr", "Kundennr", "Kd-Nr", "Debitor", "Debitorennummer", "Kunden-ID", "Kunde"),
         *("code client", "numéro client", "n° client", "no client", "id client", "client", "acheteur"),
+        *("código cliente", "código de cliente", "n° cliente", "número de cliente", "cliente", "comprador"),
         *("код клиента", "номер клиента", "id клиента", "код контрагента", "клиент", "контрагент", "покупатель"),
     ),
     "order_id": (
@@ -42,57 +46,75 @@ _KNOWN_AS: Mapping[str, tuple[str, ...]] = {
         *("Auftragsnummer", "Auftrags-Nr", "Auftrag", "Bestellnummer", "Bestell-Nr", "Bestellung"),
         *("Rechnungsnummer", "Rechnungs-Nr", "Rechnung", "Belegnummer", "Beleg-Nr", "Beleg"),
         *("numéro commande", "n° commande", "no commande", "commande", "numéro facture", "n° facture", "facture"),
+        *("número de pedido", "n° pedido", "nº pedido", "pedido"),
+        *("número de factura", "n° factura", "nº factura", "factura"),
         *("номер заказа", "заказ", "номер счёта", "счёт", "номер накладной", "накладная", "чек"),
     ),
     "sku": (
         *("sku", "item", "item id", "item code", "stock code", "product id", "product code", "article"),
         *("Artikelnummer", "Artikel-Nr", "Art-Nr", "Artikel", "Produktnummer", "Produkt"),
         *("code article", "référence", "réf article", "code produit", "produit"),
+        *("artículo", "código artículo", "referencia", "producto", "código producto"),
         *("артикул", "код товара", "код номенклатуры", "товар", "номенклатура"),
     ),
     "category": (
         *("category", "category id", "product category", "item category", "product group", "commodity"),
         *("Warengruppe", "Kategorie", "Produktgruppe", "Artikelgruppe"),
         *("catégorie", "famille", "famille article", "groupe"),
+        *("categoría", "familia", "grupo de artículos", "grupo"),
         *("категория", "товарная группа", "группа товаров", "группа"),
     ),
     "ts": (
         *("ts", "date", "timestamp", "datetime", "order date", "invoice date", "transaction date", "purchase date"),
         *("Datum", "Auftragsdatum", "Bestelldatum", "Rechnungsdatum", "Belegdatum", "Kaufdatum"),
         *("date commande", "date de commande", "date facture", "date de facture"),
+        *("fecha", "fecha de pedido", "fecha pedido", "fecha de factura", "fecha factura"),
         *("дата", "дата заказа", "дата продажи", "дата покупки", "дата счёта"),
     ),
     "qty": (
         *("qty", "quantity", "units", "pieces", "Menge", "Anzahl", "Stückzahl", "Stück", "quantité", "qté"),
+        *("cantidad", "unidades"),
         *("количество", "кол-во"),
     ),
     "unit_price": (
         *("unit price", "price", "item price", "price per unit", "Einzelpreis", "Stückpreis", "Preis"),
-        *("prix unitaire", "prix", "цена", "цена за единицу"),
+        *("prix unitaire", "prix", "precio unitario", "precio", "цена", "цена за единицу"),
     ),
     "amount": (
         *("amount", "line total", "total", "revenue", "sales", "sales value", "line amount", "spend"),
         *("Betrag", "Nettobetrag", "Positionsbetrag", "Umsatz", "Gesamtpreis", "Gesamtbetrag", "Summe"),
-        *("montant", "montant ht", "chiffre d'affaires", "сумма", "стоимость", "выручка"),
+        *("montant", "montant ht", "chiffre d'affaires", "importe", "importe neto", "total línea"),
+        *("сумма", "стоимость", "выручка"),
     ),
-    "currency": ("currency", "currency code", "Währung", "Waehrung", "devise", "monnaie", "валюта"),
+    "currency": ("currency", "currency code", "Währung", "Waehrung", "devise", "monnaie", "moneda", "divisa", "валюта"),
     "line_no": (
         *("line no", "line", "line number", "position", "order line", "invoice line", "Pos", "Positionsnummer"),
-        *("ligne", "numéro ligne", "строка", "номер строки", "позиция"),
+        *("ligne", "numéro ligne", "línea", "nº línea", "строка", "номер строки", "позиция"),
     ),
     "cancels": ("cancels", "cancels order", "original order", "original invoice", "credit for", "return of"),
     "account_name": (
         *("account name", "customer name", "client name", "buyer name", "company name", "company"),
         *("Kundenname", "Firma", "nom client", "nom du client", "raison sociale", "société"),
+        *("nombre cliente", "nombre del cliente", "razón social", "empresa"),
         *("имя клиента", "наименование клиента", "название клиента", "наименование контрагента"),
+        # Beside a number of the customer these are its name.
+        *("customer", "Kunde", "client", "cliente", "клиент", "контрагент"),
     ),
-    "country": ("country code", "country", "Ländercode", "Land", "code pays", "pays", "код страны", "страна"),
+    "country": (
+        *("country code", "country", "Ländercode", "Land", "code pays", "pays", "código país", "país"),
+        *("код страны", "страна"),
+    ),
     "sku_name": (
         *("sku name", "item name", "product name", "description", "item description", "product description"),
         *("Artikelbezeichnung", "Artikelname", "Bezeichnung", "désignation", "libellé"),
+        *("descripción", "nombre artículo", "denominación"),
         *("наименование товара", "название товара", "наименование"),
+        *("Artikel", "Produkt", "produit", "producto", "товар", "номенклатура"),
     ),
-    "category_name": ("category name", "nom catégorie", "название категории", "наименование категории"),
+    "category_name": (
+        *("category name", "nom catégorie", "nombre categoría", "название категории"),
+        *("наименование категории",),
+    ),
 }
 _POSITION = re.compile(r"(?:column )?([1-9]\d{0,2})")
 
@@ -104,6 +126,7 @@ class Guess:
     NO_HEAD = "no_heads_columns_guessed_by_their_values"
     DAY_FIRST = "dates_leave_day_and_month_open_day_first_assumed"
     DAY_MONTH_MIXED = "dates_show_both_orders_of_day_and_month"
+    DAY_MONTH_TORN = "dates_show_both_orders_and_those_open_to_both_are_left_out"
 
 
 class ColumnsMissing(FileUnreadable):
@@ -158,6 +181,7 @@ class Layout:
     encoding: str | None
     skipped: int  # rows up to the head, itself included
     day_month: DayMonth = DayMonth.DAY
+    leaves_open: bool = False  # two hands wrote the dates: one that can be read both ways tells no day
     decimals: Mapping[str, Decimals] = field(default_factory=dict)
     guesses: tuple[str, ...] = ()
     sample: tuple[tuple[str, ...], ...] = ()
@@ -351,10 +375,11 @@ def _with_dates(layout: Layout, path: Path, told: Told) -> Layout:
     any_open = False
     for frame in layout.frames(path, Counter()):
         texts = _dates_of(frame.cells.get_column(place))
-        order, mixed = day_month_order(texts)
+        order, other = day_month_order(texts)
         if order:
-            guesses = (*layout.guesses, Guess.DAY_MONTH_MIXED) if mixed else layout.guesses
-            return replace(layout, day_month=order, guesses=guesses)
+            torn = other > MOST_SLIPS
+            mixed = (Guess.DAY_MONTH_TORN if torn else Guess.DAY_MONTH_MIXED,) if other else ()
+            return replace(layout, day_month=order, leaves_open=torn, guesses=(*layout.guesses, *mixed))
         any_open = any_open or any(is_open_to_both(text) for text in texts)
         if not any_open and len(texts):
             break  # years come first, or months are named: nothing is open

@@ -17,7 +17,7 @@ import polars as pl
 from analytics.features.files import Reject
 from analytics.features.layout import Layout
 from analytics.features.tables import Frame
-from analytics.features.values import CURRENCIES, EARLIEST, LATEST, Amount, DayMonth, Decimals, amount_of, day_of
+from analytics.features.values import CURRENCIES, EARLIEST, LATEST, Amount, Decimals, amount_of, day_of, is_open_to_both
 
 MAX_NAME = 255
 MAX_NUMBER = 1e12
@@ -56,7 +56,8 @@ def _batch(frame: Frame, layout: Layout, more: tuple[str, ...]) -> Batch:
     texts = {name: _trimmed(column, len(cells)) for name, column in columns.items()}
     texts["currency"] = texts["currency"].str.to_uppercase().replace(CURRENCIES)
     besides = {name: _trimmed(_column(cells, layout, name), len(cells)).str.slice(0, MAX_NAME) for name in more}
-    days = _days(_needed(cells, layout, "ts"), layout.day_month)
+    ts_text = _needed(cells, layout, "ts")
+    days, left_open = _days(ts_text, layout)
     qty, _sign = _numbers(_column(cells, layout, "qty"), layout.decimals.get("qty", Decimals.POINT))
     money = "unit_price" if "unit_price" in layout.columns else "amount"
     price_text = _needed(cells, layout, money)
@@ -79,13 +80,13 @@ def _batch(frame: Frame, layout: Layout, more: tuple[str, ...]) -> Batch:
     )
     if "currency" not in layout.columns and sign is not None:
         rows = rows.with_columns(sign.alias("currency"))
-    ts_text = _needed(cells, layout, "ts")
     reason = pl.Series([None], dtype=pl.String).new_from_index(0, len(cells))
     value = reason
     for code, wrong, shown in (
         (Reject.MISSING_ACCOUNT, texts["account"].is_null(), None),
         (Reject.VALUE_TOO_LONG, _too_long(texts), None),
         (Reject.MISSING_DATE, _absent(ts_text), None),
+        (Reject.OPEN_DATE, left_open, ts_text),
         (Reject.BAD_DATE, days.is_null(), ts_text),
         (Reject.MISSING_QUANTITY, None if qty_text is None else _absent(qty_text), None),
         (Reject.BAD_QUANTITY, _out_of_range(qty), qty_text),
@@ -140,17 +141,19 @@ def _out_of_range(numbers: pl.Series) -> pl.Series:
     return numbers.is_null() | (numbers.abs() > MAX_NUMBER).fill_null(True)
 
 
-def _days(texts: pl.Series, order: DayMonth) -> pl.Series:
-    """Dates, null where there is none. Each distinct text is read once."""
+def _days(texts: pl.Series, layout: Layout) -> tuple[pl.Series, pl.Series | None]:
+    """Dates, null where there is none, and whether they can be read both ways if that is asked. Each distinct text is
+    read once."""
     texts = texts.str.strip_chars()
     iso = texts.str.contains(_ISO_DAY).fill_null(True)
     if iso.all():
         days = texts.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
         outside = ((days < EARLIEST) | (days >= LATEST)).fill_null(False)
-        return days.set(outside, None) if outside.any() else days
+        return (days.set(outside, None) if outside.any() else days), None
     # Times make nearly every text distinct; without them a year has 365.
     short = texts.str.replace(r"[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$", "")
-    return _by_value(short, lambda text: day_of(text, order), pl.Date)
+    days = _by_value(short, lambda text: day_of(text, layout.day_month), pl.Date)
+    return days, _by_value(short, is_open_to_both, pl.Boolean).fill_null(False) if layout.leaves_open else None
 
 
 def _numbers(texts: pl.Series | None, decimals: Decimals) -> tuple[pl.Series | None, pl.Series | None]:
@@ -174,7 +177,7 @@ def _numbers(texts: pl.Series | None, decimals: Decimals) -> tuple[pl.Series | N
     return numbers, _by_known(texts, currencies, pl.String) if any(currencies.values()) else None
 
 
-def _by_value(texts: pl.Series, read: Callable[[str], date | None], kind: type[pl.DataType]) -> pl.Series:
+def _by_value(texts: pl.Series, read: Callable[[str], date | bool | None], kind: type[pl.DataType]) -> pl.Series:
     return _by_known(texts, {text: read(text) for text in texts.drop_nulls().unique()}, kind)
 
 

@@ -78,7 +78,7 @@ def _holes(remark: Mapping[str, Any], day: Day, number: Number) -> str:
     ]
     more = remark["count"] - len(spans)
     if more > 0:
-        spans.append(ngettext("and once more", "and %(n)s times more", more) % {"n": number(more)})
+        spans.append(ngettext("%(n)s time more", "%(n)s times more", more) % {"n": number(more)})
     said = _("Nobody bought anything %(spans)s. If purchases of that time are missing, bring them in.") % {
         "spans": _listed(spans)
     }

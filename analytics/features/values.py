@@ -74,8 +74,9 @@ def day_of(text: str, order: DayMonth) -> date | None:
     return None
 
 
-def day_month_order(texts: Iterable[str]) -> tuple[DayMonth | None, bool]:
-    """The order that a column of dates shows by days above 12, and whether it shows both; None if it shows neither."""
+def day_month_order(texts: Iterable[str]) -> tuple[DayMonth | None, float]:
+    """The order that a column of dates shows by days above 12, None if it shows none; and of the dates that show one,
+    the share that has the other order."""
     day_first = month_first = 0
     for text in texts:
         found = _NUMBERS.fullmatch(_TIME.sub("", text.strip()))
@@ -84,8 +85,9 @@ def day_month_order(texts: Iterable[str]) -> tuple[DayMonth | None, bool]:
             day_first += 12 < first <= 31 and second <= 12
             month_first += 12 < second <= 31 and first <= 12
     if not day_first and not month_first:
-        return None, False
-    return (DayMonth.DAY if day_first >= month_first else DayMonth.MONTH), bool(day_first and month_first)
+        return None, 0.0
+    share = min(day_first, month_first) / (day_first + month_first)
+    return (DayMonth.DAY if day_first >= month_first else DayMonth.MONTH), share
 
 
 def is_open_to_both(text: str) -> bool:

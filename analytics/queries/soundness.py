@@ -35,7 +35,7 @@ def of_file(batch: Import, until: date) -> list[Remark]:
         return found
     found += [*staged.customers(), *staged.equal_rows()]
     if staged.rows == staged.taken_back:
-        found.append(Remark(Odd.NOTHING_LEFT))
+        found.append(remarks.NOTHING_LEFT)
     book = batch.book
     currency = book.currency or staged.currencies[0]
     whole = _together(outline(book, currency), staged.outline(currency))

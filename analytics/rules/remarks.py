@@ -80,6 +80,9 @@ class Remark:
         return {"code": self.code.value, **self.details}
 
 
+NOTHING_LEFT: Final = Remark(Odd.NOTHING_LEFT)
+
+
 @dataclass(frozen=True, slots=True)
 class Outline:
     """A history in figures: the days on which anybody bought, rising and each once, and how much there is of it.

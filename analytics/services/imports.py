@@ -232,7 +232,7 @@ def was_read(
                 move_import(batch, ImportState.READ)
                 batch.rejects, batch.lease_until = rejects, None
                 batch.remarks = [remark.as_json() for remark in odd]
-                batch.found = {**batch.found, "notes": notes, "preview": preview}
+                batch.found = {**batch.found, "guesses": [], "notes": notes, "preview": preview}
                 unused, batch.rejects_path = batch.rejects_path, path
                 batch.done = batch.total = counts["read"]
                 batch.save(

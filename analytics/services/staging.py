@@ -134,7 +134,7 @@ def stage(batch: Import, path: Path, today: date, progress: Callable[[int], None
     if unwanted := [name for name in layout.columns if name not in batch.mapping.get("columns", {})]:
         # A column that was left open on purpose is not guessed again.
         layout = _without(layout, unwanted)
-    read = Read()
+    read = Read(notes=Counter(layout.guesses))
     listed = io.StringIO()
     writer = csv.writer(listed, lineterminator="\n")
     writer.writerow(REJECT_SCHEMA)

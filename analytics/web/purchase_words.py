@@ -47,6 +47,7 @@ REASONS: Final[Mapping[str, Sentence]] = {
     "missing_account": gettext_lazy("no customer"),
     "missing_date": gettext_lazy("no date"),
     "bad_date": gettext_lazy("the date cannot be read"),
+    "date_leaves_day_and_month_open": gettext_lazy("the date could have the day or the month first"),
     "date_in_future": gettext_lazy("the date lies in the future"),
     "missing_quantity": gettext_lazy("no quantity"),
     "bad_quantity": gettext_lazy("the quantity cannot be read"),
@@ -73,6 +74,10 @@ NOTES: Final[Mapping[str, Sentence]] = {
     "no_quantity_column_one_assumed": gettext_lazy("There is no column for the quantity: every row counts as one."),
     "dates_leave_day_and_month_open_day_first_assumed": gettext_lazy(
         "Dates could be read with the day or the month first: the day was taken. Say so below if it is the month."
+    ),
+    "dates_show_both_orders_and_those_open_to_both_are_left_out": gettext_lazy(
+        "Some dates have the day first, others the month. Those that could be either are left out: if you know which "
+        "it is, say so below and read the file again."
     ),
     "dates_show_both_orders_of_day_and_month": gettext_lazy(
         "Some dates have the day first, others the month. Dates that can be read both ways are read as below."

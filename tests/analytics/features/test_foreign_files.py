@@ -83,11 +83,15 @@ def test_a_file_without_heads_that_leaves_its_columns_open_is_refused_with_its_f
         "Kunde;Belegdatum;Artikel;Warengruppe;Stückzahl;Betrag;Waehrung\nK1;05.01.2024;s1;Schrauben;2;7,00;EUR\n",
         "N° client;Date;Référence;Famille;Qté;Prix unitaire;Devise\nK1;05/01/2024;s1;Schrauben;2;3,50;EURO\n",
         (
+            "Código de cliente;Cliente;Fecha;Artículo;Categoría;Cantidad;Precio unitario;Moneda\n"
+            "K1;Tornillos;05/01/2024;s1;Schrauben;2;3,50;€\n"
+        ),
+        (
             "Код клиента;Клиент;Дата;Артикул;Категория;Кол-во;Цена;Валюта\n"
             "K1;Ромашка;05.01.2024;s1;Schrauben;2;3,50;евро\n"
         ),
     ],
-    ids=["german", "german-amounts", "french", "russian"],
+    ids=["german", "german-amounts", "french", "spanish", "russian"],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "as used there"])
 def test_heads_of_other_languages_are_known(content: str, encoding: str, write: Write) -> None:

@@ -14,6 +14,7 @@ from analytics.features.files import FileUnreadable, Note
 from analytics.features.gathering import Report, gather
 from analytics.features.layout import Guess, Told
 from analytics.features.values import DayMonth
+from analytics.rules import remarks
 from analytics.rules.history import History
 from analytics.rules.remarks import Odd, Remark
 
@@ -319,3 +320,18 @@ def test_a_line_without_end_costs_itself_only(write: Write, monkeypatch: pytest.
     lines, report = rejected(write(HEAD + GOOD + "A," + "x" * 5000 + "\n" + "A,9,s1,c1,2024-01-09,1,1\n"))
     assert lines == ["4,line_too_long,"]
     assert report.rows_used == 3
+
+
+def test_dates_of_two_hands_that_can_be_read_both_ways_are_left_out_until_somebody_says(write: Write) -> None:
+    body = "A,1,s,c,25/03/2024,1,1\nA,2,s,c,03/26/2024,1,1\nA,3,s,c,04/03/2024,1,1\nA,4,s,c,2024-03-06,1,1\n"
+    path = write(HEAD + body)
+    assert rejected(path)[0] == ["4,date_leaves_day_and_month_open,04/03/2024"]
+    assert Guess.DAY_MONTH_TORN in rejected(path)[1].warnings
+    assert rejected(path, told=Told(day_month=DayMonth.DAY))[0] == []
+    slip = "".join(f"A,{n},s,c,{13 + n % 15}/0{1 + n // 15}/2024,1,1\n" for n in range(60)) + "A,0,s,c,03/04/2024,1,1\n"
+    assert rejected(write(HEAD + slip + "A,99,s,c,03/26/2024,1,1\n"))[0] == []
+
+
+def test_a_file_that_only_takes_back_says_so(write: Write) -> None:
+    report = gather(write(HEAD + GOOD.replace(",2,3.50", ",-2,3.50").replace(",1,10", ",-1,10")))[1]
+    assert report.remarks == [remarks.NOTHING_LEFT]

@@ -57,11 +57,11 @@ def test_the_order_decides_only_where_both_are_possible() -> None:
 
 
 def test_a_column_shows_its_order_by_days_above_twelve() -> None:
-    assert day_month_order(["01/02/2011", "13/02/2011"]) == (DayMonth.DAY, False)
-    assert day_month_order(["01/02/2011", "02/13/2011 10:00"]) == (DayMonth.MONTH, False)
-    assert day_month_order(["13/02/2011", "14/02/2011", "02/13/2011"]) == (DayMonth.DAY, True)
-    assert day_month_order(["01/02/2011", "2011-02-13"]) == (None, False)
-    assert day_month_order(["13.02.2011", "02/13/2011"]) == (DayMonth.MONTH, False)  # points: always the day first
+    assert day_month_order(["01/02/2011", "13/02/2011"]) == (DayMonth.DAY, 0.0)
+    assert day_month_order(["01/02/2011", "02/13/2011 10:00"]) == (DayMonth.MONTH, 0.0)
+    assert day_month_order(["13/02/2011", "14/02/2011", "02/13/2011", "15/02/2011"]) == (DayMonth.DAY, 0.25)
+    assert day_month_order(["01/02/2011", "2011-02-13"]) == (None, 0.0)
+    assert day_month_order(["13.02.2011", "02/13/2011"]) == (DayMonth.MONTH, 0.0)  # points: always the day first
     assert is_open_to_both("01/02/2011")
     assert not is_open_to_both("01.02.2011")
     assert not is_open_to_both("2011-01-02")
