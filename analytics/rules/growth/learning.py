@@ -15,6 +15,7 @@ from analytics.rules.growth import calibration, ease, lookback, money, presence,
 from analytics.rules.growth.ledger import Activity, Calendar, Ledger, Pairs, ledger_of
 from analytics.rules.growth.model import GrowthModel, Ranker
 from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray, OrderDays
+from analytics.rules.one_thread import one_thread
 from analytics.rules.protocol import HORIZON, STEP, training_cutoffs
 
 MOST_THINGS = 10_000
@@ -54,6 +55,7 @@ class Known:
         return money.spend_in_horizon(self.days, cutoff, self.horizon, len(self.history.accounts))
 
 
+@one_thread()
 def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0) -> GrowthModel:
     """Learns from what is known at the end of day `cutoff`; deterministic for a seed."""
     past = history.until(cutoff)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from analytics.rules.history import FloatArray, History
+from analytics.rules.one_thread import one_thread
 from analytics.rules.protocol import HORIZON
 from analytics.rules.recovery import clock as clocks
 from analytics.rules.recovery import cycles, goods, logistic
@@ -34,6 +35,7 @@ HELD = (40.0, 40.0)
 """How strongly the recalibration is held to "no change", in the units of `logistic.recalibrate`."""
 
 
+@one_thread()
 def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0) -> RecoveryModel:
     """Learn from what is known at the end of day `cutoff`; later rows of `history` are not looked at. Deterministic for
     a seed.
