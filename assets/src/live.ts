@@ -40,6 +40,7 @@ class LivePage implements Desk {
   /** Why it was paused or cancelled, as the log says. */
   private reason = "";
   private tickPrice: string | null = null;
+  private badge: RoomState["status"] | null = null;
   /** Who is out of a Japanese clock. */
   private readonly out = new Set<string>();
 
@@ -246,21 +247,13 @@ class LivePage implements Desk {
     this.tick();
   }
 
+  /** The badge as the server draws it, for the state that it is now. */
   private showStatus(): void {
-    const badge = this.page.querySelector(".live-head .status-badge");
-    const words = badge?.querySelector("span");
-    if (!badge || !words) return;
-    const [tone, name] = {
-      scheduled: ["wait", say("Not yet started")],
-      running: ["live", say("Running")],
-      paused: ["warn", say("Paused")],
-      ended: ["quiet", say("Ended")],
-      cancelled: ["bad", say("Cancelled")],
-    }[this.room.status] as [string, string];
-    if (words.textContent === name) return;
-    badge.className = `status-badge tone-${tone}`;
-    badge.querySelector("svg")?.remove();
-    words.textContent = name;
+    const { status } = this.room;
+    if (status === this.badge) return;
+    const kept = this.page.querySelector<HTMLTemplateElement>("template[data-live-badges]")?.content.querySelector(`[data-badge="${status}"] .status-badge`);
+    if (kept) this.page.querySelector(".live-head .status-badge")?.replaceWith(kept.cloneNode(true));
+    this.badge = status;
   }
 
   private ranking(): void {

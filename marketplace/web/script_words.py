@@ -50,8 +50,6 @@ SENTENCES: Final = (
     _("You did not win"),
     _("Your price: {amount}"),
     _("not shown"),
-    _("Not yet started"),
-    _("Running"),
     _("Paused"),
     _("Ended"),
     _("Cancelled"),

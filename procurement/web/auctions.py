@@ -31,6 +31,7 @@ from procurement.auction.projection import shown_event, state
 from procurement.auction.replay import LogBroken, replay_lot
 from procurement.auction.tokens import Ticket
 from procurement.models import Auction, Lot
+from procurement.models.auction import AUCTION_STATUS_NAMES
 from procurement.queries import auction_lists
 from procurement.queries import auctions as rooms
 from procurement.queries import bids as bid_queries
@@ -107,6 +108,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "tender": found.tender,
         "auction": auction,
         "room": room,
+        "statuses": [(status.value, name) for status, name in AUCTION_STATUS_NAMES.items()],
         "token": tokens.issue(ticket),
         "may_bid": ticket.may_bid,
         "is_observer": viewer is None,

@@ -67,7 +67,7 @@ export class BiddingChart {
       } else if ((event.kind === "accept" || event.kind === "confirm") && event.amount) {
         // The price of the clock, whatever amount it is for this bidder.
         if (event.own === true) this.own = this.best ?? Number(event.amount);
-      } else if (event.kind !== "ended") {
+      } else if (event.kind !== "ended" && event.kind !== "cancelled") {
         continue;
       }
       this.rows.push([at, this.best, this.own]);

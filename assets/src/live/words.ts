@@ -103,11 +103,11 @@ export function ownPriceNow(room: RoomState, course: Course | null): string | nu
 
 /** What that price is. */
 export function priceLabel(room: RoomState, course: Course | null): string {
-  if (room.status === "ended") return say("Best price");
+  if (room.status === "ended" || room.status === "cancelled") return say("Best price");
   if (room.clock && room.status === "scheduled") return say("The clock’s price");
   if (ownPriceNow(room, course)) return say("Your price now");
   if (room.clock || course?.kind === "tick") return say("Price now");
-  return room.own && room.reference === "leader" && room.status !== "cancelled" ? say("Price to beat") : say("Best price");
+  return room.own && room.reference === "leader" ? say("Price to beat") : say("Best price");
 }
 
 /** What is said aloud and over the page when the course goes on; empty where nothing is. */
