@@ -69,8 +69,9 @@ def test_three_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: G
     expect(_top(anna)).to_contain_text("Rank 2")
     expect(_top(cleo)).to_contain_text("Rank 3")
 
-    # What happened while the connection was cut is there when it is back.
+    # What happened while the connection was cut is there when it is back, and what was being typed is still there.
     said = Banners(anna)
+    _field(anna).fill("95.25")
     gateway.stop()
     anna.sees(re.compile("Connection lost at"))
     anna.picture("connection-lost")
@@ -78,7 +79,7 @@ def test_three_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: G
     for person in (anna, bob):
         _is_live(person)
     said.include("Connected again. Nothing was missed: what happened meanwhile is in the list.")
-    expect(_field(anna)).to_have_value("96.00")
+    expect(_field(anna)).to_have_value("95.25")
     _field(anna).fill("96.00")
     anna.page.keyboard.press("Enter")
     for person in (anna, bob):
