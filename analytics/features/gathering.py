@@ -227,11 +227,10 @@ class _Gatherer:
         return rows.filter(pl.col("reason").is_null())
 
     def _name(self, rows: pl.DataFrame) -> None:
-        """Note the names of accounts, each once where it follows another."""
+        """Note the names that accounts have in turn; what an account is merged into has its own."""
         pairs = rows.select("account", "account_name").drop_nulls().unique(maintain_order=True)
         for account, name in pairs.iter_rows():
-            given = self.names.setdefault(self.merged.get(account, account), [])
-            if name not in given:
+            if account not in self.merged and name not in (given := self.names.setdefault(account, [])):
                 given.append(name)
 
     def _coded(self, name: str, values: pl.Series) -> IntArray:

@@ -15,6 +15,8 @@ from analytics.models import Book, Import
 from analytics.rules import remarks
 from analytics.rules.remarks import Odd, Outline, Remark
 
+#: Why rows stay out though nothing is wrong with them.
+_UNDERSTOOD: Final = frozenset({"here_from_the_contract", "quantity_zero"})
 #: Cells of the rollup that are looked at to see whether there are so few purchases that it matters.
 _SOME: Final = 20 * remarks.FEW_PURCHASES
 
@@ -28,8 +30,8 @@ def of_book(book: Book, until: date) -> list[Remark]:
 
 def of_file(batch: Import, until: date) -> list[Remark]:
     """What is odd about the staged rows of a file, and about the history as it would be with them."""
-    read, rejected = batch.counts.get("read", 0), batch.counts.get("rejected", 0)
-    found = remarks.of_rows(read, rejected)
+    unusable = sum(count for why, count in batch.rejects.items() if why not in _UNDERSTOOD)
+    found = remarks.of_rows(batch.counts.get("read", 0), unusable)
     staged = _Staged(batch)
     if not staged.rows:
         return found

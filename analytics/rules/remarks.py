@@ -151,16 +151,14 @@ def of_history(outline: Outline, until: date, *, horizon: int = HORIZON.days) ->
     days = outline.days
     if not days:
         return [Remark(Odd.NOTHING)]
-    found = []
+    found = [Remark(Odd.ONE_ACCOUNT)] if outline.accounts == 1 else []
     if len(days) == 1:
-        found.append(Remark(Odd.ONE_DAY, {"day": days[0].isoformat()}))
-    if outline.accounts == 1:
-        found.append(Remark(Odd.ONE_ACCOUNT))
+        return [Remark(Odd.ONE_DAY, {"day": days[0].isoformat()}), *found]
     known_until = as_of(days, until)
     span, needed = (known_until - days[0]).days + 1, FIRST_WINDOW + horizon
-    if len(days) > 1 and outline.purchases < FEW_PURCHASES:
+    if outline.purchases < FEW_PURCHASES:
         found.append(Remark(Odd.FEW, {"purchases": outline.purchases}))
-    elif len(days) > 1 and span <= needed:
+    elif span <= needed:
         found.append(Remark(Odd.SHORT, {"days": span, "needed": needed + 1}))
     if missing := holes(days):
         found.append(_of_holes(missing))

@@ -10,8 +10,9 @@ nothing was, it leaves whole. What was sold in a sale is no purchase and stays o
 from __future__ import annotations
 
 import logging
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -37,6 +38,8 @@ _NOTHING: Final = Decimal(0)
 _AT_ONCE: Final = 2000
 #: What an account is called that came from the platform and not from the seller's own system.
 PREFIX: Final = "openlot-"
+# A procedure's number, with its lot's where it is that of a contract, and a delivery's.
+_OF_PLATFORM: Final = re.compile(r"(?P<number>OL-\d{4}-\d{6,}(-\d+){0,2})(/\d+)?")
 # Of an organisation's number: what a whole number of the database may have.
 _DIGITS: Final = 19
 _log = logging.getLogger(__name__)
@@ -93,6 +96,18 @@ def _refreshed(book: Book, too_large: Collection[int], at: datetime) -> Loaded |
     batch.counts = {**done.as_json(), "removed": removed, "read": read, "accepted": read, "rejected": 0}
     batch.save(update_fields=["state", "counts"])
     return done
+
+
+def numbered_here(book: Book, orders: Iterable[str]) -> set[str]:
+    """Which of these numbers, given to orders by another system, are those of contracts that come into the book by
+    themselves: a contract's, one of its deliveries', or its procedure's. A sale known by one is here already."""
+    by_number: dict[str, list[str]] = defaultdict(list)
+    for order in orders:
+        if found := _OF_PLATFORM.fullmatch(order.strip().upper()):
+            by_number[found["number"]].append(order)
+    rows = _counted(book).filter(Q(number__in=by_number) | Q(tender__number__in=by_number))
+    numbers = {number for pair in rows.values_list("number", "tender__number") for number in pair}
+    return {order for number in numbers & by_number.keys() for order in by_number[number]}
 
 
 def _counted(book: Book) -> QuerySet[Contract]:

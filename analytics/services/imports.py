@@ -222,7 +222,7 @@ def was_read(
     at: datetime,
 ) -> None:
     """Keep what reading came to; the staged rows are in place. `listed` are the rejected rows as CSV."""
-    batch.counts = counts
+    batch.counts, batch.rejects = counts, rejects
     preview, odd = history.preview(batch), soundness.of_file(batch, at.date())
     path = default_storage.save(f"{FOLDER}/rejects/{batch.pk}.csv", ContentFile(listed)) if rejects else ""
     unused = path
@@ -230,7 +230,7 @@ def was_read(
         with transaction.atomic():
             if _still(batch):
                 move_import(batch, ImportState.READ)
-                batch.rejects, batch.lease_until = rejects, None
+                batch.lease_until = None
                 batch.remarks = [remark.as_json() for remark in odd]
                 batch.found = {**batch.found, "guesses": [], "notes": notes, "preview": preview}
                 unused, batch.rejects_path = batch.rejects_path, path

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
 from analytics.models import Book, Import, ImportKind, ImportState, LineSource, OrderLine, StagedLine
-from analytics.services import loading
+from analytics.services import contract_history, loading
 from analytics.services.busy import bounded_wait
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
@@ -84,7 +84,8 @@ def _taken(
         book=book, kind=ImportKind.API, state=ImportState.LOADED, name=key, created_by=person_of(by), created_at=at,
         loaded_at=at, idempotency_key=key, request_sha256=sha256,
     )  # fmt: skip
-    judged = [line if not isinstance(line, Line) else _refusal(line, at.date()) or line for line in lines]
+    here = contract_history.numbered_here(book, [line.order for line in lines if isinstance(line, Line)])
+    judged = [line if not isinstance(line, Line) else _refusal(line, at.date(), here) or line for line in lines]
     fit = [(place, line) for place, line in enumerate(judged) if isinstance(line, Line)]
     StagedLine.objects.bulk_create(_rows(batch, fit))
     done = loading.load(batch, book)
@@ -115,10 +116,11 @@ _REFUSALS: Final[dict[str, Sentence]] = {
     "quantity_zero": _("The quantity is zero."),
     "price_not_positive": _("The amount has the quantity’s sign and is not zero."),
     "date_in_future": _("The date lies in the future."),
+    "here_from_the_contract": _("The order is here already: it comes in by itself from its contract on the platform."),
 }
 
 
-def _refusal(line: Line, today: date) -> dict[str, Any] | None:
+def _refusal(line: Line, today: date, here: set[str]) -> dict[str, Any] | None:
     code = ""
     if line.quantity == 0:
         code = "quantity_zero"
@@ -126,6 +128,8 @@ def _refusal(line: Line, today: date) -> dict[str, Any] | None:
         code = "price_not_positive"
     elif line.day > today + timedelta(days=1):
         code = "date_in_future"
+    elif line.order in here:
+        code = "here_from_the_contract"
     return {"code": code, "detail": str(_REFUSALS[code])} if code else None
 
 

@@ -27,7 +27,7 @@ from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.features.tables import opening_rows
 from analytics.features.values import DayMonth, Decimals
 from analytics.models import Import
-from analytics.services import rollup
+from analytics.services import contract_history, rollup
 
 #: Rejected rows that are listed; all are counted.
 MOST_LISTED: Final = 100_000
@@ -45,6 +45,7 @@ class Why:
     AMOUNT_TOO_LARGE = "amount_too_large"
     VALUE_TOO_LONG = "value_too_long"
     CURRENCY_UNKNOWN = "currency_unknown"
+    ON_THE_PLATFORM = "here_from_the_contract"
 
 
 @dataclass(slots=True)
@@ -139,7 +140,9 @@ def stage(batch: Import, path: Path, today: date, progress: Callable[[int], None
     writer = csv.writer(listed, lineterminator="\n")
     writer.writerow(REJECT_SCHEMA)
     for part in batches(path, layout, read.notes, more=MORE_FIELDS):
-        rows, rejects = _fit(part, batch.currency, today)
+        orders = part.rows.get_column("order_id").drop_nulls().unique().to_list()
+        here = contract_history.numbered_here(batch.book, orders)
+        rows, rejects = _fit(part, batch.currency, today, here)
         _copy(batch, rows)
         read.rows += len(part.rows) + len(part.rejects)
         read.staged += len(rows)
@@ -151,8 +154,9 @@ def stage(batch: Import, path: Path, today: date, progress: Callable[[int], None
     return read
 
 
-def _fit(part: Batch, currency: str, today: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that are order lines, in the columns of the staging table, and the others with why not."""
+def _fit(part: Batch, currency: str, today: date, here: set[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that are order lines, in the columns of the staging table, and the others with why not. `here` are the
+    orders that the platform brings in itself."""
     rows = part.rows.with_columns(
         pl.col("currency").fill_null(currency),
         pl.when(pl.col("country").str.contains("^[A-Za-z]{2}$")).then(pl.col("country").str.to_uppercase()),
@@ -176,6 +180,8 @@ def _fit(part: Batch, currency: str, today: date) -> tuple[pl.DataFrame, pl.Data
         .then(pl.lit(Why.AMOUNT_TOO_LARGE))
         .when(~pl.col("currency").str.contains("^[A-Z]{3}$"))
         .then(pl.lit(Why.CURRENCY_UNKNOWN))
+        .when(pl.col("order_id").is_in(list(here)).fill_null(False))
+        .then(pl.lit(Why.ON_THE_PLATFORM))
         .alias("reason")
     )
     value = (
@@ -185,6 +191,8 @@ def _fit(part: Batch, currency: str, today: date) -> tuple[pl.DataFrame, pl.Data
         .then(pl.col("day").cast(pl.String))
         .when(pl.col("reason") == Why.QUANTITY_ZERO)
         .then(pl.col("qty").cast(pl.String))
+        .when(pl.col("reason") == Why.ON_THE_PLATFORM)
+        .then(pl.col("order_id"))
         .when(pl.col("reason") == Why.VALUE_TOO_LONG)
         .then(pl.lit(None, dtype=pl.String))
         .otherwise(pl.col("amount").cast(pl.String))

@@ -57,6 +57,7 @@ REASONS: Final[Mapping[str, Sentence]] = {
     "price_not_positive": gettext_lazy("the price is zero or below"),
     "amount_too_large": gettext_lazy("the amount is too large to be true"),
     "value_too_long": gettext_lazy("a value is too long"),
+    "here_from_the_contract": gettext_lazy("the order is here already, from its contract on the platform"),
     "currency_unknown": gettext_lazy("the currency is not known"),
     "unbalanced_quote": gettext_lazy("a quotation mark is opened and never closed"),
     "line_too_long": gettext_lazy("the line is too long"),

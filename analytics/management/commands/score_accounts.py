@@ -62,7 +62,8 @@ class Command(BaseCommand):
                     horizon=options["horizon"],
                 )
             read = perf_counter()
-            known, cutoff = _known(history, report, options["cutoff"])
+            over = any(remark.code is Odd.OVER for remark in report.remarks)
+            known, cutoff = _known(history, report, options["cutoff"], over=over)
             found = insights.insights(known, cutoff, horizon=options["horizon"], seed=options["seed"])
             scored = perf_counter()
             rows = insights.write(found, known, out)
@@ -77,9 +78,12 @@ class Command(BaseCommand):
                 "categories": len(history.categories),
                 "items": len(history.items),
                 "files": rows,
-                "files_left_out": insights.left_out(history, rows),
+                "files_left_out": {
+                    name: "history_ends_too_early" if over else why
+                    for name, why in insights.left_out(known, rows).items()
+                },
                 "accounts_without_a_score": protocol.unscored(history, found.recovery.accounts.account, cutoff),
-                "trained_on": insights.learnt_from(found, history),
+                "trained_on": {} if over else insights.learnt_from(found, history),
                 "seconds": {
                     "reading": round(read - begin, 2),
                     "learning_and_scoring": round(scored - read, 2),
@@ -96,9 +100,9 @@ class Command(BaseCommand):
         say = self.stdout.write
         tell(report, say)
         for name, rows in run["files"].items():
-            say(f"{name}: {rows} rows")
+            say(f"{name}: {rows:,} {'row' if rows == 1 else 'rows'}")
         for name, why in run["files_left_out"].items():
-            say(f"{name}: left out, the file has {why.replace('_', ' ')}")
+            say(f"{name}: left out: {why.replace('_', ' ')}")
         for sentence in unscored(run["accounts_without_a_score"]):
             say(f"  no score of leaving: {sentence}")
         for name, learnt in run["trained_on"].items():
@@ -107,9 +111,9 @@ class Command(BaseCommand):
         say(f"{run['seconds']['all']} s, {run['peak_memory_mb']} MB")
 
 
-def _known(history: History, report: Report, before: date) -> tuple[History, int]:
-    """What is scored, and the last day known. A file that ends early is scored as of its end, one that ended so long
-    ago that nothing is left to foretell is not scored at all."""
-    if any(remark.code is Odd.OVER for remark in report.remarks):
+def _known(history: History, report: Report, before: date, *, over: bool) -> tuple[History, int]:
+    """What is scored, and the last day known. A file that ends early is scored as of its end; nothing of one that ended
+    so long ago that what could be foretold is `over`."""
+    if over:
         return history.until(-1), history.day_before(before)
     return history, history.day_of(report.as_of) if report.as_of else history.day_before(before)

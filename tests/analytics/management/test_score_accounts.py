@@ -102,7 +102,7 @@ def test_what_needs_items_or_categories_is_left_out_and_that_is_said(
         "growth_items.csv": "no_items",
         "growth_categories.csv": "no_categories",
     }
-    assert "growth_items.csv: left out, the file has no items" in capsys.readouterr().out
+    assert "growth_items.csv: left out: no items" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

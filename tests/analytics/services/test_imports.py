@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,21 @@ from django.core.files.storage import default_storage
 
 from analytics.models import Account, Book, DayRollup, Import, ImportState, OrderLine
 from analytics.permissions import ManagerOnly, book_for
-from analytics.queries import history
-from analytics.services import import_jobs, imports, loading, transitions
+from analytics.queries import history, soundness
+from analytics.rules.remarks import Odd
+from analytics.services import import_jobs, imports, loading, merges, purchases_in, transitions
 from analytics.services.imports import ColumnNeeded, ColumnTwice, ImportNotReady, NothingToLoad, NotUndone
 from analytics.web import purchase_words
-from marketplace.models import Role, StaffRole
+from marketplace.models import Notification, Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.services.files import FileTooLarge, FileTypeMismatch, FileTypeNotAllowed
 from marketplace.shared.errors import IllegalTransition, NotFound
-from tests.factories.marketplace import accredited_supplier, member, staff
+from tests.factories.contracts import signed_contract
+from tests.factories.marketplace import HeadingFactory, accredited_buyer, accredited_supplier, member, staff
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 30, 9, tzinfo=UTC)
-MAY = date(2026, 5, 1)
+MAY, JUNE = date(2026, 5, 1), date(2026, 6, 20)
 CSV = """Customer No;Customer Name;Invoice;Article;Product Group;Date;Qty;Price
 K1;Acme;R1;nut;metal;01.05.2026;10;1,50
 K1;Acme;R1;cup;glass;01.05.2026;2;4,00
@@ -348,6 +351,86 @@ def test_every_state_is_known_to_the_table() -> None:
     assert set(transitions.IMPORT) == set(ImportState)
     with pytest.raises(IllegalTransition):
         transitions.move_import(Import(state=ImportState.UNDONE), ImportState.LOADED)
+
+
+def daily(first: date, days: int, *customers: str) -> str:
+    """A purchase of each customer on each day."""
+    rows = [
+        f"{customer},{first + timedelta(days=day)},{10 * number + day}\n"
+        for day in range(days) for number, customer in enumerate(customers, 1)
+    ]  # fmt: skip
+    return "customer no,customer name,date,amount\n" + "".join(rows)
+
+
+def codes(batch: Import) -> list[str]:
+    return [remark["code"] for remark in batch.remarks]
+
+
+def test_holes_are_judged_in_all_that_the_book_would_hold(book: Book, manager: Actor) -> None:
+    loaded(read(uploaded(book, manager, daily(date(2025, 12, 1), 90, "K1,Acme", "K2,Bolt")), manager), manager)
+    july = read(uploaded(book, manager, daily(date(2026, 5, 1), 55, "K1,Acme", "K2,Bolt")), manager)
+    hole = {"from": "2026-03-01", "until": "2026-04-30", "days": 61}
+    found = {"code": Odd.HOLES, "count": 1, "left_out": True, "holes": [hole]}
+    assert july.remarks == [found]
+    assert loaded(july, manager).remarks == [found]
+    assert Notification.objects.filter(text__endswith="1 remark on it: see its page.").count() == 1
+    book.refresh_from_db()
+    assert soundness.of_book(book, NOW.date())[0].details["holes"] == [hole]
+    missing = read(uploaded(book, manager, daily(date(2026, 3, 1), 61, "K1,Acme")), manager)
+    assert loaded(missing, manager).remarks == []
+    assert [one.code for one in soundness.of_book(book, date(2026, 7, 9))] == [Odd.ENDS_EARLY]
+
+
+def test_customers_are_compared_with_those_known_so_far(book: Book, manager: Actor) -> None:
+    loaded(read(uploaded(book, manager, daily(JUNE, 3, "K1,Acme", "K2,Bolt", "K3,Cups", "K4,K4")), manager), manager)
+    one, two, *_others = book.accounts.order_by("external_id")
+    merges.merge(book, two.pk, one.pk, by=manager, at=NOW)
+    known = read(uploaded(book, manager, daily(JUNE, 3, "K1,Acme Ltd", "K2,Bolt", "K4,Dish", "K9,cups")), manager)
+    assert known.remarks[:3] == [
+        {
+            "code": Odd.RENAMED, "count": 1,
+            "examples": [{"number": "K1", "before": "Acme", "now": "Acme Ltd"}],
+        },
+        {"code": Odd.NAMESAKES, "count": 1, "examples": [{"name": "Cups", "numbers": ["K3", "K9"]}]},
+        {"code": Odd.MERGED, "count": 1, "examples": [{"number": "K2", "counts_as": "K1"}]},
+    ]  # fmt: skip
+    assert codes(known)[3:] == [Odd.FEW]
+    assert codes(loaded(known, manager)) == [Odd.RENAMED, Odd.NAMESAKES, Odd.MERGED, Odd.FEW]
+    other = read(uploaded(book, manager, daily(JUNE, 3, "001,Egg")), manager)
+    assert codes(other) == [Odd.ALL_NEW, Odd.FEW]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("K1,1,2026-05-01,-2,5,EUR\nK2,2,2026-05-02,-1,5,EUR\n", [Odd.NOTHING_LEFT]),
+        ("K1,1,2026-05-01,1,5,EUR\nK1,1,2026-05-01,1,5,EUR\n", [Odd.DUPLICATES, Odd.ONE_DAY, Odd.ONE_ACCOUNT]),
+        ("K1,1,2026-06-01,1,5,€\nK2,2,2026-06-20,1,5,EUR\nK2,3,2026-06-21,1,5,USD\n", [Odd.FEW, Odd.OTHER_CURRENCIES]),
+        ("K1,1,2020-05-01,1,5,EUR\nK2,2,2020-05-02,1,5,EUR\n", [Odd.FEW, Odd.OVER]),
+        ("K1,1,never,1,5,EUR\nK2,2,2026-06-20,x,5,EUR\nK2,2,2026-06-20,1,5,EUR\n",
+         [Odd.MOSTLY_REJECTED, Odd.ONE_DAY, Odd.ONE_ACCOUNT]),
+        ("K1,1,never,1,5,EUR\n", [Odd.MOSTLY_REJECTED]),
+    ],
+    ids=["all-negative", "written-twice", "currencies", "ended-long-ago", "mostly-wrong", "all-wrong"],
+)  # fmt: skip
+def test_a_file_with_little_in_it_says_what(book: Book, manager: Actor, body: str, expected: list[Odd]) -> None:
+    batch = read(uploaded(book, manager, "account,order,date,qty,price,currency\n" + body), manager)
+    assert codes(batch) == expected
+
+
+def test_orders_of_the_platform_are_left_out_of_what_a_company_brings_in(manager: Actor) -> None:
+    supplier, at = accredited_supplier(), NOW - timedelta(days=9)
+    contract = signed_contract(accredited_buyer(), supplier, {HeadingFactory.create(): "100"}, signed_at=at)
+    elsewhere = signed_contract(accredited_buyer(), accredited_supplier(), {HeadingFactory.create(): "5"}, signed_at=at)
+    seller, own = member(supplier, Role.SALES_MANAGER), book_for(supplier.pk)
+    orders = [contract.number.lower(), f"{contract.number}/2", contract.tender.number, elsewhere.number, "R-1"]
+    rows = "".join(f"K1,{order},2026-06-2{n},100\n" for n, order in enumerate(orders))
+    batch = read(uploaded(own, seller, "account,order,date,amount\n" + rows), seller)
+    assert (batch.counts["accepted"], batch.rejects) == (2, {"here_from_the_contract": 3})
+    assert codes(batch) == [Odd.ONE_ACCOUNT, Odd.FEW]
+    line = purchases_in.Line("K1", contract.number, "1", MAY, Decimal(1), Decimal(5), "EUR")
+    answer = purchases_in.take(own, [line], key="a", sha256="b", by=seller, at=NOW)
+    assert answer["results"][0]["code"] == "here_from_the_contract"
 
 
 def test_renamed_customers_keep_their_number(book: Book, manager: Actor) -> None:

@@ -58,7 +58,7 @@ def shown(client: Client, name: str, *arguments: Any) -> str:
 def test_a_manager_brings_in_a_file_without_javascript() -> None:
     manager = browser(staff(StaffRole.SALES_MANAGER))
     empty = shown(manager, "insights_purchases")
-    assert ("No purchases yet" in empty, "or they count twice" in empty) == (True, True)
+    assert ("No purchases yet" in empty, "or it counts twice" in empty) == (True, True)
     sent = {"file": SimpleUploadedFile("sales.csv", CSV)}
     page = manager.post(reverse("insights_purchases"), sent, follow=True).content.decode()
     assert "What the columns are" in page
@@ -72,7 +72,7 @@ def test_a_manager_brings_in_a_file_without_javascript() -> None:
     page = manager.post(reverse("insights_import_columns", args=[batch.pk]), typed, follow=True).content.decode()
     assert "the date cannot be read" in page
     assert "Load these rows" in page
-    assert "or they count twice" in page
+    assert "or it counts twice" in page
     rejects = b"".join(manager.get(reverse("insights_import_rejects", args=[batch.pk])).streaming_content).decode()  # type: ignore[attr-defined]
     assert "3,the date cannot be read,bad,bad_date" in rejects
 
