@@ -40,11 +40,13 @@ def put(opportunity_id: int, contact_id: int, role: BuyingRole, *, by: Actor, at
 
 @transaction.atomic
 def take_out(opportunity_id: int, contact_id: int, *, by: Actor, at: datetime) -> None:
-    """The contact takes no part in this decision. Raises NotFound, AnothersOpportunity."""
+    """The contact takes no part in this decision, or none any more. Raises NotFound, AnothersOpportunity."""
     opportunity = locked(opportunity_id, by=by)
     gone, _rows = opportunity.group.filter(contact=contact_id).delete()
     if not gone:
-        raise NotFound
+        if not Contact.objects.filter(pk=contact_id, account=opportunity.account_id).exists():
+            raise NotFound
+        return
     save(opportunity)
     record("buying_group.changed", opportunity, by=by, at=at, contact=contact_id, role="")
 
@@ -71,6 +73,8 @@ def answer(objection_id: int, text: str, *, by: Actor, at: datetime) -> Objectio
         raise NotFound
     opportunity = locked_open(opportunity_id, by=by)
     objection = Objection.objects.select_for_update().get(pk=objection_id)
+    if objection.answered_at is not None and objection.answer == text.strip():  # sent twice
+        return objection
     objection.answer, objection.answered_at = _text(text, "answer"), at
     objection.save(update_fields=["answer", "answered_at"])
     save(opportunity)

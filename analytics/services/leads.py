@@ -128,8 +128,6 @@ def qualify(
 ) -> Lead:
     """Write down the answers. Raises NotFound, AnothersOpportunity, StaleForm, Invalid."""
     lead = _locked(lead_id, by=by)
-    if version is not None and version != lead.version:
-        raise StaleForm
     errors: dict[str, list[Sentence]] = {}
     for name, value in bant.items():
         if name not in BANT or value not in set(Known):
@@ -139,8 +137,13 @@ def qualify(
             errors[name] = [_("At most %(n)s characters.") % {"n": NEED_MAX}]
     if errors:
         raise Invalid(errors)
+    before = lead.status, lead.bant, lead.gpct
     lead.bant = {name: bant[name] for name in BANT if name in bant}
     lead.gpct = {name: gpct[name].strip() for name in GPCT if gpct.get(name, "").strip()}
+    if before == (LeadState.WORKING.value, lead.bant, lead.gpct):  # sent twice
+        return lead
+    if version is not None and version != lead.version:
+        raise StaleForm
     if lead.status == LeadState.NEW.value:
         _move(lead, LeadState.WORKING)
     lead_requests.taken_up(lead, by=by, at=at)
@@ -192,6 +195,8 @@ def give_up(lead_id: int, because: str, *, said: str = "", by: Actor, at: dateti
     lead = _locked(lead_id, by=by)
     if not because.strip():
         raise Invalid({"because": [_("Say why.")]})
+    if (lead.status, lead.given_up_because) == (LeadState.DISQUALIFIED.value, because.strip()[:500]):  # sent twice
+        return lead
     if lead_requests.waits(lead):
         if not said.strip():
             raise Invalid({"said": [_("They asked for an offer and wait: say what they are to read.")]})
@@ -207,6 +212,8 @@ def give_up(lead_id: int, because: str, *, said: str = "", by: Actor, at: dateti
 def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
     """Take a lead up that was given up. Raises NotFound, AnothersOpportunity, IllegalTransition."""
     lead = _locked(lead_id, by=by)
+    if lead.status == LeadState.WORKING.value:  # sent twice
+        return lead
     _move(lead, LeadState.WORKING)
     lead.given_up_because = ""
     lead_requests.taken_up(lead, again=True, by=by, at=at)

@@ -36,6 +36,9 @@ def merge(book: Book, source_id: int, target_id: int, *, by: Actor, at: datetime
     permissions.require_manager(by, book)
     book = loading.lock(book.pk)
     source, target = _account(book, source_id), _account(book, target_id)
+    known = AccountMerge.objects.filter(source=source, target=target, merged_by=by.person, undone_at=None).first()
+    if known is not None and source.merged_into_id == target.pk:  # sent twice
+        return known
     if source.pk == target.pk or source.merged_into_id or target.merged_into_id:
         raise MergeNotPossible(field="target")
     # First: the account that stands tells what its cards are about before it takes the purchases in.

@@ -46,6 +46,7 @@ TEXT_MAX: Final = 2000
 SENT_TWICE_WITHIN: Final = timedelta(seconds=30)
 # The first thing to do, where nothing else is said.
 FIRST_STEP_AFTER: Final = 2
+_DETAILS: Final = ("title", "amount", "closes_on", "bant", "gpct")
 
 
 class AnothersOpportunity(NotAllowed):
@@ -131,11 +132,14 @@ def change(
     Raises NotFound, AnothersOpportunity, NotOpen, StaleForm, Invalid.
     """
     opportunity = locked_open(opportunity_id, by=by)
+    _require_right(details)
+    before = [getattr(opportunity, name) for name in _DETAILS]
+    _write(opportunity, details)
+    if [getattr(opportunity, name) for name in _DETAILS] == before:  # sent twice
+        return opportunity
     if version is not None and version != opportunity.version:
         raise StaleForm
-    _require_right(details)
-    _write(opportunity, details)
-    save(opportunity, "title", "amount", "closes_on", "bant", "gpct")
+    save(opportunity, *_DETAILS)
     record("opportunity.changed", opportunity, by=by, at=at)
     return opportunity
 
@@ -198,9 +202,14 @@ def locked(opportunity_id: int, *, by: Actor) -> Opportunity:
 def locked_open(opportunity_id: int, *, by: Actor) -> Opportunity:
     """The same, of one that is not decided. Raises NotOpen."""
     opportunity = locked(opportunity_id, by=by)
+    require_open(opportunity)
+    return opportunity
+
+
+def require_open(opportunity: Opportunity) -> None:
+    """Raises NotOpen of one that is decided."""
     if opportunity.status != OpportunityState.OPEN.value:
         raise NotOpen
-    return opportunity
 
 
 def today(person: Person, at: datetime) -> date:

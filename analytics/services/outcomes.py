@@ -27,9 +27,9 @@ from analytics.services.opportunities import (
     enter,
     in_words,
     locked,
-    locked_open,
     plan,
     record,
+    require_open,
     save,
 )
 from analytics.services.transitions import move_opportunity
@@ -54,7 +54,10 @@ def win(opportunity_id: int, because: WonReason, *, note: str = "", by: Actor, a
 
     Raises CriteriaMissing and as `change`.
     """
-    opportunity = locked_open(opportunity_id, by=by)
+    opportunity = locked(opportunity_id, by=by)
+    if _ended_so(opportunity, OpportunityState.WON, because.value, note):
+        return opportunity
+    require_open(opportunity)
     gaps = missing_between(Stage(opportunity.stage), Stage.FOLLOW_UP, facts_of(opportunity))
     if gaps:
         raise CriteriaMissing(missing=in_words(gaps))
@@ -70,7 +73,10 @@ def win(opportunity_id: int, because: WonReason, *, note: str = "", by: Actor, a
 @transaction.atomic
 def lose(opportunity_id: int, because: LostReason, *, note: str = "", by: Actor, at: datetime) -> Opportunity:
     """It is lost. "No answer" takes all the follow-ups first. Raises TooEarlyToGiveUp and as `change`."""
-    opportunity = locked_open(opportunity_id, by=by)
+    opportunity = locked(opportunity_id, by=by)
+    if _ended_so(opportunity, OpportunityState.LOST, because.value, note):
+        return opportunity
+    require_open(opportunity)
     made = opportunity.steps.filter(follow_up__isnull=False, done_at__isnull=False).count()
     if because is LostReason.NO_ANSWER and made < FOLLOW_UPS:
         raise TooEarlyToGiveUp(done=made, all=FOLLOW_UPS)
@@ -114,6 +120,12 @@ def resume_double(opportunity_id: int, *, by: Actor, at: datetime) -> None:
     if opportunity is not None:
         _resume(opportunity, by, at)
         record("opportunity.reopened", opportunity, by=by, at=at, reason="parted")
+
+
+def _ended_so(opportunity: Opportunity, state: OpportunityState, because: str, note: str) -> bool:
+    """Whether it has ended just so already: a form that was sent twice."""
+    told = opportunity.won_because or opportunity.lost_because, opportunity.outcome_note
+    return opportunity.status == state.value and told == (because, note.strip()[:1000])
 
 
 def _resume(opportunity: Opportunity, by: Actor, at: datetime) -> None:

@@ -64,7 +64,9 @@ def finish(
     """
     opportunity, step = _locked(step_id, by=by)
     if step.done_at is not None:
-        raise StepDone
+        if (step.done_by, step.result, step.result_note) != (by.person, result.value, note.strip()[:1000]):
+            raise StepDone
+        return opportunity.steps.filter(done_at=None).first()  # sent twice
     step.done_at, step.done_by = at, by.person
     step.result, step.result_note = result.value, note.strip()[:1000]
     step.save(update_fields=["done_at", "done_by", "result", "result_note"])

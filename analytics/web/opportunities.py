@@ -42,14 +42,13 @@ class _Act:
 
 
 def _with_result(opportunity: Opportunity, form: Any, by: Actor, at: datetime) -> object:
-    waiting = opportunity.steps.filter(done_at=None).first()
-    if waiting is None:
-        raise steps.StepDone
     sent = form.cleaned_data
-    if sent["step"] not in (None, waiting.pk):
+    about = opportunity.steps.filter(pk=sent["step"]) if sent["step"] else opportunity.steps.filter(done_at=None)
+    step = about.first()
+    if step is None:
         raise steps.StepDone
     return steps.finish(
-        waiting.pk, sent["result"], note=sent["result_note"], next_step=form.next_step_or_none(), by=by, at=at
+        step.pk, sent["result"], note=sent["result_note"], next_step=form.next_step_or_none(), by=by, at=at
     )
 
 
