@@ -145,8 +145,11 @@ export class BidPanel implements Panel {
     const text = this.sending ? say("Sending…") : bid || (this.refusesLeader() ? say("You lead") : say("Bid"));
     const label = this.armed && typed && this.armed === plain(typed) ? say("Yes, bid {amount}", { amount: desk.withCurrency(typed) }) : text;
     desk.write("button-words", label);
-    desk.write("why", why && said(desk) === why ? "" : why || (made ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : ""));
-    if (this.withdraw) this.withdraw.hidden = made === null;
+    // With a bid made an empty field asks for nothing.
+    const stands = made && desk.state().status === "running" && (!why || this.input.value.trim() === "");
+    const shown = stands ? say("Your bid of this turn: {amount}. It is published when your turn ends.", { amount: desk.withCurrency(made) }) : why;
+    desk.write("why", shown && said(desk) === shown ? "" : shown);
+    if (this.withdraw) this.withdraw.hidden = made === null || desk.state().status !== "running";
     const { formula } = desk.state();
     desk.write("counts", formula && typed ? say("{amount} counts as {counts} with your answers.", { amount: desk.withCurrency(typed), counts: desk.withCurrency(effect(formula, typed, desk.digits)) }) : "");
   }
