@@ -1,5 +1,6 @@
 """The pages of a procedure: who sees what, what they do, and how many queries that takes."""
 
+import html
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +12,9 @@ from django.urls import reverse
 
 from marketplace import audit
 from marketplace.models import Address, Role, StaffRole
+from procurement import procedures
 from procurement.models import Bid, Tender
+from procurement.procedures import Family
 from procurement.services import clarifications, documents, lots, publishing
 from procurement.web.item_table import TableTooLong, TableUnreadable, cells_of, decoded
 from tests.factories.marketplace import NOON, HeadingFactory, accredited_buyer, accredited_supplier, member, staff
@@ -407,6 +410,26 @@ def test_the_rules_are_saved_within_their_bounds(visit):
     bad = data | {"terms-auction_duration_minutes": 481, "terms-revision": tender.revision}
     page = visit("tender_save_terms", tender.number, by=by, data=bad)
     assert "The auction lasts is at most 480 minutes." in text_of(page)
+
+
+def test_every_kind_of_auction_is_set_in_its_own_words_and_bounds(visit):
+    by = member(accredited_buyer())
+    kinds = [one for one in procedures.catalogue() if one.family is Family.AUCTION]
+    assert len(kinds) == 7
+    for kind in kinds:
+        visit("tender_new", by=by, data={"title": "Desks", "procedure": kind.code})
+        tender = Tender.objects.get(procedure=kind.code)
+        page = visit("tender_edit", tender.number, by=by)
+        form, shown = page.context["terms"], html.unescape(text_of(page))
+        assert [one.label for one in form.offered if one.label not in shown] == []
+        data = {f"terms-{name}": value for name, value in form.initial.items() if value not in (None, False)}
+        assert visit("tender_save_terms", tender.number, by=by, data=data).status_code == 302
+        tender.refresh_from_db()
+        bounded = [one for one in form.offered if one.kind == "integer"]
+        beyond = {f"terms-{one.name}": one.maximum + 1 for one in bounded} | {"terms-revision": tender.revision}
+        page = visit("tender_save_terms", tender.number, by=by, data=data | beyond)
+        said = html.unescape(text_of(page))
+        assert [one.label for one in bounded if f"{one.label} is at most {one.maximum}" not in said] == []
 
 
 def test_the_table_of_items_is_saved_reordered_and_shortened(visit):
