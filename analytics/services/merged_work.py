@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -45,10 +46,24 @@ _OPEN_LEADS: Final = (LeadState.NEW.value, LeadState.WORKING.value)
 _MOVING: Final[Mapping[str, Any]] = {"contacts": Contact, "leads": Lead, "opportunities": Opportunity, "cards": Card}
 
 
-def bring(source: Account, target: Account, *, by: Actor, at: datetime) -> Moved:
-    """Move it all from `source` to `target`; returns what moved, for the way back. Raises TooManyContacts."""
+def left_behind(accounts: QuerySet[Account]) -> QuerySet[Account]:
+    """Those of the accounts, which are merged, at which people's work still is: it did not always go along."""
+    live = [state.value for state in card_rules.LIVE if merging.goes_along(state)]
+    return accounts.filter(
+        Exists(Contact.objects.filter(account=OuterRef("pk"), removed_at=None, joined_into=None))
+        | Exists(Lead.objects.filter(account=OuterRef("pk")))
+        | Exists(Opportunity.objects.filter(account=OuterRef("pk")))
+        | Exists(Card.objects.filter(account=OuterRef("pk"), state__in=live))
+    )
+
+
+def bring(source: Account, target: Account, *, late: bool = False, by: Actor, at: datetime) -> Moved:
+    """Move it all from `source` to `target`; returns what moved, for the way back. Raises TooManyContacts.
+
+    `late`: they are merged since long, and whose the account is has been decided since.
+    """
     source, target = _locked(source, target)
-    taken = _taken_over(source, target)
+    taken = {} if late else _taken_over(source, target)
     moved: Moved = {"cards": _bring_cards(source, target, by, at)}
     for name in ("leads", "opportunities"):
         moved[name] = _move(name, source, target)
@@ -80,6 +95,12 @@ def give_back(merge: AccountMerge, source: Account, counted_as: Account, *, by: 
         as_taken.update(**{name: False if value is True else None})
     _forget(merge, moved)
     _tell_story(AccountEvent.What.PARTED, source, counted_as, moved, by, at)
+
+
+def together(first: Moved, second: Moved) -> Moved:
+    """What went along with a merge at first, and later."""
+    lists = {name: [*first.get(name, []), *second[name]] for name in (*_MOVING, "joined", "ended")}
+    return {**first, **lists}
 
 
 def _locked(one: Account, other: Account) -> tuple[Account, Account]:

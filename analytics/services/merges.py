@@ -83,6 +83,40 @@ def undo(book: Book, merge_id: int, *, by: Actor, at: datetime) -> AccountMerge:
     return found
 
 
+@bounded_wait()
+def bring_work(book: Book, merge_id: int, *, by: Actor, at: datetime) -> AccountMerge:
+    """Bring what people work on along with a merge from before it came along by itself; nothing where none is left.
+
+    What was merged on since takes it further; each part of the way can be undone. Raises ManagerOnly, NotFound,
+    MergeUndone, TooManyContacts, BookBusy.
+    """
+    permissions.require_manager(by, book)
+    book = loading.lock(book.pk)
+    found = AccountMerge.objects.select_related("source").filter(book=book, pk=merge_id).first()
+    if found is None:
+        raise NotFound
+    if found.undone_at is not None:
+        raise MergeUndone
+    if not merged_work.left_behind(Account.objects.filter(pk=found.source_id)).exists():
+        return found
+    counted = Account.objects.get(pk=found.source.merged_into_id or found.target_id)
+    moved = merged_work.bring(found.source, counted, late=True, by=by, at=at)
+    for one in _way(found):
+        one.moved = merged_work.together(one.moved, moved)
+        one.save(update_fields=["moved"])
+    audit.record("account.work_brought", found, by=by, at=at, stream=_stream(book), source=found.source.external_id)
+    return found
+
+
+def _way(merge: AccountMerge) -> list[AccountMerge]:
+    """The merge, and those by which its target was merged on: what moves goes along with each."""
+    found = [merge]
+    standing = AccountMerge.objects.filter(undone_at=None)
+    while (further := standing.filter(source=found[-1].target_id).first()) is not None:
+        found.append(further)
+    return found
+
+
 def _came_along(merge: AccountMerge, counted_as: int) -> list[int]:
     """The accounts that came with the source and belong to it still; one parted since may have gone elsewhere."""
     theirs = AccountMerge.objects.filter(

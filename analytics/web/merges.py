@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from analytics import permissions
-from analytics.models import Account, Book
+from analytics.models import Account, AccountMerge, Book
 from analytics.queries import history as queries
+from analytics.services import merged_work
 from analytics.services import merges as services
 from marketplace.permissions import actor_of
 from marketplace.shared import clock
@@ -79,7 +80,7 @@ def merges(request: HttpRequest) -> HttpResponse:
         "asked": text,
         "more": len(offered) == OFFERED,
         "list": page,
-        "rows": page.rows,
+        "rows": _shown(list(page.rows)),
         "crumbs": [parts.Crumb(_("Purchase history"), reverse("insights_purchases"))],
     }
     return render(request, "analytics/merges.html", context, status=422 if form.is_bound and form.errors else 200)
@@ -94,6 +95,24 @@ def undo(request: HttpRequest, merge_id: int) -> HttpResponse:
     words = _("%(source)s and %(target)s are two customers again.")
     messages.success(request, words % {"source": parted.source, "target": parted.target})
     return redirect("insights_merges")
+
+
+@require_POST
+def bring(request: HttpRequest, merge_id: int) -> HttpResponse:
+    """Bring along what an old merge left where it was."""
+    actor = actor_of(request)
+    book = permissions.book_of(actor)
+    brought = services.bring_work(book, merge_id, by=actor, at=clock.now())
+    words = _("What people work on at %(source)s is with the customer now that it counts as.")
+    messages.success(request, words % {"source": brought.source})
+    return redirect("insights_merges")
+
+
+def _shown(rows: list[AccountMerge]) -> list[tuple[AccountMerge, bool]]:
+    """Merges, and whether people's work was left behind."""
+    standing = [one.source_id for one in rows if one.undone_at is None]
+    left = set(merged_work.left_behind(Account.objects.filter(pk__in=standing)).values_list("pk", flat=True))
+    return [(one, one.undone_at is None and one.source_id in left) for one in rows]
 
 
 def _offered(book: Book, text: str) -> list[Account]:

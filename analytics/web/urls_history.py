@@ -13,6 +13,7 @@ urlpatterns = [
     path("purchases/<int:import_id>/rejects/", purchases.rejects, name="insights_import_rejects"),
     path("merges/", merges.merges, name="insights_merges"),
     path("merges/<int:merge_id>/undo/", merges.undo, name="insights_merge_undo"),
+    path("merges/<int:merge_id>/bring/", merges.bring, name="insights_merge_bring"),
     path("runs/", scoring_runs.runs, name="insights_runs"),
     path("runs/start/", scoring_runs.start, name="insights_run_start"),
     path("runs/<int:run_id>/", scoring_runs.one, name="insights_run"),

@@ -500,6 +500,7 @@ PIPELINE = [
     *both("insights_import_undo", SALES_MANAGER, import_id="import"),
     *get("insights_import_rejects", SALES_MANAGER, import_id="import"),
     *both("insights_merges", HEADS_OF_SALES),
+    *post("insights_merge_bring", SALES_MANAGER, merge_id="merge"),
     *post("insights_merge_undo", SALES_MANAGER, merge_id="merge"),
     *get("insights_runs", SELLERS),
     *post("insights_run_start", HEADS_OF_SALES),

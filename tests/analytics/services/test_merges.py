@@ -267,6 +267,28 @@ def test_an_account_has_room_for_so_many_contacts_by_a_merge_or_a_lead_too(
     assert (lead.status, Opportunity.objects.count()) == ("working", 0)
 
 
+def test_what_an_old_merge_left_behind_is_brought_along_and_goes_back_the_same_way(book: Book, manager: Actor) -> None:
+    anna = staff(StaffRole.REPRESENTATIVE)
+    work = works(book, "B", anna, "Cables")
+    first = merges.merge(book, pk(book, "B"), pk(book, "A"), by=manager, at=NOON)
+    second = merges.merge(book, pk(book, "A"), pk(book, "C"), by=manager, at=NOON)
+    # As it was before people's work went along.
+    for one in work:
+        type(one)._default_manager.filter(pk=one.pk).update(account=pk(book, "B"))
+    AccountMerge.objects.update(moved={})
+    with pytest.raises(ManagerOnly):
+        merges.bring_work(book, first.pk, by=anna, at=NOON)
+    for _click in range(2):
+        merges.bring_work(book, first.pk, by=manager, at=NOON)
+    assert where(*work) == ["C"] * 3
+    merges.undo(book, second.pk, by=manager, at=NOON)
+    assert where(*work) == ["A"] * 3
+    merges.undo(book, first.pk, by=manager, at=NOON)
+    assert where(*work) == ["B"] * 3
+    with pytest.raises(MergeUndone):
+        merges.bring_work(book, first.pk, by=manager, at=NOON)
+
+
 def test_of_two_cards_for_one_thing_the_one_worked_on_stays(book: Book, manager: Actor) -> None:
     metal = Category.objects.create(book=book, code="metal", name="Metal")
     of_category: dict[str, Any] = {"level": "category", "category": metal}

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from analytics.models import AccountMerge, Book, Import, ImportState, PartState, RunState, ScoringRun
+from analytics.models import AccountMerge, Book, Contact, Import, ImportState, PartState, RunState, ScoringRun
 from analytics.permissions import book_for
 from analytics.rules.remarks import Odd
 from marketplace.models import Role, StaffRole
@@ -159,6 +159,10 @@ def test_two_customers_are_merged_and_parted(book: Book, manager: Client) -> Non
     refused = manager.post(reverse("insights_merges"), {"source": one.pk, "target": one.pk})
     assert (refused.status_code, "cannot be merged into itself" in refused.content.decode()) == (422, True)
     merged = AccountMerge.objects.get()
+    Contact.objects.create(account=two, name="Mia", created_at=merged.merged_at)  # as a merge of old left it
+    assert "Akme was merged before people’s work went along" in shown(manager, "insights_merges")
+    page = manager.post(reverse("insights_merge_bring", args=[merged.pk]), follow=True).content.decode()
+    assert ("people’s work went along" in page, Contact.objects.get().account) == (False, one)
     page = manager.post(reverse("insights_merge_undo", args=[merged.pk]), follow=True).content.decode()
     assert "are two customers again" in page
 
