@@ -67,10 +67,15 @@ def is_page(response: Any) -> bool:
     return bool(response["Content-Type"].startswith("text/html")) and not response.streaming
 
 
-def test_every_answer_carries_the_protective_headers(world: World, clients: dict[str, Client]) -> None:
+@pytest.fixture(scope="module", name="answers")
+def answers_fixture(world: World, clients: dict[str, Client]) -> list[tuple[Row, HttpResponse]]:
+    """What is read at every address."""
+    return [(row, read(row, world, clients)) for row in READ]
+
+
+def test_every_answer_carries_the_protective_headers(answers: list[tuple[Row, HttpResponse]]) -> None:
     wrong = []
-    for row in READ:
-        response = read(row, world, clients)
+    for row, response in answers:
         policy = response.get("Content-Security-Policy", "")
         holds = {
             "policy": "default-src" in policy and "unsafe" not in policy,
@@ -83,13 +88,13 @@ def test_every_answer_carries_the_protective_headers(world: World, clients: dict
     assert wrong == []
 
 
-def test_what_can_be_read_can_be_asked_for_by_its_head(world: World, clients: dict[str, Client]) -> None:
+def test_what_can_be_read_can_be_asked_for_by_its_head(
+    answers: list[tuple[Row, HttpResponse]], world: World, clients: dict[str, Client]
+) -> None:
     """Monitors and link checkers ask so: the same status, and no body."""
     wrong = []
-    for row in READ:
-        client, url = clients[asker(row)], row.url(world)
-        whole = ask(client, "GET", url, world.resolve(row.sends))
-        head = ask(client, "HEAD", url, world.resolve(row.sends))
+    for row, whole in answers:
+        head = ask(clients[asker(row)], "HEAD", row.url(world), world.resolve(row.sends))
         wrong += [f"{row}: {head.status_code} instead of {whole.status_code}"] * (head.status_code != whole.status_code)
     assert wrong == []
 
@@ -127,14 +132,13 @@ def plant() -> None:
             rows.update(**{name: EVIL[: column.max_length or None]})
 
 
-def test_no_page_holds_code_or_style_of_its_own(world: World, clients: dict[str, Client]) -> None:
+def test_no_page_holds_code_or_style_of_its_own(answers: list[tuple[Row, HttpResponse]]) -> None:
     """The policy would stop it; the page would be broken."""
     inline = re.compile(
         r"<[^>]+\s(style|on[a-z]+)=|<style|<script(?![^>]*\ssrc=)(?![^>]*application/(ld\+)?json)[^>]*>"
     )
     wrong = []
-    for row in READ:
-        response = read(row, world, clients)
+    for row, response in answers:
         # The API's explorer is a third party's page.
         if is_page(response) and row.name != "api_docs":
             found = inline.search(response.content.decode())
