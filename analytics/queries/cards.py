@@ -47,6 +47,7 @@ class Choice:
     kind: str = ""
     category: int | None = None
     territory: int | None = None
+    long_tail: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ def narrowed(cards: QuerySet[Card], choice: Choice) -> QuerySet[Card]:
         cards = cards.filter(category_id=choice.category)
     if choice.territory is not None:
         cards = cards.filter(account__territory_id=choice.territory)
+    if choice.long_tail is not None:
+        cards = cards.filter(long_tail=choice.long_tail)
     return cards
 
 

@@ -27,6 +27,8 @@ _RECOVERY, _GROWTH = Q(kind=Kind.RECOVERY.value), Q(kind=Kind.GROWTH.value)
 _MEASURED: Final = Q(measured_at__isnull=False)
 _ACCEPTED: Final = Q(accepted_at__isnull=False)
 _DISMISSED: Final = Q(state=CardStatus.DISMISSED)
+_WHO: Final = Coalesce("accepted_by", "representative")
+_PLACE: Final = Least(Floor(F("p_made") * Value(float(BINS))), Value(float(BINS - 1)), output_field=FloatField())
 
 
 class Figure(StrEnum):
@@ -39,6 +41,8 @@ class Figure(StrEnum):
     GROWTH_FOUND = "growth_found"
     GROWTH_WON = "growth_won"
     DECIDED = "decided"
+    DISMISSED = "dismissed"
+    MEASURED = "measured"
 
 
 CARDS_OF: Final[dict[Figure, Q]] = {
@@ -49,6 +53,8 @@ CARDS_OF: Final[dict[Figure, Q]] = {
     Figure.GROWTH_FOUND: _GROWTH & _ACCEPTED,
     Figure.GROWTH_WON: _GROWTH & _ACCEPTED & Q(bought=True),
     Figure.DECIDED: _ACCEPTED | _DISMISSED,
+    Figure.DISMISSED: _DISMISSED,
+    Figure.MEASURED: _MEASURED,
 }
 # Figures of money really paid; the others are what is expected.
 PAID: Final = frozenset({Figure.RECOVERED, Figure.GROWTH_WON})
@@ -91,6 +97,20 @@ class Reach:
         return rows if self.since is None else rows.filter(cutoff__gte=self.since)
 
 
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """The row of a table that is opened: a model's reason, who decided, why it was dismissed, the kind and the chance
+    (its place among BINS), the long tail or the rest. None and "" narrow nothing.
+    """
+
+    reason: str = ""
+    person: int | None = None
+    dismissed_for: str = ""
+    kind: str = ""
+    place: int | None = None
+    long_tail: bool | None = None
+
+
 def figures(reach: Reach) -> dict[Figure, Amount]:
     """All figures in one query. Cards that live on count whenever they were made."""
     asked: dict[str, Any] = {}
@@ -117,13 +137,14 @@ def by_reason(reach: Reach) -> list[Row]:
     return _rows(unnested, "reason")
 
 
-def by_kind(reach: Reach) -> list[Row]:
-    return _rows(reach.cards(), "kind")
+def by_size(reach: Reach) -> list[Row]:
+    """The strategic and the few large accounts ("False") beside the long tail ("True")."""
+    return _rows(reach.cards(), "long_tail")
 
 
 def by_person(reach: Reach) -> list[Row]:
     """By who accepted, or whose they are while nobody has."""
-    return _rows(reach.cards().annotate(who=Coalesce("accepted_by", "representative")), "who")
+    return _rows(reach.cards().annotate(who=_WHO), "who")
 
 
 def dismissals(reach: Reach) -> list[tuple[str, int]]:
@@ -140,8 +161,7 @@ def calibration(reach: Reach, kind: Kind, *, withheld: bool) -> list[Bin]:
     """
     rows = reach.everything().filter(_MEASURED, kind=kind.value, withheld=withheld)
     happened = Q(bought=kind is Kind.GROWTH)
-    place = Least(Floor(F("p_made") * Value(float(BINS))), Value(float(BINS - 1)), output_field=FloatField())
-    grouped = rows.annotate(place=place).order_by().values("place")
+    grouped = rows.annotate(place=_PLACE).order_by().values("place")
     found = grouped.annotate(n=Count("pk"), promised=Avg("p_made"), hits=Count("pk", filter=happened))
     return [
         Bin(row["place"] / BINS, (row["place"] + 1) / BINS, row["promised"], Share(row["hits"], row["n"]))
@@ -162,10 +182,22 @@ def effect(reach: Reach, kind: Kind) -> Difference:
     return Difference(found.get(False, Share(0, 0)), found.get(True, Share(0, 0)))
 
 
-def cards_of(reach: Reach, figure: Figure, reason: str = "") -> QuerySet[Card]:
-    """The cards a figure is made of."""
+def cards_of(reach: Reach, figure: Figure, narrowed: Narrowed = Narrowed()) -> QuerySet[Card]:
+    """The cards a figure, or a row of a table, is made of."""
     rows = reach.cards().filter(CARDS_OF[figure]).select_related("account", "category", "item", "representative")
-    return rows.filter(reasons__contains=[reason]) if reason else rows
+    if narrowed.reason:
+        rows = rows.filter(reasons__contains=[narrowed.reason])
+    if narrowed.person is not None:
+        rows = rows.annotate(who=_WHO).filter(who=narrowed.person)
+    if narrowed.dismissed_for:
+        rows = rows.filter(dismissed_for=narrowed.dismissed_for)
+    if narrowed.kind:
+        rows = rows.filter(kind=narrowed.kind)
+    if narrowed.place is not None:
+        rows = rows.annotate(place=_PLACE).filter(place=narrowed.place)
+    if narrowed.long_tail is not None:
+        rows = rows.filter(long_tail=narrowed.long_tail)
+    return rows
 
 
 def _rows(cards: QuerySet[Card], key: str) -> list[Row]:

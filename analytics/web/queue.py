@@ -18,8 +18,10 @@ from analytics.queries import cards as queries
 from analytics.queries import sellers
 from analytics.queries.cards import Choice, Queue
 from analytics.rules.cards import Order
+from analytics.rules.remarks import Odd
 from analytics.services import cards as services
 from analytics.web import card_words
+from analytics.web.purchase_words import remarks
 from analytics.web.shown_cards import shown
 from marketplace.models import Person
 from marketplace.permissions import Actor, actor_of, person_of
@@ -36,6 +38,15 @@ IN_WORK: Final = 100
 class QueueFilter(forms.Form):
     kind = forms.ChoiceField(
         label=gettext_lazy("Kind"), required=False, choices=[("", gettext_lazy("All")), *CardKind.choices]
+    )
+    size = forms.ChoiceField(
+        label=gettext_lazy("Accounts"),
+        required=False,
+        choices=[
+            ("", gettext_lazy("All")),
+            ("few", gettext_lazy("Strategic and large")),
+            ("tail", gettext_lazy("Long tail")),
+        ],
     )
     category = forms.TypedChoiceField(label=gettext_lazy("Category"), required=False, coerce=int, empty_value=None)
     territory = forms.TypedChoiceField(label=gettext_lazy("Territory"), required=False, coerce=int, empty_value=None)
@@ -80,7 +91,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "done": [(event, card_words.thing(event.card)) for event in queries.acts_of(person, book, day)[:50]],
         "form": form,
         "chips": chips(request, form),
-        "clear_url": address(request, kind="", category="", territory="", more=""),
+        "clear_url": address(request, kind="", size="", category="", territory="", more=""),
         "more": parts.Action(_("Take a few more"), address(request, more="1"), icon="plus"),
         "team": parts.Action(_("Look at the team"), reverse("insights_team"), icon="users"),
         "accounts": parts.Action(_("Look through the accounts"), reverse("insights_customers"), icon="building"),
@@ -109,7 +120,10 @@ def _lead(book: Book, order: Order) -> str:
     words = _("Scored from purchases up to %(day)s.")
     if order is Order.MONEY:
         words = _("Scored from purchases up to %(day)s. First comes the most money times its chance.")
-    return words % {"day": formats.day(book.run.cutoff)}
+    told = words % {"day": formats.day(book.run.cutoff)}
+    # Why there may be few cards, or none: the history ends too early.
+    ends = [one for one in book.run.facts.get("remarks", []) if one["code"] in (Odd.ENDS_EARLY, Odd.OVER)]
+    return " ".join([told, *(one.text for one in remarks(ends))])
 
 
 def _progress(found: Queue) -> dict[str, Any]:
@@ -120,7 +134,8 @@ def _choice(form: QueueFilter, order: Order) -> Choice:
     if not form.is_valid():
         return Choice(order)
     found = form.cleaned_data
-    return Choice(order, found.get("kind") or "", found.get("category"), found.get("territory"))
+    tail = {"tail": True, "few": False}.get(found.get("size") or "")
+    return Choice(order, found.get("kind") or "", found.get("category"), found.get("territory"), tail)
 
 
 def _whose(request: HttpRequest, actor: Actor, book: Book) -> Person:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
 
 from django import forms
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from analytics import permissions
-from analytics.models import Card, CardKind, DismissReason
+from analytics.models import CardKind, DismissReason
 from analytics.queries import results as queries
 from analytics.queries.results import Amount, Figure, Reach, Row
 from analytics.rules.cards import Kind
@@ -27,7 +27,6 @@ from marketplace.shared import clock
 from marketplace.shared.errors import Sentence
 from marketplace.shared.money import Money
 from marketplace.web import formats, parts
-from marketplace.web.lists import address, listed
 from marketplace.web.xlsx_export import Sheet, xlsx_response
 
 # So many withheld cards speak for themselves; with fewer the sentence is about the shown ones.
@@ -66,49 +65,24 @@ class ResultsFilter(forms.Form):
 @require_safe
 def results(request: HttpRequest) -> HttpResponse:
     """The dashboard. A representative sees the book's totals and their own line, a manager everybody's."""
-    page = _Page(request)
+    page = Dashboard(request)
     return render(request, "analytics/results.html", page.context())
 
 
 @require_safe
 def tiles(request: HttpRequest) -> HttpResponse:
     """The figures alone, as the dashboard renews them."""
-    page = _Page(request)
+    page = Dashboard(request)
     return render(request, "analytics/_results_tiles.html", page.tiles())
-
-
-@require_safe
-def cards(request: HttpRequest) -> HttpResponse:
-    """The cards a figure is made of; a representative opens their own."""
-    page = _Page(request)
-    try:
-        figure = Figure(request.GET.get("figure", ""))
-    except ValueError:
-        raise Http404 from None
-    reach = page.reach if page.manages else Reach(page.book, page.reach.since, page.person.pk)
-    reason = request.GET.get("reason", "")[:40]
-    rows = queries.cards_of(reach, figure, reason)
-    listing = listed(request, rows, ["-by_money", "pk"])
-    label = FIGURES[figure][0] if figure in FIGURES else _("Cards decided on")
-    context = {
-        "list": listing,
-        "rows": [_card_row(card) for card in listing.rows],
-        "title": label,
-        "lead": "" if page.manages else _("Your own cards. The dashboard’s totals are the whole book’s."),
-        "chips": [parts.Chip(card_words.reason(reason), address(request, reason=""))] if reason else [],
-        "paid": figure in queries.PAID,
-        "crumbs": [parts.Crumb(_("Results"), reverse("insights_results"))],
-    }
-    return render(request, "analytics/results_cards.html", context)
 
 
 @require_safe
 def workbook(request: HttpRequest) -> HttpResponse:
     """Everything on the dashboard, and its cards, as a spreadsheet."""
-    return xlsx_response("insights", _Page(request).sheets())
+    return xlsx_response("insights", Dashboard(request).sheets())
 
 
-class _Page:
+class Dashboard:
     """What the pages of the dashboard share: whose book, since when, who looks."""
 
     def __init__(self, request: HttpRequest) -> None:
@@ -137,7 +111,9 @@ class _Page:
             "currency": self.book.currency,
             "accepted": results_words.share(accepted),
             "effects": [self._effect(kind) for kind in Kind],
-            "charts": [chart for chart in (self._reasons(), self._people(), self._dismissals()) if chart],
+            "charts": [
+                chart for chart in (self._reasons(), self._people(), self._sizes(), self._dismissals()) if chart
+            ],
             "calibrations": [self._calibration(kind) for kind in Kind],
             "export_url": self._link("insights_results_xlsx"),
             "fallbacks": results_words.fallbacks(self.book.run.facts if self.book.run else {}),
@@ -151,6 +127,7 @@ class _Page:
             results_file.figures([(FIGURES[figure][0], found[figure]) for figure in FIGURES], self.book.currency),
             results_file.rows(_("By reason"), self._named_reasons(), self.book.currency),
             results_file.rows(_("By representative"), self._named_people(), self.book.currency),
+            results_file.rows(_("By size of the account"), self._named_sizes(), self.book.currency),
             *(
                 results_file.calibration(f"{_('Calibration')} {CardKind(kind.value).label}",
                                          queries.calibration(self.reach, kind, withheld=True),
@@ -194,13 +171,7 @@ class _Page:
         if not rows:
             return None
         named = [(str(card_words.reason(row.key)), row) for row in rows]
-        cells = [
-            (
-                charts.opens(name, self._link("insights_results_cards", figure="decided", reason=row.key)),
-                *_cells(row, self.book.currency),
-            )
-            for name, row in named
-        ]
+        cells = [(self._opens(name, reason=row.key), *_cells(row, self.book.currency)) for name, row in named]
         return parts.Chart(
             "by-reason",
             _("Acceptance and success by reason"),
@@ -220,14 +191,41 @@ class _Page:
         named = self._named_people()
         if not named:
             return None
-        rows = [(name, *_cells(row, self.book.currency)) for name, row in named]
+        # What a representative opens is their own: the whole book's line leads nowhere.
+        rows = [
+            (self._opens(name, person=row.key) if row.key else name, *_cells(row, self.book.currency))
+            for name, row in named
+        ]
         return parts.Chart(
             "by-person", _("Acceptance and success by representative"), _two_bars(named),
             _columns(_("Representative"), self.book.currency), rows, (1, 2, 3), self.book.currency, percents=True,
         )  # fmt: skip
 
+    def _named_sizes(self) -> list[tuple[str, Row]]:
+        names = {"False": _("Strategic and large"), "True": _("Long tail")}
+        return [(names[row.key], row) for row in sorted(queries.by_size(self.reach), key=lambda row: row.key)]
+
+    def _sizes(self) -> parts.Chart | None:
+        named = self._named_sizes()
+        if not named:
+            return None
+        rows = [
+            (self._opens(name, tail="yes" if row.key == "True" else "no"), *_cells(row, self.book.currency))
+            for name, row in named
+        ]
+        return parts.Chart(
+            "by-size", _("Acceptance and success in the long tail and beside it"), _two_bars(named),
+            _columns(_("Accounts"), self.book.currency), rows, (1, 2, 3), self.book.currency,
+            _(
+                "Large are the accounts that together bring 80% of the year’s purchases; half of each day’s cards are"
+                " kept for the others."
+            ),
+            percents=True,
+        )  # fmt: skip
+
     def _dismissals(self) -> parts.Chart | None:
-        rows = [(str(DismissReason(reason).label), n) for reason, n in queries.dismissals(self.reach)]
+        found = queries.dismissals(self.reach)
+        rows = [(str(DismissReason(reason).label), n) for reason, n in found]
         if not rows:
             return None
         option = {
@@ -235,7 +233,10 @@ class _Page:
             "yAxis": {"type": "category", "data": [name for name, _n in reversed(rows)]},
             "series": [{"type": "bar", "name": _("Cards"), "data": [n for _name, n in reversed(rows)]}],
         }
-        cells = [(name, charts.count(n)) for name, n in rows]
+        cells = [
+            (self._opens(name, figure="dismissed", dismissed=reason), charts.count(n))
+            for (name, n), (reason, _n) in zip(rows, found, strict=True)
+        ]
         title, columns = _("Why cards were dismissed"), (_("Reason"), _("Cards"))
         return parts.Chart("dismissals", title, option, columns, cells, (1,))
 
@@ -254,8 +255,10 @@ class _Page:
             for key, found in (("shown", one), ("held", other)):
                 value = found.happened.value if found else None
                 series[key].append(None if value is None else round(100 * value, 1))
+            place = str(round(low * queries.BINS))
+            label = self._opens(name, figure="measured", kind=kind.value, chance=place) if one else name
             cells.append(
-                (name, results_words.percent(promised), results_words.of_bin(one), results_words.of_bin(other))
+                (label, results_words.percent(promised), results_words.of_bin(one), results_words.of_bin(other))
             )
         option = {
             "xAxis": {"type": "category", "data": names},
@@ -268,11 +271,15 @@ class _Page:
         }
         columns = (_("Chance given"), _("On average"), _("Shown cards"), _("Withheld cards"))
         note = _("What was shown was acted upon, which is meant to change it: the withheld cards are the fair measure.")
-        place = f"calibration-{kind.value}"
-        chart = parts.Chart(place, title, option, columns, cells, (1, 2, 3), note=note, percents=True)
+        chart = parts.Chart(
+            f"calibration-{kind.value}", title, option, columns, cells, (1, 2, 3), note=note, percents=True
+        )
         enough = sum(one.happened.of for one in held) >= ENOUGH
         sentence = results_words.calibration_words(held if enough else shown, kind)
         return {"chart": chart if cells else None, "sentence": sentence, "title": title}
+
+    def _opens(self, label: str, figure: str = "decided", **narrowing: str) -> str:
+        return charts.opens(label, self._link("insights_results_cards", figure=figure, **narrowing))
 
     def _link(self, name: str, **more: str) -> str:
         kept = {"days": self.request.GET["days"]} if self.request.GET.get("days") else {}
@@ -310,24 +317,3 @@ def _summed(rows: list[Row]) -> list[Row]:
     accepted = Share(sum(row.accepted.hits for row in rows), sum(row.accepted.of for row in rows))
     success = Share(sum(row.success.hits for row in rows), sum(row.success.of for row in rows))
     return [Row("", accepted, success, sum((row.amount for row in rows), rows[0].amount * 0))]
-
-
-def _card_row(card: Card) -> dict[str, Any]:
-    return {
-        "card": card,
-        "thing": card_words.thing(card),
-        "confidence": card_words.confidence(card),
-        "p": results_words.percent(card.p_made),
-        "amount": Money(card.expected_amount, card.currency).rounded(),
-        "bought": Money(card.bought_amount, card.currency).rounded() if card.bought else None,
-        "outcome": _outcome(card),
-    }
-
-
-def _outcome(card: Card) -> Sentence:
-    if card.bought:
-        return _("bought")
-    if card.measured_at is None:
-        until: date = card.cutoff + timedelta(days=90)
-        return _("open until %(day)s") % {"day": formats.day(until)}
-    return _("bought nothing")

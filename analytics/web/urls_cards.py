@@ -1,6 +1,6 @@
 from django.urls import path
 
-from analytics.web import cards, customers, queue, results, team
+from analytics.web import cards, customers, queue, results, results_cards, team
 
 urlpatterns = [
     path("queue/", queue.queue, name="insights_queue"),
@@ -14,7 +14,7 @@ urlpatterns = [
     path("customers/<int:account_id>/hand-over/", customers.hand_over, name="insights_customer_hand_over"),
     path("results/", results.results, name="insights_results"),
     path("results/tiles/", results.tiles, name="insights_results_tiles"),
-    path("results/cards/", results.cards, name="insights_results_cards"),
+    path("results/cards/", results_cards.cards, name="insights_results_cards"),
     path("results/insights.xlsx", results.workbook, name="insights_results_xlsx"),
     path("team/", team.team, name="insights_team"),
     path("team/<int:person_id>/capacity/", team.capacity, name="insights_capacity"),

@@ -108,6 +108,10 @@ def test_filters_narrow_the_queue(browser: Client, cards: list[Card]) -> None:
 
     assert [one.card.account.name for one in page.context["shown"]] == ["Third"]
     assert [str(chip.label) for chip in page.context["chips"]] == ["Kind: Growth"]
+    Card.objects.filter(pk=cards[1].pk).update(long_tail=False)
+    for size, names in (("few", ["Large", "Sure"]), ("tail", ["Third"])):
+        shown = browser.get(reverse(QUEUE), {"size": size}).context["shown"]
+        assert [one.card.account.name for one in shown] == names
 
 
 def test_accepting_without_scripts_and_taking_it_back(browser: Client, cards: list[Card]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import unescape
 from io import BytesIO
 from typing import Any
 
@@ -68,6 +69,35 @@ def test_figures_are_of_the_cards_they_open(world: list[Card], rosa: Actor) -> N
     assert _browser(rosa).get(reverse("insights_results_cards"), {"figure": "gossip"}).status_code == 404
 
 
+def test_every_row_of_the_tables_opens_its_cards(world: list[Card], rosa: Actor) -> None:
+    Card.objects.filter(pk=world[1].pk).update(long_tail=False)
+    manager = _browser(insights.sales_manager())
+    shown = manager.get(reverse(RESULTS)).context
+    charts = [*shown["charts"], *(one["chart"] for one in shown["calibrations"] if one["chart"])]
+    rows = {chart.id: [str(row[0]) for row in chart.rows] for chart in charts}
+    assert sorted(rows) == ["by-person", "by-reason", "by-size", "calibration-recovery", "dismissals"]
+    opened = {
+        (name, number): [row["card"].pk for row in manager.get(unescape(link.split('"')[1])).context["rows"]]
+        for name, links in rows.items()
+        for number, link in enumerate(links)
+    }
+    decided = [card.pk for card in world[:3]]
+    assert opened == {
+        ("by-reason", 0): decided,
+        ("by-person", 0): decided,
+        ("by-size", 0): [world[1].pk],
+        ("by-size", 1): [world[0].pk, world[2].pk],
+        ("dismissals", 0): [world[2].pk],
+        ("calibration-recovery", 0): [card.pk for card in world],
+    }
+    # Nobody learns from a chip who has an account here, and what cannot be read narrows nothing.
+    odd = {"figure": "decided", "person": str(insights.sales_manager().person.pk), "chance": "9", "tail": "x"}  # type: ignore[union-attr]
+    page = manager.get(reverse("insights_results_cards"), odd)
+    assert ([chip.label for chip in page.context["chips"]], page.context["rows"]) == (["—"], [])
+    theirs = _browser(insights.representative()).get(reverse("insights_results_cards"), {"figure": "dismissed"})
+    assert theirs.context["rows"] == []
+
+
 def test_what_was_promised_stands_beside_what_happened(world: list[Card], rosa: Actor) -> None:
     text = _browser(rosa).get(reverse(RESULTS)).content.decode()
 
@@ -103,7 +133,7 @@ def test_representatives_see_their_own_line_and_managers_everybodys(world: list[
     everybody = _browser(insights.sales_manager()).get(reverse(RESULTS)).context["charts"][1]
 
     assert [row[0] for row in own.rows] == ["The whole book"]
-    assert [row[0] for row in everybody.rows] == [str(rosa.person)]
+    assert [f"<bdi>{rosa.person}</bdi>" in row[0] for row in everybody.rows] == [True]
     assert _browser(other).get(reverse("insights_results_cards"), {"figure": "found"}).context["rows"] == []
 
 
