@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from analytics.services import card_making, import_jobs, imports, requests_in, runs, scoring, steps
+from analytics.services import import_jobs, imports, requests_in, runs, scoring, steps
 from marketplace.shared import clock
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def drop_old_scores() -> None:
 @shared_task
 def refresh_cards(run_id: int) -> None:
     """Make the cards of a run that is whole."""
-    card_making.refresh(run_id, at=clock.now())
+    runs.make_cards(run_id, at=clock.now())
 
 
 @shared_task

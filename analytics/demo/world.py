@@ -138,7 +138,7 @@ def _score(book: Book, at: datetime) -> None:
     for part_id in RunPartition.objects.filter(run=run).order_by("number").values_list("pk", flat=True):
         scoring.score_part(part_id, lambda: at)
     runs.conclude(run.pk, at=at)
-    card_making.refresh(run.pk, at=at)
+    runs.make_cards(run.pk, at=at)
 
 
 def _work(rng: random.Random, book: Book, people: Sequence[Actor], found: Sequence[Customer], since: datetime) -> None:

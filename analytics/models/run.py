@@ -43,6 +43,7 @@ class ScoringRun(models.Model):
     # accounts, categories, items, days, money in other currencies, what each model fell back to.
     facts = models.JSONField(default=dict, blank=True)
     error = models.CharField(max_length=40, blank=True, help_text="code of why there are no scores")
+    cards_at = models.DateTimeField(null=True, blank=True, help_text="when its cards were made")
     scores_dropped_at = models.DateTimeField(null=True, blank=True, help_text="old scores go, the run's row stays")
 
     class Meta:

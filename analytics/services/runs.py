@@ -29,7 +29,7 @@ from analytics.models import (
     RunState,
     ScoringRun,
 )
-from analytics.services import contract_history
+from analytics.services import card_making, contract_history
 from analytics.services.transitions import move_part, move_run
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 TRIES: Final = 3
 #: What was sent to the queue is sent again where nothing was taken for so long.
 RESENT_AFTER: Final = timedelta(minutes=2)
+#: The job that makes the cards is at work no longer than that, and is sent again where they are not made by then.
+CARDS_LOST_AFTER: Final = timedelta(minutes=15)
 MOST_PARTS: Final = 128
 
 NO_PURCHASES: Final = "no_purchases"
@@ -298,11 +300,26 @@ def retry(book: Book, run_id: int, *, by: Actor, at: datetime) -> ScoringRun:
     return run
 
 
+@transaction.atomic
+def make_cards(run_id: int, *, at: datetime) -> bool:
+    """Make the cards of a run that is shown; whether this call did. A job, which may be sent more than once."""
+    book_id = ScoringRun.objects.values_list("book_id", flat=True).get(pk=run_id)
+    book = Book.objects.select_for_update(no_key=True).get(pk=book_id)
+    if book.run_id != run_id or ScoringRun.objects.filter(pk=run_id, cards_at__isnull=False).exists():
+        return False
+    card_making.refresh(run_id, at=at)
+    ScoringRun.objects.filter(pk=run_id).update(cards_at=at)
+    return True
+
+
 # Swept
 
 
 def sweep(*, at: datetime) -> None:
     """Send again what a worker dropped or the queue lost, and conclude runs whose last worker died before it did."""
+    without_cards = Book.objects.filter(run__cards_at=None, run__finished_at__lte=at - CARDS_LOST_AFTER)
+    for run_id in without_cards.order_by("pk").values_list("run", flat=True):
+        jobs.enqueue("analytics.tasks.refresh_cards", run_id)
     for run in ScoringRun.objects.filter(state__in=[RunState.WAITING, RunState.LEARNING]):
         lost = run.lease_until is not None and run.lease_until <= at
         if lost or (run.state == RunState.WAITING and run.created_at <= at - RESENT_AFTER):

@@ -20,6 +20,7 @@ from analytics.models import (
     Account,
     AccountScore,
     Book,
+    Card,
     CategoryScore,
     GrowthScore,
     PartState,
@@ -243,6 +244,25 @@ def test_waiting_parts_are_sent_again_only_where_no_worker_takes_any(
         return len(callbacks)
 
     assert [sent(minutes) for minutes in (4, 5, 8)] == [0, 2, 3]  # at last the one that was taken, too
+
+
+def test_the_cards_of_a_run_are_made_once_also_where_their_job_was_lost(
+    book: Book, manager: Actor, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    run = started(book, manager, parts=1)
+    with jobs.discarded():
+        scoring.score_part(parts_of(run)[0].pk, at())
+
+    def sent(minutes: float) -> int:
+        with django_capture_on_commit_callbacks() as callbacks:
+            runs.sweep(at=NIGHT + timedelta(minutes=minutes))
+        return len(callbacks)
+
+    assert [sent(14), sent(15), Card.objects.count()] == [0, 1, 0]
+    assert runs.make_cards(run.pk, at=NIGHT + timedelta(minutes=16))
+    assert Card.objects.filter(run=run).exists()
+    assert not runs.make_cards(run.pk, at=NIGHT + timedelta(minutes=17))
+    assert sent(60) == 0
 
 
 def test_a_book_without_purchases_has_no_scores_and_says_so(db: None, manager: Actor) -> None:
