@@ -199,7 +199,7 @@ _SAID: Final[Mapping[Odd, Callable[[Mapping[str, Any], Day, Number], str]]] = {
 
 
 def unscored(counts: Mapping[str, int], *, number: Number = "{:,}".format) -> list[str]:
-    """Whose leaving has no score, by the reasons of `protocol.unscored`."""
+    """Whose leaving has no score, by the reasons of `protocol.unscored` and that of a history that is over."""
     return [
         str(words % {"count": counts[code], "n": number(counts[code])}) for code, words in _UNSCORED if counts.get(code)
     ]
@@ -218,6 +218,9 @@ _UNSCORED: Final = (
         "%(n)s customer has been silent for more than 90 days: that one has left already, rather than being about to.",
         "%(n)s customers have been silent for more than 90 days: they have left already, rather than being about to.",
         "count",
+    )),
+    ("history_ends_too_early", ngettext_lazy(
+        "%(n)s customer: the history ends too early.", "%(n)s customers: the history ends too early.", "count",
     )),
     ("other", ngettext_lazy(
         "%(n)s customer is just beyond these bounds.", "%(n)s customers are just beyond these bounds.", "count",

@@ -146,6 +146,8 @@ class _Refresh:
         return kept
 
     def _possible(self) -> Iterator[Found]:
+        if self.run.cutoff + rules.HORIZON <= self.day:
+            return  # a history that ended so long ago foretells days that are over: nobody is to be called for them
         covered: set[int] = set()
         for found in self._scores(AccountScore, Kind.RECOVERY, Level.ACCOUNT):
             covered.add(found.key.account)

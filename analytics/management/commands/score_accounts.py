@@ -82,7 +82,9 @@ class Command(BaseCommand):
                     name: "history_ends_too_early" if over else why
                     for name, why in insights.left_out(known, rows).items()
                 },
-                "accounts_without_a_score": protocol.unscored(history, found.recovery.accounts.account, cutoff),
+                "accounts_without_a_score": {"history_ends_too_early": len(history.accounts)}
+                if over
+                else protocol.unscored(history, found.recovery.accounts.account, cutoff),
                 "trained_on": {} if over else insights.learnt_from(found, history),
                 "seconds": {
                     "reading": round(read - begin, 2),
