@@ -155,6 +155,22 @@ class LivePage implements Desk {
     this.lines.take(update.events);
     this.show();
     this.announce(before, update.state);
+    const paused = [before.status, update.state.status].includes("paused") && before.status !== update.state.status;
+    if (paused || update.state.starts_at !== before.starts_at) void this.refresh();
+  }
+
+  /** What the server writes and a pause or an outage changes: how far the end moves at most, and what an operator may do. */
+  private async refresh(): Promise<void> {
+    if (!this.page.querySelector(".live-pause")) {
+      if (this.room.kind !== "english") return;
+      // Not all who watch at once.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 5_000));
+    }
+    const fresh = await this.fetched();
+    for (const name of [".live-how", ".live-pause"]) {
+      const [here, there] = [this.page.querySelector(name), fresh?.querySelector(name)];
+      if (here && there) here.replaceWith(there);
+    }
   }
 
   private announce(before: RoomState, now: RoomState): void {
@@ -213,10 +229,13 @@ class LivePage implements Desk {
 
   /** A new ticket, out of a fresh copy of this page; null where the log-in is over. */
   private async renewed(): Promise<string | null> {
+    return (await this.fetched())?.dataset.token || null;
+  }
+
+  private async fetched(): Promise<HTMLElement | null> {
     const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" }).catch(() => null);
     if (!answer?.ok) return null;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector<HTMLElement>("[data-live]");
-    return fresh?.dataset.token || null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector<HTMLElement>("[data-live]");
   }
 
   private async measure(samples = 5): Promise<void> {

@@ -55,6 +55,8 @@ SENTENCES: Final = (
     _("Cancelled"),
     _("You"),
     _("Started"),
+    _("The bid is above the limit price."),
+    _("The bid is below the reserve price."),
     _("Resumed"),
     _("Resumed, ends at {time}"),
     _("Extended to {time}"),

@@ -27,6 +27,12 @@ export class BidPanel implements Panel {
   }
 
   show(): void {
+    const { status } = this.desk.state();
+    if (this.armed && (status === "ended" || status === "cancelled")) {
+      // Nobody is to press once more.
+      this.armed = "";
+      message(this.desk, "", "");
+    }
     this.prefill();
     this.showButton();
   }
@@ -206,7 +212,7 @@ export class BidPanel implements Panel {
     const { desk } = this;
     if ("code" in answer) {
       const allowed = answer.allowed_amount ? ` ${say("The best allowed amount is {amount}.", { amount: desk.withCurrency(answer.allowed_amount) })}` : "";
-      message(desk, answer.detail + allowed, "bad");
+      message(desk, this.refusal(answer) + allowed, "bad");
       this.input.select();
       return;
     }
@@ -215,6 +221,13 @@ export class BidPanel implements Panel {
     message(desk, say("Received at {time} ({zone}): {amount}", words), "good");
     // The next allowed amount comes with the stream; until then an empty field invites no bid against oneself.
     this.input.value = this.prefilled = "";
+  }
+
+  /** The server's sentence serves purchases and sales alike. */
+  private refusal({ code, detail }: Problem): string {
+    const { direction, formula } = this.desk.state();
+    if (code !== "limit_not_met" || formula) return detail;
+    return direction === "down" ? say("The bid is above the limit price.") : say("The bid is below the reserve price.");
   }
 
   /** Takes back the bid of this turn; what stood before the turn stands again. */

@@ -107,7 +107,7 @@ export function priceLabel(room: RoomState, course: Course | null): string {
   if (room.clock && room.status === "scheduled") return say("The clock’s price");
   if (ownPriceNow(room, course)) return say("Your price now");
   if (room.clock || course?.kind === "tick") return say("Price now");
-  return room.own && room.reference === "leader" ? say("Price to beat") : say("Best price");
+  return room.own && !room.own.leading && room.reference === "leader" ? say("Price to beat") : say("Best price");
 }
 
 /** What is said aloud and over the page when the course goes on; empty where nothing is. */
