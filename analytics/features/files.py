@@ -28,6 +28,7 @@ MAX_RECORD_LINES = 50
 DELIMITERS = ",;\t|"
 BLANKS = " "
 """Stands for runs of blanks and tabs between columns, and before the first one."""
+_NO_TEXT = bytes(code for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -52,6 +53,11 @@ class FileNotUnpacked(FileUnreadable):
     sentence = _(
         "The file is packed by gzip and damaged: it cannot be unpacked, or not to what was packed. Send it anew."
     )
+
+
+class FileNotText(FileUnreadable):
+    code = "purchase_file_not_text"
+    sentence = _("The file is neither a text nor an Excel workbook (XLSX). Save it as one of them.")
 
 
 class EncodingUnknown(FileUnreadable):
@@ -161,6 +167,8 @@ def _utf8(chunks: Iterator[bytes], encoding: str | None, notes: Counter[str]) ->
     """The same text in UTF-8; what says nothing else of itself is passed on as it is, and judged line by line later."""
     first = next(chunks, b"")
     encoding = encoding or _encoding_of(first)
+    if encoding == "utf-8" and _is_binary(first[: 2**16]):
+        raise FileNotText
     if encoding in ("utf-8", "utf_8", "utf8"):
         yield first.removeprefix(codecs.BOM_UTF8)
         yield from chunks
@@ -189,6 +197,11 @@ def _encoding_of(start: bytes) -> str:
         if sample[0::2].count(0) > 0.4 * len(sample) / 2 and sample[1::2].count(0) == 0:
             return "utf-16-be"
     return "utf-8"
+
+
+def _is_binary(sample: bytes) -> bool:
+    """Whether a twentieth of it or more are bytes that no text has, in any encoding of one byte a letter."""
+    return len(sample.translate(None, _NO_TEXT)) <= 0.95 * len(sample) if sample else False
 
 
 class _Cutter:

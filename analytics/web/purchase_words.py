@@ -89,6 +89,9 @@ _ERRORS: Final[Mapping[str, Sentence]] = {
     "purchase_file_not_unpacked": gettext_lazy(
         "The file is packed by gzip and damaged: it does not unpack to what was packed. Pack and upload it anew."
     ),
+    "purchase_file_not_text": gettext_lazy(
+        "The file is neither a text nor an Excel workbook (XLSX). Save it as one of them, and upload that file."
+    ),
     "purchase_workbook_unreadable": gettext_lazy("The file looks like an Excel workbook, but cannot be read as one."),
     "purchase_workbook_too_large": gettext_lazy(
         "The workbook is too large once it is unpacked. Save its sheet as CSV, and upload that file."

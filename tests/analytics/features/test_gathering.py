@@ -284,12 +284,13 @@ def test_names_tell_of_customers_renamed_and_of_one_under_two_numbers(write: Wri
         (b"", "The file is empty."),
         (b"\n\n", "The file is empty."),
         (b"\x1f\x8b\x08broken", "The file is packed by gzip and damaged"),
+        (bytes(range(256)) * 40, "The file is neither a text nor an Excel workbook (XLSX)."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512), "The file is neither a text nor an Excel workbook (XLSX)."),
         (b"PK\x03\x04broken", "The file looks like an Excel workbook, but cannot be read as one."),
         (
             b"a,b\n1,2\n",
             "The file has no column for account, ts, unit_price (or amount, the money of a row). Its columns",
         ),
-        (bytes(range(256)) * 40, "The file has no column for account, ts, unit_price"),
     ],
 )
 def test_what_cannot_be_read_at_all_is_refused_in_a_plain_sentence(content: bytes, sentence: str, write: Write) -> None:
