@@ -1,4 +1,5 @@
-"""The time of a test's database, moved on: what takes an hour takes a moment, and no test hurries to be in time."""
+"""The time of a test's database, moved on, and taken over by the platform: what takes an hour takes a moment, and no
+test hurries to be in time."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 
+from marketplace.models import ClockStep
+from marketplace.services import timekeeping
 from marketplace.shared import clock
-from procurement.services import pulse
 
 # A clock_timestamp() that is found before PostgreSQL's own.
 _AHEAD = """
@@ -21,6 +23,19 @@ _AHEAD = """
 _PATH = "database_time, pg_catalog, public"
 
 
+def look_at(at: datetime) -> timekeeping.Look:
+    """What is seen of a database whose clock says `at`, and always went on as counted."""
+    return timekeeping.Look(at, at, at)
+
+
+def move_on(length: timedelta) -> None:
+    """Make it so much later for the platform, whose processes follow with their next look; not for the database."""
+    at = timekeeping.now()
+    with transaction.atomic():
+        ClockStep.objects.create(at=at, by=length, noticed_by="test", taken_at=at)
+        ClockStep.objects.create(at=at, by=-length, noticed_by="test")
+
+
 class DatabaseTime:
     """Gateways, clocks and live pages follow it, and so does this process. It goes on by itself, too."""
 
@@ -30,17 +45,21 @@ class DatabaseTime:
 
     def move_to(self, at: datetime) -> None:
         """Make it so late; at once for this process, with its next look at the database for any other."""
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE database_time.ahead SET by = %s - pg_catalog.clock_timestamp()", [at])
+        step = at - timekeeping.now()
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("UPDATE database_time.ahead SET by = by + make_interval(secs => %s)", [step.total_seconds()])
+            ClockStep.objects.create(at=at, by=step, noticed_by="test", taken_at=at)
         self._look()
 
     def move_by(self, length: timedelta) -> None:
         """Make it so much later."""
-        self.move_to(pulse.database_now() + length)
+        self.move_to(timekeeping.now() + length)
 
     def _look(self) -> None:
         counted = clock.counted()
-        self._here.observe(pulse.database_now(), counted, clock.counted())
+        found = timekeeping.look()
+        self._here.observe(found.steady, counted, clock.counted())
+        self._here.ahead = found.ahead
         clock.follow(self._here)
 
 

@@ -22,41 +22,73 @@ class Carried:
     """Another machine's time, carried between two looks at it by what this machine counts by itself.
 
     Setting this machine's clock does not touch it. Corrections smaller than `STEP` never lead back: the time stands
-    still until it is right again. A larger one is followed at once, in both directions.
+    still until it is right again. Whether a larger one is made is for whoever looks: `step` tells before `observe`
+    makes it.
     """
 
     STEP = timedelta(seconds=1)
 
     def __init__(self) -> None:
-        # The other machine's time when this one had counted to 0, and the latest time that was told.
+        # What is told besides.
+        self.ahead = timedelta()
+        # The other machine's time when this one had counted to 0, the latest that was told, and the first.
         self._origin: datetime | None = None
         self._told: datetime | None = None
+        self._since: datetime | None = None
+
+    @property
+    def knows(self) -> bool:
+        """Whether there was a look yet."""
+        return self._origin is not None
+
+    @property
+    def since(self) -> datetime | None:
+        """What was told at the first look; None before it."""
+        return self._since
 
     def now(self) -> datetime:
         if self._origin is None:
             return datetime.now(UTC)
-        found = self._origin + timedelta(seconds=counted())
+        found = self._origin + timedelta(seconds=counted()) + self.ahead
         if self._told is not None and timedelta() < self._told - found < self.STEP:
             return self._told
         self._told = found
         return found
 
+    def step(self, seen: datetime, before: float, after: float) -> timedelta:
+        """What the other machine's clock was set by since the last look, if it said `seen` between our counts `before`
+        and `after`; zero where what was counted explains it, or nothing is known yet."""
+        correction = self._correction(seen, before, after)
+        return correction if abs(correction) > self.STEP else timedelta()
+
     def observe(self, seen: datetime, before: float, after: float) -> timedelta:
         """The other machine said `seen` at some instant between our counts `before` and `after`. The least correction
         that agrees with it is made, and returned."""
-        earliest, latest = seen - timedelta(seconds=after), seen - timedelta(seconds=before)
-        known = self._origin
-        if known is None:
+        correction = self._correction(seen, before, after)
+        if self._origin is None:
+            earliest, latest = seen - timedelta(seconds=after), seen - timedelta(seconds=before)
             self._origin = earliest + (latest - earliest) / 2
+            self._since = seen + self.ahead
+        else:
+            self._origin += correction
+        return correction
+
+    def _correction(self, seen: datetime, before: float, after: float) -> timedelta:
+        if self._origin is None:
             return timedelta()
-        self._origin = min(max(known, earliest), latest)
-        return self._origin - known
+        earliest, latest = seen - timedelta(seconds=after), seen - timedelta(seconds=before)
+        return min(max(self._origin, earliest), latest) - self._origin
 
 
 def follow(carried: Carried | None) -> None:
     """From now on `now` tells the carried time, in every thread of this process; None: the machine's again."""
     global _carried
     _carried = carried
+
+
+def followed() -> Carried | None:
+    """The time that this process follows, where it has looked at it; None where it goes by its machine."""
+    return _carried if _carried is not None and _carried.knows else None
 
 
 def counted() -> float:

@@ -24,7 +24,7 @@ _WORD_EVERY_S: Final = 0.005
 
 
 class Liveness:
-    """Writes the sign from a thread and on a connection of its own, and has the process follow the database's time.
+    """Writes the sign from a thread and on a connection of its own, and has the process follow the platform's time.
 
     With the first sign after an outage auctions get their time back, each before this gateway takes a bid for it: what
     would have been refused as late is then in time.
@@ -124,16 +124,15 @@ class Liveness:
         before = clock.counted()
         since_last = None if self._last is None else timedelta(seconds=before - self._last)
         try:
-            at = pulse.gateway_beat(self._process, progress, since_last=since_last)
+            found = pulse.gateway_beat(self._process, progress, since_last=since_last, carried=self._carried)
             counted = clock.counted()
-            stepped = self._carried.observe(at, before, counted)
-            if abs(stepped) > clock.Carried.STEP:
-                log.warning("The database's time moved by %s against this machine's count", stepped)
-            if not self._making:
-                pending = outages.owed()
-                self._owed, self._making = {one.lot for one in pending}, bool(pending)
-                if pending:
-                    self._amends.submit(self._make_up, pending)
+            pending = outages.owed()
+            self._owed = {one.lot for one in pending}
+            # Only now: to bids that came later the auctions would be over that get their time back.
+            self._carried.ahead = found.ahead
+            if pending and not self._making:
+                self._making = True
+                self._amends.submit(self._make_up, pending)
             self._last = counted
         except Error as error:
             log.warning("No sign of this gateway could be written: %s", error)

@@ -173,7 +173,7 @@ class Desk:
                 array(bid.participant for bid in waiting),
                 quoted_array(bid.key for bid in waiting),
                 *bidders_of({(bid.lot, bid.participant, bid.person) for bid in waiting}),
-                *pulse.others_of(self._process, lots),
+                *pulse.others_of(self._process, lots, clock.now()),
             )
         halls: dict[int, Hall] = {}
         keys: dict[tuple[int, str], Before] = {}

@@ -1,10 +1,10 @@
-"""Tickets to the gateway: short-lived, signed, naming lot, person and seat. The gateway needs no session and no
-database for them."""
+"""Tickets to the gateway: short-lived, signed, naming lot, person and seat, and dated by the platform's time, which
+both sides know. The gateway needs no session and no database for them."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
@@ -12,6 +12,8 @@ from django.core import signing
 
 from marketplace.models import Role, StaffRole
 from marketplace.permissions import Actor
+from marketplace.services import timekeeping
+from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from procurement.models import Lot
 from procurement.queries import auctions as rooms
@@ -22,8 +24,8 @@ BIDDING_ROLES = (Role.BID_MANAGER, Role.SIGNER, Role.ADMINISTRATOR)
 # The platform's people who watch every auction.
 OBSERVING_STAFF = (StaffRole.OPERATOR, StaffRole.AUDITOR)
 
-# By Authorization header, the oldest first: the ticket and when it expires (seconds since the epoch).
-_verified: dict[bytes, tuple[Ticket, int]] = {}
+# By Authorization header, the oldest first: the ticket and when it expires.
+_verified: dict[bytes, tuple[Ticket, datetime]] = {}
 _MOST_REMEMBERED: Final = 20_000
 _LONGEST_REMEMBERED: Final = 500
 
@@ -65,7 +67,9 @@ def ticket_for(actor: Actor, lot: Lot) -> Ticket:
 
 def issue(ticket: Ticket) -> str:
     """The token for a ticket, valid for GATEWAY_TOKEN_SECONDS from now."""
-    return signing.dumps([ticket.lot, ticket.person, ticket.participant, int(ticket.may_bid)], salt=_SALT)
+    issued_at = int(timekeeping.now().timestamp())
+    told = [ticket.lot, ticket.person, ticket.participant, int(ticket.may_bid), issued_at]
+    return signing.Signer(salt=_SALT).sign_object(told)
 
 
 def read(token: str) -> Ticket:
@@ -87,17 +91,16 @@ def bearer(authorization: bytes) -> Ticket:
         if len(authorization) <= _LONGEST_REMEMBERED:
             _verified[authorization] = known
     ticket, expires_at = known
-    if time.time() > expires_at:
+    if clock.now() > expires_at:
         _verified.pop(authorization, None)
         raise TicketRefused("the ticket has expired")
     return ticket
 
 
-def _verify(token: str) -> tuple[Ticket, int]:
-    signer = signing.TimestampSigner(salt=_SALT)
+def _verify(token: str) -> tuple[Ticket, datetime]:
     try:
-        lot, person, participant, may_bid = signer.unsign_object(token)
-        issued_at = signing.b62_decode(token.rsplit(signer.sep, 2)[1])
+        lot, person, participant, may_bid, issued_at = signing.Signer(salt=_SALT).unsign_object(token)
+        expires_at = datetime.fromtimestamp(issued_at, UTC) + timedelta(seconds=settings.GATEWAY_TOKEN_SECONDS)
     except (signing.BadSignature, ValueError, TypeError) as error:
         raise TicketRefused("the ticket is not valid") from error
-    return Ticket(lot, person, participant, bool(may_bid)), issued_at + settings.GATEWAY_TOKEN_SECONDS
+    return Ticket(lot, person, participant, bool(may_bid)), expires_at

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from marketplace import audit
 from marketplace.models import Organisation, Role, StaffRole
-from marketplace.services import notifications
+from marketplace.services import notifications, timekeeping
 from procurement.models import Auction, AuctionEvent, MomentKind, Outage, OutageEffect, OutageEffectKind, Tender
 from procurement.queries import outages as queries
 from procurement.rules.auction.log import EventKind, Hall, iso
@@ -69,7 +69,7 @@ def make_up(pending: Iterable[Owed], done: Callable[[Owed], None] | None = None)
     """
     for one in pending:
         try:
-            bear(one.outage, one.auction, at=pulse.database_now())
+            bear(one.outage, one.auction, at=timekeeping.now())
         except (OperationalError, InterfaceError):
             raise
         except Exception:

@@ -1,4 +1,4 @@
-"""Signs of life of gateways and clocks, in the database's time, and what they prove.
+"""Signs of life of gateways and clocks, in the platform's time, and what they prove.
 
 A gateway that has written its sign could have written a bid. So the time between two signs, where no gateway gave one,
 is time in which nobody could bid; and what a gateway says of its queue tells when an auction may be closed.
@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils.translation import gettext as _
 
-from marketplace.models import Heartbeat, StaffRole
-from marketplace.services import notifications
+from marketplace.models import Heartbeat
+from marketplace.services import timekeeping
+from marketplace.shared import clock
 from procurement.models import Outage
 from procurement.services import auction_log
 
@@ -37,15 +37,13 @@ LONGEST_DRAIN: Final = timedelta(seconds=30)
 STANDS_STILL_S: Final = 5
 # The sign of a process that has gone is kept for so long, to be seen.
 _KEPT: Final = timedelta(minutes=5)
-# A database whose clock went back by more than this was set; below it is a correction.
-_SET_BACK: Final = timedelta(seconds=2)
 # Between gateways, on this channel: "asks:process" has the others say at once how far they have decided, which they
 # answer with "told:process".
 GATEWAYS: Final = "openlot_gateways"
 DECIDED_BY_OTHERS: Final = """
     SELECT lot, min(until::timestamptz), min(until::timestamptz) FILTER (WHERE age <= make_interval(secs => %s))
     FROM (
-      SELECT lot, clock_timestamp() - at AS age,
+      SELECT lot, %s::timestamptz - at AS age,
         coalesce(detail -> 'undecided' ->> lot::text, detail ->> 'told_at', detail ->> 'decided_until') AS until
       FROM marketplace_heartbeat CROSS JOIN unnest(%s::bigint[]) AS lot
       WHERE starts_with(process, %s) AND process <> %s
@@ -98,32 +96,39 @@ def process_name(kind: str) -> str:
 
 
 @transaction.atomic
-def gateway_beat(process: str, progress: Progress, *, since_last: timedelta | None, **detail: Any) -> datetime:
+def gateway_beat(
+    process: str, progress: Progress, *, since_last: timedelta | None, carried: clock.Carried | None = None
+) -> timekeeping.Look:
     """Say that this gateway can take bids, and how far it has decided what it received.
 
     The first sign after an outage ends it, or records it where nobody had noticed. `since_last` is how long ago this
-    process gave its last sign by the machine's own count, None for its first. Returns the database's time.
+    process gave its last sign by the machine's own count, None for its first. Returns what time it is, with which
+    `carried` agrees from now on.
     """
     auction_log.broken_off_after(STANDS_STILL_S)
     known = Heartbeat.objects.select_for_update().filter(process=GATEWAY).first()
-    now = database_now()
+    found = _look(carried, process)
+    now = found.at
     if known is not None:
         _look_back(known.at, now, process, since_last)
     Heartbeat.objects.update_or_create(process=GATEWAY, defaults={"at": now, "detail": {"last": process}})
-    told = {**progress.as_json(), **detail}
+    told = {**progress.as_json(), **_since(carried)}
     Heartbeat.objects.update_or_create(process=process, defaults={"at": now, "detail": told})
-    return now
+    return found
 
 
 @transaction.atomic
-def clock_beat(process: str, **detail: Any) -> datetime:
-    """Say that this clock lives. Returns the database's time."""
-    now = database_now()
-    for name in (CLOCK, process):
-        Heartbeat.objects.update_or_create(process=name, defaults={"at": now, "detail": detail})
+def clock_beat(process: str, *, overdue: int, carried: clock.Carried | None = None) -> timekeeping.Look:
+    """Say that this clock lives, and how much of its work is overdue. Returns what time it is, with which `carried`
+    agrees from now on."""
+    found = _look(carried, process)
+    now = found.at
+    told = {"overdue": overdue}
+    Heartbeat.objects.update_or_create(process=CLOCK, defaults={"at": now, "detail": told})
+    Heartbeat.objects.update_or_create(process=process, defaults={"at": now, "detail": {**told, **_since(carried)}})
     gone = Heartbeat.objects.filter(process__contains=":", at__lt=now - _KEPT)
     gone.delete()
-    return now
+    return found
 
 
 def farewell(process: str) -> None:
@@ -135,11 +140,11 @@ def notice(process: str) -> Outage | None:
     """The outage that began where no gateway has given a sign for longer than is tolerated; None where one has, where
     it is known already, and where there never was a gateway."""
     sign = last_sign()
-    if sign is None or database_now() - sign <= tolerance():
+    if sign is None or timekeeping.now() - sign <= tolerance():
         return None
     with transaction.atomic():
         known = Heartbeat.objects.select_for_update().get(process=GATEWAY)
-        now = database_now()
+        now = timekeeping.now()
         if now - known.at <= tolerance() or Outage.objects.filter(ended_at=None).exists():
             return None
         return Outage.objects.create(began_at=known.at, noticed_at=now, noticed_by=process)
@@ -178,10 +183,11 @@ def decided_by_all(at: datetime) -> datetime:
     return min([at, sign, *(_decided_until(beat.detail) for beat in alive)])
 
 
-def others_of(process: str, lots: Sequence[int]) -> tuple[float, Sequence[int], str, str, int]:
-    """What DECIDED_BY_OTHERS is asked with. It says of each lot up to when every other gateway that may live has
-    decided what it received, and every one that is not quiet (null where all are); nothing where there is no other."""
-    return QUIET.total_seconds(), lots, f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS
+def others_of(process: str, lots: Sequence[int], at: datetime) -> tuple[float, datetime, Sequence[int], str, str, int]:
+    """What DECIDED_BY_OTHERS is asked with at this time. It says of each lot up to when every other gateway that may
+    live has decided what it received, and every one that is not quiet (null where all are); nothing where there is no
+    other."""
+    return QUIET.total_seconds(), at, lots, f"{GATEWAY}:", process, settings.OUTAGE_TOLERANCE_SECONDS
 
 
 def ask_others(process: str) -> None:
@@ -208,28 +214,23 @@ def last_sign() -> datetime | None:
     return Heartbeat.objects.filter(process=GATEWAY).values_list("at", flat=True).first()
 
 
-def database_now() -> datetime:
-    """The one time that all processes share: of the database's machine, now, whenever the transaction began."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        found: datetime = cursor.fetchone()[0]
-    return found
+def _look(carried: clock.Carried | None, process: str) -> timekeeping.Look:
+    return timekeeping.look() if carried is None else timekeeping.observe(carried, process)
+
+
+def _since(carried: clock.Carried | None) -> dict[str, str]:
+    """Since when a process has counted: for others whose machine stood still."""
+    return {} if carried is None or carried.since is None else {"since": carried.since.isoformat()}
 
 
 def _look_back(before: datetime, now: datetime, process: str, since_last: timedelta | None) -> None:
     gap = now - before
-    if gap < -_SET_BACK:
-        log.warning("The database's clock went back by %s", -gap)
-        words = _("The database’s clock was set back by %(seconds)s seconds. Auctions end that much later.")
-        text = words % {"seconds": round(-gap.total_seconds())}
-        notifications.notify_staff([StaffRole.OPERATOR], "clock_set_back", text, at=now)
-        return
     known = Outage.objects.filter(ended_at=None).first()
     if known is None and gap <= tolerance():
         return
     detail: dict[str, Any] = {"ended_by": process}
     if since_last is not None and gap - since_last > tolerance():
-        # The process lived all the time, and the machine counted less: it was the time that jumped.
+        # The process lived all the time, and the machine counted less: the time jumped, by an operator's word.
         detail["clock_forward_s"] = round((gap - since_last).total_seconds())
     if known is None:
         Outage.objects.create(

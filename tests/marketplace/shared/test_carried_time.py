@@ -71,8 +71,11 @@ def test_a_small_correction_never_leads_back(carried, count):
 
 
 @pytest.mark.parametrize("step", [3600, -3600])
-def test_a_step_of_the_databases_clock_is_followed(carried, count, step):
+def test_a_step_of_the_databases_clock_is_told_before_it_is_followed(carried, count, step):
     count(10)
+    assert clock.now() == later(10)
+    assert carried.step(later(10.9), 1010.0, 1010.0) == timedelta()
+    assert carried.step(later(10 + step), 1010.0, 1010.0) == timedelta(seconds=step)
     assert clock.now() == later(10)
     assert carried.observe(later(10 + step), 1010.0, 1010.0) == timedelta(seconds=step)
     assert clock.now() == later(10 + step)

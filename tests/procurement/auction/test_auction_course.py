@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from marketplace.models import Heartbeat, Notification, StaffRole
+from marketplace.services import timekeeping
 from procurement.auction import clock
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
@@ -13,6 +14,7 @@ from procurement.models import Auction, AuctionEvent, DueMoment, MomentKind
 from procurement.rules.auction.base import Action
 from procurement.rules.auction.document import check
 from procurement.services import auction_protocol, auctions, outages, pulse
+from tests.database_time import look_at
 from tests.factories.auctions import START, evaluated_tender, seats
 from tests.factories.marketplace import staff
 
@@ -58,7 +60,7 @@ def test_ticks_are_written_at_their_times_however_late_the_clock_comes(dutch):
 
 
 def test_no_tick_is_written_before_a_move_that_a_gateway_still_decides(dutch, monkeypatch):
-    monkeypatch.setattr(pulse, "database_now", lambda: later(61))
+    monkeypatch.setattr(timekeeping, "look", lambda: look_at(later(61)))
     pulse.gateway_beat("gateway:one:1", pulse.Progress(later(59)), since_last=None)
     clock.tick(later(61))
     assert told(dutch) == [0]
@@ -102,7 +104,7 @@ def test_a_pause_moves_the_ticks_that_are_to_come(dutch):
 def test_a_pause_writes_no_tick_before_a_move_that_a_gateway_still_decides(dutch, monkeypatch):
     """It is refused as paused then, and has the rest of its tick when the auction goes on."""
     operator = staff(StaffRole.OPERATOR)
-    monkeypatch.setattr(pulse, "database_now", lambda: later(61))
+    monkeypatch.setattr(timekeeping, "look", lambda: look_at(later(61)))
     pulse.gateway_beat("gateway:one:1", pulse.Progress(later(59)), since_last=None)
     auctions.pause(dutch.pk, "Bidders cannot reach us.", by=operator, at=later(61))
     assert (told(dutch), accept(seats(dutch)[0], 59.5).code) == ([0], "auction_paused")
@@ -114,12 +116,12 @@ def test_a_pause_writes_no_tick_before_a_move_that_a_gateway_still_decides(dutch
 
 def test_an_outage_moves_the_ticks_that_are_to_come(dutch, monkeypatch):
     for seconds in (58, 158):
-        monkeypatch.setattr(pulse, "database_now", lambda at=seconds: later(at))
+        monkeypatch.setattr(timekeeping, "look", lambda at=seconds: look_at(later(at)))
         pulse.gateway_beat("gateway:one:1", pulse.Progress(later(seconds)), since_last=None)
         outages.attend("clock:one:1")
         clock.tick(later(seconds))
     assert told(dutch) == [0]
-    monkeypatch.setattr(pulse, "database_now", lambda: later(161))
+    monkeypatch.setattr(timekeeping, "look", lambda: look_at(later(161)))
     pulse.gateway_beat("gateway:one:1", pulse.Progress(later(161)), since_last=None)
     clock.tick(later(161))
     assert told(dutch) == [0, 160]

@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import chain
 from types import SimpleNamespace
 
 import pytest
 from django.db import connection
 
 from marketplace.models import Heartbeat
+from marketplace.services import timekeeping
 from marketplace.shared import clock
 from procurement.auction import intake as queue
 from procurement.auction import room
@@ -163,8 +165,8 @@ def test_a_bid_that_has_been_held_for_too_long_lets_none_overtake_it_that_was_re
     other_gateway_decided(auction.starts_at)
     received = clock.now() - timedelta(seconds=10)
     moment = timedelta(microseconds=1)
-    # Time goes on while the batch is decided: past what the first bid waits for at most, and the second.
-    times = iter(received + pulse.tolerance() + moment * n for n in (0, 9, 9))
+    # Time goes on while the batch, once read, is decided: past what the first bid waits for at most, and the second.
+    times = chain([clock.now()], (received + pulse.tolerance() + moment * n for n in (0, 9, 9)))
     monkeypatch.setattr(room, "clock", SimpleNamespace(now=lambda: next(times)))
     bids = [bid(first, "90.00", received), bid(second, "89.00", received + moment)]
     assert Desk().decide(bids) == [HELD, HELD]
@@ -204,7 +206,7 @@ def test_a_gateway_that_stands_still_in_a_transaction_keeps_its_locks_for_no_lon
         seen.append(shown())
         connection.close()
 
-    monkeypatch.setattr(pulse, "database_now", in_the_midst)
+    monkeypatch.setattr(timekeeping, "look", in_the_midst)
     monkeypatch.setattr(room._Batch, "write", lambda _: in_the_midst())
     thread = threading.Thread(target=work)
     thread.start()

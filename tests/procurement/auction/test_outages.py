@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from marketplace.models import AuditRecord, Heartbeat, Notification, StaffRole
+from marketplace.services import timekeeping
 from procurement.auction import clock
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk
@@ -16,6 +17,7 @@ from procurement.queries import auctions as rooms
 from procurement.rules.auction.document import check
 from procurement.rules.auction.log import replay
 from procurement.services import auction_protocol, auctions, outages, pulse
+from tests.database_time import look_at
 from tests.factories.at_once import at_the_same_time
 from tests.factories.auctions import START, evaluated_tender, running_auction, seats
 from tests.factories.marketplace import staff
@@ -30,14 +32,14 @@ def later(seconds):
 
 @pytest.fixture
 def at(monkeypatch):
-    """Hold the database's time: `at(seconds)` after the auction's start."""
+    """Hold the platform's time: `at(seconds)` after the auction's start."""
     held = [START]
 
     def hold(seconds):
         held[0] = later(seconds)
         return held[0]
 
-    monkeypatch.setattr(pulse, "database_now", lambda: held[0])
+    monkeypatch.setattr(timekeeping, "look", lambda: look_at(held[0]))
     return hold
 
 
@@ -202,7 +204,7 @@ def test_an_auction_that_began_after_the_outage_did_gets_back_no_more_than_it_lo
     assert auction.ends_at == later(640)
 
 
-def test_a_clock_set_forward_takes_nothing_from_bidders_and_is_named(sign):
+def test_a_new_time_that_is_taken_over_takes_nothing_from_bidders_and_is_named(sign):
     auction = running_auction()
     sign(100)
     sign(3701, since_last=timedelta(seconds=1))
@@ -210,14 +212,6 @@ def test_a_clock_set_forward_takes_nothing_from_bidders_and_is_named(sign):
     auction.refresh_from_db()
     assert auction.ends_at == later(600 + 3601)
     assert Outage.objects.get().detail == {"ended_by": GATEWAY, "clock_forward_s": 3600}
-
-
-def test_a_clock_set_back_is_told_to_operators(sign):
-    operator = staff(StaffRole.OPERATOR)
-    sign(100)
-    sign(40)
-    assert Notification.objects.get(kind="clock_set_back", person=operator.person).text.startswith("The database’s")
-    assert not Outage.objects.exists()
 
 
 def test_an_auction_closes_when_every_gateway_that_lives_has_decided_what_was_in_time(sign):
