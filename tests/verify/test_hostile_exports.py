@@ -110,10 +110,10 @@ def test_a_heap_of_authorities_that_certify_one_another_is_soon_done() -> None:
         anchors=[certificate(top, top, key)],
         certificates=[certificate(heap, heap, key, serial) for serial in range(1, 60)],
     )
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(openlot_verify.Wrong, match="too many certificates"):
         evidence.path(certificate(leaf, heap, key), [], evidence.anchors, NOON)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def certificate(

@@ -213,9 +213,9 @@ def test_millions_of_steps_take_no_time(reference):
         formulas=formulas,
         limits=[("A", D("1.00")), ("B", D("2.37"))],
     )
-    began = time.perf_counter()
+    began = time.process_time()
     _, state = kinds.advance(state, START)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert state.leader.bidder == "A"
     assert state.standings["B"].amount - D("2.37") < D("0.03")
     assert state.order > 10**6
