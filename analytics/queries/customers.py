@@ -11,7 +11,7 @@ from decimal import Decimal
 from django.db.models import Count, DecimalField, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, TruncMonth, Upper
 
-from analytics.models import Account, AccountEvent, Book, Card, CardEvent, CategoryScore, DayRollup
+from analytics.models import Account, AccountEvent, Book, Card, CardEvent, CategoryScore, DayRollup, OrderLine
 from analytics.rules.cards import LIVE, CardState
 from analytics.rules.rhythm import Rhythm, rhythm
 
@@ -78,6 +78,13 @@ def with_figures(accounts: QuerySet[Account], book: Book, since: date) -> QueryS
         last_day=Subquery(last),
         open_cards=Coalesce(Subquery(cards.annotate(n=Count("pk")).values("n")), 0),
     )
+
+
+def lines_of(account: Account) -> QuerySet[OrderLine]:
+    """The order lines its figures are made of, those of the accounts merged into it too, and in every currency."""
+    whole = [account.pk, *account.merged.values_list("pk", flat=True)]
+    rows = OrderLine.objects.filter(account__in=whole, current=True)
+    return rows.select_related("account", "category", "item", "brought_by")
 
 
 def by_month(account: Account, since: date) -> dict[date, tuple[Decimal, int]]:

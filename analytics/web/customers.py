@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
+from django.utils.http import urlencode
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -24,6 +25,7 @@ from analytics.queries.customers import CategoryRow, Totals
 from analytics.rules import spend
 from analytics.services import customers as services
 from analytics.web import card_words, charts
+from analytics.web.customer_lines import NONE
 from analytics.web.shown_cards import event_words, shown
 from marketplace.countries import name_of
 from marketplace.permissions import Actor, actor_of, person_of
@@ -183,11 +185,12 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         "account": account,
         "stats": _stats(totals, book),
         "chart": _by_month(account, today) if totals.rhythm.days else None,
-        "rows": [_row(row, book) for row in rows],
+        "rows": [_row(row, account) for row in rows],
         "cards": shown(list(queries.cards_of(account)), day, only_of=None if manages else person_of(actor)),
         "story": [_told(event) for event in queries.story(account)],
         "note_form": NoteForm(),
         "facts": _facts(account),
+        "lines_url": _lines_url(account),
         "contacts_url": _url("insights_customer_contacts_part", account.pk),
         "procedures": list(tenders.published().filter(buyer__in=buyers).order_by("-published_at")[:PROCEDURES])
         if (buyers := queries.buyers_of(account))
@@ -230,7 +233,8 @@ def _change(totals: Totals) -> str:
     return _("%(change)s against the 12 months before") % {"change": sign + charts.percent(share)}
 
 
-def _row(row: CategoryRow, book: Book) -> dict[str, Any]:
+def _row(row: CategoryRow, account: Account) -> dict[str, Any]:
+    book = account.book
     usual = formats.EMPTY if row.rhythm.gap is None else _days(max(round(row.rhythm.gap), 1))
     state = "" if row.rhythm.gap is not None else "unknown"
     if row.rhythm.is_late:
@@ -239,6 +243,7 @@ def _row(row: CategoryRow, book: Book) -> dict[str, Any]:
         state = "slow"
     return {
         "name": row.name or _("Without a category"),
+        "url": _lines_url(account, category=str(row.category or NONE)),
         "days": row.rhythm.days,
         "usual": usual,
         "silent": row.rhythm.silent,
@@ -259,11 +264,20 @@ def _by_month(account: Account, today: date) -> parts.Chart:
         "series": [{"type": "bar", "name": _("Bought"), "data": [float(amount) for _month, amount, _orders in rows]}],
     }
     cells = [
-        (charts.month_name(month), charts.count(orders), charts.figure(amount, account.book.currency))
+        (
+            charts.opens(charts.month_name(month), _lines_url(account, month=f"{month:%Y-%m}"), orders),
+            charts.count(orders),
+            charts.figure(amount, account.book.currency),
+        )
         for month, amount, orders in reversed(rows)
     ]
     columns = (_("Month"), _("Days with orders"), _("Bought"))
     return parts.Chart("by-month", _("Bought by month"), option, columns, cells, (1, 2), account.book.currency)
+
+
+def _lines_url(account: Account, **narrowing: str) -> str:
+    query = urlencode(narrowing)
+    return reverse("insights_customer_lines", args=[account.pk]) + (f"?{query}" if query else "")
 
 
 def _facts(account: Account) -> list[parts.Fact]:

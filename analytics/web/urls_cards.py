@@ -1,6 +1,6 @@
 from django.urls import path
 
-from analytics.web import cards, customers, queue, results, results_cards, team
+from analytics.web import cards, customer_lines, customers, queue, results, results_cards, team
 
 urlpatterns = [
     path("queue/", queue.queue, name="insights_queue"),
@@ -9,6 +9,7 @@ urlpatterns = [
     path("cards/events/<int:event_id>/undo/", cards.undo, name="insights_undo"),
     path("customers/", customers.customers, name="insights_customers"),
     path("customers/<int:account_id>/", customers.customer, name="insights_customer"),
+    path("customers/<int:account_id>/purchases/", customer_lines.lines, name="insights_customer_lines"),
     path("customers/<int:account_id>/note/", customers.note, name="insights_customer_note"),
     path("customers/<int:account_id>/strategic/", customers.strategic, name="insights_customer_strategic"),
     path("customers/<int:account_id>/hand-over/", customers.hand_over, name="insights_customer_hand_over"),

@@ -143,6 +143,7 @@ STAFF_DESKS = [
     *get("audit_browser", OPERATOR | AUDITOR),
     *get("system_health", OPERATOR | AUDITOR),
     *get("outages", OPERATOR | AUDITOR),
+    *both("take_over_clock", OPERATOR),
     *get("trust_store", OPERATOR),
     *both("trust_add", OPERATOR),
     *both("trusted", OPERATOR, trusted_id="trusted"),
@@ -452,6 +453,7 @@ CARDS = [
     *post("insights_undo", REPRESENTATIVE, event_id="card_event"),  # one's own act
     *get("insights_customers", SELLERS),
     *get("insights_customer", PLATFORMS_SALES, account_id="customer"),
+    *get("insights_customer_lines", PLATFORMS_SALES, account_id="customer"),
     *post("insights_customer_note", PLATFORMS_SALES, account_id="customer"),
     *post("insights_customer_strategic", SALES_MANAGER, account_id="customer"),
     *both("insights_customer_hand_over", PLATFORMS_SALES, account_id="customer"),
