@@ -104,6 +104,13 @@ def _over(remark: Mapping[str, Any], day: Day, number: Number) -> str:
     ) % {"last": _day(remark["last"], day), "days": number(remark["days"])}
 
 
+def _own_ends_early(remark: Mapping[str, Any], day: Day, _number: Number) -> str:
+    return _(
+        "Purchases from your own system are known to %(last)s, newer ones from contracts on the platform only: whoever "
+        "buys elsewhere seems to leave. Bring in what came since."
+    ) % {"last": _day(remark["last"], day)}
+
+
 def _other_currencies(remark: Mapping[str, Any], _day: Day, _number: Number) -> str:
     return _("Only purchases in %(scored)s are scored; those in %(others)s are neither converted nor scored.") % {
         "scored": remark["scored"], "others": _listed(remark["others"]),
@@ -187,6 +194,7 @@ _SAID: Final[Mapping[Odd, Callable[[Mapping[str, Any], Day, Number], str]]] = {
     Odd.HOLES: _holes,
     Odd.ENDS_EARLY: _ends_early,
     Odd.OVER: _over,
+    Odd.OWN_ENDS_EARLY: _own_ends_early,
     Odd.OTHER_CURRENCIES: _other_currencies,
     Odd.DUPLICATES: _duplicates,
     Odd.DUPLICATES_KEPT: _duplicates_kept,

@@ -10,8 +10,10 @@ from datetime import date
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import Max
+from django.db.models.fields.json import KT
 
-from analytics.models import Book, Import
+from analytics.models import Book, Import, ImportKind, ImportState, LineSource
 from analytics.rules import remarks
 from analytics.rules.remarks import Odd, Outline, Remark
 
@@ -25,7 +27,19 @@ def of_book(book: Book, until: date) -> list[Remark]:
     """What is odd about all that a book holds, where it may know purchases to `until`. Nothing of an empty book."""
     held = outline(book, book.currency)
     found = remarks.of_history(held, until) if held.days else []
-    return [*found, *_other_currencies(book, book.currency)]
+    return [*found, *of_own_system(book, held.days, until), *_other_currencies(book, book.currency)]
+
+
+def of_own_system(book: Book, days: Sequence[date], until: date) -> list[Remark]:
+    """Whether files and calls ended while contracts go on, by what was noted of each file and when calls came."""
+    loaded = Import.objects.filter(book=book, state=ImportState.LOADED)
+    if not loaded.filter(kind=ImportKind.CONTRACTS).exists():
+        return []
+    files = loaded.filter(kind=ImportKind.FILE).aggregate(last=Max(KT("found__preview__last")))["last"]
+    called = loaded.filter(kind=ImportKind.API).aggregate(last=Max("loaded_at"))["last"]
+    known = [date.fromisoformat(files)] if files else []
+    known += [called.date()] if called else []
+    return remarks.of_own_system(days, max(known, default=None), until)
 
 
 def of_file(batch: Import, until: date) -> list[Remark]:
@@ -102,7 +116,7 @@ class _Staged:
             *remarks.namesakes(_count(shared), [(name, numbers) for _n, name, numbers in shared]),
             *remarks.merged(_count(merged), [(number, other) for _n, number, other in merged]),
         ]
-        if new and not known and any(_rows(_HAS_BOUGHT, self.values)):
+        if new and not known and any(_rows(_HAS_OWN, self.values)):
             found.append(Remark(Odd.ALL_NEW, {"customers": new}))
         return found
 
@@ -152,7 +166,9 @@ _CURRENCIES: Final = """
     )
     SELECT currency FROM seen WHERE currency IS NOT NULL
 """
-_HAS_BOUGHT: Final = "SELECT 1 FROM analytics_dayrollup WHERE book_id = %(book)s LIMIT 1"
+_HAS_OWN: Final = f"""
+    SELECT 1 FROM analytics_orderline WHERE book_id = %(book)s AND source = '{LineSource.OWN}' AND current LIMIT 1
+"""
 _STAGED: Final = """
     SELECT count(*), count(*) FILTER (WHERE quantity < 0) FROM analytics_stagedline WHERE batch_id = %(batch)s
 """

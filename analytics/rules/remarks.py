@@ -50,6 +50,7 @@ class Odd(StrEnum):
     HOLES = "no_purchases_by_anybody_for_weeks"
     ENDS_EARLY = "days_before_the_cut_off_without_a_purchase_by_anybody"
     OVER = "history_ends_before_what_could_be_foretold"
+    OWN_ENDS_EARLY = "own_system_ends_before_the_platform_s_contracts"
     OTHER_CURRENCIES = "other_currencies_not_scored"
     DUPLICATES = "equal_rows_of_an_order_counted_once"
     DUPLICATES_KEPT = "equal_rows_kept_because_there_is_no_order_id"
@@ -64,7 +65,7 @@ class Odd(StrEnum):
 OF_HISTORY: Final = frozenset(
     {
         *(Odd.NOTHING, Odd.ONE_DAY, Odd.ONE_ACCOUNT, Odd.FEW, Odd.SHORT, Odd.HOLES, Odd.ENDS_EARLY, Odd.OVER),
-        Odd.OTHER_CURRENCIES,
+        *(Odd.OWN_ENDS_EARLY, Odd.OTHER_CURRENCIES),
     }
 )
 
@@ -141,9 +142,12 @@ def as_of(days: Sequence[date], until: date) -> date:
     a purchase if the history ends so long before that its end is no silence of everybody."""
     if not days:
         return until
+    return days[-1] if (until - days[-1]).days > _patience(days) else until
+
+
+def _patience(days: Sequence[date]) -> int:
     usual = usual_break([(after - before).days for before, after in pairwise(days)])
-    patience = min(max(STALE_AFTER, 3 * usual), SURELY_STALE)
-    return days[-1] if (until - days[-1]).days > patience else until
+    return min(max(STALE_AFTER, 3 * usual), SURELY_STALE)
 
 
 def of_history(outline: Outline, until: date, *, horizon: int = HORIZON.days) -> list[Remark]:
@@ -177,6 +181,14 @@ def _of_holes(missing: Sequence[Hole]) -> Remark:
 def of_rows(read: int, rejected: int) -> list[Remark]:
     """Whether so many rows were rejected that something else than rows is wrong."""
     return [Remark(Odd.MOSTLY_REJECTED, {"rows": rejected, "of": read})] if 0 < read < 2 * rejected else []
+
+
+def of_own_system(days: Sequence[date], last: date | None, until: date) -> list[Remark]:
+    """Whether a seller's own system, of which purchases are known to `last`, stopped telling while contracts on the
+    platform go on: who buys elsewhere then seems to leave. None where it never told of any."""
+    if last is None or not days or (as_of(days, until) - last).days <= _patience(days):
+        return []
+    return [Remark(Odd.OWN_ENDS_EARLY, {"last": last.isoformat()})]
 
 
 def of_currencies(scored: str, others: Sequence[str]) -> list[Remark]:

@@ -266,9 +266,10 @@ def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
         move_import(batch, ImportState.LOADED)
         batch.counts = {**batch.counts, **done.as_json()}
         batch.loaded_at, batch.lease_until = at, None
+        batch.save(update_fields=["state", "counts", "loaded_at", "lease_until"])
         of_file = [remark for remark in batch.remarks if remark["code"] not in remarks.OF_HISTORY]
         batch.remarks = [*of_file, *(remark.as_json() for remark in soundness.of_book(book, at.date()))]
-        batch.save(update_fields=["state", "counts", "remarks", "loaded_at", "lease_until"])
+        batch.save(update_fields=["remarks"])
         _forget_file(batch)
         audit.record("purchases.loaded", batch, by=None, at=at, stream=f"book:{book.pk}", counts=batch.counts)
         words = _("%(name)s is loaded: %(lines)s lines are new or changed.")

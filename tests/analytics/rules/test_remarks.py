@@ -69,6 +69,13 @@ def test_a_history_that_ends_is_known_to_its_end_unless_that_is_its_rhythm() -> 
     assert remarks.as_of([], on(9)) == on(9)
 
 
+def test_contracts_do_not_hide_that_a_system_stopped_telling() -> None:
+    daily = days((0, 300))
+    told = [remarks.of_own_system(daily, last, on(299)) for last in (None, on(299), on(285), on(284))]
+    assert told == [[], [], [], [Remark(Odd.OWN_ENDS_EARLY, {"last": on(284).isoformat()})]]
+    assert remarks.of_own_system(daily, on(299), on(400)) == []  # all of it ended: that is said otherwise
+
+
 def test_only_some_holes_and_examples_are_named() -> None:
     often = days(*((60 * n, 60 * n + 30 - n) for n in range(9)))
     [found] = [one for one in remarks.of_history(outline(often), often[-1]) if one.code is Odd.HOLES]
@@ -90,6 +97,7 @@ HOLE = remarks.of_history(outline(days((0, 150), (240, 400))), on(399))[0]
         (Remark(Odd.SHORT, {"days": 80, "needed": 181}), "covers 80 days. From 181 days on"),
         (HOLE, "Nobody bought anything from 2026-05-31 to 2026-08-28 (90 days). If"),
         (Remark(Odd.ENDS_EARLY, {"last": "2026-01-01", "days": 1200}), "of the 1,200 days since nothing is known"),
+        (Remark(Odd.OWN_ENDS_EARLY, {"last": "2026-01-01"}), "known to 2026-01-01, newer ones"),
         (Remark(Odd.OVER, {"last": "2026-01-01", "days": 100}), "100 days ago"),
         (remarks.of_currencies("EUR", ["USD", "GBP", "SEK"])[0], "those in GBP, SEK and USD are neither"),
         (remarks.of_equal_rows(2, has_orders=True)[0], "2 rows repeat"),
