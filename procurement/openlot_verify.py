@@ -25,7 +25,7 @@ import json
 import struct
 import sys
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
@@ -2209,6 +2209,7 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
     report = procedure.report
     heads: dict[str, str] = {}
     lots: dict[str, str] = {}  # by auction, the number of the lot that its log is said to be of
+    standing = _standing(procedure)
     rules = None if options.rules is None else Rules(options.rules)
     for name in procedure.export.names("auctions/"):
         log: Log | None = None
@@ -2219,7 +2220,7 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
         if log is None:
             continue
         _check_ranking(procedure, name, log)
-        _check_standing(procedure, name, log)
+        _check_standing(procedure, name, log, standing[Path(name).stem])
         if rules is not None:
             with report.checking(f"{name}: rules", "by the rules each bid was rightly taken"):
                 rules.replay(log.auction, _events(_lines(procedure, name)))
@@ -2315,17 +2316,22 @@ def _check_ranking(procedure: Procedure, name: str, log: Log) -> None:
         require(told == _order(log), "its ranking is not the one that its bids give")
 
 
-def _check_standing(procedure: Procedure, name: str, log: Log) -> None:
+def _standing(procedure: Procedure) -> Mapping[str, Counter[Decimal]]:
+    """By lot, the amounts at which its opened bids stand. What cannot be read is named where it is checked."""
+    found: defaultdict[str, Counter[Decimal]] = defaultdict(Counter)
+    for name in procedure.export.names("opened/"):
+        with suppress(Exception):
+            bid = procedure.export.json(name)
+            if bid["standing"] is not None:
+                found[str(bid["lot"])][amount(bid["standing"])] += 1
+    return found
+
+
+def _check_standing(procedure: Procedure, name: str, log: Log, standing: Counter[Decimal]) -> None:
     """The bids of the lot stand at the amounts of the last event, whoever is behind which label."""
     if log.ranking is None or not procedure.tells_bidders:
         return
     with procedure.report.checking(f"{name}: bids", "they stand as the auction left them"):
-        bids = map(procedure.export.json, procedure.export.names("opened/"))
-        standing = Counter(
-            amount(bid["standing"])
-            for bid in bids
-            if str(bid["lot"]) == Path(name).stem and bid["standing"] is not None
-        )
         left = Counter(amount(one["amount"]) for one in log.ranking)
         require(left <= standing, "a bid stands at another amount than the auction left it at")
 
