@@ -28,7 +28,9 @@ from tests.factories.auctions import running_auction
 from tests.factories.bids import bidder, drafted_bid, opened_lot, tender_taking_bids
 from tests.factories.committee import held_draft, holder_of
 from tests.factories.contracts import signed_contract
+from tests.factories.deliveries import confirmed, recorded
 from tests.factories.marketplace import AccreditationFactory, HeadingFactory, OrganisationFactory, member, staff
+from tests.factories.offers import asked
 from tests.factories.procurement import draft_tender
 from tests.factories.signatures import trust
 from tests.gateway import Gateway
@@ -107,12 +109,16 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
     )
     chairs, desks = (HeadingFactory.create(name=name) for name in ("Chairs", "Desks"))
     for days, chair_price, desk_price in ((40, "300.00", "500.00"), (90, "250.00", "410.00")):
-        signed_contract(
+        contract = signed_contract(
             opened.tender.buyer,
             supplier.organisation,
             {chairs: chair_price, desks: desk_price},
             signed_at=now - timedelta(days=days),
+            quantity="10",
         )
+    confirmed(contract, now.date() - timedelta(days=9), "6", "4", at=now, accepted=["6", "3"])
+    delivery = recorded(contract, now.date() - timedelta(days=2), "2", at=now)
+    request = asked(supplier.organisation, buyer, at=now, wanted_by=now.date() + timedelta(days=30))
     RevocationSource.objects.create(
         authority=TrustedCertificate.objects.latest("pk"), kind="crl", url="http://crl.example/issuing.crl",
         added_at=now, next_at=now + timedelta(hours=1), failures=2, error="status:503",
@@ -140,10 +146,16 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         Seen("procedure", "supplier", reverse("tender", args=[tender.number])),
         Seen("bid", "supplier", reverse("bid_edit", args=[draft.pk])),
         Seen("auction", "supplier", reverse("auction", args=room)),
+        Seen("auctions", "supplier", reverse("auctions")),
+        Seen("record-a-delivery", "supplier", reverse("delivery_new", args=[contract.number])),
+        Seen("request-for-an-offer", "supplier", request.get_absolute_url()),
         Seen("organisation", "supplier", reverse("organisation")),
         Seen("tariffs", "supplier", reverse("tariffs")),
         Seen("home-of-buyer", "buyer", "/"),
         Seen("comparison", "buyer", reverse("comparison", args=lot)),
+        Seen("contract", "buyer", reverse("contract", args=[contract.number])),
+        Seen("delivery", "buyer", delivery.get_absolute_url()),
+        Seen("requests-for-offers", "buyer", reverse("offer_requests")),
         Seen("committee-key", "buyer", reverse("committee_key")),
         Seen("custody", "buyer", reverse("tender_custody", args=[held.tender.number])),
         Seen("ceremony", "buyer", reverse("tender_ceremony", args=[planned.number])),
