@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from analytics.models import Book, Lead
 from analytics.permissions import book_for
-from analytics.rules.cards import Kind, withheld
-from analytics.services import opportunities
+from analytics.rules.cards import Heard, Kind, withheld
+from analytics.services import cards, opportunities
 from analytics.services.opportunities import OpportunityDetails
 from marketplace.models import Organisation, Role
 from marketplace.permissions import Actor
@@ -98,4 +100,17 @@ def test_cards_come_out_without_the_control_group(program: Client, book: Book, s
         ("open", "recovery", False)
     ]
     assert program.get(reverse("api_insights_cards"), {"measured": "true"}).json()["results"] == []
+    # What came of it, with its evidence; and only what changed, for a program that asks every hour.
+    (evidence,) = (row["evidence"] for row in rows)
+    assert {name: value for name, value in evidence.items() if value is not None} == {
+        "usual_gap_days": 20.0, "silent_days": 55, "orders": 12, "last_bought_on": "2026-01-05",
+    }  # fmt: skip
+    since = {"changed_since": (MORNING + timedelta(hours=1)).isoformat()}
+    assert program.get(reverse("api_insights_cards"), since).json()["results"] == []
+    called = MORNING + timedelta(hours=2)
+    cards.call(rows[0]["id"], Heard.CALL_BACK, again_on=date(2026, 3, 9), by=seller, at=called)
+    (row,) = program.get(reverse("api_insights_cards"), since).json()["results"]
+    assert (row["state"], row["call_result"], row["due_on"]) == ("accepted", "call_back", "2026-03-09")
+    for odd in ("yesterday", "2026-03-09", "2026-03-09T08:00:00", "2026-02-30T08:00:00Z", "0001-01-01T00:00:00+23:00"):
+        assert program.get(reverse("api_insights_cards"), {"changed_since": odd}).status_code == 400
     assert program.get(reverse("api_insights_cards"), {"state": "withheld"}).status_code == 400
