@@ -1,5 +1,7 @@
 """What every part of the platform leans on: stored files, notifications, double-submit keys, heartbeats."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
 
@@ -70,6 +72,11 @@ class ClockStep(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+
+    @property
+    def back(self) -> timedelta:
+        """How far the clock was set back; below zero: forward."""
+        return -self.by
 
 
 class KeyRotation(models.Model):

@@ -152,7 +152,11 @@ def _extend(effect: OutageEffect, auction: Auction, tender: Tender, hall: Hall, 
     effect.kind, effect.moved_by = OutageEffectKind.EXTENDED, lost
     hall = auction_course.catch_up(auction, hall, since)
     move(auction, AuctionStatus.PAUSED)
-    reason = _("The platform could not take bids for %(seconds)s seconds.") % {"seconds": _seconds(lost)}
+    if effect.outage.detail.get("clock_forward_s"):
+        words = _("The platform’s clock was set forward by %(seconds)s seconds.")
+    else:
+        words = _("The platform could not take bids for %(seconds)s seconds.")
+    reason = words % {"seconds": _seconds(lost)}
     after = _write_pause(effect.outage, auction, tender, hall, reason, at)
     move(auction, AuctionStatus.RUNNING)
     auctions.go_on_later(auction, tender, after, lost, by=None, at=at, **_told(effect.outage))

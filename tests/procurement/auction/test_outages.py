@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from marketplace.models import AuditRecord, Heartbeat, Notification, StaffRole
+from marketplace.models import AuditRecord, ClockStep, Heartbeat, Notification, StaffRole
 from marketplace.services import timekeeping
 from procurement.auction import clock
 from procurement.auction.replay import replay_lot
@@ -212,6 +212,8 @@ def test_a_new_time_that_is_taken_over_takes_nothing_from_bidders_and_is_named(s
     auction.refresh_from_db()
     assert auction.ends_at == later(600 + 3601)
     assert Outage.objects.get().detail == {"ended_by": GATEWAY, "clock_forward_s": 3600}
+    paused = AuctionEvent.objects.get(auction=auction, kind="paused")
+    assert paused.detail["reason"] == "The platform’s clock was set forward by 3601 seconds."
 
 
 def test_an_auction_closes_when_every_gateway_that_lives_has_decided_what_was_in_time(sign):
@@ -344,7 +346,7 @@ def test_whatever_happens_to_an_auction_replay_comes_to_the_same(steps, sign, at
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_operators_page_shows_what_runs_what_is_late_and_outages(
-    count, sign, client, django_assert_max_num_queries
+    count, sign, at, client, django_assert_max_num_queries
 ):
     found = [running_auction() for _ in range(count)]
     for number in range(count):
@@ -353,9 +355,28 @@ def test_the_operators_page_shows_what_runs_what_is_late_and_outages(
         attend(100 * number + 60)
     DueMoment.objects.filter(tender=found[0].lot.tender).update(attempts=3, last_error="ValueError: in a bad way")
     client.force_login(staff(StaffRole.OPERATOR).person)
+    at(3600)
     with django_assert_max_num_queries(26):
         page = client.get("/staff/outages/").content.decode()
     assert page.count("Extended by the time lost") >= count
     assert "ValueError: in a bad way" in page
     assert found[0].lot.tender.number in page
     assert "gateway:one:1" in page
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1)])
+def test_operators_see_what_the_databases_clock_was_set_by_and_may_take_its_time_over(step, client):
+    ClockStep.objects.create(at=START, by=step, noticed_by=GATEWAY)
+    client.force_login(staff(StaffRole.AUDITOR).person)
+    assert "Take over" not in client.get("/staff/outages/").content.decode()
+    client.force_login(staff(StaffRole.OPERATOR).person)
+    page = client.get("/staff/outages/").content.decode()
+    forward = step > timedelta()
+    assert f"It is 1 hour {'ahead of' if forward else 'behind'} the platform’s time" in page
+    assert f"{'forward' if forward else 'back'} by 1 hour, noticed by <bdi>{GATEWAY}</bdi>" in page
+    assert ("/staff/outages/clock/" in page) == forward
+    assert "Take over the database’s time?" in client.get("/staff/outages/clock/").content.decode()
+    page = client.post("/staff/outages/clock/", follow=True).content.decode()
+    told = "The platform goes by the database’s clock." if forward else "would go back by 3600 seconds"
+    assert told in page
+    assert timekeeping.left_out().exists() != forward
