@@ -334,7 +334,11 @@ def _preview(batch: Import) -> list[parts.Stat]:
         ),
         parts.Stat(_("Rows left out"), number(left_out), tone="warn" if left_out else ""),
         parts.Stat(_("Money"), money or formats.EMPTY),
-        parts.Stat(_("Period"), period, _("%(n)s days with purchases") % {"n": number(seen["days"])}),
+        parts.Stat(
+            _("Period"), period,
+            ngettext("%(n)s day with purchases", "%(n)s days with purchases", seen["days"])
+            % {"n": number(seen["days"])},
+        ),
         parts.Stat(
             _("Customers"), number(seen["accounts_new"] + seen["accounts_known"]),
             _("%(new)s new, %(known)s known")

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from analytics import permissions
@@ -129,6 +129,7 @@ def _of(actor: Actor, run_id: int) -> ScoringRun:
 
 
 def _context(run: ScoringRun, actor: Actor) -> dict[str, Any]:
+    without = runs_of.unscored(run)
     counts = run.partitions.aggregate(
         all=Count("pk"), done=Count("pk", filter=Q(state=PartState.DONE)),
         failed=Count("pk", filter=Q(state=PartState.FAILED)),
@@ -150,12 +151,26 @@ def _context(run: ScoringRun, actor: Actor) -> dict[str, Any]:
         "facts": _facts(run),
         "fallbacks": _fallbacks(run),
         "remarks": purchase_words.remarks(run.facts.get("remarks", [])),
-        "unscored": unscored(runs_of.unscored(run), number=charts.count),
+        "unscored": unscored(without, number=charts.count),
+        "scored": _scored(run, sum(without.values())),
         "others": [
             (code, Money(Decimal(sum_), code)) for code, sum_ in run.facts.get("other_currencies", {}).items()
         ],
         "crumbs": [_way_back(), parts.Crumb(_("Scoring runs"), reverse("insights_runs"))],
     }  # fmt: skip
+
+
+def _scored(run: ScoringRun, without: int) -> str:
+    """How many customers have a score of leaving, where some have none."""
+    if run.state != RunState.WHOLE or not without:
+        return ""
+    everybody = run.facts.get("accounts", 0)
+    if everybody <= without:
+        return _("Nobody’s leaving is scored.")
+    return ngettext(
+        "%(n)s of %(all)s customers is scored. Not scored:", "%(n)s of %(all)s customers are scored. Not scored:",
+        everybody - without,
+    ) % {"n": charts.count(everybody - without), "all": charts.count(everybody)}  # fmt: skip
 
 
 def _facts(run: ScoringRun) -> list[parts.Fact]:
