@@ -17,6 +17,7 @@ from procurement.models import KeyCustody, Tender
 from procurement.procedures import Family
 from procurement.queries import tenders
 from procurement.queries.tenders import Standing
+from procurement.rules.auction.base import AuctionKind
 from procurement.rules.lifecycle import TenderStatus
 from procurement.rules.ranking import Direction
 from procurement.services import bid_verdicts
@@ -62,6 +63,8 @@ def next_step(tender: Tender, at: datetime) -> str:
                 after = _("the admitted bidders then compete live.")
             elif tender.criteria:
                 after = _("the bid whose price counts as best wins each lot.")
+            elif preset.auction is AuctionKind.SEALED_SECOND_PRICE:
+                after = _("the lowest price wins each lot, at the second-lowest price.")
             elif preset.axes.direction is Direction.UP:
                 after = _("the highest price wins each lot.")
             else:
