@@ -2185,6 +2185,7 @@ def check_newest_stamps(procedure: Procedure) -> None:
 
 #: Kinds of auction whose ranking follows from the standing amounts alone, so that this program computes it.
 RANKED_HERE = {"english"}
+MOVES = {"bid", "accept", "confirm", "withdraw", "limit"}
 PLAIN_EVENTS = {"scheduled", "started", "bid", "paused", "resumed", "retimed", "ended", "cancelled"}
 
 
@@ -2201,6 +2202,8 @@ class Log:
     by_amount: bool = True
     standing: dict[str, tuple[Decimal, datetime, int]] = field(default_factory=dict)
     ranking: list[dict[str, Any]] | None = None
+    received: datetime | None = None  # the latest receipt of a move so far
+    overtaken: int = 0  # moves that were decided after one that was received later
 
 
 def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
@@ -2219,6 +2222,7 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
             lots[f"auction:{log.auction}"] = Path(name).stem
         if log is None:
             continue
+        _tell_order(report, name, log)
         _check_ranking(procedure, name, log)
         _check_standing(procedure, name, log, standing[Path(name).stem])
         if rules is not None:
@@ -2229,7 +2233,9 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
     for name in procedure.export.names("protocols/auction-"):
         document: dict[str, Any] | None = None
         with report.checking(name, "signed by the platform, and of the very log"):
-            document = _checked_protocol(procedure, name, heads)
+            document, log = _checked_protocol(procedure, name, heads)
+            if not heads:
+                _tell_order(report, name, log)
         if document is not None and rules is not None:
             with report.checking(f"{name}: rules", "by the rules each bid was rightly taken, and this came out"):
                 rules.check(document)
@@ -2244,6 +2250,15 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
                 require(heads.get(record["object"]) == said["head"], "its log is missing, or ends elsewhere")
                 numbers = {lot["id"]: str(lot["number"]) for lot in procedure.tender["lots"]}
                 require(lots.get(record["object"]) == numbers.get(said["lot"]), "its log is told of another lot")
+
+
+def _tell_order(report: Report, name: str, log: Log) -> None:
+    """First received, first decided. The platform says that this may fail where one of its gateways stands still."""
+    if not log.overtaken:
+        report.ok(f"{name}: order", "moves were decided as they were received")
+        return
+    why = f"{log.overtaken} of its moves were decided after one that was received later: have the platform say why"
+    report.unchecked(f"{name}: order", why, by_design=True)
 
 
 def _leave_to_rules(report: Report, name: str, kind: str) -> None:
@@ -2291,6 +2306,10 @@ def _read_log(lines: Iterable[Any]) -> Log:
                 log.standing[one["bidder"]] = (amount(one["amount"]), moment(one["received_at"]), place - MOST_FILES)
         elif event["bidder"] is not None:
             require(event["bidder"] in log.standing, f"event {count} is of nobody admitted")
+            if event["kind"] in MOVES:
+                received = moment(event["at"])
+                log.overtaken += log.received is not None and received < log.received
+                log.received = max(received, log.received or received)
             if event["kind"] == "bid":
                 log.standing[event["bidder"]] = (amount(event["amount"]), moment(event["at"]), count)
         log.by_amount &= event["kind"] in PLAIN_EVENTS
@@ -2336,13 +2355,13 @@ def _check_standing(procedure: Procedure, name: str, log: Log, standing: Counter
         require(left <= standing, "a bid stands at another amount than the auction left it at")
 
 
-def _checked_protocol(procedure: Procedure, name: str, heads: Mapping[str, str]) -> dict[str, Any]:
+def _checked_protocol(procedure: Procedure, name: str, heads: Mapping[str, str]) -> tuple[dict[str, Any], Log]:
     document: dict[str, Any] = procedure.export.json(name, LARGEST_LIST)
     statement, log = read_protocol(document, procedure.platform)
     require(statement["tender"] == procedure.tender["number"], "it belongs to another procedure")
     require(f"protocols/auction-{statement['lot']}.json" == name, "it is of another lot")
     require(heads.get(f"auction:{log.auction}", log.head) == log.head, "it ends elsewhere than the auction's log")
-    return document
+    return document, log
 
 
 def read_protocol(document: Mapping[str, Any], platform: Platform) -> tuple[Mapping[str, Any], Log]:
@@ -2513,6 +2532,7 @@ def _check_single_protocol(
         report.ok("auction", f"of lot {statement['lot']} of {statement['tender']}; head {log.head}")
     if log is None:
         return
+    _tell_order(report, name, log)
     if options.rules is None:
         _leave_to_rules(report, name, log.kind)
         return

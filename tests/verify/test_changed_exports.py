@@ -539,6 +539,14 @@ def test_what_the_auction_came_to_is_what_the_rest_goes_on_from(
     assert why in [one["why"] for one in checks if one["status"] == "FAILED"]
 
 
+def test_moves_that_were_decided_out_of_turn_are_counted(world: World, tmp_path: Path) -> None:
+    files = dict(world.auction)
+    rewritten(files, lambda events: events[3].update(at=events[1]["at"]))
+    _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
+    (said,) = (one for one in checks if one["check"] == "auctions/1.jsonl: order")
+    assert (said["status"], said["why"][:5]) == ("not checkable", "1 of ")
+
+
 def test_an_earlier_protocol_betrays_a_log_that_was_written_anew(world: World, tmp_path: Path) -> None:
     earlier = packed(world.auction, tmp_path / "earlier.zip")
     files = dict(world.auction)

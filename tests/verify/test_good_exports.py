@@ -164,6 +164,7 @@ def test_the_protocol_of_an_auction_that_a_loser_took_home(world: World, tmp_pat
     assert (status, said["auction.json"]) == (0, ("ok", "signed by the platform, its chain is whole"))
     assert said["auction"][1].startswith("of lot 1 of OL-2026-")
     assert said["auction.json: rules"][0] == "not checkable"
+    assert said["auction.json: order"][0] == "ok"
     another = good.replace(b'"number": 1', b'"number": 2', 1)
     assert why(another) == (1, ["it was changed after it was signed"])
     assert why(good.replace(b'"lot": 1', b'"lot": 2', 1))[0] == 1
