@@ -223,8 +223,8 @@ _UNSCORED: Final = (
         "%(n)s customers bought for the first time less than 60 days before: too new to judge.", "count",
     )),
     ("silent_for_longer_than_ninety_days", ngettext_lazy(
-        "%(n)s customer has been silent for more than 90 days: that one has left already, rather than being about to.",
-        "%(n)s customers have been silent for more than 90 days: they have left already, rather than being about to.",
+        "%(n)s customer has been silent for more than 90 days: it counts as gone, no longer as leaving.",
+        "%(n)s customers have been silent for more than 90 days: they count as gone, no longer as leaving.",
         "count",
     )),
     ("history_ends_too_early", ngettext_lazy(

@@ -26,20 +26,20 @@ _SOME: Final = 20 * remarks.FEW_PURCHASES
 def of_book(book: Book, until: date) -> list[Remark]:
     """What is odd about all that a book holds, where it may know purchases to `until`. Nothing of an empty book."""
     held = outline(book, book.currency)
-    found = remarks.of_history(held, until) if held.days else []
-    return [*found, *of_own_system(book, held.days, until), *_other_currencies(book, book.currency)]
+    found = remarks.of_history(held, until, own_until=own_until(book)) if held.days else []
+    return [*found, *_other_currencies(book, book.currency)]
 
 
-def of_own_system(book: Book, days: Sequence[date], until: date) -> list[Remark]:
-    """Whether files and calls ended while contracts go on, by what was noted of each file and when calls came."""
+def own_until(book: Book, *, told: date | None = None) -> date | None:
+    """The last day of which files or calls told, by what was noted of each file and when calls came; `told` is that of
+    a file that is to come in. None where all comes from there, or nothing."""
     loaded = Import.objects.filter(book=book, state=ImportState.LOADED)
     if not loaded.filter(kind=ImportKind.CONTRACTS).exists():
-        return []
+        return None
     files = loaded.filter(kind=ImportKind.FILE).aggregate(last=Max(KT("found__preview__last")))["last"]
     called = loaded.filter(kind=ImportKind.API).aggregate(last=Max("loaded_at"))["last"]
     known = [date.fromisoformat(files)] if files else []
-    known += [called.date()] if called else []
-    return remarks.of_own_system(days, max(known, default=None), until)
+    return max([*known, *([called.date()] if called else []), *([told] if told else [])], default=None)
 
 
 def of_file(batch: Import, until: date) -> list[Remark]:
@@ -54,9 +54,11 @@ def of_file(batch: Import, until: date) -> list[Remark]:
         found.append(remarks.NOTHING_LEFT)
     book = batch.book
     currency = book.currency or staged.currencies[0]
-    whole = _together(outline(book, currency), staged.outline(currency))
+    added = staged.outline(currency)
+    whole = _together(outline(book, currency), added)
     if whole.days:
-        found += remarks.of_history(whole, until)
+        own = own_until(book, told=added.days[-1] if added.days else None)
+        found += remarks.of_history(whole, until, own_until=own)
     held = {code for remark in _other_currencies(book, currency) for code in remark.details["others"]}
     return [*found, *remarks.of_currencies(currency, [*({*held, *staged.currencies} - {currency})])]
 

@@ -150,8 +150,12 @@ def _patience(days: Sequence[date]) -> int:
     return min(max(STALE_AFTER, 3 * usual), SURELY_STALE)
 
 
-def of_history(outline: Outline, until: date, *, horizon: int = HORIZON.days) -> list[Remark]:
-    """What whoever reads scores as of `until` should know of the history."""
+def of_history(
+    outline: Outline, until: date, *, horizon: int = HORIZON.days, own_until: date | None = None
+) -> list[Remark]:
+    """What whoever reads scores as of `until` should know of the history. `own_until` is the last day told of by the
+    seller's own system, where contracts on the platform count besides: they may go on when that has ended, and whoever
+    buys elsewhere then seems to leave. Their own rhythm says nothing of holes."""
     days = outline.days
     if not days:
         return [Remark(Odd.NOTHING)]
@@ -164,11 +168,14 @@ def of_history(outline: Outline, until: date, *, horizon: int = HORIZON.days) ->
         found.append(Remark(Odd.FEW, {"purchases": outline.purchases}))
     elif span <= needed:
         found.append(Remark(Odd.SHORT, {"days": span, "needed": needed + 1}))
-    if missing := holes(days):
+    own_ended = own_until is not None and (known_until - own_until).days > _patience(days)
+    if missing := [hole for hole in holes(days) if not own_ended or own_until is None or hole.first <= own_until]:
         found.append(_of_holes(missing))
     if known_until < until:
         code = Odd.OVER if (until - known_until).days >= horizon else Odd.ENDS_EARLY
         found.append(Remark(code, {"last": known_until.isoformat(), "days": (until - known_until).days}))
+    elif own_ended and own_until is not None:
+        found.append(Remark(Odd.OWN_ENDS_EARLY, {"last": own_until.isoformat()}))
     return found
 
 
@@ -181,14 +188,6 @@ def _of_holes(missing: Sequence[Hole]) -> Remark:
 def of_rows(read: int, rejected: int) -> list[Remark]:
     """Whether so many rows were rejected that something else than rows is wrong."""
     return [Remark(Odd.MOSTLY_REJECTED, {"rows": rejected, "of": read})] if 0 < read < 2 * rejected else []
-
-
-def of_own_system(days: Sequence[date], last: date | None, until: date) -> list[Remark]:
-    """Whether a seller's own system, of which purchases are known to `last`, stopped telling while contracts on the
-    platform go on: who buys elsewhere then seems to leave. None where it never told of any."""
-    if last is None or not days or (as_of(days, until) - last).days <= _patience(days):
-        return []
-    return [Remark(Odd.OWN_ENDS_EARLY, {"last": last.isoformat()})]
 
 
 def of_currencies(scored: str, others: Sequence[str]) -> list[Remark]:

@@ -89,8 +89,7 @@ def _learnt(run: ScoringRun, at: datetime) -> RunModel | None:
     # Purchases may be dated a day ahead, or of today.
     held = replace(held, days=[day for day in held.days if day <= until])
     run.cutoff = remarks.as_of(held.days, until)
-    odd = remarks.of_history(held, until, horizon=run.horizon)
-    odd += soundness.of_own_system(book, held.days, until)
+    odd = remarks.of_history(held, until, horizon=run.horizon, own_until=soundness.own_until(book))
     run.facts = {
         "other_currencies": _other_currencies(book, run.cutoff),
         "remarks": [remark.as_json() for remark in odd],

@@ -70,10 +70,14 @@ def test_a_history_that_ends_is_known_to_its_end_unless_that_is_its_rhythm() -> 
 
 
 def test_contracts_do_not_hide_that_a_system_stopped_telling() -> None:
-    daily = days((0, 300))
-    told = [remarks.of_own_system(daily, last, on(299)) for last in (None, on(299), on(285), on(284))]
-    assert told == [[], [], [], [Remark(Odd.OWN_ENDS_EARLY, {"last": on(284).isoformat()})]]
-    assert remarks.of_own_system(daily, on(299), on(400)) == []  # all of it ended: that is said otherwise
+    fed = outline(days((0, 300)))
+    own = {after: remarks.of_history(fed, on(299), own_until=on(after)) for after in (299, 285, 284)}
+    assert own == {299: [], 285: [], 284: [Remark(Odd.OWN_ENDS_EARLY, {"last": on(284).isoformat()})]}
+    [ended] = remarks.of_history(fed, on(340), own_until=on(290))
+    assert ended.code is Odd.ENDS_EARLY  # all of it ended
+    thin = outline([*days((0, 300)), *days((310, 500), step=40)])
+    assert [one.code for one in remarks.of_history(thin, on(475))] == [Odd.HOLES]
+    assert [one.code for one in remarks.of_history(thin, on(475), own_until=on(299))] == [Odd.OWN_ENDS_EARLY]
 
 
 def test_only_some_holes_and_examples_are_named() -> None:
