@@ -24,6 +24,7 @@ from analytics.rules.history import NONE, History, IntArray, Names, collapse
 from analytics.rules.remarks import NOTHING_LEFT, Outline, Remark
 
 _EPOCH = date(1970, 1, 1)
+_SOME = 100_000
 #: Why rows are not used though nothing is wrong with them.
 _READ = frozenset({Reject.DUPLICATE, Reject.OTHER_CURRENCY, Reject.QUANTITY_NOT_POSITIVE})
 
@@ -316,11 +317,14 @@ class _Gatherer:
 def _outline(days: IntArray, accounts: IntArray) -> Outline:
     seen = np.unique(days)
     to_date = _EPOCH.toordinal()
-    order_days = np.unique(days.astype(np.int64) << 32 | accounts.astype(np.int64))
+    some = slice(0, _SOME)  # of so many rows it would be known that there are enough
+    bought = np.unique(days[some].astype(np.int64) << 32 | accounts[some].astype(np.int64))
+    if len(bought) < remarks.FEW_PURCHASES:
+        bought = np.unique(days.astype(np.int64) << 32 | accounts.astype(np.int64))
     return Outline(
         days=[date.fromordinal(to_date + int(day)) for day in seen],
         accounts=len(np.unique(accounts)),
-        purchases=len(order_days),
+        purchases=len(bought),
     )
 
 
