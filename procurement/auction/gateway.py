@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import re
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -53,6 +55,8 @@ from procurement.rules.auction.base import Action, Refused  # noqa: E402
 from procurement.rules.auction.log import iso  # noqa: E402
 from procurement.services import pulse  # noqa: E402
 
+log = logging.getLogger(__name__)
+
 _MOST_BODY = 2048
 # A database that refuses is waited for longer than that elsewhere; whoever asks here is told.
 _LONGEST_ASK_S = 4.0
@@ -60,7 +64,6 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PLAIN_AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?")
 _LOT_PATH = re.compile(r"/live/lots/(\d{1,18})/(bids|events)(?:/([A-Za-z0-9_-]{8,64}))?")
 _ACTIONS = {action.value: action for action in Action}
-_decoded = json.JSONDecoder().decode
 _STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -69,6 +72,10 @@ _STREAM: Headers = [
 # What would be answered without end takes a third of a second to refuse; it is asked no more often than that.
 _AFTER_ENDLESS_S = 10.0
 # What a stale room may refuse: it can only have got harder since.
+# That a bidder takes part was lately found true by the room: then what is hopeless is refused without asking again.
+_TAKES_PART_S = 10.0
+_MOST_REMEMBERED = 20_000
+_BEGUN_ANEW_S = 1.0
 _CERTAIN = {Refused.STEP_NOT_MET, Refused.LIMIT_NOT_MET, Refused.NO_ROOM_LEFT, Refused.TOO_LARGE, Refused.NOT_POSITIVE}
 
 
@@ -121,18 +128,20 @@ class Gateway:
         self.feeds.hears[pulse.GATEWAYS] = self._heard_gateway
         loop = asyncio.get_running_loop()
         self.patience, self.throttle = Patience(), Throttle(settings.GATEWAY_BIDS_PER_SECOND)
+        self._now = loop.time
+        self._taking_part: dict[tuple[int, int, int], float] = {}
         runs = (
-            self.intake.run(),
-            self.feeds.listen(),
-            self.feeds.beat(),
-            self.liveness.run(),
-            self.patience.run(),
-            self.intake.tire(),
-            self.feeds.follow(),
-            self.feeds.receive_guests(),
-            self.feeds.let_go_of_the_slow(),
+            self.intake.run,
+            self.feeds.listen,
+            self.feeds.beat,
+            self.liveness.run,
+            self.patience.run,
+            self.intake.tire,
+            self.feeds.follow,
+            self.feeds.receive_guests,
+            self.feeds.let_go_of_the_slow,
         )
-        self._tasks = [loop.create_task(run) for run in runs]
+        self._tasks = [loop.create_task(_kept_going(run)) for run in runs]
 
     def _heard_gateway(self, word: str) -> None:
         if self.liveness.heard(word):
@@ -194,7 +203,7 @@ class Gateway:
         bid = _parsed(body, ticket, ticket.participant, clock.now())
         if wait := self.throttle.wait(bid.lot, bid.participant, bid.key):
             raise refuse("too_many_bids", retry_after=wait)
-        answer = self._at_once(bid)
+        answer = self._at_once(ticket, bid)
         if answer is None:
             try:
                 answer = await self.intake.submit(bid)
@@ -202,22 +211,33 @@ class Gateway:
                 raise refuse("too_busy") from None
             except NotRecorded:
                 raise refuse("not_recorded") from None
+            self._note_whether_it_takes_part(ticket, answer)
         if answer.code == ENDLESS:
             self.throttle.charge(bid.lot, bid.participant, _AFTER_ENDLESS_S)
         if answer.code is not None:
             raise refuse(answer.code, allowed_amount=answer.allowed_amount, received_at=iso(bid.received_at))
         await request.send_json(200 if answer.repeated else 201, _accepted(bid, answer), JSON, allowed)
 
-    def _at_once(self, bid: WaitingBid) -> Answer | None:
+    def _at_once(self, ticket: Ticket, bid: WaitingBid) -> Answer | None:
         """The refusal of a bid that is hopeless by what is remembered here; None when only the room can tell."""
         feed = self.feeds.get(bid.lot)
         if feed is None or feed.hall is None:
+            return None
+        if self._now() - self._taking_part.get(ticket.seat, -_TAKES_PART_S) >= _TAKES_PART_S:
             return None
         move = bid.move
         if feed.known(move.bidder, bid.key) or not kinds.hopeless(feed.hall.room, move):
             return None
         decision, _ = kinds.decide(feed.hall.room, move)
         return answer_of(feed.hall, decision) if decision.code in _CERTAIN else None
+
+    def _note_whether_it_takes_part(self, ticket: Ticket, answer: Answer) -> None:
+        if answer.code == Refused.NOT_A_PARTICIPANT:
+            self._taking_part.pop(ticket.seat, None)
+            return
+        if len(self._taking_part) >= _MOST_REMEMBERED:
+            self._taking_part.clear()
+        self._taking_part[ticket.seat] = self._now()
 
     async def _asked(self, request: Request, ticket: Ticket, key: str, allowed: Headers) -> None:
         """What became of a bid whose answer was lost."""
@@ -293,6 +313,27 @@ class Gateway:
             if part is None:
                 await subscriber.news(loop)
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _kept_going(run: Callable[[], Awaitable[None]]) -> None:
+    """Run it until cancelled. A failure nobody thought of ends none of the gateway's tasks for good: bids would wait,
+    or streams stand still, and nobody would know."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("A task of the gateway failed, and is begun anew")
+            await asyncio.sleep(_BEGUN_ANEW_S)
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("two things are said under one name")
+    return found
+
+
+_decoded = json.JSONDecoder(object_pairs_hook=_once).decode
 
 
 def _settle_memory() -> None:

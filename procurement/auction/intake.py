@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 from procurement.auction.room import HELD, Answer, Desk, WaitingBid
 from procurement.rules.auction.base import Refused
@@ -17,8 +18,9 @@ from procurement.services.pulse import Progress
 
 log = logging.getLogger(__name__)
 
-# Beyond either, a bid is told at once that it was not taken.
-_MOST_WAITING = 5_000
+# Beyond any of them, a bid is told at once that it was not taken. One lot that is held up leaves room for others.
+_MOST_OF_A_LOT = 5_000
+_MOST_WAITING = 20_000
 _LONGEST_WAIT_S = 2.0
 # What has waited for so long without being decided is not taken any more; what is being decided for so long is in the
 # log or not, and what is held for another gateway will be or not: nobody knows yet. With the pause between two looks
@@ -67,6 +69,8 @@ class Intake:
         # How many were taken into the batch before.
         self._before = 0
         self._looked_at_again: list[_Waiting] = []
+        # How many of each lot wait, are held, or are being decided.
+        self._of_lot: Counter[int] = Counter()
         # What waits for other gateways, and whatever comes for its lots: nothing that was received later overtakes it.
         self._held: list[_Waiting] = []
         self._look = False
@@ -87,6 +91,8 @@ class Intake:
         now = loop.time()
         # What is held is decided again and again: it counts also while it is.
         if len(self._waiting) + len(self._held) + len(self._deciding) >= _MOST_WAITING:
+            raise TooBusy
+        if self._of_lot[bid.lot] >= _MOST_OF_A_LOT:
             raise TooBusy
         if self._waiting and now - self._waiting[0].since > _LONGEST_WAIT_S:
             raise TooBusy
@@ -115,14 +121,18 @@ class Intake:
             if tired:
                 self._waiting = [entry for entry in self._waiting if now - entry.since <= _TAKEN_BACK_S]
             for entry in tired:
+                self._leaves(entry)
                 self._fail(entry, TooBusy())
             for entry in (*self._deciding, *self._held):
                 if now - entry.since > _UNKNOWN_S:
                     self._fail(entry, NotRecorded())
 
     async def run(self) -> None:
-        """Decide batch after batch, until cancelled."""
+        """Decide batch after batch, until cancelled. Begun anew after a failure, it goes on with what waits."""
         loop = asyncio.get_running_loop()
+        self._give_up(self._deciding)
+        self._deciding = []
+        self._arrived.set()
         while True:
             await self._arrived.wait()
             batch = self._deciding = self._next_batch()
@@ -177,23 +187,44 @@ class Intake:
     async def drain(self) -> None:
         """Wait until all that came in is decided and told, while `run` still runs."""
         async with asyncio.timeout(_LONGEST_DRAIN_S):
-            await self._idle.wait()
+            while self._looked_at_again or not self._idle.is_set():
+                await self._idle.wait()
+                if self._looked_at_again:
+                    await asyncio.sleep(_LOOK_EVERY_S)
 
     async def aclose(self) -> None:
-        """Give the connection back. `run` has ended."""
+        """Tell whoever still waits to ask by the key, and give the connection back. `run` has ended."""
+        self._give_up([*self._deciding, *self._held, *self._waiting])
+        for entry in self._looked_at_again:
+            self._fail(entry, NotRecorded())
         await asyncio.get_running_loop().run_in_executor(self._thread, lambda: connection.close())
         self._thread.shutdown()
 
     def _queue(self, entry: _Waiting) -> None:
+        self._of_lot[entry.bid.lot] += 1
         self._waiting.append(entry)
         self._arrived.set()
         self._idle.clear()
 
+    def _leaves(self, entry: _Waiting) -> None:
+        lot = entry.bid.lot
+        self._of_lot[lot] -= 1
+        if self._of_lot[lot] <= 0:
+            del self._of_lot[lot]
+
+    def _give_up(self, entries: Sequence[_Waiting]) -> None:
+        """Whether they are in the log or will be, nobody here can say any more."""
+        for entry in entries:
+            self._leaves(entry)
+            self._fail(entry, NotRecorded())
+
     def _tell(self, entry: _Waiting, answer: Answer | None) -> None:
+        if answer is HELD:
+            self._held.append(entry)
+            return
+        self._leaves(entry)
         if answer is None:
             self._fail(entry, NotRecorded())
-        elif answer is HELD:
-            self._held.append(entry)
         elif _just_late(entry.bid, answer) and entry.looks < _LOOKS and not entry.answer.done():
             entry.looks += 1
             self._looked_at_again.append(entry)
@@ -223,7 +254,8 @@ class Intake:
         other."""
         try:
             return self._desk.decide(bids)
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, InternalError) as error:
+            # Internal: the server broke the transaction off, because nothing came of it for too long.
             log.warning("A batch of %s bids could not be committed: %s", len(bids), error)
             connection.close()
             return [None] * len(bids)

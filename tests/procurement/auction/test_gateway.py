@@ -12,6 +12,7 @@ from django.db import OperationalError, connection
 from marketplace.models import Person, StaffRole
 from marketplace.shared import clock
 from procurement.auction import feeds, intake, tokens
+from procurement.auction import gateway as bare
 from procurement.auction.asgi import PREFLIGHT
 from procurement.auction.room import Desk
 from procurement.queries import auctions as rooms
@@ -199,7 +200,8 @@ def test_an_amount_is_taken_in_the_digits_of_any_script():
     run(errand())
 
 
-def test_a_hopeless_bid_is_refused_from_memory_but_a_repeated_one_is_not():
+def test_a_hopeless_bid_is_refused_from_memory_but_a_repeated_one_is_not(monkeypatch):
+    monkeypatch.setattr(bare, "_TAKES_PART_S", 3 * PATIENCE_S)
     auction = started_now()
     a, b, _ = seats(auction)
 
@@ -220,6 +222,49 @@ def test_a_hopeless_bid_is_refused_from_memory_but_a_repeated_one_is_not():
             status, answer = await client.bid(a, "95.00", "first-bid")
             assert (status, answer["number"], answer["repeated"]) == (200, 3, True)
             assert decided == ["first-bid"]
+
+    run(errand())
+
+
+def test_who_has_left_the_supplier_is_not_told_what_would_be_allowed(in_database, monkeypatch):
+    auction = started_now()
+    a, b, _ = seats(auction)
+
+    async def errand():
+        async with gateway() as client, client.stream(auction.lot_id, token_of(b)) as stream:
+            await client.bid(a, "95.00", "first-bid")
+            await client.bid(b, "90.00", "second-bid")
+            await stream.until(4)
+            status, problem = await client.bid(a, "94.00", "still-member")
+            assert (status, problem["code"], problem["allowed_amount"]) == (409, "step_not_met", "89.00")
+            await in_database(lambda: a.by.person.memberships.update(active=False))
+            monkeypatch.setattr(bare, "_TAKES_PART_S", 0.0)  # so much later
+            status, problem = await client.bid(a, "94.00", "member-no-more")
+            assert (status, problem["code"], "allowed_amount" in problem) == (403, "not_a_participant", False)
+            monkeypatch.setattr(bare, "_TAKES_PART_S", 3 * PATIENCE_S)
+            status, problem = await client.bid(a, "94.00", "member-no-more-2")
+            assert (status, problem["code"]) == (403, "not_a_participant")
+
+    run(errand())
+
+
+def test_a_task_of_the_gateway_that_fails_is_begun_anew(monkeypatch):
+    monkeypatch.setattr(bare, "_BEGUN_ANEW_S", 0.0)
+    auction = started_now()
+    a, *_ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            intake = client.app.intake
+            still, next_batch = iter([True]), intake._next_batch
+
+            def stumble():
+                if next(still, False):
+                    raise ValueError("nobody thought of it")
+                return next_batch()
+
+            monkeypatch.setattr(intake, "_next_batch", stumble)
+            assert (await client.bid(a, "95.00", "after-the-fall"))[0] == 201
 
     run(errand())
 
@@ -324,6 +369,7 @@ def test_one_bad_lot_stops_no_other(monkeypatch):
     [
         (b"", 422, "not_json"),
         (b"[]", 422, "not_json"),
+        (b'{"amount": "95.00", "amount": "1.00", "idempotency_key": "said-twice"}', 422, "not_json"),
         (b"[" * 2000, 422, "not_json"),
         (b"\xff", 422, "not_json"),
         (b'{"amount": "1.00"}', 422, "key_malformed"),

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import InternalError
 
 from procurement.auction import intake as queue
-from procurement.auction.intake import Intake, TooBusy
+from procurement.auction.intake import Intake, NotRecorded, TooBusy
 from procurement.auction.room import HELD, Answer, WaitingBid
+from procurement.rules.auction.base import Refused
 from tests.procurement.auction.asgi_client import run
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -18,6 +20,17 @@ NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 def bid(number, lot=1):
     received = NOW + timedelta(milliseconds=number)
     return WaitingBid(lot, lot, 1, Decimal(number + 1), f"key-{number}", received)
+
+
+class Quick:
+    """A desk that accepts everything."""
+
+    def __init__(self):
+        self.taken = []
+
+    def decide(self, bids):
+        self.taken.append(len(bids))
+        return [Answer(None, int(one.amount)) for one in bids]
 
 
 def numbers(batch):
@@ -112,15 +125,44 @@ def test_whatever_is_held_and_comes_when_each_bid_has_its_turn_and_those_of_a_lo
 def test_what_is_held_counts_among_what_waits_also_while_it_is_looked_at_again():
     async def errand():
         intake = Intake()
-        waiting(intake, map(bid, range(queue._MOST_WAITING)))
+        waiting(intake, map(bid, range(queue._MOST_OF_A_LOT)))
         intake._held, intake._waiting = intake._waiting, []
         with pytest.raises(TooBusy):
-            await intake.submit(bid(0, lot=2))
+            await intake.submit(bid(0))
         intake.look()
         intake._deciding = intake._next_batch()
         assert not intake._held
         with pytest.raises(TooBusy):
-            await intake.submit(bid(0, lot=2))
+            await intake.submit(bid(0))
+        for entry in intake._deciding:
+            intake._tell(entry, Answer(None, 1))
+        intake._deciding = []
+        intake._desk = Quick()
+        running = asyncio.create_task(intake.run())
+        assert (await intake.submit(bid(0))).accepted
+        assert not intake._of_lot
+        running.cancel()
+        await intake.aclose()
+
+    run(errand())
+
+
+def test_a_lot_that_is_held_up_leaves_room_for_others_and_all_together_have_a_bound():
+    async def errand():
+        intake = Intake()
+        for lot in range(1, queue._MOST_WAITING // queue._MOST_OF_A_LOT):
+            waiting(intake, (bid(number, lot) for number in range(queue._MOST_OF_A_LOT)))
+            intake._held += intake._waiting
+            intake._waiting = []
+        with pytest.raises(TooBusy):
+            await intake.submit(bid(0))
+        intake._desk = Quick()
+        running = asyncio.create_task(intake.run())
+        assert (await intake.submit(bid(0, lot=77))).accepted
+        running.cancel()
+        waiting(intake, (bid(number, 99) for number in range(queue._MOST_OF_A_LOT)))
+        with pytest.raises(TooBusy):
+            await intake.submit(bid(0, lot=77))
         await intake.aclose()
 
     run(errand())
@@ -156,16 +198,9 @@ def test_what_is_held_is_looked_at_again_in_time_though_other_lots_are_never_qui
 
 
 def test_all_that_came_in_is_decided_and_told_before_the_gateway_stops():
-    taken = []
-
-    class Quick:
-        def decide(self, bids):
-            taken.append(len(bids))
-            return [Answer(None, int(one.amount)) for one in bids]
-
     async def errand():
         intake = Intake()
-        intake._desk = Quick()
+        intake._desk = desk
         told = [asyncio.create_task(intake.submit(bid(number))) for number in range(300)]
         await asyncio.sleep(0)
         running = asyncio.create_task(intake.run())
@@ -174,5 +209,52 @@ def test_all_that_came_in_is_decided_and_told_before_the_gateway_stops():
         running.cancel()
         await intake.aclose()
 
+    desk = Quick()
     run(errand())
-    assert sum(taken) == 300
+    assert sum(desk.taken) == 300
+
+
+def test_who_is_looked_at_again_when_the_gateway_stops_is_told_and_whoever_else_waits_asks_by_the_key(monkeypatch):
+    monkeypatch.setattr(queue, "_LONGEST_DRAIN_S", 2 * queue._LOOKS * queue._LOOK_EVERY_S)
+    just_over = Answer(Refused.OVER, ends_at=NOW)
+
+    class Late:
+        def decide(self, bids):
+            return [HELD if one.lot == 2 else just_over for one in bids]
+
+    async def errand():
+        intake = Intake()
+        intake._desk = Late()
+        late, held = (asyncio.create_task(intake.submit(bid(1, lot))) for lot in (1, 2))
+        running = asyncio.create_task(intake.run())
+        while not intake._looked_at_again:  # noqa: ASYNC110  (it tells nobody)
+            await asyncio.sleep(0.01)
+        with pytest.raises(TimeoutError):  # for the one that is held
+            await intake.drain()
+        assert await late == just_over
+        again = asyncio.create_task(intake.submit(bid(2)))
+        while not intake._looked_at_again:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await intake.aclose()
+        for task in (held, again):
+            with pytest.raises(NotRecorded):
+                await task
+
+    run(errand())
+
+
+def test_a_transaction_that_the_server_broke_off_is_told_in_a_line(caplog):
+    class BrokenOff:
+        def decide(self, bids):
+            raise InternalError("terminating connection due to idle-in-transaction timeout")
+
+    async def errand():
+        intake = Intake()
+        intake._desk = BrokenOff()
+        assert await asyncio.to_thread(intake._decided, [bid(0), bid(1)]) == [None, None]
+        await intake.aclose()
+
+    run(errand())
+    (line,) = caplog.records
+    assert (line.levelname, line.exc_info) == ("WARNING", None)
