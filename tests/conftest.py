@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -27,12 +28,16 @@ from tests.patience import PATIENCE_S
 
 # Before numpy is first imported: threads of its own that wait for each other take most of a busy machine's time.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# A busy machine makes a property slow, not wrong.
-hypothesis_settings.register_profile("openlot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Until the tests begin nothing becomes garbage worth looking for (pytest_collection_finish).
+gc.disable()
+# A busy machine makes a property slow, not wrong, and whether tests pass is no matter of luck: the cases are the same
+# every time. Whoever looks for what nobody thought of draws others: --hypothesis-profile=explore.
+hypothesis_settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("openlot", hypothesis_settings.get_profile("explore"), derandomize=True)
 hypothesis_settings.load_profile("openlot")
 
 ROOT = Path(__file__).resolve().parents[1]
-BROWSER_REQUIRED = bool(os.environ.get("OPENLOT_REQUIRE_BROWSER"))
+ALL_REQUIRED = bool(os.environ.get("OPENLOT_REQUIRE_ALL"))
 
 
 # Database ----------------------------------------------------------------------------------------------------------
@@ -237,6 +242,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = _spread(items)
 
 
+def pytest_collection_finish() -> None:
+    """Hundreds of thousands of objects stay for good: to look through them again and again, and as often as Python
+    does by itself, takes a tenth of the tests' time."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
+
+
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
     """Those that wait for a browser or another process, evenly among those that keep a processor busy.
 
@@ -265,9 +278,9 @@ def _waits(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Where browser tests are required, a skipped one is a failure."""
+    """Where all tests are required, one that is skipped for what the machine has not is a failure."""
     report = yield
-    if BROWSER_REQUIRED and report.skipped and item.get_closest_marker("browser"):
+    if ALL_REQUIRED and report.skipped and any(item.get_closest_marker(name) for name in ("browser", "system")):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.outcome, report.longrepr = "failed", f"a browser test was skipped where it is required: {reason}"
+        report.outcome, report.longrepr = "failed", f"skipped where all tests are required: {reason}"
     return report
