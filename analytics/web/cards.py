@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -24,7 +25,7 @@ from analytics.rules import cards as rules
 from analytics.rules.cards import CardState, Dismissed, Heard
 from analytics.services import cards as services
 from analytics.web import card_words
-from analytics.web.shown_cards import event_words, shown
+from analytics.web.shown_cards import Shown, event_words, shown
 from marketplace.models import Person
 from marketplace.permissions import Actor, actor_of, person_of
 from marketplace.shared import clock
@@ -153,7 +154,7 @@ def _card_page(
     day = services.day_of(actor_of(request).person, clock.now())
     events = card.events.select_related("person", "undoes").order_by("-at", "-pk")[:100]
     context = {
-        "one": shown([card], day)[0],
+        "one": _one(request, card, day),
         "events": [(event, event_words(event)) for event in events],
         "refused": form,
         "refused_act": what,
@@ -169,10 +170,16 @@ def _card_page(
 def _refused(request: HttpRequest, card: Card, form: forms.Form, what: str) -> HttpResponse:
     if getattr(request, "htmx", False):
         day = services.day_of(actor_of(request).person, clock.now())
-        context = {"one": shown([card], day)[0], "refused": form, "refused_act": what}
+        context = {"one": _one(request, card, day), "refused": form, "refused_act": what}
         # HTMX swaps successful answers only; the sentence of the refusal stands in the card.
         return render(request, "analytics/_card.html", context)
     return _card_page(request, card, form, what, status=422)
+
+
+def _one(request: HttpRequest, card: Card, day: date) -> Shown:
+    """The card for whoever reads it; who took it on once and has handed it over only reads."""
+    actor = actor_of(request)
+    return shown([card], day, only_of=None if permissions.is_manager(actor, card.book) else person_of(actor))[0]
 
 
 def _after(request: HttpRequest, card: Card, event: CardEvent, said: str) -> HttpResponse:
@@ -242,11 +249,11 @@ def _seen(request: HttpRequest) -> CardState | None:
 
 
 def readable(actor: Actor, card_id: int) -> Card:
-    """A card of one's own, or for a manager of the book. Raises NotFound."""
+    """A card of one's own, now or when it was accepted, or for a manager of the book. Raises NotFound."""
     book = permissions.book_of(actor)
     cards = Card.objects.filter(book=book, withheld=False)
     if not permissions.is_manager(actor, book):
-        cards = cards.filter(representative=actor.person)
+        cards = cards.filter(Q(representative=actor.person) | Q(accepted_by=actor.person))
     found = _joined(cards).filter(pk=card_id).first()
     if found is None:
         raise NotFound

@@ -28,6 +28,7 @@ from analytics.web import card_words, charts
 from analytics.web.customer_lines import NONE
 from analytics.web.shown_cards import event_words, shown
 from marketplace.countries import name_of
+from marketplace.models import Person
 from marketplace.permissions import Actor, actor_of, person_of
 from marketplace.queries import keyset
 from marketplace.shared import clock
@@ -187,7 +188,7 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         "chart": _by_month(account, today) if totals.rhythm.days else None,
         "rows": [_row(row, account) for row in rows],
         "cards": shown(list(queries.cards_of(account)), day, only_of=None if manages else person_of(actor)),
-        "story": [_told(event) for event in queries.story(account)],
+        "story": [_told(event, None if manages else person_of(actor)) for event in queries.story(account)],
         "note_form": NoteForm(),
         "facts": _facts(account),
         "lines_url": _lines_url(account),
@@ -292,8 +293,11 @@ def _facts(account: Account) -> list[parts.Fact]:
     ]
 
 
-def _told(event: AccountEvent | CardEvent) -> dict[str, Any]:
+def _told(event: AccountEvent | CardEvent, only_of: Person | None) -> dict[str, Any]:
+    """A line of the story; `only_of`: a reader who may open their own cards only."""
     if isinstance(event, CardEvent):
+        card = event.card
+        opens = only_of is None or only_of.pk in (card.representative_id, card.accepted_by_id)
         from_card = card_words.thing(event.card)
         label = event.card.get_kind_display()
         return {
@@ -302,7 +306,7 @@ def _told(event: AccountEvent | CardEvent) -> dict[str, Any]:
             "what": event.get_what_display(),
             "about": f"{label} · {from_card}" if from_card else label,
             "words": event_words(event),
-            "url": reverse("insights_card", args=[event.card_id]),
+            "url": reverse("insights_card", args=[event.card_id]) if opens else "",
         }
     words = []
     if event.what == AccountEvent.What.HANDED_OVER:

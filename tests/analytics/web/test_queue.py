@@ -292,7 +292,14 @@ def test_an_account_is_handed_over_with_its_cards_and_a_note(browser: Client, ca
     # Who no longer has the card reads it on the customer's page, without what they may not do.
     shown = browser.get(reverse("insights_customer", args=[account.pk])).content.decode()
     assert f"{heir.person} works on this card." in shown
-    assert reverse("insights_card", args=[cards[0].pk]) + "accept/" not in shown
+    assert reverse("insights_card", args=[cards[0].pk]) not in shown
+    Card.objects.filter(pk=cards[0].pk).update(state="accepted", accepted_by=rosa.person)
+    card = reverse("insights_card", args=[cards[0].pk])
+    assert card in browser.get(reverse("insights_customer", args=[account.pk])).content.decode()
+    page = browser.get(card)
+    text = page.content.decode()
+    assert (page.status_code, f"{card}note/" in text, "Make it a lead" in text) == (200, False, False)
+    assert browser.post(f"{card}note/", {"note": "Mine"}).status_code == 404
 
 
 def test_a_territory_takes_accounts_by_rule_and_goes_whole(cards: list[Card], rosa: Actor) -> None:
