@@ -12,6 +12,7 @@ from django.urls import reverse
 from marketplace.models import StaffRole
 from marketplace.permissions import Actor
 from marketplace.shared import clock
+from procurement.auction.room import Desk
 from procurement.models import Auction
 from procurement.queries import auction_lists
 from procurement.services import auctions
@@ -58,6 +59,22 @@ def test_the_buyer_sees_the_ranking_under_labels_and_has_no_field(client: Client
     assert [row["amount"] for row in state_in(response)["ranking"]] == ["98.00", "99.00", "100.00"]
     assert "data-live-input" not in text
     assert not any(seat.participant.supplier.short_name in text for seat in seats(auction))
+
+
+def test_where_only_ranks_are_shown_no_page_holds_a_rivals_price(client: Client) -> None:
+    auction = running_auction("100.00", "93.71", "88.53", shown="rank", reference="own")
+    own, rival, _other = seats(auction)
+    (answer,) = Desk().decide([rival.bid("41.37", START + timedelta(seconds=5))])
+    assert answer.accepted
+    tender = auction.lot.tender
+    pages = [page(auction), reverse("auctions"), reverse("my_bids"), reverse("bid", args=[own.participant.bid_id])]
+    pages += [reverse(name, args=[tender.number]) for name in ("tender", "tender_lots", "tender_timetable")]
+    pages += [reverse("home"), reverse("notifications")]
+    for url in pages:
+        response = get(client, own.by, url)
+        assert response.status_code == 200, url
+        assert re.findall(r"93[.,]71|88[.,]53|41[.,]37|40[.,]37", response.content.decode()) == [], url
+    assert state_in(get(client, own.by, page(auction)))["own"]["rank"] == 3
 
 
 def test_who_has_no_seat_is_not_told_that_the_auction_exists(client: Client) -> None:
