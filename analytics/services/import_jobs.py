@@ -39,6 +39,7 @@ def read(import_id: int, now: Now) -> None:
         def staged() -> None:
             with staging.local_file(batch) as path:
                 found = staging.stage(batch, path, now().date(), lambda rows: _progress(batch, rows))
+            staging.as_read(batch, found)
             counts = {"read": found.rows, "accepted": found.staged, "rejected": sum(found.rejects.values())}
             imports.was_read(batch, counts, dict(found.rejects), dict(found.notes), found.listed, at=now())
 

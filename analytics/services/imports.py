@@ -113,8 +113,8 @@ def upload(book: Book, sent: File[Any], *, currency: str = "", by: Actor, at: da
 
 @transaction.atomic
 def confirm_columns(
-    batch_id: int, columns: dict[str, str], *, day_month: str = "", decimals: str = "", currency: str, by: Actor,
-    at: datetime,
+    batch_id: int, columns: dict[str, str], *, day_month: str = "", decimals: str = "", encoding: str = "",
+    currency: str, by: Actor, at: datetime,
 ) -> Import:  # fmt: skip
     """Have the file read with these columns (our name to the file's head). Remembered for the book's next file.
 
@@ -127,7 +127,7 @@ def confirm_columns(
         raise ColumnNeeded
     if twice := {head for head in columns.values() if list(columns.values()).count(head) > 1}:
         raise ColumnTwice(column=", ".join(sorted(twice)))
-    batch.mapping = {"columns": columns, "day_month": day_month, "decimals": decimals}
+    batch.mapping = {"columns": columns, "day_month": day_month, "decimals": decimals, "encoding": encoding}
     batch.currency = currency
     move_import(batch, ImportState.READING)
     _begin(batch, "mapping", "currency")
@@ -221,7 +221,10 @@ def was_read(
     *,
     at: datetime,
 ) -> None:
-    """Keep what reading came to; the staged rows are in place. `listed` are the rejected rows as CSV."""
+    """Keep what reading came to, with what it set of the batch's `found` and `mapping`; the staged rows are in place.
+
+    `listed` are the rejected rows as CSV.
+    """
     batch.counts, batch.rejects = counts, rejects
     preview, odd = history.preview(batch), soundness.of_file(batch, at.date())
     path = default_storage.save(f"{FOLDER}/rejects/{batch.pk}.csv", ContentFile(listed)) if rejects else ""
@@ -237,8 +240,8 @@ def was_read(
                 batch.done = batch.total = counts["read"]
                 batch.save(
                     update_fields=[
-                        *("state", "counts", "rejects", "remarks", "found", "rejects_path", "lease_until", "done"),
-                        "total",
+                        *("state", "counts", "rejects", "remarks", "found", "mapping", "rejects_path"),
+                        *("lease_until", "done", "total"),
                     ]
                 )
                 _tell(batch, _("%(name)s is read. Look at what was understood, then load it.") % {"name": batch}, at)

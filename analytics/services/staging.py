@@ -57,6 +57,8 @@ class Read:
     rejects: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     listed: bytes = b""
+    head: list[str] = field(default_factory=list)
+    sample: list[list[str]] = field(default_factory=list)
 
 
 @contextmanager
@@ -116,13 +118,27 @@ def _with_remembered(path: Path, remembered: dict[str, str]) -> Layout:
 
 
 def told_of(batch: Import) -> Told:
-    """What a person confirmed of the file."""
-    said = batch.mapping
+    """What a person confirmed of the file. In other letters its heads read otherwise: columns go by their places."""
+    said, heads = batch.mapping, batch.found.get("head", [])
+    columns = {name: head for name, head in said.get("columns", {}).items() if name in FIELDS and head}
+    if said.get("encoding"):
+        columns = {name: f"column {heads.index(head) + 1}" for name, head in columns.items() if head in heads}
     return Told(
-        columns={name: head for name, head in said.get("columns", {}).items() if name in FIELDS and head},
+        columns=columns,
+        encoding=said.get("encoding") or None,
         day_month=DayMonth(said["day_month"]) if said.get("day_month") else None,
         decimals=Decimals(said["decimals"]) if said.get("decimals") else None,
     )
+
+
+def as_read(batch: Import, read: Read) -> None:
+    """Show the file as its letters were read at last: heads and first rows, and the columns by these heads."""
+    before = batch.found.get("head", [])
+    columns = batch.mapping.get("columns", {})
+    if len(before) == len(read.head):
+        columns = {name: read.head[before.index(head)] for name, head in columns.items() if head in before}
+    batch.found = {**batch.found, "head": read.head, "sample": read.sample}
+    batch.mapping = {**batch.mapping, "columns": columns}
 
 
 def stage(batch: Import, path: Path, today: date, progress: Callable[[int], None]) -> Read:
@@ -135,7 +151,8 @@ def stage(batch: Import, path: Path, today: date, progress: Callable[[int], None
     if unwanted := [name for name in layout.columns if name not in batch.mapping.get("columns", {})]:
         # A column that was left open on purpose is not guessed again.
         layout = _without(layout, unwanted)
-    read = Read(notes=Counter(layout.guesses))
+    sample = [list(row) for row in layout.sample[:_SAMPLE]]
+    read = Read(notes=Counter(layout.guesses), head=list(layout.head), sample=sample)
     listed = io.StringIO()
     writer = csv.writer(listed, lineterminator="\n")
     writer.writerow(REJECT_SCHEMA)

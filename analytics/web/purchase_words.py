@@ -41,6 +41,24 @@ COLUMNS: Final[tuple[tuple[str, Sentence, Sentence], ...]] = (
         gettext_lazy("The order that a row with a quantity below zero cancels."),
     ),
 )
+#: Encodings to choose from, where letters are not those that were found out.
+ENCODINGS: Final[Sequence[tuple[str, Sentence]]] = (
+    ("", gettext_lazy("As the file shows")),
+    ("utf-8", "UTF-8"),
+    ("utf-16", "UTF-16"),
+    ("cp1252", gettext_lazy("Western European (Windows-1252)")),
+    ("cp1250", gettext_lazy("Central European (Windows-1250)")),
+    ("cp1251", gettext_lazy("Cyrillic (Windows-1251)")),
+    ("koi8_r", gettext_lazy("Cyrillic (KOI8-R)")),
+    ("cp1253", gettext_lazy("Greek (Windows-1253)")),
+    ("cp1254", gettext_lazy("Turkish (Windows-1254)")),
+    ("cp1256", gettext_lazy("Arabic, Persian (Windows-1256)")),
+    ("cp874", gettext_lazy("Thai (Windows-874)")),
+    ("cp1258", gettext_lazy("Vietnamese (Windows-1258)")),
+    ("gb18030", gettext_lazy("Chinese (GB 18030)")),
+    ("shift_jis", gettext_lazy("Japanese (Shift JIS)")),
+    ("mac_roman", gettext_lazy("Western European (Macintosh)")),
+)
 LABELS: Final[Mapping[str, Sentence]] = {name: label for name, label, _hint in COLUMNS}
 
 REASONS: Final[Mapping[str, Sentence]] = {
@@ -67,8 +85,14 @@ REASONS: Final[Mapping[str, Sentence]] = {
 NOTES: Final[Mapping[str, Sentence]] = {
     "file_breaks_off": gettext_lazy("The file breaks off: what came before the break was read."),
     "nul_bytes_removed": gettext_lazy("The file holds bytes that are no text; they were left out."),
-    "lines_not_in_utf8_read_as_cp1252": gettext_lazy("Some lines are not in UTF-8 and were read as Western European."),
-    "lines_not_in_utf8_read_as_cp1251": gettext_lazy("Some lines are not in UTF-8 and were read as Cyrillic."),
+    "lines_not_in_utf8_read_as_cp1252": gettext_lazy(
+        "Not all is in UTF-8: it was read as Western European. If letters are wrong below, say which they are and read "
+        "it again."
+    ),
+    "lines_not_in_utf8_read_as_cp1251": gettext_lazy(
+        "Not all is in UTF-8: it was read as Cyrillic. If letters are wrong below, say which they are and read it "
+        "again."
+    ),
     "no_heads_columns_guessed_by_their_values": gettext_lazy(
         "The file has no row of heads. The columns were guessed by their values: check them below."
     ),

@@ -84,6 +84,8 @@ class ColumnsForm(CurrencyForm):
         ],
     )  # fmt: skip
 
+    encoding = forms.ChoiceField(label=gettext_lazy("Letters"), required=False, choices=words.ENCODINGS)
+
     def __init__(self, batch: Import, data: Any = None) -> None:
         said = batch.mapping
         super().__init__(data, initial={"currency": batch.currency, **{k: said.get(k, "") for k in _SAID}})
@@ -107,7 +109,7 @@ class ColumnsForm(CurrencyForm):
 
 
 _NEEDED: Final = ("account", "ts")
-_SAID: Final = ("day_month", "decimals")
+_SAID: Final = ("day_month", "decimals", "encoding")
 
 
 @body_up_to("PURCHASES_MAX_BYTES")
@@ -181,7 +183,7 @@ def columns(request: HttpRequest, import_id: int) -> HttpResponse:
         try:
             imports.confirm_columns(
                 batch.pk, form.columns, day_month=typed["day_month"], decimals=typed["decimals"],
-                currency=typed["currency"], by=actor, at=clock.now(),
+                encoding=typed["encoding"], currency=typed["currency"], by=actor, at=clock.now(),
             )  # fmt: skip
         except (NotAllowed, NotFound):
             raise

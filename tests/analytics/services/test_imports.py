@@ -147,6 +147,20 @@ def test_the_columns_of_the_last_file_are_remembered(book: Book, manager: Actor)
     assert uploaded(book, manager).found["columns"] == COLUMNS  # another kind of file
 
 
+def test_letters_that_were_taken_for_others_are_read_again_as_told(book: Book, manager: Actor) -> None:
+    text = "ลูกค้า;ชื่อ;วันที่;จำนวนเงิน\nK1;บริษัท สยาม;2026-05-01;5\nK2;ร้านค้า;2026-05-02;7\n"
+    batch = uploaded(book, manager, text.encode("cp874"))
+    who, name, when, much = batch.found["head"]
+    columns = {"account": who, "account_name": name, "ts": when, "amount": much}
+    for _turn in range(2):  # the second time the heads are those of the first
+        read(batch, manager, columns, encoding="cp874")
+        columns = batch.mapping["columns"]
+        assert columns == {"account": "ลูกค้า", "account_name": "ชื่อ", "ts": "วันที่", "amount": "จำนวนเงิน"}
+        assert batch.found["sample"][0][1] == "บริษัท สยาม"
+        assert [one.account_name for one in history.understood(batch)] == ["บริษัท สยาม", "ร้านค้า"]
+    assert loaded(batch, manager).counts["accounts_new"] == 2
+
+
 def test_a_workbook_reads_like_a_csv_file(book: Book, manager: Actor) -> None:
     workbook = openpyxl.Workbook()
     sheet = workbook.active
