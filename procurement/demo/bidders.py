@@ -18,8 +18,9 @@ log = logging.getLogger(__name__)
 
 _TIMEOUT: Final = 10
 _OVER: Final = ("ended", "cancelled")
-# What a bidder would do the work for, as a share of its first bid.
+# What a bidder would do the work for, as a share of its first bid; where the price moves by itself, how far on its way.
 _FLOOR: Final = (0.72, 0.9)
+_ON_THE_WAY: Final = (0.2, 0.9)
 # Seconds a bidder thinks before it looks again: more at first, less towards the end.
 _CALM: Final = (9.0, 28.0)
 _BUSY: Final = (3.0, 9.0)
@@ -57,7 +58,8 @@ class Site:
 
 
 def bid_in(site: Site, lot: int, token: str, seed: int, stopping: threading.Event) -> None:
-    """Take part in one auction until it is over: go down by what is allowed, and a little more, to a floor."""
+    """Take part in one auction until it is over: go down by what is allowed, and a little more, to a floor; on a clock,
+    take the price that the work is worth."""
     rng = random.Random(seed)
     floor: Decimal | None = None
     state: dict[str, Any] | None = None
@@ -67,10 +69,9 @@ def bid_in(site: Site, lot: int, token: str, seed: int, stopping: threading.Even
             state = room["state"]
             if state["status"] in _OVER:
                 return
-            if floor is None:
-                floor = Decimal(state["own"]["amount"]) * Decimal(str(round(rng.uniform(*_FLOOR), 3)))
-            if state["status"] == "running" and not state["own"]["leading"]:
-                _bid(site, room, floor, rng)
+            floor = floor or _floor(state, rng)
+            if state["status"] == "running" and floor is not None:
+                _move(site, room, floor, rng)
         except Gone as error:
             log.info("Bidder %s leaves lot %s: %s", seed, lot, error)
             return
@@ -79,17 +80,32 @@ def bid_in(site: Site, lot: int, token: str, seed: int, stopping: threading.Even
         stopping.wait(_thinks(rng, state))
 
 
-def _bid(site: Site, room: dict[str, Any], floor: Decimal, rng: random.Random) -> None:
-    allowed = room["state"]["allowed"]
+def _floor(state: dict[str, Any], rng: random.Random) -> Decimal | None:
+    """None while nothing tells what the work may be worth: nobody has bid, and no clock runs."""
+    own, allowed, clock = state["own"]["amount"], state["allowed"], state["clock"]
+    if clock is not None:
+        if allowed is None:
+            return None
+        first, last = Decimal(allowed), Decimal(clock["last"])
+        return first + (last - first) * Decimal(str(round(rng.uniform(*_ON_THE_WAY), 3)))
+    return None if own is None else Decimal(own) * Decimal(str(round(rng.uniform(*_FLOOR), 3)))
+
+
+def _move(site: Site, room: dict[str, Any], floor: Decimal, rng: random.Random) -> None:
+    """Bid, accept or confirm, whatever the bidder may do now; nothing below the floor."""
+    state = room["state"]
+    allowed, actions = state["allowed"], state["actions"]
     if allowed is None or Decimal(allowed) < floor:
         return
-    step = Decimal(room["state"]["step"])
-    amount = max(Decimal(allowed) - step * rng.choice([0, 0, 0, 1, 2]), floor.quantize(Decimal(allowed)))
-    site.post(
-        room["bids_url"],
-        room["ticket"],
-        {"amount": f"{min(amount, Decimal(allowed)):f}", "idempotency_key": uuid.uuid4().hex},
-    )
+    action = next((one for one in ("bid", "accept", "confirm") if one in actions), None)
+    amount = Decimal(allowed)
+    if action is None or (action == "bid" and state["own"]["leading"]):
+        return
+    if action == "bid":
+        lower = amount - Decimal(state["step"]) * rng.choice([0, 0, 0, 1, 2])
+        amount = min(amount, max(lower, floor.quantize(amount)))
+    key = uuid.uuid4().hex
+    site.post(room["bids_url"], room["ticket"], {"action": action, "amount": f"{amount:f}", "idempotency_key": key})
 
 
 def _thinks(rng: random.Random, state: dict[str, Any] | None) -> float:
