@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -71,12 +71,20 @@ def narrowed(
     rows: QuerySet[Opportunity],
     *,
     representative_id: int | None = None,
+    nobody_of: Collection[int] | None = None,
+    stage: str = "",
     text: str = "",
     due_by: date | None = None,
 ) -> QuerySet[Opportunity]:
-    """By who works on it, a part of the title or the account's name, and whether its next step is due by a day."""
+    """By who works on it or that it is none of these, its stage, a part of the title or the account's name, and whether
+    its next step is due by a day.
+    """
     if representative_id is not None:
         rows = rows.filter(representative=representative_id)
+    if nobody_of is not None:
+        rows = rows.exclude(representative__in=nobody_of)
+    if stage:
+        rows = rows.filter(stage=stage)
     if text:
         rows = rows.filter(Q(title__icontains=text) | Q(account__name__icontains=text))
     if due_by is not None:
@@ -125,9 +133,11 @@ def passed(book: Book) -> dict[Stage, Passed]:
     return {Stage(stage): Passed(count, won) for stage, count, won in counts}
 
 
-def open_amounts(book: Book, representative_id: int | None = None) -> Iterable[tuple[Stage, str, date | None, Decimal]]:
+def open_amounts(
+    book: Book, representative_id: int | None = None, nobody_of: Collection[int] | None = None
+) -> Iterable[tuple[Stage, str, date | None, Decimal]]:
     """Stage, currency, first of the month of closing, and money of what is open."""
-    rows = narrowed(Opportunity.objects.filter(book=book), representative_id=representative_id)
+    rows = narrowed(Opportunity.objects.filter(book=book), representative_id=representative_id, nobody_of=nobody_of)
     sums = (
         rows.filter(status=OpportunityState.OPEN.value, amount__gt=0)
         .order_by()

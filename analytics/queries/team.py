@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
-from analytics.models import Account, Book, Capacity, Card, CardEvent, CardStatus, Closing
+from analytics.models import Account, Book, Capacity, Card, CardEvent, CardStatus, Closing, Opportunity, Step
 from analytics.queries import sellers
 from analytics.queries.cards import standing, waiting_on
 from analytics.rules import cards as rules
 from analytics.rules.effect import Share
+from analytics.rules.pipeline import OpportunityState
 from marketplace.models import Person
 
 # The time in which work is counted.
@@ -24,7 +26,7 @@ What = CardEvent.What
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A representative in figures. `person` is None for what is nobody's."""
+    """Somebody who sells, in figures. `person` is None for what is nobody's, or is of somebody who has left."""
 
     person: Person | None
     capacity: int
@@ -38,10 +40,16 @@ class Member:
     success: Share
     recovered: Decimal
     won: Decimal
+    # Open opportunities, and how many of them have a next step that is late.
+    sales: int
+    late: int
 
 
 def members(book: Book, day: date, at: datetime) -> list[Member]:
-    """Every representative, and nobody's cards last where there are any. A fixed number of queries."""
+    """Every representative, managers who work something themselves, and what is nobody's last where there is anything.
+
+    A fixed number of queries.
+    """
     capacities = dict(Capacity.objects.filter(book=book).values_list("person_id", "cards_a_day"))
     accounts = _counted(Account.objects.filter(book=book, merged_into=None), n=Count("pk"))
     shown = Card.objects.filter(book=book, withheld=False)
@@ -53,13 +61,18 @@ def members(book: Book, day: date, at: datetime) -> list[Member]:
     )
     acts = _acts(book, at)
     outcomes = _outcomes(book)
+    sales = _sales(book, day)
+    work = cards.keys() | sales.keys()
     people: list[Person | None] = list(sellers.representatives(book))
+    people += [one for one in sellers.managers(book) if one.pk in work and one not in people]
     known = {person.pk for person in people if person}
-    nobody = [key for key in cards if key not in known and cards[key]["waiting"]]
+    nobody = [key for key in cards if key not in known and (cards[key]["waiting"] or cards[key]["in_work"])]
+    left = [key for key in sales if key not in known]
     found = []
-    for person in [*people, *([None] if nobody else [])]:
+    for person in [*people, *([None] if nobody or left else [])]:
         key = person.pk if person else None
-        of_cards = cards.get(key, {}) if person else _summed(cards, nobody)
+        of_cards = cards.get(key, {}) if person else _summed(cards, nobody, ("waiting", "in_work", "overdue"))
+        of_sales = sales.get(key, {}) if person else _summed(sales, left, ("n", "late"))
         of_acts, outcome = acts.get(key, {}), outcomes.get(key, {})
         found.append(
             Member(
@@ -75,6 +88,8 @@ def members(book: Book, day: date, at: datetime) -> list[Member]:
                 Share(outcome.get("again", 0), outcome.get("measured", 0)),
                 outcome.get("recovered") or Decimal(0),
                 outcome.get("won") or Decimal(0),
+                of_sales.get("n", 0),
+                of_sales.get("late", 0),
             )
         )
     return found
@@ -86,8 +101,13 @@ def _counted(rows: QuerySet[Any], **counts: Any) -> dict[int | None, dict[str, i
     return {row["representative"]: row for row in grouped}
 
 
-def _summed(rows: dict[int | None, dict[str, int]], keys: list[int | None]) -> dict[str, int]:
-    names = ("waiting", "in_work", "overdue")
+def _sales(book: Book, day: date) -> dict[int | None, dict[str, int]]:
+    late = Step.objects.filter(opportunity=OuterRef("pk"), done_at=None, due_on__lt=day)
+    rows = Opportunity.objects.filter(book=book, status=OpportunityState.OPEN.value).annotate(is_late=Exists(late))
+    return _counted(rows, n=Count("pk"), late=Count("pk", filter=Q(is_late=True)))
+
+
+def _summed(rows: dict[int | None, dict[str, int]], keys: list[int | None], names: Sequence[str]) -> dict[str, int]:
     return {name: sum(rows[key][name] for key in keys) for name in names}
 
 

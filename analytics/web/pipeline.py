@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
@@ -34,18 +34,27 @@ from marketplace.web.csv_export import csv_response
 from marketplace.web.forms import whole_number
 from marketplace.web.lists import address, chips, listed
 
+# Who is asked for where whoever works on it no longer works in the book.
+LEFT: Final = "left"
+
 
 class PipelineFilter(forms.Form):
     q = forms.CharField(label=_("Title or account"), required=False, max_length=200)
     who = forms.ChoiceField(label=_("Representative"), required=False)
+    stage = forms.ChoiceField(
+        label=_("Stage"),
+        required=False,
+        choices=[("", _("All")), *((one.value, name) for one, name in STAGE_NAMES.items())],
+    )
     due = forms.BooleanField(label=_("Step due"), required=False)
 
     def __init__(self, *args: Any, book: Book, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = {*sellers.representatives(book), *sellers.managers(book)}
+        self.people = [person.pk for person in people]
         field: Any = self.fields["who"]
         named = sorted(((str(person.pk), str(person)) for person in people), key=lambda one: one[1])
-        field.choices = [("", _("Everybody")), *named]
+        field.choices = [("", _("Everybody")), *named, (LEFT, _("Somebody who has left"))]
 
     def narrow(self, rows: Any, day: date) -> Any:
         """The rows that the filter leaves; what cannot be read narrows nothing."""
@@ -53,7 +62,12 @@ class PipelineFilter(forms.Form):
             return rows
         sent = self.cleaned_data
         return queries.narrowed(
-            rows, representative_id=whole_number(sent["who"]), text=sent["q"], due_by=day if sent["due"] else None
+            rows,
+            representative_id=whole_number(sent["who"]),
+            nobody_of=self.people if sent["who"] == LEFT else None,
+            stage=sent["stage"],
+            text=sent["q"],
+            due_by=day if sent["due"] else None,
         )
 
 
@@ -68,6 +82,7 @@ def board(request: HttpRequest) -> HttpResponse:
     context = {
         "columns": [
             {
+                "value": column.stage.value,
                 "name": STAGE_NAMES[column.stage],
                 "hint": STAGE_HINTS[column.stage],
                 "rows": [_shown(row) for row in column.rows],
@@ -124,13 +139,14 @@ def forecast(request: HttpRequest) -> HttpResponse:
     """What is open, weighted by the share won from each stage; a block for each currency."""
     actor = actor_of(request)
     book = book_of(actor)
-    who = whole_number(request.GET.get("who", ""))
+    form = PipelineFilter(request.GET, book=book)
+    who = form.cleaned_data["who"] if form.is_valid() else ""
     passed = queries.passed(book)
     share = shares(passed)
     amounts: dict[str, list[tuple[Stage, date | None, Decimal]]] = defaultdict(list)
-    for stage, currency, month, total in queries.open_amounts(book, who):
+    whose = whole_number(who), form.people if who == LEFT else None
+    for stage, currency, month, total in queries.open_amounts(book, *whose):
         amounts[currency].append((stage, month, total))
-    form = PipelineFilter(request.GET, book=book)
     context = {
         "blocks": [_block(currency, rows, share) for currency, rows in sorted(amounts.items())],
         "shares": [
@@ -140,6 +156,7 @@ def forecast(request: HttpRequest) -> HttpResponse:
         ],
         "results": _results(book),
         "form": form,
+        "who": who,
         "tabs": tabs("forecast"),
     }
     return render(request, "analytics/forecast.html", context)
@@ -176,6 +193,7 @@ def _block(
         ),
         "stages": [
             (
+                stage.value,
                 STAGE_NAMES[stage],
                 Money(by_stage[stage], currency).rounded(),
                 charts.percent(share[stage]),

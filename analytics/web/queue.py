@@ -107,7 +107,12 @@ def queue(request: HttpRequest) -> HttpResponse:
             ),
             parts.Tab(_("In work"), address(request, show="work"), in_work, work.count(), icon="phone"),
         ],
+        "manages": permissions.is_manager(actor, book),
         "people": sellers.representatives(book) if permissions.is_manager(actor, book) else [],
+        # The platform's roles are an operator's to give.
+        "roles": parts.Action(_("To the people"), reverse("organisation_people"), icon="users")
+        if book.owner_id
+        else None,
         **_progress(found),
     }
     return render(request, "analytics/queue.html", context)

@@ -177,7 +177,7 @@ def test_the_forecast_weighs_by_stage_and_tells_why_sales_end(page: Client, book
     (block,) = shown.context["blocks"]
     # One ended in prospecting and was lost: (0 + 20 × 5%) / (1 + 20) of 1,000.
     assert [str(money) for money in (block["total"], block["weighted"])] == ["1000.00 EUR", "47.62 EUR"]
-    assert [(str(name), share) for name, _money, share, _counts in block["stages"]] == [("Prospecting", "4.8%")]
+    assert [(str(name), share) for _value, name, _money, share, _counts in block["stages"]] == [("Prospecting", "4.8%")]
     assert block["chart"].option["xAxis"]["data"] == ["Jan 2027"]
     (ended,) = shown.context["results"]
     assert [str(ended[0]), str(ended[1]), ended[2], [str(money) for money in ended[3]]] == [

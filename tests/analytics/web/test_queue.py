@@ -13,9 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from analytics.models import Account, Capacity, Card, Dismissal
+from analytics.permissions import book_for
 from analytics.rules.cards import CardState
-from analytics.services import card_making
-from marketplace.models import Role
+from analytics.services import card_making, opportunities
+from analytics.services.opportunities import OpportunityDetails
+from marketplace.models import Person, Role
 from marketplace.permissions import Actor
 from tests.factories import insights
 from tests.factories.insights import CUTOFF, MORNING, NIGHT
@@ -212,12 +214,35 @@ def test_half_of_the_days_places_are_for_the_long_tail(cards: list[Card], browse
 def test_the_team_in_figures(cards: list[Card], browser: Client, rosa: Actor) -> None:
     browser.post(reverse("insights_card_act", args=[cards[0].pk, "accept"]))
     browser.post(reverse("insights_card_act", args=[cards[1].pk, "dismiss"]), {"reason": "known", "note": ""})
+    boss, gone = insights.sales_manager(), insights.representative()
+    sales = [
+        opportunities.open_for(insights.account(cards[0].book).pk, OpportunityDetails("Cables"), by=by, at=MORNING)
+        for by in (rosa, gone)
+    ]
+    sales[0].steps.update(due_on=MORNING.date() - timedelta(days=1))
+    Person.objects.filter(pk=gone.person.pk).update(staff_roles=[])  # type: ignore[union-attr]
 
-    page = _browser(insights.sales_manager()).get(reverse("insights_team"))
+    manager = _browser(boss)
+    page = manager.get(reverse("insights_team"))
+    assert [(row["member"].sales, row["member"].late) for row in page.context["rows"]] == [(1, 1), (1, 0)]
+    for who, found in ((str(rosa.person.pk), sales[0]), ("left", sales[1])):  # type: ignore[union-attr]
+        listed = manager.get(reverse("insights_opportunities"), {"who": who, "stage": "prospecting"}).context["rows"]
+        assert [row[0] for row in listed] == [found]
+    assert manager.get(reverse("insights_opportunities"), {"stage": "close"}).context["rows"] == []
 
     member = next(row["member"] for row in page.context["rows"] if row["member"].person == rosa.person)
     figures = (member.accounts, member.waiting, member.in_work, member.accepted, member.dismissed, member.capacity)
     assert figures == (3, 1, 1, 1, 1, 15)
+
+
+def test_a_manager_without_representatives_is_told_what_is_missing_and_with_one_can_choose(db: None) -> None:
+    company = accredited_supplier()
+    boss = _browser(member(company, Role.SALES_MANAGER))
+    assert "Nobody looks after customers yet" in boss.get(reverse(QUEUE)).content.decode()
+    only = member(company, Role.REPRESENTATIVE)
+    insights.whole_run(book_for(company.pk))
+    text = boss.get(reverse(QUEUE)).content.decode()
+    assert ("Choose a representative above" in text, f">{only.person}</option>" in text) == (True, True)
 
 
 def test_others_see_nothing_of_it(browser: Client, cards: list[Card]) -> None:
