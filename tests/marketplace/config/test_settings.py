@@ -42,3 +42,7 @@ def test_the_tolerance_for_outages_lies_within_what_the_closing_of_auctions_rest
         said = f"OUTAGE_TOLERANCE_SECONDS is {seconds}: it has to be at least {shortest} and at most {longest} seconds."
         with pytest.raises(ImproperlyConfigured, match=said):
             read(monkeypatch, **platform, OUTAGE_TOLERANCE_SECONDS=str(seconds))
+    development = {"OPENLOT_ENVIRONMENT": "development"}
+    with pytest.raises(ImproperlyConfigured, match="at least"):
+        read(monkeypatch, **development, OUTAGE_TOLERANCE_SECONDS=str(shortest - 1))
+    assert read(monkeypatch, **development, OUTAGE_TOLERANCE_SECONDS="600")["OUTAGE_TOLERANCE_SECONDS"] == 600
