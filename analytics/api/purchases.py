@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -51,7 +52,9 @@ class PurchaseIn(serializers.Serializer[Any]):
     category_name = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
     quantity = serializers.DecimalField(18, 4)
     amount = serializers.DecimalField(18, 4)
-    currency = serializers.RegexField("^[A-Z]{3}$", help_text="ISO 4217")
+    currency = serializers.RegexField(
+        "^[A-Z]{3}$", help_text="ISO 4217", error_messages={"invalid": _("Three capital letters, as in EUR.")}
+    )
     cancels = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
 
 

@@ -84,6 +84,29 @@ def test_a_cancellation_takes_back_and_a_renamed_customer_keeps_its_number(compa
     assert Account.objects.get(book=book).name == "Acme Holding"
 
 
+def test_what_is_odd_about_all_that_was_sent_can_be_asked_for(company: Organisation, book: Book) -> None:
+    client = program(company)
+    empty = {"currency": "", "first_day": None, "last_day": None, "days": 0, "remarks": []}
+    assert client.get(reverse("api_insights_history")).json() == empty
+    sent(client, [line(), line("R2", currency="USD"), line("R3", currency="€")])
+    found = client.get(reverse("api_insights_history")).json()
+    assert (found["currency"], found["days"], found["last_day"]) == ("EUR", 1, "2026-05-01")
+    assert [one["code"] for one in found["remarks"]] == [
+        "all_purchases_on_one_day", "one_account_only", "other_currencies_not_scored",
+    ]  # fmt: skip
+    assert found["remarks"][2]["says"].startswith("Only purchases in EUR are scored; those in USD")
+    run = ScoringRun.objects.create(
+        book=book, cutoff=date(2026, 5, 1), created_at=NOON, state=RunState.WHOLE,
+        facts={"remarks": [{"code": "one_account_only"}]},
+    )  # fmt: skip
+    for number in range(2):
+        run.partitions.create(number=number, state=PartState.DONE, unscored={"fewer_than_three_order_days": 3})
+    told = client.get(reverse("api_insights_run", args=[run.pk])).json()
+    assert ([one["code"] for one in told["remarks"]], told["unscored"]) == (
+        ["one_account_only"], {"fewer_than_three_order_days": 6},
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("body", [{}, {"lines": []}, {"lines": "R1"}, {"lines": ["R1"]}, {"lines": [{}] * 1001}])
 def test_a_body_of_another_shape_is_refused_whole(company: Organisation, body: Any) -> None:
     answer = program(company).post(
