@@ -120,7 +120,7 @@ def hand_over(account_id: int, to: int | None, text: str, *, by: Actor, at: date
     values = {"giver": by.person, "account": account.name, "to": heir or _("nobody yet"), "note": text.strip()}
     if heir is not None and heir != by.person:
         words = _("%(giver)s handed %(account)s over to you: %(note)s")
-        notify(heir, "account_handed_over", words % values, url, at=at)
+        ownership.tell(heir, account.book, "account_handed_over", words % values, url, at=at)
     words = _("%(giver)s handed your customer %(account)s over to %(to)s: %(note)s")
     ownership.tell_giver(giver, heir, account.book, "account_gone", words % values, url, by=by, at=at)
     return account

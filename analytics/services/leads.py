@@ -22,7 +22,7 @@ from analytics.services.claims import settle_lead
 from analytics.services.contacts import ContactDetails, lock_account, require_right, require_room
 from analytics.services.contract_history import PREFIX
 from analytics.services.opportunities import AnothersOpportunity, OpportunityDetails
-from analytics.services.ownership import tell_giver
+from analytics.services.ownership import tell, tell_giver
 from marketplace import audit
 from marketplace.models import Person
 from marketplace.permissions import Actor, person_of
@@ -240,7 +240,7 @@ def note_over(lead: Lead, because: str, *, at: datetime) -> None:
     audit.record("lead.given_up", lead, by=None, at=at, because=lead.given_up_because)
     if lead.representative is not None:
         words = _("%(company)s: the lead has ended. %(because)s") % {"company": lead.company, "because": because}
-        notify(lead.representative, "lead_over", words, lead.get_absolute_url(), at=at)
+        tell(lead.representative, lead.book, "lead_over", words, lead.get_absolute_url(), at=at)
 
 
 def fit_of(lead: Lead) -> Fit:
@@ -293,7 +293,7 @@ def _added_to(lead: Lead, details: LeadDetails, *, by: Actor, at: datetime) -> L
         told, words = "lead_again", _("%(company)s asked again.")
         if owner != before:
             told, words = "lead_assigned", _("%(company)s asked again: the lead is yours now.")
-        notify(owner, told, words % {"company": lead.company}, lead.get_absolute_url(), at=at)
+        tell(owner, lead.book, told, words % {"company": lead.company}, lead.get_absolute_url(), at=at)
     if owner != before:
         words = _("%(company)s asked again: by rule the lead is %(to)s’s now.") % {"company": lead.company, "to": owner}
         tell_giver(before, owner, lead.book, "lead_gone", words, lead.get_absolute_url(), by=by, at=at)

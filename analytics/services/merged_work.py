@@ -33,7 +33,7 @@ from analytics.rules.pipeline import LeadState, OpportunityState, Stage
 from analytics.services import leads, merged_contacts, outcomes
 from analytics.services.claims import settle_lead
 from analytics.services.contacts import stream_of
-from analytics.services.ownership import tell_giver
+from analytics.services.ownership import tell, tell_giver
 from analytics.services.transitions import move_card
 from marketplace import audit
 from marketplace.permissions import NOBODY, Actor
@@ -234,7 +234,9 @@ def _end_double(less: Opportunity, more: Opportunity, by: Actor, at: datetime) -
     if less.representative_id != more.representative_id:
         words = _("“%(title)s” goes on with %(name)s: two customers were found to be one.")
         values = {"title": less.title, "name": more.representative}
-        notify(less.representative, "opportunity_doubled", words % values, more.get_absolute_url(), at=at)
+        tell(
+            less.representative, less.book, "opportunity_doubled", words % values, more.get_absolute_url(), at=at
+        )  # fmt: skip
 
 
 def _sale(row: Opportunity) -> Sale:

@@ -113,22 +113,26 @@ def pass_on(givers: Mapping[int, int], heir: Person, reason: str, *, by: Actor, 
 def tell_giver(
     giver: Person | None, taker: Person | None, book: Book, kind: str, text: str, url: str, *, by: Actor, at: datetime
 ) -> None:
-    """Tell who had it until now that it is another's, unless they did it themselves.
+    """Tell who had it until now that it is another's, unless they did it themselves."""
+    if giver is not None and giver not in (taker, by.person):
+        tell(giver, book, kind, text, url, at=at)
 
-    Whoever no longer works in the book is told nothing of its customers.
-    """
-    if giver is not None and giver not in (taker, by.person) and _works_in(giver, book):
-        notify(giver, kind, text, url, at=at)
+
+def tell(person: Person, book: Book, kind: str, text: str, url: str, *, at: datetime) -> None:
+    """Notify somebody, unless they no longer work in the book: then its customers are not theirs to know of."""
+    if works_in(person, book):
+        notify(person, kind, text, url, at=at)
 
 
 def _require_fit(to: Person, book: Book, reason: str) -> None:
     if not reason.strip():
         raise ReasonMissing(field="reason")
-    if not _works_in(to, book):
+    if not works_in(to, book):
         raise Invalid({"to": [_("%(name)s does not work in this book.") % {"name": to}]})
 
 
-def _works_in(person: Person, book: Book) -> bool:
+def works_in(person: Person, book: Book) -> bool:
+    """Whether the person works in the book now."""
     try:
         return person.is_active and works(actor_for(person, book.owner), book)
     except NotFound:

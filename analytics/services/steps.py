@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from analytics.models import Contact, Opportunity, Step
+from analytics.models import Book, Contact, Opportunity, Step
 from analytics.rules.pipeline import FOLLOW_UPS, OpportunityState, StepKind, StepResult, follow_up_on
 from analytics.services.opportunities import NotOpen, locked, record, save, today
+from analytics.services.ownership import works_in
 from marketplace.models import Person
 from marketplace.permissions import Actor, person_of
 from marketplace.services.notifications import notify
@@ -102,7 +103,8 @@ def plan_next(opportunity_id: int, next_step: NextStep, *, by: Actor, at: dateti
 def remind(*, at: datetime) -> int:
     """Tell everybody once a day of the steps that are due, in one notification a person. Returns how many were told.
 
-    A transaction each: who cannot be told holds nobody up, and is tried again by the next sweep. Safe to repeat.
+    A transaction each: who cannot be told holds nobody up, and is tried again by the next sweep. Who no longer works in
+    a book is not told of its sales: its manager's view of the team has them. Safe to repeat.
     """
     due = Step.objects.filter(done_at=None, due_on__lte=(at + timedelta(days=1)).date(), person__is_active=True)
     told = 0
@@ -118,9 +120,10 @@ def remind(*, at: datetime) -> int:
 def _remind(person: Person, at: datetime) -> bool:
     day = today(person, at)
     steps = Step.objects.select_for_update(of=("self",), skip_locked=True).select_related("opportunity")
-    rows = list(
-        steps.filter(done_at=None, person=person, due_on__lte=day).exclude(reminded_on=day).order_by("due_on", "pk")
-    )
+    due = steps.filter(done_at=None, person=person, due_on__lte=day).exclude(reminded_on=day)
+    books = Book.objects.select_related("owner").filter(opportunities__steps__in=due.values("pk")).distinct()
+    rows = list(due.filter(opportunity__book__in=[book for book in books if works_in(person, book)]))
+    rows.sort(key=lambda row: (row.due_on, row.pk))
     if not rows:
         return False
     for row in rows:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analytics.models import Account, Book, Contact, LeadSource, Opportunity, OwnershipDecision, Step
+from analytics.models import Account, Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step
 from analytics.permissions import ManagerOnly
 from analytics.queries import pipeline as queries
 from analytics.rules.pipeline import BuyingRole, Criterion, LostReason, Stage, StepKind, StepResult, WonReason
@@ -374,6 +374,17 @@ def test_everybody_is_reminded_once_a_day_of_what_is_due(book: Book, anna: Actor
     ]
     words = list(Notification.objects.filter(kind="steps_due").order_by("pk").values_list("text", flat=True))
     assert words == ["1 step of your pipeline is due: Cables.", "2 steps of your pipeline are due, first: Cables."]
+
+
+def test_who_has_left_is_told_nothing_of_the_customers_any_more(book: Book, anna: Actor) -> None:
+    opened(book, anna)
+    details = LeadDetails("Kabel AG", need="Cables")
+    lead, _new = leads.register(book.pk, LeadSource.OWN, details, by=anna, at=AT)
+    Person.objects.filter(pk=person(anna).pk).update(staff_roles=[])
+    assert steps.remind(at=AT + timedelta(days=5)) == 0
+    leads.register(book.pk, LeadSource.PROGRAM, details, by=sales_manager(), at=AT)
+    leads.note_over(Lead.objects.get(pk=lead.pk), "They withdrew.", at=AT)
+    assert told(anna) == []
 
 
 def test_who_cannot_be_reminded_holds_nobody_up_and_is_reminded_once_it_can_be(book: Book, anna: Actor) -> None:
