@@ -6,35 +6,17 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import Accreditation, AccreditationStatus, Organisation, Role, Side, SigningRequest, StaffRole
-from marketplace.permissions import Actor
 from tests.factories.marketplace import NOON, AccreditationFactory, OrganisationFactory, member, staff
 from tests.factories.signatures import certificate_of, signed, trust
+from tests.marketplace.web.clients import client_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 S = AccreditationStatus
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
-
-
-def client_of(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return client
-
-
-@pytest.fixture(autouse=True)
-def noon(freeze: Any) -> Any:
-    return freeze(NOON)
-
-
-@pytest.fixture
-def supplier() -> Organisation:
-    return OrganisationFactory.create(is_supplier=True)
 
 
 def waiting(organisation: Organisation, **fields: Any) -> Accreditation:

@@ -7,7 +7,6 @@ import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -38,25 +37,9 @@ from tests.factories.marketplace import (
     member,
     staff,
 )
+from tests.marketplace.web.clients import client_of
 
-pytestmark = pytest.mark.django_db
-
-
-def client_of(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return client
-
-
-@pytest.fixture(autouse=True)
-def noon(freeze: Any) -> Any:
-    return freeze(NOON)
-
-
-@pytest.fixture
-def operator() -> Actor:
-    return staff(StaffRole.OPERATOR)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 
 class TestSuspending:

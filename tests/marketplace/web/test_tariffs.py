@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,28 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import Invoice, InvoiceStatus, Organisation, Plan, Role, StaffRole, Subscription
-from marketplace.permissions import Actor
 from marketplace.services import plans, tariffs
 from tests.factories.marketplace import NOON, OrganisationFactory, PlanFactory, member, staff
+from tests.marketplace.web.clients import client_of
 
-pytestmark = pytest.mark.django_db
-
-
-def client_of(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return client
-
-
-@pytest.fixture(autouse=True)
-def noon(freeze: Any) -> Any:
-    return freeze(NOON)
-
-
-@pytest.fixture
-def supplier() -> Organisation:
-    return OrganisationFactory.create(is_supplier=True)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 
 @pytest.fixture

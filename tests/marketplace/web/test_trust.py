@@ -20,26 +20,10 @@ from marketplace.services import revocation, trust_store
 from marketplace.signatures.authority import Authority
 from tests.factories.marketplace import NOON, staff
 from tests.factories.signatures import authority
+from tests.marketplace.web.clients import client_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 DAY = timedelta(days=1)
-
-
-def client_of(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return client
-
-
-@pytest.fixture(autouse=True)
-def noon(freeze: Any) -> Any:
-    return freeze(NOON)
-
-
-@pytest.fixture
-def operator() -> Actor:
-    return staff(StaffRole.OPERATOR)
 
 
 @pytest.fixture
