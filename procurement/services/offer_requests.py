@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy
 from phonenumber_field.phonenumber import to_python
 
 from marketplace import audit
-from marketplace.models import Heading, Membership, Organisation, OrganisationStatus, Role, StaffRole
-from marketplace.permissions import Actor, person_of
+from marketplace.models import Heading, Membership, Organisation, OrganisationStatus, Person, Role, StaffRole
+from marketplace.permissions import Actor, actor_for, person_of
 from marketplace.services.notifications import notify, notify_staff
 from marketplace.shared import jobs
 from marketplace.shared.errors import DomainError, Invalid, NotAllowed, NotFound, Sentence
@@ -123,7 +123,7 @@ def withdraw(request_id: int, *, by: Actor, at: datetime) -> OfferRequest:
     audit.record("offer.withdrawn", request, by=by, at=at)
     words = _("%(who)s has withdrawn the request for an offer.") % {"who": request.asker.short_name}
     if request.handled_by is not None:
-        notify(request.handled_by, "offer_withdrawn", words, request.get_absolute_url(), at=at)
+        _tell_handler(request, request.handled_by, words, at)
     return request
 
 
@@ -302,6 +302,21 @@ def _was_done(request: OfferRequest, state: RequestStatus, by: Actor) -> bool:
 
 def _asked(request: OfferRequest) -> str:
     return request.supplier.short_name if request.supplier is not None else _("Our sales team")
+
+
+def _tell_handler(request: OfferRequest, person: Person, words: str, at: datetime) -> None:
+    """Whoever is at it, while they still may be; else who sells there."""
+    kind, url = "offer_withdrawn", request.get_absolute_url()
+    try:
+        still = permissions.can_handle_offer(actor_for(person, request.supplier), request)
+    except NotFound:
+        still = False
+    if still:
+        notify(person, kind, words, url, at=at)
+    elif request.supplier is not None:
+        notify(request.supplier, kind, words, url, at=at, roles=permissions.SELLING_ROLES)
+    else:
+        notify_staff([StaffRole.REPRESENTATIVE, StaffRole.SALES_MANAGER], kind, words, url, at=at)
 
 
 def _tell_asker(request: OfferRequest, words: str, at: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from marketplace.models import AuditRecord, Notification, Organisation, OrganisationStatus, Role, StaffRole
+from marketplace.models import AuditRecord, Membership, Notification, Organisation, OrganisationStatus, Role, StaffRole
 from marketplace.permissions import Actor, OrganisationNotActive, RoleMissing, actor_for
 from marketplace.shared.errors import IllegalTransition, Invalid, NotFound
 from procurement.models import OfferRequest
@@ -87,6 +87,12 @@ def test_a_declined_request_says_why_may_be_taken_up_after_all_and_withdrawn(
     for _click in range(2):
         assert service.withdraw(request.pk, by=buyer, at=NOON).status == RequestStatus.WITHDRAWN
     assert told(seller) == ["offer_asked", "offer_withdrawn"]
+    # Who was at it and has left is told nothing; who sells there now is.
+    later, colleague = asked(supplier, buyer), member(supplier, Role.REPRESENTATIVE)
+    service.take_up(later.pk, by=seller, at=NOON)
+    Membership.objects.filter(person=seller.person).update(active=False)
+    service.withdraw(later.pk, by=buyer, at=NOON)
+    assert (told(seller)[2:], told(colleague)) == (["offer_asked"], ["offer_withdrawn"])
     with pytest.raises(IllegalTransition):
         service.take_up(request.pk, by=seller, at=NOON)
 
