@@ -233,6 +233,7 @@ def _known(contract: Contract, came: Came, key: str, by: Actor, corrects: Delive
         and found.corrects_id == (corrects.pk if corrects else None)
         and found.delivered_on == came.delivered_on
         and found.note_number == came.note_number.strip()
+        and found.remark == came.remark.strip()
         and dict(found.lines.values_list("item", "quantity")) == dict(came.quantities)
     )
     if not same:

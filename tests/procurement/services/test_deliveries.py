@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -55,8 +56,9 @@ def test_a_delivery_is_recorded_once_confirmed_in_part_and_both_sides_are_told(c
     sent = came(contract, MAY, "4", "2")
     delivery = service.record(contract.pk, sent, key="k", by=supplier, at=AT)
     assert service.record(contract.pk, sent, key="k", by=supplier, at=AT) == delivery
-    with pytest.raises(IdempotencyKeyReused):
-        service.record(contract.pk, came(contract, MAY, "5"), key="k", by=supplier, at=AT)
+    for other in (came(contract, MAY, "5"), replace(sent, remark="Two parcels")):
+        with pytest.raises(IdempotencyKeyReused):
+            service.record(contract.pk, other, key="k", by=supplier, at=AT)
     assert states(contract) == [(0, 4), (0, 2)]
     with pytest.raises(service.OwnRecord):
         service.confirm(delivery.pk, Accepted({first.pk: Decimal(4), second.pk: Decimal(2)}), by=supplier, at=AT)
