@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import linalg, sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from analytics.rules import protocol
+from analytics.rules.growth.ease import gram
 from analytics.rules.history import NONE, FloatArray, History, IntArray
 from analytics.rules.protocol import Eligible, GrowthCase
 
@@ -84,21 +85,37 @@ def of_growth(history: History, cutoff: int, case: GrowthCase, *, of: str, horiz
     before = _keys(history, column, (column != NONE) & (history.day <= cutoff - horizon), case.codes)
     new = np.setdiff1d(_keys(history, column, recent, case.codes), before)
     first = np.bincount(new % case.codes, minlength=case.codes).astype(np.float64)
-    everybody: dict[str, Callable[[IntArray], FloatArray]] = {
-        "popularity": lambda accounts: np.tile(popular, (len(accounts), 1)),
-        "first-buy popularity": lambda accounts: np.tile(first, (len(accounts), 1)),
+    found = {
+        "popularity": _ranked(lambda accounts: np.tile(popular, (len(accounts), 1)), bought, case),
+        "first-buy popularity": _ranked(lambda accounts: np.tile(first, (len(accounts), 1)), bought, case),
     }
     if case.codes <= MOST_DENSE:
-        together = np.asarray((bought.T @ bought).todense(), dtype=np.float64)
-        norm = np.sqrt(np.maximum(np.diag(together), 1.0))
-        cosine = together / norm[:, None] / norm[None, :]
-        np.fill_diagonal(cosine, 0.0)
-        inverse = np.linalg.inv(together + EASE_PENALTY * np.eye(case.codes))
-        weights = inverse / -np.diag(inverse)[None, :]
-        np.fill_diagonal(weights, 0.0)
-        everybody["kNN by cosine"] = lambda accounts: np.asarray(bought[accounts] @ cosine)
-        everybody[f"EASE^R (λ = {EASE_PENALTY:.0f})"] = lambda accounts: np.asarray(bought[accounts] @ weights)
-    return {name: _ranked(score, bought, case) for name, score in everybody.items()}
+        # One after the other: each is a dense square of things.
+        found["kNN by cosine"] = _ranked(_spoken_for(bought, _cosine(bought)), bought, case)
+        found[f"EASE^R (λ = {EASE_PENALTY:.0f})"] = _ranked(_spoken_for(bought, _ease(bought)), bought, case)
+    return found
+
+
+def _spoken_for(bought: sparse.csr_matrix, weights: FloatArray) -> Callable[[IntArray], FloatArray]:
+    return lambda accounts: np.asarray(bought[accounts] @ weights)
+
+
+def _cosine(bought: sparse.csr_matrix) -> FloatArray:
+    cosine = gram(bought).astype(np.float64)
+    norm = np.sqrt(np.maximum(np.diag(cosine), 1.0))
+    cosine /= norm[:, None]
+    cosine /= norm[None, :]
+    np.fill_diagonal(cosine, 0.0)
+    return cosine
+
+
+def _ease(bought: sparse.csr_matrix) -> FloatArray:
+    weights = gram(bought).astype(np.float64)
+    weights[np.diag_indices_from(weights)] += EASE_PENALTY
+    weights = np.asarray(linalg.inv(weights, overwrite_a=True, check_finite=False))
+    weights /= -np.diag(weights)[None, :]
+    np.fill_diagonal(weights, 0.0)
+    return weights
 
 
 Ranking = tuple[IntArray, IntArray, IntArray]
