@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy, pgettext
 
-from analytics.rules.remarks import Odd
+from analytics.rules.remarks import LONGEST_FORGIVEN, Odd
 from marketplace.shared.errors import Sentence
 
 Day = Callable[[date], str]
@@ -82,11 +82,13 @@ def _holes(remark: Mapping[str, Any], day: Day, number: Number) -> str:
     said = _("Nobody bought anything %(spans)s. If purchases of that time are missing, bring them in.") % {
         "spans": _listed(spans)
     }
-    taken = (
-        _("Until then these days are not counted as anybody’s silence.")
-        if remark["left_out"]
-        else _("Until then these days count as silence.")
-    )
+    taken = _("Until then these days count as silence.")
+    if remark["left_out"]:
+        taken = _("Until then these days are not counted as anybody’s silence.")
+        if any(hole["days"] > LONGEST_FORGIVEN for hole in remark["holes"]):
+            taken = _(
+                "Until then these days are not counted as silence, but whoever has not come back since is not scored."
+            )
     return f"{said} {taken}"
 
 

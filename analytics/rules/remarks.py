@@ -24,6 +24,9 @@ FEWEST_DAYS = 60
 BEYOND_USUAL = 6
 """How often longer than the 95th per cent of the breaks between the data's order days a hole is. Holes of their own are
 among the breaks: three of them in a year of sixty order days must not become what is usual."""
+LONGEST_FORGIVEN = 183
+"""Days of holes that are taken out of an account's present silence. Of one last seen half a year before that nothing is
+known any more, whoever is to blame."""
 THIN_HOLE = 45
 """Days. A shorter gap of a history with fewer order days than that may well be its rhythm."""
 STALE_AFTER = 14

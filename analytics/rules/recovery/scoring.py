@@ -21,6 +21,7 @@ from analytics.rules.recovery.model import Level, RecoveryModel
 from analytics.rules.recovery.population import JUDGED_ACCOUNTS, JUDGED_PAIRS, SCORED_ACCOUNTS, SCORED_PAIRS
 from analytics.rules.recovery.reasons import Reason
 from analytics.rules.recovery.visits import Visits, collect
+from analytics.rules.remarks import LONGEST_FORGIVEN
 
 AT_ONCE = 1_000_000
 """Rows of the history that are looked at together; the rest waits its turn, which bounds the memory."""
@@ -111,10 +112,16 @@ def _score(model: RecoveryModel, history: History, cutoff: int) -> RecoveryScore
     of_pairs = _scores(model, model.pairs, beside, flags, clock)
     lost, lost_here = _lost(accounts, clock), _lost(pairs, clock)
     rhythm, here = observed.rhythm, beside.rhythm
+    known, known_here = _forgiven(rhythm.last_day, clock), _forgiven(here.last_day, clock)
     return RecoveryScores(
-        _only(of_accounts, SCORED_ACCOUNTS.hold(rhythm, lost), JUDGED_ACCOUNTS.hold(rhythm, lost)),
-        _only(of_pairs, SCORED_PAIRS.hold(here, lost_here), JUDGED_PAIRS.hold(here, lost_here)),
+        _only(of_accounts, SCORED_ACCOUNTS.hold(rhythm, lost) & known, JUDGED_ACCOUNTS.hold(rhythm, lost)),
+        _only(of_pairs, SCORED_PAIRS.hold(here, lost_here) & known_here, JUDGED_PAIRS.hold(here, lost_here)),
     )
+
+
+def _forgiven(last: IntArray, clock: Clock) -> BoolArray:
+    """Whether what holes take out of the present silence is little enough for its account to be still known."""
+    return np.asarray(last - clock.calendar(last) <= LONGEST_FORGIVEN)
 
 
 def _lost(visits: Visits, clock: Clock) -> IntArray:

@@ -1,13 +1,13 @@
 """What holds of the fitted model whatever it has learnt."""
 
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
 
 from analytics.rules import protocol, recovery
-from analytics.rules.history import History
+from analytics.rules.history import History, collapse
 from analytics.rules.recovery import scoring, training
 from analytics.rules.recovery.clock import Clock, find
 from analytics.rules.recovery.features import Bought, observe_accounts, observe_pairs
@@ -63,6 +63,19 @@ def test_model_survives_json_and_another_version_is_refused(model: recovery.Reco
         recovery.RecoveryModel.from_json(model.to_json().replace('"version": 2', '"version": 1'))
 
 
+@pytest.mark.parametrize(("hole", "scored"), [(150, 30), (400, 3)])
+def test_a_hole_of_years_forgives_nobody_who_has_not_come_back(hole: int, scored: int) -> None:
+    weekly = [(account, day) for account in range(30) for day in range(account % 7, 300, 7)]
+    back = [(account, 300 + hole + day) for account in range(3) for day in range(12)]
+    account, day = (np.array(column, dtype=np.int32) for column in zip(*weekly, *back, strict=True))
+    ones, names = np.ones(len(day)), tuple(f"A{number:02}" for number in range(30))
+    history = collapse(
+        account=account, day=day, quantity=ones, amount=10 * ones, accounts=names, first_day=date(2024, 1, 1)
+    )
+    cutoff = history.last_day
+    assert len(recovery.score(recovery.fit(history, cutoff), history, cutoff).accounts) == scored
+
+
 def test_partition_is_scored_exactly_as_within_the_whole(shop: History, model: recovery.RecoveryModel) -> None:
     whole = recovery.score(model, shop, CUTOFF)
     assert not model.pairs.fallback
@@ -106,6 +119,11 @@ def test_data_without_items_is_learnt_from_without_them(shop: History) -> None:
     assert (fitted.items, fitted.market.goods, fitted.fallback) == ((), None, "accounts:too_few_cases")
     assert not [name for one in fitted.pairs.logistics for name in one.names if name.startswith("item_")]
     assert len(recovery.score(fitted, without, CUTOFF).pairs) > 0
+
+
+def test_data_without_categories_has_no_fallback_of_pairs() -> None:
+    assert recovery.fit(simulated.cohort(accounts=1000), 400).fallback == ""
+    assert recovery.fit(simulated.cohort(accounts=1000), 100).fallback == "accounts:no_closed_window"
 
 
 def test_cycle_says_how_many_fall_silent_where_closed_windows_say_little(
