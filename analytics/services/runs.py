@@ -13,6 +13,7 @@ from typing import Final
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
@@ -29,10 +30,12 @@ from analytics.models import (
     RunState,
     ScoringRun,
 )
+from analytics.queries import sellers
 from analytics.services import card_making, contract_history
 from analytics.services.transitions import move_part, move_run
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
+from marketplace.services.notifications import notify
 from marketplace.shared import jobs
 from marketplace.shared.errors import DomainError, NotFound
 
@@ -188,6 +191,11 @@ def _fail(run: ScoringRun, code: str, at: datetime) -> None:
     move_run(run, RunState.FAILED)
     run.error, run.finished_at, run.lease_until = code, at, None
     run.save(update_fields=["state", "error", "facts", "finished_at", "lease_until"])
+    if code == NO_PURCHASES:
+        return
+    words = _("The new scores could not be made; those of before are shown until they can. Look at the run.")
+    for manager in sellers.managers(run.book):
+        notify(manager, "run_failed", words, reverse("insights_run", args=[run.pk]), at=at)
 
 
 # Parts

@@ -13,6 +13,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 from django.test import override_settings
+from django.urls import reverse
 
 from analytics.features import rollup_history
 from analytics.features.rollup_history import Part
@@ -159,6 +160,8 @@ def test_a_part_that_fails_is_tried_again_alone(book: Book, manager: Actor, monk
     run.refresh_from_db()
     book.refresh_from_db()
     assert (run.state, run.error, book.run) == (RunState.FAILED, runs.PARTS_FAILED, None)
+    assert manager.person is not None
+    assert [told.url for told in manager.person.notifications.all()] == [reverse("insights_run", args=[run.pk])]
     before = {part.pk: part.finished_at for part in parts_of(run)[1:]}
     assert parts_of(run)[0].error == "ZeroDivisionError: division by zero"
 
