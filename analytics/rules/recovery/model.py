@@ -67,9 +67,11 @@ class RecoveryModel:
 
     @property
     def fallback(self) -> str:
-        """The fallbacks in force as `accounts:code;pairs:code`; empty if there are none."""
-        levels = (("accounts", self.accounts), ("pairs", self.pairs))
-        return ";".join(f"{name}:{level.fallback.value}" for name, level in levels if level.fallback)
+        """The fallbacks in force as `accounts:code;pairs:code`; empty if there are none. Data without categories has no
+        pairs to fall back for.
+        """
+        levels = {"accounts": self.accounts} | ({"pairs": self.pairs} if self.categories else {})
+        return ";".join(f"{name}:{level.fallback.value}" for name, level in levels.items() if level.fallback)
 
     def to_json(self) -> str:
         return json.dumps(
