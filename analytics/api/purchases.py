@@ -20,6 +20,7 @@ from analytics.permissions import book_of, require_manager
 from analytics.queries import history, runs, soundness
 from analytics.rules.remarks import Odd
 from analytics.services import purchases_in
+from analytics.services.imports import yesterday
 from analytics.services.purchases_in import MOST_LINES, STATUSES, Line
 from marketplace.api.authentication import actor_from
 from marketplace.api.pagination import KeysetPagination
@@ -218,7 +219,7 @@ class History(APIView):
         found = {
             "currency": book.currency, "days": len(days), "first_day": days[0] if days else None,
             "last_day": days[-1] if days else None,
-            "remarks": _remarks([one.as_json() for one in soundness.of_book(book, clock.now().date())]),
+            "remarks": _remarks([one.as_json() for one in soundness.of_book(book, yesterday(clock.now()))]),
         }  # fmt: skip
         return Response(HistoryOut(found).data)
 

@@ -150,7 +150,7 @@ def _renamed(remark: Mapping[str, Any], _day: Day, number: Number) -> str:
         "%(n)s customers have another name under the same number: %(examples)s. Each stays one customer, under the "
         "name of its last row.",
         remark["count"],
-    ) % {"n": number(remark["count"]), "examples": _some(examples, remark["count"])}
+    ) % {"n": number(remark["count"]), "examples": _some(examples, remark["count"], number)}
 
 
 def _namesakes(remark: Mapping[str, Any], _day: Day, number: Number) -> str:
@@ -161,7 +161,7 @@ def _namesakes(remark: Mapping[str, Any], _day: Day, number: Number) -> str:
         "%(n)s names stand under several numbers: %(examples)s. Where that is one customer with a new number, merge "
         "the two: else the old one seems to leave.",
         remark["count"],
-    ) % {"n": number(remark["count"]), "examples": _some(examples, remark["count"])}
+    ) % {"n": number(remark["count"]), "examples": _some(examples, remark["count"], number)}
 
 
 def _merged(remark: Mapping[str, Any], _day: Day, number: Number) -> str:
@@ -170,7 +170,7 @@ def _merged(remark: Mapping[str, Any], _day: Day, number: Number) -> str:
         "%(n)s customer of the file was merged into another, and its purchases count there: %(examples)s.",
         "%(n)s customers of the file were merged into others, and their purchases count there: %(examples)s.",
         remark["count"],
-    ) % {"n": number(remark["count"]), "examples": _some(examples, remark["count"])}
+    ) % {"n": number(remark["count"]), "examples": _some(examples, remark["count"], number)}
 
 
 def _all_new(remark: Mapping[str, Any], _day: Day, number: Number) -> str:
@@ -242,8 +242,10 @@ def _day(text: str, day: Day) -> str:
     return day(date.fromisoformat(text))
 
 
-def _some(examples: Sequence[str], count: int) -> str:
-    return ", ".join(examples) + (" …" if count > len(examples) else "")
+def _some(examples: Sequence[str], count: int, number: Number) -> str:
+    more = count - len(examples)
+    others = [ngettext("%(n)s more", "%(n)s more", more) % {"n": number(more)}] if more > 0 else []
+    return _listed([*examples, *others])
 
 
 def _listed(parts: Sequence[str]) -> str:

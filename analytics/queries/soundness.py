@@ -48,7 +48,7 @@ def of_file(batch: Import, until: date) -> list[Remark]:
     found = remarks.of_rows(batch.counts.get("read", 0), unusable)
     staged = _Staged(batch)
     if not staged.rows:
-        return found
+        return found if batch.rejects else [Remark(Odd.NOTHING)]
     found += [*staged.customers(), *staged.equal_rows()]
     if staged.rows == staged.taken_back:
         found.append(remarks.NOTHING_LEFT)

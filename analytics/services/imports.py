@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -175,7 +175,7 @@ def _own(batch_id: int, by: Actor, *states: ImportState) -> Import:
     if batch is None:
         raise NotFound
     permissions.require_manager(by, batch.book)
-    if batch.state not in states or (batch.state == ImportState.UPLOADED and not batch.found and not batch.error):
+    if batch.state not in states or (batch.state == ImportState.UPLOADED and not batch.found):
         raise ImportNotReady(state=batch.get_state_display())
     return batch
 
@@ -185,6 +185,11 @@ def _begin(batch: Import, *changed: str) -> None:
     batch.lease_until, batch.error, batch.error_details = None, "", {}
     batch.save(update_fields=["state", "done", "total", "tries", "lease_until", "error", "error_details", *changed])
     jobs.enqueue(JOBS[ImportState(batch.state)], batch.pk)
+
+
+def yesterday(at: datetime) -> date:
+    """The last day whose purchases could all be known."""
+    return (at - timedelta(days=1)).date()
 
 
 # What a job does
@@ -226,7 +231,7 @@ def was_read(
     `listed` are the rejected rows as CSV.
     """
     batch.counts, batch.rejects = counts, rejects
-    preview, odd = history.preview(batch), soundness.of_file(batch, at.date())
+    preview, odd = history.preview(batch), soundness.of_file(batch, yesterday(at))
     path = default_storage.save(f"{FOLDER}/rejects/{batch.pk}.csv", ContentFile(listed)) if rejects else ""
     unused = path
     try:
@@ -271,7 +276,7 @@ def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
         batch.loaded_at, batch.lease_until = at, None
         batch.save(update_fields=["state", "counts", "loaded_at", "lease_until"])
         of_file = [remark for remark in batch.remarks if remark["code"] not in remarks.OF_HISTORY]
-        batch.remarks = [*of_file, *(remark.as_json() for remark in soundness.of_book(book, at.date()))]
+        batch.remarks = [*of_file, *(remark.as_json() for remark in soundness.of_book(book, yesterday(at)))]
         batch.save(update_fields=["remarks"])
         _forget_file(batch)
         audit.record("purchases.loaded", batch, by=None, at=at, stream=f"book:{book.pk}", counts=batch.counts)
@@ -310,8 +315,7 @@ def failed(batch: Import, code: str, details: dict[str, Any], *, at: datetime) -
 def _fail(batch: Import, code: str, details: dict[str, Any], at: datetime) -> None:
     undoing = batch.state == ImportState.UNDOING
     batch.error, batch.error_details, batch.lease_until = code[:40], details, None
-    if batch.state != ImportState.UPLOADED:
-        move_import(batch, ImportState.LOADED if undoing else ImportState.FAILED)
+    move_import(batch, ImportState.LOADED if undoing else ImportState.FAILED)
     batch.save(update_fields=["state", "error", "error_details", "lease_until"])
     words = _("%(name)s could not be undone. See why.") if undoing else _("%(name)s could not be taken in. See why.")
     _tell(batch, words % {"name": batch}, at)
@@ -326,7 +330,6 @@ def _still(batch: Import) -> bool:
 def sweep(*, at: datetime) -> None:
     """Send again what a worker dropped or the queue lost; drop old files and lists of rejects."""
     at_work = Import.objects.filter(state__in=list(JOBS)).exclude(state=ImportState.UPLOADED, found__has_key="head")
-    at_work = at_work.exclude(state=ImportState.UPLOADED, error__gt="")
     lost = Q(lease_until__lte=at) | Q(lease_until=None, created_at__lte=at - RESENT_AFTER)
     for batch_id, state in at_work.filter(lost).values_list("pk", "state"):
         jobs.enqueue(JOBS[ImportState(state)], batch_id)

@@ -25,7 +25,7 @@ from marketplace.shared.errors import IllegalTransition
 _I, _R, _P = ImportState, RunState, PartState
 
 IMPORT: Final[Mapping[ImportState, set[ImportState]]] = {
-    _I.UPLOADED: {_I.READING, _I.DISCARDED},
+    _I.UPLOADED: {_I.READING, _I.FAILED, _I.DISCARDED},
     _I.READING: {_I.READ, _I.FAILED},
     # Other columns may be confirmed while nothing is loaded.
     _I.READ: {_I.READING, _I.LOADING, _I.DISCARDED},

@@ -180,11 +180,15 @@ def error(batch: Import) -> str:
 
 def next_step(batch: Import) -> str:
     """What happens next, for the head of the page."""
-    looked_at = bool(batch.found) or bool(batch.error)
     words: dict[str, Any] = {
-        ImportState.UPLOADED: _("Say what the columns are.") if looked_at else _("The file is being looked at."),
+        ImportState.UPLOADED: _("Say what the columns are.") if batch.found else _("The file is being looked at."),
+        ImportState.FAILED: _("Change what the columns are and read it again, or throw it away.")
+        if batch.found
+        else _("Throw it away, and upload a file that can be read."),
         ImportState.READING: _("The file is being read. Nothing is loaded yet."),
-        ImportState.READ: _("Look at what was understood, then load it."),
+        ImportState.READ: _("Look at what was understood, then load it.")
+        if batch.counts.get("accepted")
+        else _("There is nothing to load: change what the columns are, or throw the file away."),
         ImportState.LOADING: _("All rows come in at once, or none."),
         ImportState.LOADED: _("The scores shown know these purchases.")
         if _known_to_scores(batch)

@@ -135,7 +135,7 @@ def purchases(request: HttpRequest) -> HttpResponse:
     context = {
         "book": book,
         "held": [(one, Money(one.amount, one.currency)) for one in queries.held(book)],
-        "remarks": words.remarks([one.as_json() for one in soundness.of_book(book, clock.now().date())]),
+        "remarks": words.remarks([one.as_json() for one in soundness.of_book(book, imports.yesterday(clock.now()))]),
         "list": page,
         "rows": [(one, words.error(one) if one.error else "") for one in page.rows],
         "form": form if manages else None,
@@ -277,7 +277,7 @@ def _acted(request: HttpRequest, import_id: int, act: Any) -> HttpResponse:
 
 
 def _waits(batch: Import) -> bool:
-    return batch.state in _AT_WORK or (batch.state == ImportState.UPLOADED and not batch.found and not batch.error)
+    return batch.state in _AT_WORK or (batch.state == ImportState.UPLOADED and not batch.found)
 
 
 def _context(batch: Import, actor: Actor) -> dict[str, Any]:

@@ -192,7 +192,11 @@ def test_a_workbook_that_is_not_as_it_says(book: Book, manager: Actor, before: b
 
 def test_a_file_of_very_many_columns_is_refused(book: Book, manager: Actor) -> None:
     head = ",".join(["account", "date", "amount", *(f"c{number}" for number in range(600))])
-    assert uploaded(book, manager, f"{head}\nK1,2026-05-01,5\n").error == "purchase_columns_too_many"
+    batch = uploaded(book, manager, f"{head}\nK1,2026-05-01,5\n")
+    assert (batch.error, batch.state) == ("purchase_columns_too_many", ImportState.FAILED)
+    assert purchase_words.next_step(batch) == "Throw it away, and upload a file that can be read."
+    nothing = read(uploaded(book, manager, "account,date,amount\n"), manager)
+    assert (codes(nothing), "nothing to load" in purchase_words.next_step(nothing)) == ([Odd.NOTHING], True)
 
 
 def _workbook(before: bytes, after: bytes) -> bytes:
