@@ -3,7 +3,7 @@ import { serverNow } from "../lib/clock";
 import { add, compare, type Decimal, display, multiply, parse, plain, subtract } from "../lib/decimal";
 import { all, language, randomKey } from "../lib/dom";
 import { say } from "../lib/words";
-import { type Desk, message, type Panel, said } from "./desk";
+import { type Desk, message, type Panel, refusal, said } from "./desk";
 import { effect } from "./effect";
 import type { Accepted, Problem } from "./gateway";
 
@@ -212,7 +212,7 @@ export class BidPanel implements Panel {
     const { desk } = this;
     if ("code" in answer) {
       const allowed = answer.allowed_amount ? ` ${say("The best allowed amount is {amount}.", { amount: desk.withCurrency(answer.allowed_amount) })}` : "";
-      message(desk, this.refusal(answer) + allowed, "bad");
+      message(desk, refusal(desk, answer) + allowed, "bad");
       this.input.select();
       return;
     }
@@ -221,13 +221,6 @@ export class BidPanel implements Panel {
     message(desk, say("Received at {time} ({zone}): {amount}", words), "good");
     // The next allowed amount comes with the stream; until then an empty field invites no bid against oneself.
     this.input.value = this.prefilled = "";
-  }
-
-  /** The server's sentence serves purchases and sales alike. */
-  private refusal({ code, detail }: Problem): string {
-    const { direction, formula } = this.desk.state();
-    if (code !== "limit_not_met" || formula) return detail;
-    return direction === "down" ? say("The bid is above the limit price.") : say("The bid is below the reserve price.");
   }
 
   /** Takes back the bid of this turn; what stood before the turn stands again. */

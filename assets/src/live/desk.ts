@@ -1,6 +1,7 @@
 /** What the panels of the live page share: the room as it stands, words for amounts and times, and the wire. */
 import type { Decimal } from "../lib/decimal";
-import type { Gateway } from "./gateway";
+import { say } from "../lib/words";
+import type { Gateway, Problem } from "./gateway";
 import type { RoomState } from "./room";
 
 export type Tone = "" | "good" | "warn" | "bad";
@@ -38,4 +39,11 @@ export function message(desk: Desk, text: string, tone: Tone, name = "message"):
 /** What stands beside the button now. */
 export function said(desk: Desk): string {
   return desk.page.querySelector("[data-live-message]")?.textContent ?? "";
+}
+
+/** Why not; the server's own sentence on the limit serves purchases and sales alike. */
+export function refusal(desk: Desk, { code, detail }: Problem): string {
+  const { direction, formula } = desk.state();
+  if (code !== "limit_not_met" || formula) return detail;
+  return direction === "down" ? say("The bid is above the limit price.") : say("The bid is below the reserve price.");
 }

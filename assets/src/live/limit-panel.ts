@@ -2,7 +2,7 @@
 import { parse, plain } from "../lib/decimal";
 import { randomKey } from "../lib/dom";
 import { say } from "../lib/words";
-import { type Desk, message, type Panel } from "./desk";
+import { type Desk, message, type Panel, refusal } from "./desk";
 
 export class LimitPanel implements Panel {
   private readonly input: HTMLInputElement;
@@ -51,7 +51,7 @@ export class LimitPanel implements Panel {
     this.sending = true;
     try {
       const answer = await this.desk.gateway.move("limit", amount, randomKey(), () => message(this.desk, say("No answer yet. Sending it again; it counts once."), "warn", "limit-message"));
-      if ("code" in answer) message(this.desk, answer.detail, "bad", "limit-message");
+      if ("code" in answer) message(this.desk, refusal(this.desk, answer), "bad", "limit-message");
       else {
         message(this.desk, amount === null ? say("Taken back. You bid yourself again.") : say("Your limit stands."), "good", "limit-message");
         this.input.value = "";
