@@ -101,7 +101,7 @@ test("the price has the name of what it is, and a pause stops the clock at it", 
   assert.deepEqual(said({ own: { ...OWN, leading: true } }), ["Best price", "94.00"]);
   assert.deepEqual(said({ reference: "own" }), ["Best price", "94.00"]);
   assert.deepEqual(said({ own: null, status: "cancelled" }), ["Best price", "94.00"]);
-  assert.deepEqual(said({ shown: "rank", reference: "own", best: null }), ["Best price", "not shown"]);
+  assert.deepEqual(said({ shown: "rank", reference: "own", best: null }), ["Best price", "Not shown"]);
   const clock = { kind: "dutch", clock: CLOCK, best: null };
   assert.deepEqual(said({ ...clock, course: TICK }, "95.00"), ["Price now", "95.00"]);
   assert.deepEqual(said({ ...clock, status: "paused" }, "95.00"), ["Price now", "95.00"]);

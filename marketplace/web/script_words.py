@@ -49,7 +49,7 @@ SENTENCES: Final = (
     _("You won"),
     _("You did not win"),
     _("Your price: {amount}"),
-    _("not shown"),
+    _("Not shown"),
     _("Paused"),
     _("Ended"),
     _("Cancelled"),

@@ -93,7 +93,7 @@ export function price(desk: Desk, room: RoomState, course: Course | null): strin
   if (course?.kind === "tick" && room.status === "running") return desk.amount(ownPriceNow(room, course) ?? course.price);
   // A pause stops the clock at its price.
   if (room.status === "paused" && room.clock && desk.lastPrice()) return desk.amount(desk.lastPrice());
-  return room.best ? desk.amount(room.best.amount) : room.shown === "rank" && room.own ? say("not shown") : "—";
+  return room.best ? desk.amount(room.best.amount) : room.shown === "rank" && room.own ? say("Not shown") : "—";
 }
 
 /** Where more than the price counts, the clock's price is not the one that the bidder accepts or confirms. */
