@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
 from django.db.models import Avg, Count, F, FloatField, Func, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce, Floor, Least
+from django.db.models.functions import Coalesce, Floor, Least, TruncMonth
 
 from analytics.models import Book, Card, CardStatus, Closing, Dismissal
 from analytics.rules.cards import Kind
@@ -41,6 +41,7 @@ class Figure(StrEnum):
     GROWTH_FOUND = "growth_found"
     GROWTH_WON = "growth_won"
     DECIDED = "decided"
+    TAKEN = "taken"
     DISMISSED = "dismissed"
     MEASURED = "measured"
 
@@ -53,6 +54,7 @@ CARDS_OF: Final[dict[Figure, Q]] = {
     Figure.GROWTH_FOUND: _GROWTH & _ACCEPTED,
     Figure.GROWTH_WON: _GROWTH & _ACCEPTED & Q(bought=True),
     Figure.DECIDED: _ACCEPTED | _DISMISSED,
+    Figure.TAKEN: _ACCEPTED,
     Figure.DISMISSED: _DISMISSED,
     Figure.MEASURED: _MEASURED,
 }
@@ -100,7 +102,8 @@ class Reach:
 @dataclass(frozen=True, slots=True)
 class Narrowed:
     """The row of a table that is opened: a model's reason, who decided, why it was dismissed, the kind and the chance
-    (its place among BINS), the long tail or the rest. None and "" narrow nothing.
+    (its place among BINS), the long tail or the rest, the month of acceptance (its first day, UTC). None and "" narrow
+    nothing.
     """
 
     reason: str = ""
@@ -109,6 +112,18 @@ class Narrowed:
     kind: str = ""
     place: int | None = None
     long_tail: bool | None = None
+    month: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What was taken on in a month (UTC), times its chance, and what of it was bought, until now."""
+
+    first: date
+    taken: Decimal
+    recovered: Decimal
+    won: Decimal
+    cards: int
 
 
 def figures(reach: Reach) -> dict[Figure, Amount]:
@@ -154,6 +169,22 @@ def dismissals(reach: Reach) -> list[tuple[str, int]]:
     return sorted(((row["reason"], row["n"]) for row in counted), key=lambda row: (-row[1], row[0]))
 
 
+def by_month(reach: Reach) -> list[Month]:
+    """Accepted cards by the month in which they were, the earliest first; months without any are left out."""
+    bought = Q(bought=True)
+    rows = reach.cards().filter(_ACCEPTED).annotate(month=TruncMonth("accepted_at", tzinfo=UTC)).order_by()
+    found = rows.values("month").annotate(
+        taken=Sum("by_money"),
+        recovered=Sum("bought_amount", filter=_RECOVERY & bought),
+        won=Sum("bought_amount", filter=_GROWTH & bought),
+        n=Count("pk"),
+    )
+    return [
+        Month(row["month"].date(), _decimal(row["taken"]), _decimal(row["recovered"]), _decimal(row["won"]), row["n"])
+        for row in sorted(found, key=lambda row: row["month"])
+    ]
+
+
 def calibration(reach: Reach, kind: Kind, *, withheld: bool) -> list[Bin]:
     """Of cards given such a chance, how often it happened: fell silent, or for growth bought. Of the whole book.
 
@@ -197,6 +228,9 @@ def cards_of(reach: Reach, figure: Figure, narrowed: Narrowed = Narrowed()) -> Q
         rows = rows.annotate(place=_PLACE).filter(place=narrowed.place)
     if narrowed.long_tail is not None:
         rows = rows.filter(long_tail=narrowed.long_tail)
+    if narrowed.month is not None:
+        rows = rows.annotate(month=TruncMonth("accepted_at", tzinfo=UTC))
+        rows = rows.filter(month=datetime.combine(narrowed.month, time(), UTC))
     return rows
 
 

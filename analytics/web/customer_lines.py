@@ -64,7 +64,7 @@ def lines(request: HttpRequest, account_id: int) -> HttpResponseBase:
 def _narrowed(request: HttpRequest, account: Account) -> tuple[Any, list[parts.Chip]]:
     """The lines that the address asks for; what cannot be read narrows nothing."""
     rows, chips = queries.lines_of(account), []
-    month = _month(request.GET.get("month", ""))
+    month = month_of(request.GET.get("month", ""))
     if month is not None:
         rows = rows.filter(counts_on__year=month.year, counts_on__month=month.month)
         chips.append(parts.Chip(f"{_('Month')}: {charts.month_name(month)}", address(request, month="")))
@@ -77,7 +77,8 @@ def _narrowed(request: HttpRequest, account: Account) -> tuple[Any, list[parts.C
     return rows, chips
 
 
-def _month(asked: str) -> date | None:
+def month_of(asked: str) -> date | None:
+    """The first day of the month that an address names, e.g. "2026-05"; None for what is none."""
     try:
         return datetime.strptime(asked, "%Y-%m").replace(tzinfo=UTC).date()
     except ValueError:

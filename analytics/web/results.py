@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
@@ -18,6 +19,7 @@ from analytics import permissions
 from analytics.models import CardKind, DismissReason
 from analytics.queries import results as queries
 from analytics.queries.results import Amount, Figure, Reach, Row
+from analytics.rules import spend
 from analytics.rules.cards import Kind
 from analytics.rules.effect import Share
 from analytics.web import card_words, charts, results_file, results_words
@@ -101,7 +103,12 @@ class Dashboard:
     def tiles(self) -> dict[str, Any]:
         found = queries.figures(self.reach)
         stats = [self._stat(figure, found[figure]) for figure in FIGURES]
-        return {"stats": stats, "tiles_url": self._link("insights_results_tiles"), "now": clock.now()}
+        return {
+            "stats": stats,
+            "by_month": self._months(),
+            "tiles_url": self._link("insights_results_tiles"),
+            "now": clock.now(),
+        }
 
     def context(self) -> dict[str, Any]:
         accepted = queries.acceptance(self.reach)
@@ -125,6 +132,7 @@ class Dashboard:
         reach = self.reach if self.manages else Reach(self.book, self.reach.since, self.person.pk)
         return [
             results_file.figures([(FIGURES[figure][0], found[figure]) for figure in FIGURES], self.book.currency),
+            results_file.months(queries.by_month(self.reach), self.book.currency),
             results_file.rows(_("By reason"), self._named_reasons(), self.book.currency),
             results_file.rows(_("By representative"), self._named_people(), self.book.currency),
             results_file.rows(_("By size of the account"), self._named_sizes(), self.book.currency),
@@ -152,6 +160,40 @@ class Dashboard:
             "label": CardKind(kind.value).label,
             **results_words.effect_words(queries.effect(self.reach, kind), kind),
         }
+
+    def _months(self) -> parts.Chart | None:
+        """Month by month what was taken on and what came of it; months in between without cards stand empty."""
+        found = {one.first: one for one in queries.by_month(self.reach)}
+        if not found or not self.book.currency:
+            return None
+        months = spend.months(min(found), max(found))
+        none = Decimal(0)
+        rows = [found.get(month) or queries.Month(month, none, none, none, 0) for month in months]
+        names = [charts.month_name(month) for month in months]
+        labels = (_("Taken on"), _("Recovered"), _("Growth won"))
+        amounts = [[getattr(row, name) for row in rows] for name in ("taken", "recovered", "won")]
+        option = {
+            "xAxis": {"type": "category", "data": names},
+            "yAxis": {"type": "value"},
+            "series": [
+                {"type": "bar", "name": label, "data": [float(amount) for amount in line]}
+                for label, line in zip(labels, amounts, strict=True)
+            ],
+        }
+        cells = [
+            (
+                self._opens(name, figure="taken", month=f"{row.first:%Y-%m}") if row.cards else name,
+                charts.count(row.cards),
+                *(charts.figure(amount, self.book.currency) for amount in (row.taken, row.recovered, row.won)),
+            )
+            for name, row in reversed(list(zip(names, rows, strict=True)))
+        ]
+        return parts.Chart(
+            "by-month", _("Month by month"), option, (_("Month (UTC)"), _("Cards taken on"), *labels), cells,
+            (1, 2, 3, 4), self.book.currency,
+            _("By the month in which a card was accepted: the expected amount times its chance, and what was bought "
+              "since."),
+        )  # fmt: skip
 
     def _named_reasons(self) -> list[tuple[str, Row]]:
         return [(str(card_words.reason(row.key)), row) for row in queries.by_reason(self.reach)]

@@ -17,7 +17,8 @@ from analytics.models import Card, CardKind, DismissReason
 from analytics.queries import results as queries
 from analytics.queries.results import Figure, Narrowed, Reach
 from analytics.rules import cards as rules
-from analytics.web import card_words, results_words
+from analytics.web import card_words, charts, results_words
+from analytics.web.customer_lines import month_of
 from analytics.web.results import FIGURES, Dashboard
 from marketplace.models import Person
 from marketplace.shared.errors import Sentence
@@ -28,6 +29,7 @@ from marketplace.web.lists import address, listed
 
 _TITLES: Final[dict[Figure, Sentence]] = {
     Figure.DECIDED: gettext_lazy("Cards decided on"),
+    Figure.TAKEN: gettext_lazy("Taken on"),
     Figure.DISMISSED: gettext_lazy("Dismissed cards"),
     Figure.MEASURED: gettext_lazy("Cards whose three months are over"),
 }
@@ -68,6 +70,7 @@ def _narrowed(request: HttpRequest) -> Narrowed:
         kind=_one_of(asked.get("kind", ""), CardKind.values),
         place=place if place is not None and place < queries.BINS else None,
         long_tail=_TAIL.get(asked.get("tail", "")),
+        month=month_of(asked.get("month", "")),
     )
 
 
@@ -94,6 +97,8 @@ def _chips(request: HttpRequest, whole: Reach, narrowed: Narrowed) -> list[parts
         found.append(("chance", _("Given %(low)s–%(high)s") % values))
     if narrowed.long_tail is not None:
         found.append(("tail", _("Long tail") if narrowed.long_tail else _("Strategic and large")))
+    if narrowed.month is not None:
+        found.append(("month", _("Taken on in %(month)s") % {"month": charts.month_name(narrowed.month)}))
     return [parts.Chip(str(words), address(request, **{name: ""})) for name, words in found]
 
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from analytics.models import Card
-from analytics.queries.results import Amount, Row
+from analytics.queries.results import Amount, Month, Row
 from analytics.rules.effect import Bin, Difference
 from analytics.web import card_words
 from marketplace.shared.errors import Sentence
@@ -21,6 +21,12 @@ MOST_CARDS: Final = 50_000
 def figures(found: Sequence[tuple[Sentence, Amount]], currency: str) -> Sheet:
     rows = [(label, amount.amount, currency, amount.cards) for label, amount in found]
     return Sheet(_("Figures"), (_("Figure"), _("Amount"), _("Currency"), _("Cards")), rows)
+
+
+def months(found: Sequence[Month], currency: str) -> Sheet:
+    head = (_("Month (UTC)"), _("Cards taken on"), _("Taken on"), _("Recovered"), _("Growth won"), _("Currency"))
+    lines = [(one.first, one.cards, one.taken, one.recovered, one.won, currency) for one in found]
+    return Sheet(_("Month by month"), head, lines)
 
 
 def rows(title: str, found: Sequence[tuple[str, Row]], currency: str) -> Sheet:

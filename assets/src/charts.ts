@@ -103,16 +103,27 @@ function themed(option: Plain, element: HTMLElement): EChartsCoreOption {
 
 const drawn = new Map<HTMLElement, { chart: ECharts; option: Plain }>();
 
-function draw(root: ParentNode): void {
+/** What was swapped away is let go of: a page that renews itself every minute stays open all day. */
+function forget(): void {
+  for (const [element, { chart }] of drawn) {
+    if (element.isConnected) continue;
+    chart.dispose();
+    drawn.delete(element);
+  }
+}
+
+function draw(root: ParentNode, renewed = false): void {
+  forget();
   for (const element of all(root, "[data-chart]")) {
     const source = document.getElementById(element.dataset.chart ?? "");
     if (!source?.textContent || !once(element, "chart")) continue;
     const option = JSON.parse(source.textContent) as Plain;
     const chart = init(element, undefined, { renderer: "canvas" });
     drawn.set(element, { chart, option });
-    chart.setOption(themed(option, element));
+    chart.setOption({ ...themed(option, element), ...(renewed ? { animation: false } : {}) });
     let room = legendHeight(seriesOf(option), element);
     new ResizeObserver(() => {
+      if (chart.isDisposed()) return;
       chart.resize();
       const now = legendHeight(seriesOf(option), element);
       if (now !== room) chart.setOption(themed(option, element), { notMerge: true });
@@ -122,10 +133,8 @@ function draw(root: ParentNode): void {
 }
 
 draw(document);
-document.addEventListener("htmx:load", (event) => draw((event as CustomEvent<{ elt: HTMLElement }>).detail.elt));
+document.addEventListener("htmx:load", (event) => draw((event as CustomEvent<{ elt: HTMLElement }>).detail.elt, true));
 new MutationObserver(() => {
-  for (const [element, { chart, option }] of drawn) {
-    if (element.isConnected) chart.setOption(themed(option, element), { notMerge: true });
-    else drawn.delete(element);
-  }
+  forget();
+  for (const [element, { chart, option }] of drawn) chart.setOption(themed(option, element), { notMerge: true });
 }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });

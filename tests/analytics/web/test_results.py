@@ -64,6 +64,9 @@ def test_figures_are_of_the_cards_they_open(world: list[Card], rosa: Actor) -> N
     assert values["Taken on"] == "1399.30 EUR"
     assert values["Recovered"] == "250.00 EUR"
     assert page.context["accepted"] == "67% (2 of 3)"
+    # Taken on in March: .7 × (1000 + 999), of which 250 was recovered; the tiles bring it along every minute.
+    (month,) = _browser(rosa).get(reverse("insights_results_tiles")).context["by_month"].rows
+    assert month[1:] == ("2", "1,399.30", "250.00", "0.00")
     opened = _browser(rosa).get(reverse("insights_results_cards"), {"figure": "recovered"})
     assert [row["card"] for row in opened.context["rows"]] == [world[0]]
     assert _browser(rosa).get(reverse("insights_results_cards"), {"figure": "gossip"}).status_code == 404
@@ -73,9 +76,9 @@ def test_every_row_of_the_tables_opens_its_cards(world: list[Card], rosa: Actor)
     Card.objects.filter(pk=world[1].pk).update(long_tail=False)
     manager = _browser(insights.sales_manager())
     shown = manager.get(reverse(RESULTS)).context
-    charts = [*shown["charts"], *(one["chart"] for one in shown["calibrations"] if one["chart"])]
+    charts = [shown["by_month"], *shown["charts"], *(one["chart"] for one in shown["calibrations"] if one["chart"])]
     rows = {chart.id: [str(row[0]) for row in chart.rows] for chart in charts}
-    assert sorted(rows) == ["by-person", "by-reason", "by-size", "calibration-recovery", "dismissals"]
+    assert sorted(rows) == ["by-month", "by-person", "by-reason", "by-size", "calibration-recovery", "dismissals"]
     opened = {
         (name, number): [row["card"].pk for row in manager.get(unescape(link.split('"')[1])).context["rows"]]
         for name, links in rows.items()
@@ -83,6 +86,7 @@ def test_every_row_of_the_tables_opens_its_cards(world: list[Card], rosa: Actor)
     }
     decided = [card.pk for card in world[:3]]
     assert opened == {
+        ("by-month", 0): decided[:2],
         ("by-reason", 0): decided,
         ("by-person", 0): decided,
         ("by-size", 0): [world[1].pk],
@@ -143,7 +147,7 @@ def test_the_spreadsheet_holds_the_same_and_no_formula(world: list[Card], rosa: 
     answer = _browser(rosa).get(reverse("insights_results_xlsx"))
     book = load_workbook(BytesIO(answer.content))
 
-    assert book.sheetnames[:3] == ["Figures", "By reason", "By representative"]
+    assert book.sheetnames[:4] == ["Figures", "Month by month", "By reason", "By representative"]
     assert [cell.value for cell in book["Figures"][4]] == ["Recovered", 250, "EUR", 1]
     names = [row[3] for row in book["Cards"].iter_rows(min_row=2)]
     assert ("=1+1", "s") in [(cell.value, cell.data_type) for cell in names]
