@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,7 +39,7 @@ from procurement.queries import auctions as rooms
 from procurement.queries import bids as bid_queries
 from procurement.rules.auction.base import Action as Move
 from procurement.rules.auction.base import AuctionKind
-from procurement.rules.auction.log import Event, Hall
+from procurement.rules.auction.log import Event, EventKind, Hall
 from procurement.rules.lifecycle import AuctionStatus
 from procurement.rules.ranking import Direction
 from procurement.services import auction_pdf, auction_protocol, export_facts
@@ -234,21 +235,32 @@ def _viewer(ticket: Ticket) -> str | None:
 
 
 def _rows(hall: Hall, events: list[tuple[Event, str]], viewer: str | None) -> list[dict[str, Any]]:
-    """Every event with its hash; what the viewer may not see of it stays out."""
-    told = {event.number for event, _head in events if shown_event(hall, event, viewer, event.number) is not None}
-    return [
-        {
-            "number": event.number,
-            "kind": auction_pdf.in_words(event.kind.value),
-            "reason": event.detail.get("reason", ""),
-            "at": event.at,
-            "label": hall.labels.get(event.bidder or "", "") if event.number in told else "",
-            "own": event.bidder is not None and event.bidder == viewer,
-            "amount": event.amount if event.number in told else None,
-            "hash": head,
-        }
-        for event, head in events
-    ]
+    """Every event with its hash; what a bidder may not see of it stays out, an observer sees all of what is over."""
+    rows, extensions = [], 0
+    for event, head in events:
+        told = viewer is None or shown_event(hall, event, viewer, event.number) is not None
+        moved = event.detail.get("extensions", 0) > extensions
+        extensions = event.detail.get("extensions", extensions)
+        rows.append(
+            {
+                "number": event.number,
+                "kind": auction_pdf.in_words(event.kind.value),
+                "reason": event.detail.get("reason", ""),
+                "ends_at": datetime.fromisoformat(event.detail["ends_at"]) if moved else None,
+                "at": event.at,
+                "label": hall.labels.get(event.bidder or "", "") if told else "",
+                "own": event.bidder is not None and event.bidder == viewer,
+                "amount": _amount(event) if told else None,
+                "hash": head,
+            }
+        )
+    return rows
+
+
+def _amount(event: Event) -> Decimal | None:
+    """Of a move its own, of a tick the clock's price."""
+    price = event.detail.get("price")
+    return Decimal(price) if event.kind is EventKind.TICK and price is not None else event.amount
 
 
 def _crumbs(lot: Lot) -> list[Crumb]:

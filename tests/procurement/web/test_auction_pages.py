@@ -117,6 +117,21 @@ def test_the_log_of_an_ended_auction_is_recomputed_and_holds(client: Client) -> 
     assert "The log holds: 3 events" in response.content.decode()
 
 
+def test_the_log_of_what_is_over_tells_the_buyer_every_amount_and_each_bidder_what_it_may_see(client: Client) -> None:
+    auction = running_auction(
+        "100.00", "99.00", shown="rank", reference="own", soft_close_window_seconds=600, soft_close_extend_seconds=600
+    )
+    first, second = seats(auction)
+    Desk().decide([first.bid("97.50", START + timedelta(seconds=1)), second.bid("96.50", START + timedelta(seconds=2))])
+    auctions.end(auction.pk, at=START + timedelta(seconds=605))
+    readers = [(member(auction.lot.tender.buyer), True, True), (first.by, True, False), (second.by, False, True)]
+    for actor, sees_first, sees_second in readers:
+        log = get(client, actor, page(auction, "auction_log")).content.decode()
+        assert ("97.50" in log, "96.50" in log) == (sees_first, sees_second)
+        # When it ends was told to all of them.
+        assert log.count("The end moves to") == 2
+
+
 def test_the_list_has_the_auctions_of_the_organisation_only(client: Client) -> None:
     auction, foreign = running_auction(), running_auction()
     response = get(client, seats(auction)[0].by, reverse("auctions"))
