@@ -98,6 +98,7 @@ class Reject:
     QUANTITY_NOT_POSITIVE = "quantity_not_positive"
     PRICE_NOT_POSITIVE = "price_not_positive"
     OTHER_CURRENCY = "other_currency"
+    MOVED_ON = "account_buys_in_another_currency_now"
     DUPLICATE = "duplicate_row"
 
 

@@ -26,14 +26,15 @@ from analytics.rules.remarks import NOTHING_LEFT, Outline, Remark
 _EPOCH = date(1970, 1, 1)
 _SOME = 100_000
 #: Why rows are not used though nothing is wrong with them.
-_READ = frozenset({Reject.DUPLICATE, Reject.OTHER_CURRENCY, Reject.QUANTITY_NOT_POSITIVE})
+_READ = frozenset({Reject.DUPLICATE, Reject.OTHER_CURRENCY, Reject.MOVED_ON, Reject.QUANTITY_NOT_POSITIVE})
 
 
 @dataclass(slots=True)
 class Report:
     """`rejected` counts the lines of rejects.csv by reason; `warnings` are stable codes of how the file was read, with
     their counts; `remarks` are what is thin or odd about the history. `as_of` is its last known day: before the
-    cut-off, where the file ends so early that its end is not everybody's silence; None without a purchase.
+    cut-off, where the file ends so early that its end is not everybody's silence; None without a purchase. `moved`
+    accounts are left out since they buy in another currency now.
     """
 
     rows_read: int = 0
@@ -43,6 +44,7 @@ class Report:
     warnings: dict[str, int] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
     as_of: date | None = None
+    moved: int = 0
     currency: str | None = None
     layout: Layout | None = None
 
@@ -285,7 +287,24 @@ class _Gatherer:
         left_out = [by_code[code] for code in columns["currency"][other]]
         self.other_currencies = sorted({*left_out})
         self._drop(columns["line"][other], Reject.OTHER_CURRENCY, left_out)
-        return {name: values[~other] for name, values in columns.items()}
+        moved = self._moved(columns, other) & ~other
+        if moved.any():
+            self._drop(columns["line"][moved], Reject.MOVED_ON)
+        return {name: values[~other & ~moved] for name, values in columns.items()}
+
+    def _moved(self, columns: dict[str, NDArray[Any]], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Rows of accounts that buy in another currency now: their silence in the one that is scored is none."""
+        account, day = columns["account"], columns["day"]
+        if self.before is None:
+            return np.zeros(len(account), dtype=bool)
+        last = np.full((2, len(self.codes["account"])), -1, dtype=np.int64)
+        for place, rows in enumerate((~other, other)):
+            np.maximum.at(last[place], account[rows], day[rows])
+        here, elsewhere = last
+        until = (self.before - _EPOCH).days - 1
+        moved = (here >= 0) & (elsewhere > here) & (until - here > remarks.MOVED_AFTER)
+        self.report.moved = int(moved.sum())
+        return np.asarray(moved[account])
 
     def _drop(self, lines: NDArray[np.int64], reason: str, values: list[str] | None = None) -> None:
         data = {

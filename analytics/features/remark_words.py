@@ -232,6 +232,10 @@ _UNSCORED: Final = (
     ("history_ends_too_early", ngettext_lazy(
         "%(n)s customer: the history ends too early.", "%(n)s customers: the history ends too early.", "count",
     )),
+    ("buys_in_another_currency", ngettext_lazy(
+        "%(n)s customer buys in another currency now: silence in this one says nothing.",
+        "%(n)s customers buy in another currency now: silence in this one says nothing.", "count",
+    )),
     ("other", ngettext_lazy(
         "%(n)s customer is just beyond these bounds.", "%(n)s customers are just beyond these bounds.", "count",
     )),

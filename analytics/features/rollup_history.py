@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 import numpy as np
 from django.db import connection
+from django.db.models import Max
 from numpy.typing import NDArray
 
-from analytics.models import Account, Book, Category, Item, ItemDay
+from analytics.models import Account, Book, Category, DayRollup, Item, ItemDay
+from analytics.rules import remarks
 from analytics.rules.history import NONE, History, collapse
 
 #: One row of COPY (FORMAT BINARY): the number of fields, then each with its length before it, all big-endian.
@@ -59,12 +61,13 @@ _OF_PART: Final = """
         WHERE book_id = %(book)s AND ((id * 2654435761 %% 4294967296) >> 8) %% %(of)s = %(number)s
     ) part ON part.id = account_id
 """
+_WITHOUT: Final = "AND account_id <> ALL(%(without)s)"
 _QUERY: Final = """
     COPY (
         SELECT account_id, coalesce(category_id, 0), coalesce(item_id, 0), day - %(first)s::date,
             quantity::float8, amount::float8
         FROM analytics_itemday d {of_part}
-        WHERE d.book_id = %(book)s AND currency = %(currency)s AND day <= %(until)s
+        WHERE d.book_id = %(book)s AND currency = %(currency)s AND day <= %(until)s {without}
     ) TO STDOUT (FORMAT BINARY)
 """
 
@@ -80,15 +83,45 @@ def frame_of(book: Book, currency: str, until: date) -> Frame | None:
     return Frame(tuple(sorted(categories)), tuple(sorted(items)), first)
 
 
-def history(book: Book, currency: str, until: date, frame: Frame, part: Part = WHOLE) -> tuple[History, list[int]]:
-    """The days to `until` (included) of a part's accounts, and the accounts' ids by code."""
+def moved_on(book: Book, currency: str, until: date) -> list[int]:
+    """Accounts that buy in another currency now: their silence in this one is none."""
+    days = DayRollup.objects.filter(book=book, day__lte=until).order_by()
+    latest = dict(days.exclude(currency=currency).values_list("account").annotate(last=Max("day")))
+    here = days.filter(currency=currency, account__in=list(latest)).values_list("account").annotate(last=Max("day"))
+    return sorted(
+        account for account, last in here if latest[account] > last and (until - last).days > remarks.MOVED_AFTER
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What accounts bought in other currencies than the one that is scored, as pairs of ids of account and thing."""
+
+    items: frozenset[tuple[int, int]] = frozenset()
+    categories: frozenset[tuple[int, int]] = frozenset()
+
+
+def bought_elsewhere(book: Book, currency: str, until: date, accounts: Sequence[int]) -> Bought:
+    days = ItemDay.objects.filter(book=book, account__in=accounts, day__lte=until).exclude(currency=currency)
+    rows = list(days.order_by().values_list("account_id", "item_id", "category_id").distinct())
+    return Bought(
+        frozenset((account, item) for account, item, _category in rows if item is not None),
+        frozenset((account, category) for account, _item, category in rows if category is not None),
+    )
+
+
+def history(
+    book: Book, currency: str, until: date, frame: Frame, part: Part = WHOLE, *, without: Sequence[int] = ()
+) -> tuple[History, list[int]]:
+    """The days to `until` (included) of a part's accounts but those `without`, and the accounts' ids by code."""
     values = {
         "book": book.pk, "currency": currency, "until": until, "first": frame.first_day, "of": part.of,
-        "number": part.number,
+        "number": part.number, "without": list(without),
     }  # fmt: skip
     chunks: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
     # The accounts of a part are looked up: to go through the whole book for each would take longer with every part.
-    for rows in _copied(_QUERY.format(of_part=_OF_PART if part.of > 1 else ""), values):
+    parts = {"of_part": _OF_PART if part.of > 1 else "", "without": _WITHOUT if without else ""}
+    for rows in _copied(_QUERY.format(**parts), values):
         for name in ("quantity", "amount"):
             chunks[name].append(rows[name].astype(np.float64))
         chunks["account"].append(rows["account"].astype(np.int64))

@@ -15,6 +15,8 @@ def unscored(run: ScoringRun) -> dict[str, int]:
     Parts that were fetched along are not asked for again.
     """
     counts: Counter[str] = Counter()
+    if moved := run.facts.get("moved_on"):
+        counts["buys_in_another_currency"] = moved
     for part in run.partitions.all():
         counts.update(part.unscored)
     return dict(counts)

@@ -27,6 +27,9 @@ among the breaks: three of them in a year of sixty order days must not become wh
 LONGEST_FORGIVEN = 183
 """Days of holes that are taken out of an account's present silence. Of one last seen half a year before that nothing is
 known any more, whoever is to blame."""
+MOVED_AFTER = 30
+"""Days without a purchase in the currency that is scored, of an account that bought in another one since: it did not
+fall silent, and its days in the one say nothing of it."""
 THIN_HOLE = 45
 """Days. A shorter gap of a history with fewer order days than that may well be its rhythm."""
 STALE_AFTER = 14

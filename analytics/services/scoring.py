@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -20,7 +21,7 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from analytics.features import rollup_history
-from analytics.features.rollup_history import Frame, Part
+from analytics.features.rollup_history import Bought, Frame, Part
 from analytics.models import Book, DayRollup, RunModel, RunPartition, ScoringRun
 from analytics.queries import soundness
 from analytics.rules import growth, protocol, recovery, remarks
@@ -97,14 +98,16 @@ def _learnt(run: ScoringRun, at: datetime) -> RunModel | None:
     frame = rollup_history.frame_of(book, run.currency, run.cutoff)
     if frame is None:
         return None
-    history, accounts = rollup_history.history(book, run.currency, run.cutoff, frame)
+    moved = _moved_on(run)
+    history, accounts = rollup_history.history(book, run.currency, run.cutoff, frame, without=moved)
     cutoff = history.day_of(run.cutoff)
     of_recovery = recovery.fit(history, cutoff, horizon=run.horizon, seed=run.seed)
     of_growth = (
         growth.fit(history, cutoff, horizon=run.horizon, seed=run.seed) if frame.categories or frame.items else None
     )
     run.facts |= {
-        "accounts": len(accounts),
+        "accounts": len(accounts) + len(moved),
+        "moved_on": len(moved),
         "categories": len(frame.categories),
         "items": len(frame.items),
         "purchase_days": len(history),
@@ -128,6 +131,11 @@ def _other_currencies(book: Book, until: date) -> dict[str, str]:
     return {row["currency"]: f"{row['sum']:f}" for row in sums}
 
 
+def _moved_on(run: ScoringRun) -> list[int]:
+    """Accounts that buy in another currency now, where there are any others."""
+    return rollup_history.moved_on(run.book, run.currency, run.cutoff) if run.facts["other_currencies"] else []
+
+
 # Scoring
 
 
@@ -136,8 +144,13 @@ def _score(part: RunPartition, now: Now) -> None:
     assert model.first_day is not None
     frame = Frame(tuple(model.categories), tuple(model.items), model.first_day)
     of = RunPartition.objects.filter(run=run).count()
-    history, accounts = rollup_history.history(run.book, run.currency, run.cutoff, frame, Part(part.number, of))
-    rows = _Rows(run, frame, history, accounts)
+    history, accounts = rollup_history.history(
+        run.book, run.currency, run.cutoff, frame, Part(part.number, of), without=_moved_on(run)
+    )
+    elsewhere = Bought()
+    if run.facts["other_currencies"]:
+        elsewhere = rollup_history.bought_elsewhere(run.book, run.currency, run.cutoff, accounts)
+    rows = _Rows(run, frame, history, accounts, elsewhere)
     of_recovery = recovery.score(RecoveryModel.from_json(json.dumps(model.recovery)), history, rows.cutoff)
     of_growth = None
     if model.growth is not None:
@@ -168,8 +181,8 @@ _GROWTH_COLUMNS: Final = (
 class _Rows:
     """Scores as rows of their tables: codes become ids, arrays plain values."""
 
-    def __init__(self, run: ScoringRun, frame: Frame, history: History, accounts: list[int]) -> None:
-        self.run, self.frame, self.history, self.ids = run, frame, history, accounts
+    def __init__(self, run: ScoringRun, frame: Frame, history: History, accounts: list[int], elsewhere: Bought) -> None:
+        self.run, self.frame, self.history, self.ids, self.elsewhere = run, frame, history, accounts, elsewhere
         self.cutoff = history.day_of(run.cutoff)
 
     def accounts(self, scores: recovery.Scores) -> Iterator[tuple[Any, ...]]:
@@ -205,15 +218,20 @@ class _Rows:
             if found is None:
                 continue
             of_items = found is scores.items
+            known = self.elsewhere.items if of_items else self.elsewhere.categories
+            ranks: Counter[int] = Counter()
             for row, account in enumerate(found.account.tolist()):
                 thing = things[int(found.code[row])]
+                if (self.ids[account], thing) in known:
+                    continue  # bought before, in a currency that is not scored
+                ranks[account] += 1
                 chance = float(found.score[row])
                 yield (
                     self.run.pk,
                     self.ids[account],
                     thing if of_items else None,
                     None if of_items else thing,
-                    int(found.rank[row]),
+                    ranks[account],
                     chance,
                     f"{float(found.expected_amount[row]) / chance:.2f}",
                     None if math.isnan(found.quantity[row]) else float(found.quantity[row]),

@@ -84,7 +84,8 @@ class Command(BaseCommand):
                 },
                 "accounts_without_a_score": {"history_ends_too_early": len(history.accounts)}
                 if over
-                else protocol.unscored(history, found.recovery.accounts.account, cutoff),
+                else protocol.unscored(history, found.recovery.accounts.account, cutoff)
+                | ({"buys_in_another_currency": report.moved} if report.moved else {}),
                 "trained_on": {} if over else insights.learnt_from(found, history),
                 "seconds": {
                     "reading": round(read - begin, 2),

@@ -213,6 +213,17 @@ def test_money_of_another_currency_is_not_added(write: Write) -> None:
     assert rejected(signs)[0] == ["4,other_currency,$"]
 
 
+def test_who_buys_in_another_currency_now_is_left_out(write: Write) -> None:
+    head = "account,ts,qty,unit_price,currency\n"
+    moved = "A,2024-01-01,1,5,EUR\nA,2024-01-05,1,5,EUR\nA,2024-03-01,1,5,USD\n"
+    both = "B,2024-02-20,1,5,EUR\nB,2024-03-01,1,5,USD\nB,2024-01-01,1,5,EUR\n"
+    path = write(head + moved + both)
+    history, report = gather(path, before=date(2024, 3, 3))
+    assert (history.accounts, report.moved, report.rows_used) == (("B",), 1, 2)
+    assert report.rejected == {"other_currency": 2, "account_buys_in_another_currency_now": 2}
+    assert gather(path)[0].accounts == ("A", "B")  # what is known later says nothing of then
+
+
 def test_equal_rows_stay_where_there_is_no_order_to_tell_them_by(write: Write) -> None:
     history, report = gather(write("account,ts,qty,unit_price\nA,2024-01-01,1,5\nA,2024-01-01,1,5\n"))
     assert history.amount.tolist() == [10.0]

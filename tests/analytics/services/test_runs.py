@@ -30,6 +30,7 @@ from analytics.models import (
     ScoringRun,
 )
 from analytics.permissions import ManagerOnly, book_for
+from analytics.queries import runs as queries
 from analytics.services import runs, scoring
 from analytics.services.runs import RunNotFailed
 from marketplace.models import StaffRole
@@ -146,6 +147,33 @@ def test_a_run_in_parts_finds_what_a_run_in_one_finds_and_is_shown_when_whole(bo
     assert book.run == several
     assert [part.state for part in parts_of(several)] == [PartState.DONE] * 3
     assert scores(several) == scores(one)
+
+
+def test_what_was_bought_in_another_currency_is_neither_silence_nor_new(book: Book, manager: Actor) -> None:
+    def scored(night: int) -> ScoringRun:
+        run = started(book, manager, parts=1, moment=NIGHT + timedelta(hours=night))
+        scoring.score_part(parts_of(run)[0].pk, at(NIGHT + timedelta(hours=night)))
+        run.refresh_from_db()
+        return run
+
+    before = scored(1)
+    silent = AccountScore.objects.filter(run=before, account__external_id="A08").get()
+    assert silent.evidence["silent"] == 72
+    first = GrowthScore.objects.filter(run=before, rank=1).exclude(item=None).exclude(account=silent.account).first()
+    assert first is not None
+    thing = {"item": first.item.code, "category": first.item.category.code, "currency": "USD"}  # type: ignore[union-attr]
+    loaded(book, [
+        row("A08", "usd-1", LAST - timedelta(days=9), "90", item="i00", category="c0", currency="USD"),
+        row(first.account.external_id, "usd-2", LAST - timedelta(days=200), "90", **thing),
+    ])  # fmt: skip
+    after = scored(2)
+    assert (after.facts["accounts"], after.facts["moved_on"]) == (40, 1)
+    assert queries.unscored(after)["buys_in_another_currency"] == 1
+    left = [set(run.account_scores.values_list("account", flat=True)) for run in (before, after)]
+    assert left[0] - left[1] == {silent.account_id}
+    suggested = GrowthScore.objects.filter(run=after, account=first.account, item__isnull=False).order_by("rank")
+    assert first.item_id not in suggested.values_list("item", flat=True)
+    assert list(suggested.values_list("rank", flat=True)) == list(range(1, suggested.count() + 1))
 
 
 def test_a_part_that_fails_is_tried_again_alone(book: Book, manager: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
