@@ -19,6 +19,7 @@ from analytics.features.gathering import Report
 from analytics.features.layout import Told
 from analytics.features.remark_words import sentences
 from analytics.features.values import DayMonth, Decimals
+from analytics.rules.protocol import HORIZON
 
 MOST_DAYS_AHEAD = 730
 
@@ -33,6 +34,8 @@ def add_options(parser: CommandParser) -> None:
     add("--dates", choices=[o.value for o in DayMonth], help="what 03/04/2024 means, if the column does not show it")
     add("--decimals", choices=[d.value for d in Decimals], help="what stands before fractions, if it is not seen")
     add("--merged", type=Path, metavar="FILE", help="CSV of accounts renamed or merged: old name, name now")
+    add("--horizon", type=days_ahead, default=HORIZON, metavar="DAYS", help=f"foretold (default {HORIZON})")
+    add("--seed", type=a_seed, default=0, help="for what is drawn at random (default 0)")
     add("--out", type=Path, required=True, metavar="DIR", help="made if it is not there")
 
 

@@ -12,20 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from analytics.features import evaluation_report
 from analytics.features.evaluation import LEVELS, PRODUCT, default_cutoffs, evaluate, followed_by_holes
 from analytics.features.gathering import gather
-from analytics.management.purchase_files import (
-    a_date,
-    a_seed,
-    add_options,
-    days_ahead,
-    emptied,
-    merged,
-    peak_megabytes,
-    refused_plainly,
-    tell,
-    told,
-)
+from analytics.management import purchase_files
 from analytics.rules.history import History
-from analytics.rules.protocol import HORIZON
 
 REPORT, FIGURES, TABLES, REJECTS = "evaluation.html", "evaluation.json", "evaluation.md", "rejects.csv"
 
@@ -38,7 +26,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_options(parser)
+        purchase_files.add_options(parser)
         parser.add_argument(
             "--cutoffs",
             type=_cutoffs,
@@ -46,14 +34,18 @@ class Command(BaseCommand):
             help="last known days counted from the first one, or dates of the first days foretold; "
             "by default four a month apart, the last one a horizon before the data's end",
         )
-        parser.add_argument("--horizon", type=days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
-        parser.add_argument("--seed", type=a_seed, default=0, help="for what is drawn at random (default 0)")
+        parser.add_argument(
+            "--horizon", type=purchase_files.days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)"
+        )
+        parser.add_argument(
+            "--seed", type=purchase_files.a_seed, default=0, help="for what is drawn at random (default 0)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         begin = perf_counter()
-        hints, renamed = told(options), merged(options["merged"])
-        with refused_plainly():
-            out = emptied(options, (REPORT, FIGURES, TABLES, REJECTS))
+        hints, renamed = purchase_files.told(options), purchase_files.merged(options["merged"])
+        with purchase_files.refused_plainly():
+            out = purchase_files.emptied(options, (REPORT, FIGURES, TABLES, REJECTS))
             with (out / REJECTS).open("w", encoding="utf-8", newline="") as rejects:
                 history, report = gather(
                     options["transactions"],
@@ -63,7 +55,7 @@ class Command(BaseCommand):
                     rejects=rejects,
                     horizon=options["horizon"],
                 )
-            tell(report, self.stdout.write)
+            purchase_files.tell(report, self.stdout.write)
             horizon = options["horizon"]
             cutoffs = default_cutoffs(history, horizon=horizon)
             if options["cutoffs"]:
@@ -85,7 +77,7 @@ class Command(BaseCommand):
                 "last_day": str(history.date_of(history.last_day)) if len(history) else None,
                 **report.as_json(),
                 "seconds": round(perf_counter() - begin, 1),
-                "peak_memory_mb": peak_megabytes(),
+                "peak_memory_mb": purchase_files.peak_megabytes(),
             }
             (out / FIGURES).write_text(evaluation_report.as_json(found, history, run), encoding="utf-8")
             (out / TABLES).write_text(evaluation_report.as_markdown(found, history), encoding="utf-8")
@@ -103,7 +95,7 @@ def _cutoffs(text: str) -> list[int | date]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
         raise ArgumentTypeError("name at least one cut-off")
-    return [int(part) if part.isdigit() else a_date(part) for part in parts]
+    return [int(part) if part.isdigit() else purchase_files.a_date(part) for part in parts]
 
 
 def _in_days(cutoffs: list[int | date], history: History) -> tuple[int, ...]:

@@ -12,21 +12,9 @@ from django.core.management.base import BaseCommand, CommandParser
 from analytics.features import insights
 from analytics.features.gathering import Report, gather
 from analytics.features.remark_words import unscored
-from analytics.management.purchase_files import (
-    a_date,
-    a_seed,
-    add_options,
-    days_ahead,
-    emptied,
-    merged,
-    peak_megabytes,
-    refused_plainly,
-    tell,
-    told,
-)
+from analytics.management import purchase_files
 from analytics.rules import protocol
 from analytics.rules.history import History
-from analytics.rules.protocol import HORIZON
 from analytics.rules.remarks import Odd
 
 REJECTS, RUN = "rejects.csv", "run.json"
@@ -41,16 +29,22 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_options(parser)
-        parser.add_argument("--cutoff", type=a_date, required=True, metavar="YYYY-MM-DD", help="the first day foretold")
-        parser.add_argument("--horizon", type=days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)")
-        parser.add_argument("--seed", type=a_seed, default=0, help="for what is drawn at random (default 0)")
+        purchase_files.add_options(parser)
+        parser.add_argument(
+            "--cutoff", type=purchase_files.a_date, required=True, metavar="YYYY-MM-DD", help="the first day foretold"
+        )
+        parser.add_argument(
+            "--horizon", type=purchase_files.days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)"
+        )
+        parser.add_argument(
+            "--seed", type=purchase_files.a_seed, default=0, help="for what is drawn at random (default 0)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         begin = perf_counter()
-        hints, renamed = told(options), merged(options["merged"])
-        with refused_plainly():
-            out = emptied(options, (*insights.OUTPUTS, REJECTS, RUN))
+        hints, renamed = purchase_files.told(options), purchase_files.merged(options["merged"])
+        with purchase_files.refused_plainly():
+            out = purchase_files.emptied(options, (*insights.OUTPUTS, REJECTS, RUN))
             with (out / REJECTS).open("w", encoding="utf-8", newline="") as rejects:
                 history, report = gather(
                     options["transactions"],
@@ -94,14 +88,14 @@ class Command(BaseCommand):
                     "all": round(perf_counter() - begin, 2),
                     "of_processor": round(process_time(), 2),
                 },
-                "peak_memory_mb": peak_megabytes(),
+                "peak_memory_mb": purchase_files.peak_megabytes(),
             }
             (out / RUN).write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         self._tell(run, report)
 
     def _tell(self, run: dict[str, Any], report: Report) -> None:
         say = self.stdout.write
-        tell(report, say)
+        purchase_files.tell(report, say)
         for name, rows in run["files"].items():
             say(f"{name}: {rows:,} {'row' if rows == 1 else 'rows'}")
         for name, why in run["files_left_out"].items():
