@@ -20,7 +20,7 @@ from procurement.models import Auction
 from procurement.queries import auctions as rooms
 from procurement.queries import awards
 from procurement.rules.auction import document as documents
-from procurement.rules.auction.log import replay
+from procurement.rules.auction.log import LogBroken, replay
 from procurement.rules.lifecycle import AuctionStatus
 
 KIND: Final = "auction_protocol"
@@ -37,17 +37,29 @@ class AuctionNotOver(DomainError):
     sentence = _("The protocol is there when the auction has ended.")
 
 
+class AuctionLogBroken(DomainError):
+    """`why` names the first event that does not hold."""
+
+    code, status = "auction_log_broken", 500
+    sentence = _(
+        "There is no protocol, because the auction’s log does not hold: %(why)s. Ask the platform’s operators."
+    )
+
+
 def document(auction: Auction) -> dict[str, Any]:
     """The auction's document, the same for every reader; the caller has asked whether it is theirs to see.
 
-    `auction` comes with lot, tender and buyer. Raises AuctionNotOver before the end, LogBroken where the log does not
-    hold.
+    `auction` comes with lot, tender and buyer. Raises AuctionNotOver before the end, AuctionLogBroken where the log
+    does not hold.
     """
     if auction.status != AuctionStatus.ENDED:
         raise AuctionNotOver
     tender = auction.lot.tender
     events = list(rooms.events(auction.pk))
-    hall = replay(auction.pk, events)
+    try:
+        hall = replay(auction.pk, events)
+    except LogBroken as broken:
+        raise AuctionLogBroken(why=str(broken)) from broken
     scheduled = events[0][0].detail
     whole = {
         "format": documents.FORMAT,

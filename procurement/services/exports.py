@@ -42,7 +42,6 @@ from procurement.models import (
 from procurement.queries import auctions as auction_queries
 from procurement.queries import audit as audit_queries
 from procurement.queries.bids import OPENED
-from procurement.rules.auction.log import LogBroken
 from procurement.rules.lifecycle import AuctionStatus
 from procurement.services import (
     auction_protocol,
@@ -271,7 +270,7 @@ def _protocol_parts(tender: Tender, reader: Reader) -> Iterator[tuple[str, Conte
         over = over.filter(participants__supplier=reader.organisation)
     for auction in over.select_related("lot__tender__buyer").order_by("lot__number"):
         # A broken log has no protocol; its lines under auctions/ show where it breaks.
-        with suppress(LogBroken):
+        with suppress(auction_protocol.AuctionLogBroken):
             document = auction_protocol.document(auction)
             yield f"protocols/auction-{auction.lot.number}.json", export_facts.pretty(document)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -115,6 +116,21 @@ def test_the_log_of_an_ended_auction_is_recomputed_and_holds(client: Client) -> 
     assert response.status_code == 200
     assert auction.head_hash in response.content.decode()
     assert "The log holds: 3 events" in response.content.decode()
+
+
+def test_of_a_log_that_does_not_hold_it_is_said_so_and_there_is_no_protocol(client: Client) -> None:
+    auction = running_auction()
+    auctions.end(auction.pk, at=auction.ends_at + timedelta(seconds=2))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        auction.events.filter(number=2).update(at=auction.starts_at + timedelta(seconds=1))
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    said = "event 2: its content or the one before was changed"
+    loser = seats(auction)[0].by
+    assert "The log holds" not in get(client, loser, page(auction, "auction_log")).content.decode()
+    for name in ("auction_document", "auction_protocol"):
+        response = get(client, loser, page(auction, name))
+        assert (response.status_code, said in response.content.decode()) == (500, True)
 
 
 def test_the_log_of_what_is_over_tells_the_buyer_every_amount_and_each_bidder_what_it_may_see(client: Client) -> None:
