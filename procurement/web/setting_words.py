@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from marketplace.shared.errors import Sentence
+from marketplace.web import formats
 from procurement.procedures import Setting
 from procurement.rules.periods import PeriodUnit
 
@@ -29,6 +33,7 @@ _UNIT_WORDS: dict[str, Sentence] = {
     "seconds": gettext_lazy("seconds"),
     "percent": gettext_lazy("per cent"),
 }
+_LENGTHS: Final = ("minutes", "seconds")
 
 
 def in_words(setting: Setting, value: object) -> str:
@@ -39,6 +44,11 @@ def in_words(setting: Setting, value: object) -> str:
         return _("yes") if value else _("no")
     if setting.kind == "choice":
         return str(CHOICE_WORDS.get((setting.name, str(value)), value))
+    if setting.unit in _LENGTHS:
+        length = timedelta(**{setting.unit: int(str(value))})
+        # 900 seconds are 15 minutes to whoever reads; beyond a day the words would leave minutes out.
+        if length < timedelta(days=1):
+            return formats.duration(length)
     return f"{value} {unit_in_words(setting)}".strip()
 
 

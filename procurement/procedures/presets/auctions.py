@@ -62,7 +62,7 @@ _ENGLISH = (
         unit="minutes",
         empty_means=gettext_noop("never forced"),
     ),
-    flag("proxy_bids", gettext_noop("Bidders may leave a limit down to which the system bids for them"), False),
+    flag("proxy_bids", gettext_noop("Bidders may leave a limit as far as which the system bids for them"), False),
     _PARTICIPANTS,
 )
 #: What a clock or a turn shows nobody: a rank there is none of, before the auction is over.
