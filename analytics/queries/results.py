@@ -41,7 +41,6 @@ class Figure(StrEnum):
     GROWTH_FOUND = "growth_found"
     GROWTH_WON = "growth_won"
     DECIDED = "decided"
-    TAKEN = "taken"
     DISMISSED = "dismissed"
     MEASURED = "measured"
 
@@ -54,7 +53,6 @@ CARDS_OF: Final[dict[Figure, Q]] = {
     Figure.GROWTH_FOUND: _GROWTH & _ACCEPTED,
     Figure.GROWTH_WON: _GROWTH & _ACCEPTED & Q(bought=True),
     Figure.DECIDED: _ACCEPTED | _DISMISSED,
-    Figure.TAKEN: _ACCEPTED,
     Figure.DISMISSED: _DISMISSED,
     Figure.MEASURED: _MEASURED,
 }
@@ -120,10 +118,9 @@ class Month:
     """What was taken on in a month (UTC), times its chance, and what of it was bought, until now."""
 
     first: date
-    taken: Decimal
-    recovered: Decimal
-    won: Decimal
     cards: int
+    taken: Decimal
+    bought: Decimal
 
 
 def figures(reach: Reach) -> dict[Figure, Amount]:
@@ -169,18 +166,16 @@ def dismissals(reach: Reach) -> list[tuple[str, int]]:
     return sorted(((row["reason"], row["n"]) for row in counted), key=lambda row: (-row[1], row[0]))
 
 
-def by_month(reach: Reach) -> list[Month]:
+def by_month(reach: Reach, kind: Kind) -> list[Month]:
     """Accepted cards by the month in which they were, the earliest first; months without any are left out."""
-    bought = Q(bought=True)
-    rows = reach.cards().filter(_ACCEPTED).annotate(month=TruncMonth("accepted_at", tzinfo=UTC)).order_by()
-    found = rows.values("month").annotate(
-        taken=Sum("by_money"),
-        recovered=Sum("bought_amount", filter=_RECOVERY & bought),
-        won=Sum("bought_amount", filter=_GROWTH & bought),
-        n=Count("pk"),
+    rows = reach.cards().filter(_ACCEPTED, kind=kind.value).annotate(month=TruncMonth("accepted_at", tzinfo=UTC))
+    found = (
+        rows.order_by()
+        .values("month")
+        .annotate(n=Count("pk"), taken=Sum("by_money"), sum=Sum("bought_amount", filter=Q(bought=True)))
     )
     return [
-        Month(row["month"].date(), _decimal(row["taken"]), _decimal(row["recovered"]), _decimal(row["won"]), row["n"])
+        Month(row["month"].date(), row["n"], _decimal(row["taken"]), _decimal(row["sum"]))
         for row in sorted(found, key=lambda row: row["month"])
     ]
 

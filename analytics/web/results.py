@@ -105,7 +105,7 @@ class Dashboard:
         stats = [self._stat(figure, found[figure]) for figure in FIGURES]
         return {
             "stats": stats,
-            "by_month": self._months(),
+            "by_month": [chart for kind in Kind if (chart := self._months(kind))],
             "tiles_url": self._link("insights_results_tiles"),
             "now": clock.now(),
         }
@@ -132,7 +132,10 @@ class Dashboard:
         reach = self.reach if self.manages else Reach(self.book, self.reach.since, self.person.pk)
         return [
             results_file.figures([(FIGURES[figure][0], found[figure]) for figure in FIGURES], self.book.currency),
-            results_file.months(queries.by_month(self.reach), self.book.currency),
+            results_file.months(
+                [(str(CardKind(kind.value).label), queries.by_month(self.reach, kind)) for kind in Kind],
+                self.book.currency,
+            ),
             results_file.rows(_("By reason"), self._named_reasons(), self.book.currency),
             results_file.rows(_("By representative"), self._named_people(), self.book.currency),
             results_file.rows(_("By size of the account"), self._named_sizes(), self.book.currency),
@@ -161,38 +164,43 @@ class Dashboard:
             **results_words.effect_words(queries.effect(self.reach, kind), kind),
         }
 
-    def _months(self) -> parts.Chart | None:
+    def _months(self, kind: Kind) -> parts.Chart | None:
         """Month by month what was taken on and what came of it; months in between without cards stand empty."""
-        found = {one.first: one for one in queries.by_month(self.reach)}
+        found = {one.first: one for one in queries.by_month(self.reach, kind)}
         if not found or not self.book.currency:
             return None
-        months = spend.months(min(found), max(found))
         none = Decimal(0)
-        rows = [found.get(month) or queries.Month(month, none, none, none, 0) for month in months]
-        names = [charts.month_name(month) for month in months]
-        labels = (_("Taken on"), _("Recovered"), _("Growth won"))
-        amounts = [[getattr(row, name) for row in rows] for name in ("taken", "recovered", "won")]
+        rows = [
+            found.get(month) or queries.Month(month, 0, none, none) for month in spend.months(min(found), max(found))
+        ]
+        names = [charts.month_name(row.first) for row in rows]
+        recovery = kind is Kind.RECOVERY
+        taken, bought = _("Taken on"), _("Recovered") if recovery else _("Growth won")
         option = {
             "xAxis": {"type": "category", "data": names},
             "yAxis": {"type": "value"},
             "series": [
-                {"type": "bar", "name": label, "data": [float(amount) for amount in line]}
-                for label, line in zip(labels, amounts, strict=True)
+                {"type": "bar", "name": taken, "data": [float(row.taken) for row in rows]},
+                {"type": "bar", "name": bought, "data": [float(row.bought) for row in rows]},
             ],
         }
+        figure = Figure.FOUND if recovery else Figure.GROWTH_FOUND
         cells = [
             (
-                self._opens(name, figure="taken", month=f"{row.first:%Y-%m}") if row.cards else name,
+                self._opens(name, figure=figure.value, month=f"{row.first:%Y-%m}") if row.cards else name,
                 charts.count(row.cards),
-                *(charts.figure(amount, self.book.currency) for amount in (row.taken, row.recovered, row.won)),
+                charts.figure(row.taken, self.book.currency),
+                charts.figure(row.bought, self.book.currency),
             )
             for name, row in reversed(list(zip(names, rows, strict=True)))
         ]
         return parts.Chart(
-            "by-month", _("Month by month"), option, (_("Month (UTC)"), _("Cards taken on"), *labels), cells,
-            (1, 2, 3, 4), self.book.currency,
-            _("By the month in which a card was accepted: the expected amount times its chance, and what was bought "
-              "since."),
+            f"by-month-{kind.value}", _("Month by month: %(kind)s") % {"kind": CardKind(kind.value).label}, option,
+            (_("Month (UTC)"), _("Cards"), taken, bought), cells, (1, 2, 3), self.book.currency,
+            _(
+                "By the month in which a card was accepted: the expected amount times its chance, and what was bought"
+                " since."
+            ),
         )  # fmt: skip
 
     def _named_reasons(self) -> list[tuple[str, Row]]:

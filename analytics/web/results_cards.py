@@ -29,7 +29,6 @@ from marketplace.web.lists import address, listed
 
 _TITLES: Final[dict[Figure, Sentence]] = {
     Figure.DECIDED: gettext_lazy("Cards decided on"),
-    Figure.TAKEN: gettext_lazy("Taken on"),
     Figure.DISMISSED: gettext_lazy("Dismissed cards"),
     Figure.MEASURED: gettext_lazy("Cards whose three months are over"),
 }

@@ -23,9 +23,9 @@ def figures(found: Sequence[tuple[Sentence, Amount]], currency: str) -> Sheet:
     return Sheet(_("Figures"), (_("Figure"), _("Amount"), _("Currency"), _("Cards")), rows)
 
 
-def months(found: Sequence[Month], currency: str) -> Sheet:
-    head = (_("Month (UTC)"), _("Cards taken on"), _("Taken on"), _("Recovered"), _("Growth won"), _("Currency"))
-    lines = [(one.first, one.cards, one.taken, one.recovered, one.won, currency) for one in found]
+def months(found: Sequence[tuple[str, Sequence[Month]]], currency: str) -> Sheet:
+    head = (_("Kind"), _("Month (UTC)"), _("Cards taken on"), _("Taken on"), _("Bought"), _("Currency"))
+    lines = [(kind, one.first, one.cards, one.taken, one.bought, currency) for kind, of in found for one in of]
     return Sheet(_("Month by month"), head, lines)
 
 
