@@ -34,12 +34,6 @@ class Command(BaseCommand):
             help="last known days counted from the first one, or dates of the first days foretold; "
             "by default four a month apart, the last one a horizon before the data's end",
         )
-        parser.add_argument(
-            "--horizon", type=purchase_files.days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)"
-        )
-        parser.add_argument(
-            "--seed", type=purchase_files.a_seed, default=0, help="for what is drawn at random (default 0)"
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         begin = perf_counter()

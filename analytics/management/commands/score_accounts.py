@@ -33,12 +33,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--cutoff", type=purchase_files.a_date, required=True, metavar="YYYY-MM-DD", help="the first day foretold"
         )
-        parser.add_argument(
-            "--horizon", type=purchase_files.days_ahead, default=HORIZON, metavar="DAYS", help="foretold (default 90)"
-        )
-        parser.add_argument(
-            "--seed", type=purchase_files.a_seed, default=0, help="for what is drawn at random (default 0)"
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         begin = perf_counter()
