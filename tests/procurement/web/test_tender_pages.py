@@ -562,6 +562,26 @@ def test_publishing_on_the_page_and_clicking_twice(visit):
     assert tender.status == "published"
 
 
+AUCTIONS = [one for one in procedures.catalogue() if one.family is Family.AUCTION]
+
+
+@pytest.mark.parametrize("kind", AUCTIONS, ids=lambda kind: kind.code)
+def test_every_kind_of_auction_is_set_and_published_on_its_pages(visit, kind):
+    tender = draft_tender(procedure=kind.code)
+    by, lot = member(tender.buyer), tender.lots.get()
+    terms = visit("tender_edit", tender.number, by=by).context["terms"]
+    data = {f"terms-{name}": value for name, value in terms.initial.items() if value not in (None, False)}
+    assert visit("tender_save_terms", tender.number, by=by, data=data).status_code == 302
+    typed = {"title": "Desks", "vat_rate": "19", "limit_price": "1000", "clock_price": "500"}
+    typed |= {"step_kind": "amount", "step_value": "10", "revision": 1}
+    data = {f"lot-{lot.pk}-{name}": value for name, value in typed.items()}
+    assert visit("tender_save_lot", tender.number, lot.pk, by=by, data=data).status_code == 302
+    visit("tender_publish", tender.number, by=by, data={})
+    tender.refresh_from_db()
+    assert tender.status == "published", text_of(visit("tender_review", tender.number, by=by))
+    assert str(kind.name) in html.unescape(text_of(visit("tender", tender.number)))
+
+
 def test_an_incomplete_draft_is_led_back_to_the_review(visit):
     tender = draft_tender(items=0)
     response = visit("tender_publish", tender.number, by=member(tender.buyer), data={})
