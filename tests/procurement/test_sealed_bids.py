@@ -42,12 +42,18 @@ WORDS = ("Discreet remark", "offer-73125.txt", "in the file: 73125.91")
 ITEMS = 2
 
 
-@pytest.fixture(params=["platform", "committee"])
-def sealed(request: pytest.FixtureRequest, freeze: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> Bid:
-    """A sent bid with changes that are not sent, seen a second before the deadline. Where the committee holds the key
-    the bidder seals by itself and sends nothing else."""
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """All that is logged, however small."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.WARNING, "factory")
+    return caplog
+
+
+@pytest.fixture(params=["platform", "committee"])
+def sealed(request: pytest.FixtureRequest, freeze: Callable[..., Any]) -> Bid:
+    """A sent bid with changes that are not sent, seen a second before the deadline. Where the committee holds the key
+    the bidder seals by itself and sends nothing else."""
     trust()
     freeze(NOON)
     lot = tender_taking_bids(items=ITEMS, title="Turbines").lots.get()
@@ -129,10 +135,12 @@ def test_no_stored_file_holds_it(sealed: Bid) -> None:
         assert leaks(path.name) == [], path
 
 
-def test_no_log_line_holds_it(sealed: Bid, caplog: pytest.LogCaptureFixture) -> None:
-    _visit_everything(sealed, [member(sealed.supplier)])
+def test_no_log_line_holds_it(logged: pytest.LogCaptureFixture, sealed: Bid) -> None:
+    looked_at = len(list(_visit_everything(sealed, [member(sealed.supplier)])))
 
-    assert leaks("\n".join(record.getMessage() for record in caplog.records)) == []
+    assert looked_at > 100
+    assert logged.records != []
+    assert leaks("\n".join(record.getMessage() for record in logged.records)) == []
 
 
 def test_the_lots_key_lies_wrapped(sealed: Bid) -> None:
