@@ -2241,6 +2241,7 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
                 rules.check(document)
         elif document is not None and not heads:
             _leave_to_rules(report, name, str(document["terms"]["rules"]["kind"]))
+    _tell_missing(procedure)
     if procedure.scope == "supplier" or procedure.audit is None:
         return
     for record in procedure.audit.of("auction.ended"):
@@ -2250,6 +2251,15 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
                 require(heads.get(record["object"]) == said["head"], "its log is missing, or ends elsewhere")
                 numbers = {lot["id"]: str(lot["number"]) for lot in procedure.tender["lots"]}
                 require(lots.get(record["object"]) == numbers.get(said["lot"]), "its log is told of another lot")
+
+
+def _tell_missing(procedure: Procedure) -> None:
+    """A bidder has no trail that would tell of its auction: what is not there has to be said."""
+    planned = procedure.tender["timetable"].get("auction_starts_at")
+    over = procedure.tender["status"] in {"awarding", "standstill", "complete"}
+    if planned and over and not procedure.export.names("protocols/auction-"):
+        why = "no protocol is in it: none was held, the reader had no seat, or its log does not hold; ask if you had one"
+        procedure.report.unchecked("auction", why, by_design=True)
 
 
 def _tell_order(report: Report, name: str, log: Log) -> None:

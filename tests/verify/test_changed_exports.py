@@ -539,6 +539,16 @@ def test_what_the_auction_came_to_is_what_the_rest_goes_on_from(
     assert why in [one["why"] for one in checks if one["status"] == "FAILED"]
 
 
+def test_an_auction_of_which_there_is_no_protocol_is_said_to_be_one(world: World, tmp_path: Path) -> None:
+    files = dict(world.auction)
+    edited(files, "index.json", "content", "scope", to="supplier")
+    del files["protocols/auction-1.json"], files["auctions/1.jsonl"]
+    _status, checks = checked(packed(signed_again(files), tmp_path / "export.zip"))
+    (said,) = (one for one in checks if one["check"] == "auction")
+    assert (said["status"], said["by_design"]) == ("not checkable", True)
+    assert said["why"].startswith("no protocol is in it")
+
+
 def test_moves_that_were_decided_out_of_turn_are_counted(world: World, tmp_path: Path) -> None:
     files = dict(world.auction)
     rewritten(files, lambda events: events[3].update(at=events[1]["at"]))
