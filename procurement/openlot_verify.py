@@ -2258,7 +2258,9 @@ def _tell_missing(procedure: Procedure) -> None:
     planned = procedure.tender["timetable"].get("auction_starts_at")
     over = procedure.tender["status"] in {"awarding", "standstill", "complete"}
     if planned and over and not procedure.export.names("protocols/auction-"):
-        why = "no protocol is in it: none was held, the reader had no seat, or its log does not hold; ask if you had one"
+        why = (
+            "no protocol is in it: none was held, the reader had no seat, or its log does not hold; ask if you had one"
+        )
         procedure.report.unchecked("auction", why, by_design=True)
 
 
