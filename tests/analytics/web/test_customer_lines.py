@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from analytics.models import Account, Category
@@ -50,6 +52,12 @@ def test_the_lines_behind_a_customers_figures(client: Client) -> None:
     assert shown(c) == [("4", "8.00 EUR", "")]
     text = b"".join(client.get(reverse("insights_customer_lines", args=[a.pk]), {"format": "csv"})).decode()  # type: ignore[arg-type]
     assert "2026-06-01,2026-05-01,2,1,1,A,hose,hose,metal,-2.0000,-40.0000,EUR" in text
+    # As many queries for one line as for three.
+    with CaptureQueriesContext(connection) as of_one:
+        shown(c)
+    with CaptureQueriesContext(connection) as of_three:
+        shown(a)
+    assert len(of_one) == len(of_three)
     # The page's months and categories lead there.
     page = client.get(reverse("insights_customer", args=[a.pk])).content.decode()
     assert f"/customers/{a.pk}/purchases/?month=2026-05" in page
