@@ -48,6 +48,9 @@ def test_a_buyer_asks_on_the_suppliers_page_and_reads_the_answer() -> None:
         assert [one["Location"] for one in twice] == [request.get_absolute_url()] * 2
         assert str(request.budget_money) == "4800.00 EUR"
         assert NEED in ours.get(reverse("offer_requests")).content.decode()
+        none_declined = ours.get(f"{reverse('offer_requests')}?state=declined").content.decode()
+        # The state looked for is a tab, not the page's own.
+        assert ("Nothing fits" in none_declined, "status-badge" in none_declined) == (True, False)
 
         desk = browser(seller)
         assert NEED in desk.get(f"{reverse('offer_requests')}?side=received").content.decode()
