@@ -32,8 +32,8 @@ def move_on(length: timedelta) -> None:
     """Make it so much later for the platform, whose processes follow with their next look; not for the database."""
     at = timekeeping.now()
     with transaction.atomic():
-        ClockStep.objects.create(at=at, by=length, noticed_by="test", taken_at=at)
-        ClockStep.objects.create(at=at, by=-length, noticed_by="test")
+        ClockStep.objects.create(at=at, by=length, noticed_by="test", taken_at=at, told_at=at)
+        ClockStep.objects.create(at=at, by=-length, noticed_by="test", told_at=at)
 
 
 class DatabaseTime:
@@ -48,7 +48,7 @@ class DatabaseTime:
         step = at - timekeeping.now()
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("UPDATE database_time.ahead SET by = by + make_interval(secs => %s)", [step.total_seconds()])
-            ClockStep.objects.create(at=at, by=step, noticed_by="test", taken_at=at)
+            ClockStep.objects.create(at=at, by=step, noticed_by="test", taken_at=at, told_at=at)
         self._look()
 
     def move_by(self, length: timedelta) -> None:

@@ -68,6 +68,7 @@ class ClockStep(models.Model):
     at = models.DateTimeField(help_text="the platform's time, which went on")
     by = models.DurationField(help_text="forward; below zero: back")
     noticed_by = models.CharField(max_length=40, help_text="the process")
+    told_at = models.DateTimeField(null=True, blank=True, help_text="when operators were told")
     taken_at = models.DateTimeField(null=True, blank=True, help_text="when the platform took over the new time")
 
     class Meta:

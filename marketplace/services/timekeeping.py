@@ -75,7 +75,7 @@ def look() -> Look:
 
 def observe(carried: clock.Carried, process: str) -> Look:
     """Have `carried` agree with the database. A step of its clock that `carried` counted through is taken out, once,
-    whoever else notices it, and operators are told.
+    whoever else notices it.
 
     What the platform's time has taken over meanwhile is the caller's to set: `carried.ahead`.
     """
@@ -96,6 +96,17 @@ def observe(carried: clock.Carried, process: str) -> Look:
 def left_out() -> QuerySet[ClockStep]:
     """The steps that the platform's time leaves out, the newest first."""
     return ClockStep.objects.filter(taken_at=None)
+
+
+def tell_operators(at: datetime) -> None:
+    """Of steps that they were not told of. Not by who notices one: it has locked what all signs of life wait for."""
+    with transaction.atomic():
+        for step in ClockStep.objects.select_for_update(skip_locked=True).filter(told_at=None).order_by("pk"):
+            step.told_at = at
+            step.save(update_fields=["told_at"])
+            words = _forward_or_back(step) % {"seconds": round(abs(step.by).total_seconds())}
+            text = f"{words} {_what_to_do()}"
+            notifications.notify_staff([StaffRole.OPERATOR], "clock_set", text, reverse("outages"), at=at, mail=True)
 
 
 def take_over(*, by: Actor, at: datetime) -> timedelta:
@@ -158,18 +169,20 @@ def _record(at: datetime, by: timedelta, process: str) -> None:
     log.warning("The database's clock was set by %s; the platform's time goes on without", by)
     audit.record("platform.clock_step", step, by=None, at=at, seconds=round(by.total_seconds()), noticed_by=process)
     found = look()
-    if right_again := abs(found.clock - found.at) <= clock.Carried.STEP:
+    if abs(found.clock - found.at) <= clock.Carried.STEP:
         left_out().update(taken_at=found.clock)
-    if by > timedelta():
-        words = gettext("The database’s clock was set forward by %(seconds)s seconds.")
-    else:
-        words = gettext("The database’s clock was set back by %(seconds)s seconds.")
-    if right_again:
-        then = gettext("It agrees with the platform’s time again: nothing is to be done.")
-    else:
-        then = gettext("The platform’s time goes on without that. Set the clock right, or, if it is now, take it over.")
-    text = f"{words % {'seconds': round(abs(by).total_seconds())}} {then}"
-    notifications.notify_staff([StaffRole.OPERATOR], "clock_set", text, reverse("outages"), at=at, mail=True)
+
+
+def _forward_or_back(step: ClockStep) -> str:
+    if step.by > timedelta():
+        return gettext("The database’s clock was set forward by %(seconds)s seconds.")
+    return gettext("The database’s clock was set back by %(seconds)s seconds.")
+
+
+def _what_to_do() -> str:
+    if left_out().exists():
+        return gettext("The platform’s time goes on without that. Set the clock right, or, if it is now, take it over.")
+    return gettext("It agrees with the platform’s time again: nothing is to be done.")
 
 
 def _lock() -> None:

@@ -19,6 +19,7 @@ from typing import Final
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 
+from marketplace.services import timekeeping
 from marketplace.shared import clock
 from procurement.models import Auction, DueMoment, MomentKind, Tender
 from procurement.queries import operations
@@ -111,6 +112,7 @@ def heartbeat(carried: clock.Carried) -> None:
     """Say that this clock lives, and how much of its work is overdue; see what time it is for the platform."""
     overdue = operations.overdue(clock.now()).count()
     carried.ahead = pulse.clock_beat(_process(), overdue=overdue, carried=carried).ahead
+    _whatever_fails(lambda: timekeeping.tell_operators(clock.now()))
 
 
 def _process() -> str:
@@ -118,13 +120,13 @@ def _process() -> str:
 
 
 def _whatever_fails(what: Callable[[], None]) -> None:
-    """Outages are seen to beside the moments: what is wrong with one keeps no moment from happening."""
+    """Outages and clocks that are set are seen to beside the moments: what is wrong there keeps none from happening."""
     try:
         what()
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        log.exception("Outages could not be seen to")
+        log.exception("Outages or steps of the clock could not be seen to")
 
 
 def _carry_out_next(at: datetime) -> bool | None:

@@ -80,6 +80,8 @@ def test_a_step_is_taken_out_once_for_all_and_told(world, gateway, other, step):
     (found,) = ClockStep.objects.all()
     assert (found.at, found.by, found.noticed_by, found.taken_at) == (later(5), step, gateway.name, None)
     word = "forward" if step > timedelta() else "back"
+    for _ in range(2):
+        timekeeping.tell_operators(later(5))
     told = Notification.objects.get(person=operator.person).text
     assert told.startswith(f"The database’s clock was set {word} by 3600 seconds. The platform’s time goes on")
     assert AuditRecord.objects.get(action="platform.clock_step").details["seconds"] == step.total_seconds()
@@ -99,6 +101,7 @@ def test_a_clock_that_is_set_right_again_leaves_nothing_out(world, gateway):
     assert gateway.now == later(6)
     assert not timekeeping.left_out().exists()
     assert timekeeping.look().clock == timekeeping.look().at
+    timekeeping.tell_operators(later(6))
     assert "agrees with the platform’s time again" in Notification.objects.filter(person=operator.person)[0].text
     world.counted = 7.0
     assert (gateway.look(), gateway.now) == (later(6.7), later(6.7))

@@ -112,7 +112,8 @@ def test_clocks_that_are_set_move_no_end_and_no_bid(tmp_path):
         assert not Outage.objects.exists()
         hours = [round(step.by / HOUR) for step in ClockStep.objects.exclude(noticed_by="test").order_by("pk")]
         assert hours == [1, -2, 2, -2]
-        assert Notification.objects.filter(person=operator.person, kind="clock_set").count() == len(hours)
+        told = Notification.objects.filter(person=operator.person, kind="clock_set")
+        wait_until(lambda: told.count() == len(hours))
 
 
 def counted_by(gateway):

@@ -39,7 +39,8 @@ class Bidder(threading.Thread):
     """Sends bid after bid, each a cent lower, until told to stop; keeps what it was told and what it was not."""
 
     def __init__(self, place, lot, token, addresses):
-        super().__init__()
+        # A test that fails before it stops them does not keep the others from ending.
+        super().__init__(daemon=True)
         self.place, self.lot, self.token, self.addresses = place, lot, token, addresses
         self.told, self.unanswered = {}, {}
         self.stopping = threading.Event()
