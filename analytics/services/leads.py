@@ -13,9 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from analytics.models import Account, Book, Contact, Lead, LeadRequest, LeadSource, Opportunity
-from analytics.models.pipeline_names import LEAD_NAMES
 from analytics.permissions import is_manager, require_seller
-from analytics.rules.pipeline import LEAD_NEXT, LeadState
+from analytics.rules.pipeline import LeadState
 from analytics.rules.qualification import BANT, GPCT, Fit, Known, fit
 from analytics.services import lead_requests, opportunities
 from analytics.services.claims import settle_lead
@@ -23,11 +22,12 @@ from analytics.services.contacts import ContactDetails, lock_account, require_ri
 from analytics.services.contract_history import PREFIX
 from analytics.services.opportunities import AnothersOpportunity, OpportunityDetails
 from analytics.services.ownership import tell, tell_giver
+from analytics.services.transitions import move_lead
 from marketplace import audit
 from marketplace.models import Person
 from marketplace.permissions import Actor, person_of
 from marketplace.services.notifications import notify
-from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotFound, Sentence, StaleForm
+from marketplace.shared.errors import DomainError, Invalid, NotFound, Sentence, StaleForm
 
 NEED_MAX: Final = 2000
 # Open leads of a book: past this somebody pours in addresses.
@@ -145,7 +145,7 @@ def qualify(
     if version is not None and version != lead.version:
         raise StaleForm
     if lead.status == LeadState.NEW.value:
-        _move(lead, LeadState.WORKING)
+        move_lead(lead, LeadState.WORKING)
     lead_requests.taken_up(lead, by=by, at=at)
     save(lead, at, "bant", "gpct", "status")
     audit.record("lead.qualified", lead, by=by, at=at, points=fit_of(lead).points)
@@ -169,7 +169,7 @@ def convert(lead_id: int, title: str, *, account_id: int | None = None, by: Acto
         raise NotQualified(points=known.points)
     if account.book_id != lead.book_id:
         raise NotFound
-    _move(lead, LeadState.QUALIFIED)
+    move_lead(lead, LeadState.QUALIFIED)
     lead.account = account
     save(lead, at, "status", "account")
     if lead.contact_name and not _knows(account, lead):
@@ -201,7 +201,7 @@ def give_up(lead_id: int, because: str, *, said: str = "", by: Actor, at: dateti
         if not said.strip():
             raise Invalid({"said": [_("They asked for an offer and wait: say what they are to read.")]})
         lead_requests.declined(lead, said, by=by, at=at)
-    _move(lead, LeadState.DISQUALIFIED)
+    move_lead(lead, LeadState.DISQUALIFIED)
     lead.given_up_because = because.strip()[:500]
     save(lead, at, "status", "given_up_because")
     audit.record("lead.given_up", lead, by=by, at=at, because=lead.given_up_because)
@@ -214,7 +214,7 @@ def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
     lead = _locked(lead_id, by=by)
     if lead.status == LeadState.WORKING.value:  # sent twice
         return lead
-    _move(lead, LeadState.WORKING)
+    move_lead(lead, LeadState.WORKING)
     lead.given_up_because = ""
     lead_requests.taken_up(lead, again=True, by=by, at=at)
     save(lead, at, "status", "given_up_because")
@@ -224,7 +224,7 @@ def take_up(lead_id: int, *, by: Actor, at: datetime) -> Lead:
 
 def note_taken_up(lead: Lead, *, at: datetime) -> None:
     """Somebody took up the customer's request elsewhere. The caller holds the lead's lock."""
-    _move(lead, LeadState.WORKING)
+    move_lead(lead, LeadState.WORKING)
     lead.given_up_because = ""
     save(lead, at, "status", "given_up_because")
     audit.record("lead.taken_up", lead, by=None, at=at)
@@ -234,7 +234,7 @@ def note_over(lead: Lead, because: str, *, at: datetime) -> None:
     """The customer waits no longer: an open lead ends, and who looks after it is told. The caller holds its lock."""
     if lead.status not in _OPEN:
         return
-    _move(lead, LeadState.DISQUALIFIED)
+    move_lead(lead, LeadState.DISQUALIFIED)
     lead.given_up_because = because[:500]
     save(lead, at, "status", "given_up_because")
     audit.record("lead.given_up", lead, by=None, at=at, because=lead.given_up_because)
@@ -383,13 +383,6 @@ def _write(lead: Lead, details: LeadDetails) -> None:
     lead.country = details.country
     lead.contact_name, lead.email = details.contact_name.strip()[:200], details.email.strip()
     lead.phone, lead.need = details.phone.strip(), details.need.strip()
-
-
-def _move(lead: Lead, after: LeadState) -> None:
-    before = LeadState(lead.status)
-    if after not in LEAD_NEXT[before]:
-        raise IllegalTransition(str(LEAD_NAMES[before]), str(LEAD_NAMES[after]))
-    lead.status = after.value
 
 
 def save(lead: Lead, at: datetime, *fields: str) -> None:

@@ -1,26 +1,29 @@
-"""How imports, runs, cards and opportunities move from state to state: the one place that assigns a state."""
+"""How imports, runs, cards, leads and opportunities move from state to state: the one place that assigns a state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Final, TypeVar
 
 from analytics.models import (
     Card,
     CardStatus,
     Import,
     ImportState,
+    Lead,
     Opportunity,
     PartState,
     RunPartition,
     RunState,
     ScoringRun,
 )
-from analytics.models.pipeline_names import OPPORTUNITY_NAMES
+from analytics.models.pipeline_names import LEAD_NAMES, OPPORTUNITY_NAMES
 from analytics.rules import cards
 from analytics.rules.cards import CardState
-from analytics.rules.pipeline import OPPORTUNITY_NEXT, OpportunityState
-from marketplace.shared.errors import IllegalTransition
+from analytics.rules.pipeline import LEAD_NEXT, OPPORTUNITY_NEXT, LeadState, OpportunityState
+from marketplace.shared.errors import IllegalTransition, Sentence
+
+State = TypeVar("State", ImportState, RunState, PartState, LeadState, OpportunityState)
 
 _I, _R, _P = ImportState, RunState, PartState
 
@@ -54,22 +57,25 @@ PART: Final[Mapping[PartState, set[PartState]]] = {
 
 
 def move_import(batch: Import, after: ImportState) -> None:
-    """Set the state; the caller holds the row's lock and saves. Raises IllegalTransition."""
-    if after not in IMPORT[ImportState(batch.state)]:
-        raise IllegalTransition(batch.state, after)
-    batch.state = after
+    """Set the state; the caller holds the row's lock and saves. Raises IllegalTransition, as all of these."""
+    batch.state = _allowed(IMPORT, ImportState(batch.state), after)
 
 
 def move_run(run: ScoringRun, after: RunState) -> None:
-    if after not in RUN[RunState(run.state)]:
-        raise IllegalTransition(run.state, after)
-    run.state = after
+    run.state = _allowed(RUN, RunState(run.state), after)
 
 
 def move_part(part: RunPartition, after: PartState) -> None:
-    if after not in PART[PartState(part.state)]:
-        raise IllegalTransition(part.state, after)
-    part.state = after
+    part.state = _allowed(PART, PartState(part.state), after)
+
+
+def move_lead(lead: Lead, after: LeadState) -> None:
+    lead.status = _allowed(LEAD_NEXT, LeadState(lead.status), after, LEAD_NAMES).value
+
+
+def move_opportunity(opportunity: Opportunity, after: OpportunityState) -> None:
+    before = OpportunityState(opportunity.status)
+    opportunity.status = _allowed(OPPORTUNITY_NEXT, before, after, OPPORTUNITY_NAMES).value
 
 
 def move_card(card: Card, after: CardState) -> str:
@@ -90,8 +96,10 @@ def take_card_back(card: Card, before: CardState) -> str:
     return now.value
 
 
-def move_opportunity(opportunity: Opportunity, after: OpportunityState) -> None:
-    before = OpportunityState(opportunity.status)
-    if after not in OPPORTUNITY_NEXT[before]:
-        raise IllegalTransition(str(OPPORTUNITY_NAMES[before]), str(OPPORTUNITY_NAMES[after]))
-    opportunity.status = after.value
+def _allowed(
+    table: Mapping[State, Collection[State]], before: State, after: State, names: Mapping[State, Sentence] | None = None
+) -> State:
+    """`after`, where the table leads there. Raises IllegalTransition, in words where there are names."""
+    if after not in table[before]:
+        raise IllegalTransition(*(str(names[one]) if names else str(one) for one in (before, after)))
+    return after
