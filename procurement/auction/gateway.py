@@ -46,7 +46,15 @@ from procurement.auction.feed import Feed, Subscriber, heartbeat  # noqa: E402
 from procurement.auction.feeds import Feeds, TooManyStreams  # noqa: E402
 from procurement.auction.intake import Intake, NotRecorded, TooBusy  # noqa: E402
 from procurement.auction.liveness import Liveness  # noqa: E402
-from procurement.auction.room import ENDLESS, Answer, WaitingBid, answer_of  # noqa: E402
+from procurement.auction.room import (  # noqa: E402
+    ENDLESS,
+    HELD,
+    KEY_REUSED,
+    UNKNOWN_AUCTION,
+    Answer,
+    WaitingBid,
+    answer_of,
+)
 from procurement.auction.throttle import Throttle  # noqa: E402
 from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
 from procurement.queries import auctions as rooms  # noqa: E402
@@ -71,11 +79,13 @@ _STREAM: Headers = [
 ]
 # What would be answered without end takes a third of a second to refuse; it is asked no more often than that.
 _AFTER_ENDLESS_S = 10.0
-# What a stale room may refuse: it can only have got harder since.
 # That a bidder takes part was lately found true by the room: then what is hopeless is refused without asking again.
 _TAKES_PART_S = 10.0
 _MOST_REMEMBERED = 20_000
 _BEGUN_ANEW_S = 1.0
+# What is answered before the room asks whether the bidder takes part.
+_WITHOUT_ASKING = {KEY_REUSED, UNKNOWN_AUCTION, HELD.code}
+# What a stale room may refuse: it can only have got harder since.
 _CERTAIN = {Refused.STEP_NOT_MET, Refused.LIMIT_NOT_MET, Refused.NO_ROOM_LEFT, Refused.TOO_LARGE, Refused.NOT_POSITIVE}
 
 
@@ -234,6 +244,8 @@ class Gateway:
     def _note_whether_it_takes_part(self, ticket: Ticket, answer: Answer) -> None:
         if answer.code == Refused.NOT_A_PARTICIPANT:
             self._taking_part.pop(ticket.seat, None)
+            return
+        if answer.repeated or answer.code in _WITHOUT_ASKING:
             return
         if len(self._taking_part) >= _MOST_REMEMBERED:
             self._taking_part.clear()

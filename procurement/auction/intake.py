@@ -130,8 +130,9 @@ class Intake:
     async def run(self) -> None:
         """Decide batch after batch, until cancelled. Begun anew after a failure, it goes on with what waits."""
         loop = asyncio.get_running_loop()
-        self._give_up(self._deciding)
+        self._give_up([entry for entry in self._deciding if entry not in self._held])
         self._deciding = []
+        self._of_lot = Counter(entry.bid.lot for entry in (*self._held, *self._waiting))
         self._arrived.set()
         while True:
             await self._arrived.wait()
@@ -194,9 +195,7 @@ class Intake:
 
     async def aclose(self) -> None:
         """Tell whoever still waits to ask by the key, and give the connection back. `run` has ended."""
-        self._give_up([*self._deciding, *self._held, *self._waiting])
-        for entry in self._looked_at_again:
-            self._fail(entry, NotRecorded())
+        self._give_up([*self._deciding, *self._held, *self._waiting, *self._looked_at_again])
         await asyncio.get_running_loop().run_in_executor(self._thread, lambda: connection.close())
         self._thread.shutdown()
 
@@ -215,7 +214,6 @@ class Intake:
     def _give_up(self, entries: Sequence[_Waiting]) -> None:
         """Whether they are in the log or will be, nobody here can say any more."""
         for entry in entries:
-            self._leaves(entry)
             self._fail(entry, NotRecorded())
 
     def _tell(self, entry: _Waiting, answer: Answer | None) -> None:
@@ -242,6 +240,7 @@ class Intake:
     def _fail(self, entry: _Waiting, error: Exception) -> None:
         if not entry.answer.done():
             entry.answer.set_exception(error)
+            entry.answer.exception()  # whoever sent it may have gone, and nobody asks
 
     def _remember(self, bid: WaitingBid, refusal: Answer) -> None:
         self._refused.pop((bid.participant, bid.key), None)

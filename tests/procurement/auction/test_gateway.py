@@ -242,6 +242,7 @@ def test_who_has_left_the_supplier_is_not_told_what_would_be_allowed(in_database
             status, problem = await client.bid(a, "94.00", "member-no-more")
             assert (status, problem["code"], "allowed_amount" in problem) == (403, "not_a_participant", False)
             monkeypatch.setattr(bare, "_TAKES_PART_S", 3 * PATIENCE_S)
+            assert (await client.bid(a, "95.00", "first-bid"))[0] == 200  # of what was accepted everybody is told again
             status, problem = await client.bid(a, "94.00", "member-no-more-2")
             assert (status, problem["code"]) == (403, "not_a_participant")
 
