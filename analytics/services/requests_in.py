@@ -117,6 +117,6 @@ def _need(request: OfferRequest) -> str:
         said.append(_("Quantity: %(n)s %(unit)s") % {"n": words.plain(request.quantity), "unit": request.unit_counted})
     if request.budget is not None:
         said.append(_("Budget: %(amount)s") % {"amount": words.price(request.budget, request.currency)})
-    said.append(_("Wanted by: %(day)s") % {"day": date_format(request.wanted_by)})
+    said.append(_("Wanted by: %(day)s") % {"day": date_format(request.wanted_by, "j M Y")})
     said.append(_("Answer: %(how)s") % {"how": ContactBy(request.contact_by).label})
     return "\n".join(said)

@@ -61,7 +61,7 @@ def test_a_request_becomes_a_lead_of_the_accounts_representative_once(buyer: Act
     # Who wants to be answered otherwise is not written to: the address is not passed on.
     assert (lead.company, lead.email) == (buyer.organisation.short_name, "")
     assert lead.need.splitlines() == [
-        NEED, "Quantity: 40 pieces", "Wanted by: June 1, 2026", "Answer: Here, on the platform",
+        NEED, "Quantity: 40 pieces", "Wanted by: 1 Jun 2026", "Answer: Here, on the platform",
     ]  # fmt: skip
     assert requests_in.sweep(at=SOON) == 0
     assert requests_in.hear(request.pk, at=SOON) == lead
