@@ -167,7 +167,7 @@ def hand_over(request: HttpRequest, account_id: int) -> HttpResponse:
         "title": _("Hand over %(account)s") % {"account": account.name},
         "text": _(
             "Its open cards go along, and so do the open leads and opportunities of who looks after it now. The new "
-            "owner is told. Everything done so far stays to be read."
+            "owner is told, and so is who had it. Everything done so far stays to be read."
         ),
         "submit_label": _("Hand over"),
         "back_url": reverse("insights_customer", args=[account.pk]),
