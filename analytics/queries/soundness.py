@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max
 from django.db.models.fields.json import KT
 
@@ -42,8 +42,22 @@ def own_until(book: Book, *, told: date | None = None) -> date | None:
     return max([*known, *([called.date()] if called else []), *([told] if told else [])], default=None)
 
 
+@transaction.atomic
 def of_file(batch: Import, until: date) -> list[Remark]:
     """What is odd about the staged rows of a file, and about the history as it would be with them."""
+    # Rows staged just now are not in the statistics yet: they would be gone through once for each customer.
+    _run("SET LOCAL enable_nestloop = off")
+    found = _of_file(batch, until)
+    _run("SET LOCAL enable_nestloop = on")
+    return found
+
+
+def _run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def _of_file(batch: Import, until: date) -> list[Remark]:
     unusable = sum(count for why, count in batch.rejects.items() if why not in _UNDERSTOOD)
     found = remarks.of_rows(batch.counts.get("read", 0), unusable)
     staged = _Staged(batch)
@@ -196,42 +210,42 @@ _EQUAL: Final = """
         HAVING count(*) > 1
     ) equal
 """
+# By number, the names that the file gives it: the first, and the last.
 _NAMED: Final = """
-    said AS (
-        SELECT account, account_name AS name, min(row) AS first_row, max(row) AS last_row
-        FROM analytics_stagedline WHERE batch_id = %(batch)s AND account_name <> '' GROUP BY account, account_name
-    ), first AS (
-        SELECT DISTINCT ON (account) account, name FROM said ORDER BY account, first_row
-    ), last AS (
-        SELECT DISTINCT ON (account) account, name FROM said ORDER BY account, last_row DESC
+    named AS MATERIALIZED (
+        SELECT account AS number, (array_agg(account_name ORDER BY first_row))[1] AS first,
+            (array_agg(account_name ORDER BY last_row DESC))[1] AS name
+        FROM (
+            SELECT account, account_name, min(row) AS first_row, max(row) AS last_row FROM analytics_stagedline
+            WHERE batch_id = %(batch)s AND account_name <> '' GROUP BY account, account_name
+        ) said GROUP BY account
     )
 """
 # A customer that was known by its number alone gets a name and loses none.
 _RENAMED: Final = f"""
     WITH {_NAMED}, changed AS (
-        SELECT l.account, l.name AS now, CASE
-            WHEN a.name <> a.external_id AND a.name <> l.name THEN a.name
-            WHEN f.name <> l.name THEN f.name
+        SELECT n.number, n.name AS now, CASE
+            WHEN a.name <> a.external_id AND a.name <> n.name THEN a.name
+            WHEN n.first <> n.name THEN n.first
         END AS before
-        FROM last l JOIN first f ON f.account = l.account
-        LEFT JOIN analytics_account a ON a.book_id = %(book)s AND a.external_id = l.account
+        FROM named n LEFT JOIN analytics_account a ON a.book_id = %(book)s AND a.external_id = n.number
     )
-    SELECT count(*) OVER (), account, before, now FROM changed WHERE before IS NOT NULL ORDER BY account LIMIT %(most)s
+    SELECT count(*) OVER (), number, before, now FROM changed WHERE before IS NOT NULL ORDER BY number LIMIT %(most)s
 """
 # Numbers that were merged already are one customer.
 _NAMESAKES: Final = f"""
-    WITH {_NAMED}, named AS (
-        SELECT account AS number, name, upper(regexp_replace(name, '\\s+', ' ', 'g')) AS key FROM last
+    WITH {_NAMED}, keyed AS MATERIALIZED (
+        SELECT number, name, upper(regexp_replace(name, '\\s+', ' ', 'g')) AS key FROM named
     ), everybody AS (
-        SELECT n.number, n.name, n.key FROM named n WHERE NOT EXISTS (
+        SELECT n.number, n.name, n.key FROM keyed n WHERE NOT EXISTS (
             SELECT FROM analytics_account a
             WHERE a.book_id = %(book)s AND a.external_id = n.number AND a.merged_into_id IS NOT NULL
         )
         UNION ALL
         SELECT a.external_id, a.name, upper(a.name) FROM analytics_account a
         WHERE a.book_id = %(book)s AND a.merged_into_id IS NULL
-            AND upper(a.name) IN (SELECT key FROM named)
-            AND NOT EXISTS (SELECT FROM named n WHERE n.number = a.external_id)
+            AND upper(a.name) IN (SELECT key FROM keyed)
+            AND NOT EXISTS (SELECT FROM keyed n WHERE n.number = a.external_id)
     )
     SELECT count(*) OVER (), min(name), array_agg(number ORDER BY number)
     FROM everybody GROUP BY key HAVING count(*) > 1 ORDER BY key LIMIT %(most)s
