@@ -207,22 +207,6 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", FORGED)
-def test_an_envelope_that_holds_no_bid_is_shown_as_that_and_stops_no_other(lot: Lot, case: str) -> None:
-    forge, problem = FORGED[case]
-    bid, by = _bid(lot)
-    rival, rival_by = _bid(lot)
-    program.send(bid, program.sealed_content(bid, forge(program.content_of(bid, *PRICES))), by=by)
-    program.send(rival, program.sealed_content(rival, program.content_of(rival, *PRICES)), by=rival_by)
-
-    opened = _opened(bid)
-
-    assert (opened.status, opened.opening_problem, opened.amount) == (BidStatus.REJECTED, problem, None)
-    assert opened.decision_reason == f"The envelope could not be read: {problem}."
-    rival.refresh_from_db()
-    assert (rival.status, rival.rank) == (BidStatus.OPENED, 1)
-
-
 INCOMPLETE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "an item without a line": (lambda content: content | {"lines": content["lines"][1:]}, "1"),
     "an empty price": (_line(unit_price=" "), "1"),
@@ -235,18 +219,42 @@ INCOMPLETE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", INCOMPLETE)
-def test_a_bid_without_every_price_is_shown_and_refused(lot: Lot, case: str) -> None:
-    change, items = INCOMPLETE[case]
-    bid, by = _bid(lot)
-    program.send(bid, program.sealed_content(bid, change(program.content_of(bid, *PRICES, remarks="See"))), by=by)
+@pytest.fixture(scope="class")
+def sent(made: Lot, shared_world: Callable[[], AbstractContextManager[None]]) -> Iterator[dict[str, int]]:
+    """A sound bid and all that are none, opened together, by their case; the sound one's is "sound"."""
+    cases = {case: change for case, (change, _said) in (FORGED | INCOMPLETE).items()} | {"sound": _changed()}
+    with shared_world():
+        custody = Tender.objects.get(pk=made.tender_id).key_custody
+        lot = tender_taking_bids().lots.select_related("tender").get()
+        lot.tender.key_custody = custody
+        found = {}
+        for case, change in cases.items():
+            bid, by = _bid(lot)
+            content = change(program.content_of(bid, *PRICES, remarks="See"))
+            program.send(bid, program.sealed_content(bid, content), by=by)
+            found[case] = bid.pk
+        _opened(bid)
+        yield found
 
-    opened = _opened(bid)
 
-    problem = f"its price table is not complete: no price that counts for item {items}"
-    assert (opened.status, opened.opening_problem, opened.amount) == (BidStatus.REJECTED, problem, None)
-    assert (opened.decision_reason, opened.remarks) == (f"The bid cannot be taken: {problem}.", "See")
-    assert [price.item.number for price in opened.prices.all()] == [n for n in (1, 2) if str(n) not in items]
+class TestOpenedTogether:
+    @pytest.mark.parametrize("case", FORGED)
+    def test_an_envelope_that_holds_no_bid_is_shown_as_that(self, sent: dict[str, int], case: str) -> None:
+        opened, (_forge, problem) = Bid.objects.get(pk=sent[case]), FORGED[case]
+        assert (opened.status, opened.opening_problem, opened.amount) == (BidStatus.REJECTED, problem, None)
+        assert opened.decision_reason == f"The envelope could not be read: {problem}."
+
+    @pytest.mark.parametrize("case", INCOMPLETE)
+    def test_a_bid_without_every_price_is_shown_and_refused(self, sent: dict[str, int], case: str) -> None:
+        opened, (_change, items) = Bid.objects.get(pk=sent[case]), INCOMPLETE[case]
+        problem = f"its price table is not complete: no price that counts for item {items}"
+        assert (opened.status, opened.opening_problem, opened.amount) == (BidStatus.REJECTED, problem, None)
+        assert (opened.decision_reason, opened.remarks) == (f"The bid cannot be taken: {problem}.", "See")
+        assert [price.item.number for price in opened.prices.all()] == [n for n in (1, 2) if str(n) not in items]
+
+    def test_they_stop_no_other(self, sent: dict[str, int]) -> None:
+        opened = Bid.objects.get(pk=sent["sound"])
+        assert (opened.status, opened.rank, opened.amount) == (BidStatus.OPENED, 1, Decimal("500.05"))
 
 
 def test_a_bid_above_the_limit_is_shown_and_refused(lot: Lot) -> None:
