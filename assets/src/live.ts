@@ -28,6 +28,7 @@ class LivePage implements Desk {
   readonly gateway: Gateway;
   readonly digits: number;
   readonly mayAct: boolean;
+  readonly mayNot: string;
   private readonly chart: BiddingChart;
   private readonly observer: boolean;
   private readonly panels: readonly Panel[];
@@ -50,6 +51,7 @@ class LivePage implements Desk {
     this.digits = Number(page.dataset.digits ?? 2);
     this.observer = this.room.own === null;
     this.mayAct = page.dataset.mayBid === "yes";
+    this.mayNot = page.dataset.mayNot ?? "";
     this.gateway = new Gateway(page.dataset.gateway ?? "", page.dataset.lot ?? "", page.dataset.token ?? "", () => this.renewed());
     this.chart = new BiddingChart(this.slot("chart"), this.observer, this.room, this.zone);
     this.lines = new Lines(this, this.slot("events"));

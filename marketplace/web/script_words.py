@@ -82,7 +82,6 @@ SENTENCES: Final = (
     _("Nobody yet"),
     _("{count} bidders"),
     _("{count} still in"),
-    _("Your role lets you watch. Bid managers, signers and administrators bid."),
     _("The auction has not started yet."),
     _("The auction is paused."),
     _("You lead. You need not bid against yourself."),

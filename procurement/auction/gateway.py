@@ -50,6 +50,7 @@ from procurement.auction.room import (  # noqa: E402
     ENDLESS,
     HELD,
     KEY_REUSED,
+    NOT_ENTITLED,
     UNKNOWN_AUCTION,
     Answer,
     WaitingBid,
@@ -242,7 +243,7 @@ class Gateway:
         return answer_of(feed.hall, decision) if decision.code in _CERTAIN else None
 
     def _note_whether_it_takes_part(self, ticket: Ticket, answer: Answer) -> None:
-        if answer.code == Refused.NOT_A_PARTICIPANT:
+        if answer.code in (Refused.NOT_A_PARTICIPANT, NOT_ENTITLED):
             self._taking_part.pop(ticket.seat, None)
             return
         if answer.repeated or answer.code in _WITHOUT_ASKING:

@@ -40,6 +40,12 @@ _SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
     Refused.PAUSED: (409, _("The auction is paused. The time lost will be given back.")),
     Refused.CANCELLED: (409, _("The auction was cancelled.")),
     Refused.NOT_A_PARTICIPANT: (403, _("You do not take part in this auction.")),
+    "not_entitled": (
+        403,
+        _(
+            "Your organisation’s tariff or accreditation ended before the auction began. Renew it to bid; it counts at once."
+        ),
+    ),
     Refused.WRONG_ACTION: (409, _("This is not done in an auction of this kind.")),
     Refused.ALREADY_LEADING: (409, _("Yours is the best bid already. You cannot bid against yourself.")),
     Refused.NOT_POSITIVE: (422, _("A bid is above zero.")),

@@ -103,7 +103,8 @@ _READ: Final = f"""
     UNION ALL
     SELECT 'before', participant_id, NULL, number, key, kind, amount, NULL, NULL FROM ({_WRITTEN_BEFORE}) AS before
     UNION ALL
-    SELECT 'member', lot, participant, person, NULL, NULL, NULL, NULL, NULL FROM ({LIVE_BIDDERS}) AS member
+    SELECT 'member', lot, participant, person, CASE WHEN entitled THEN 'entitled' END, NULL, NULL, NULL, NULL
+    FROM ({LIVE_BIDDERS}) AS member
     UNION ALL
     SELECT 'others', lot, NULL, NULL, NULL, NULL, NULL, others, lively
     FROM ({pulse.DECIDED_BY_OTHERS}) AS decided (lot, others, lively)
@@ -133,6 +134,7 @@ _STANDS_STILL_S: Final = 15
 UNKNOWN_AUCTION = "no_auction"
 # Not decided: another gateway may still hold a move that was received before.
 HELD: Final = Answer("held")
+NOT_ENTITLED = "not_entitled"
 KEY_REUSED = "idempotency_key_reused"
 ENDLESS = "proxies_without_end"
 EVENT_OF: Final[Mapping[Action, EventKind]] = MappingProxyType({action: kind for kind, action in MOVES.items()})
@@ -172,16 +174,18 @@ class Desk:
                 lots,
                 array(bid.participant for bid in waiting),
                 quoted_array(bid.key for bid in waiting),
-                *bidders_of({(bid.lot, bid.participant, bid.person) for bid in waiting}),
+                *bidders_of(
+                    {(bid.lot, bid.participant, bid.person) for bid in waiting}, max(bid.received_at for bid in waiting)
+                ),
                 *pulse.others_of(self._process, lots, clock.now()),
             )
         halls: dict[int, Hall] = {}
         keys: dict[tuple[int, str], Before] = {}
-        members: set[tuple[int, ...]] = set()
+        members: dict[tuple[int, ...], str | None] = {}
         decided: dict[int, tuple[datetime, datetime | None]] = {}
         for what, one, other, third, text, kind, amount, *times in found:
             if what == "member":
-                members.add((one, other, third))
+                members[one, other, third] = None if text else NOT_ENTITLED
             elif what == "before":
                 keys[one, text] = Before(third, kind, amount)
             elif what == "others":
@@ -209,7 +213,7 @@ class _Batch:
         self,
         halls: dict[int, Hall],
         before: dict[tuple[int, str], Before],
-        members: set[tuple[int, ...]],
+        members: Mapping[tuple[int, ...], str | None],
         decided: dict[int, tuple[datetime, datetime | None]],
     ) -> None:
         self.halls = halls
@@ -233,8 +237,9 @@ class _Batch:
             bidder = rooms.bidder(bid.participant)
             number = before.told or rooms.number_for(hall.auction, hall.rules.kind, before.number, bidder)
             return Answer(None, number, _plain(hall, before.amount), ends_at=hall.room.ends_at, repeated=True)
-        if (bid.lot, bid.participant, bid.person) not in self._members:
-            return Answer(Refused.NOT_A_PARTICIPANT, ends_at=hall.room.ends_at)
+        code = self._members.get((bid.lot, bid.participant, bid.person), Refused.NOT_A_PARTICIPANT)
+        if code is not None:
+            return Answer(code, ends_at=hall.room.ends_at)
         if self._is_held(hall.room, bid):
             return HELD
         hall = self.pass_time(bid.lot, bid.received_at)

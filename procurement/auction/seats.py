@@ -4,12 +4,17 @@ change while an auction runs."""
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 
-from marketplace.models import AccreditationStatus, OrganisationStatus, Side
+from marketplace import entitlements
+from marketplace.entitlements import Action, Answer, Need
+from marketplace.models import AccreditationStatus, Organisation, OrganisationStatus, Side, SubscriptionStatus
 from procurement.auction.tokens import BIDDING_ROLES, OBSERVING_STAFF
+from procurement.models import Auction
+from procurement.procedures import Family
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import auction_log
 from procurement.services.auction_log import array
@@ -30,15 +35,37 @@ _SEATED: Final = """
     )
 """
 _LIVE_MEMBERS: Final = _SEATED.format("")
-# Who may bid: the pass says so too, but it may be older than what became of the role, the bid or the accreditation. A
-# subscription or an accreditation that ends meanwhile counts until the auction is over: it was asked for with the bid.
-# One that was revoked has lost its end, and gets none by being asked for anew.
-LIVE_BIDDERS: Final = _SEATED.format("""
+# Who may bid: the pass says so too, but it may be older than what became of the role, the bid or the accreditation. An
+# accreditation that was revoked has lost its end, and gets none by being asked for anew.
+_LIVE_BIDDERS: Final = _SEATED.format("""
         AND member.roles::text[] && %s::text[] AND bid.status = %s AND NOT EXISTS (
           SELECT FROM marketplace_accreditation AS accreditation
           WHERE accreditation.organisation_id = supplier.id AND accreditation.side = %s
             AND accreditation.status <> %s AND accreditation.valid_until IS NULL
         )""")
+_COVERS_LIVE_AUCTIONS: Final = """plan.side = %s AND coalesce((plan.permits->>'live_auctions')::boolean, true)
+          AND (coalesce(plan.permits->'families', '[]') = '[]' OR plan.permits->'families' ? %s)"""
+# As `entitlement` answers: what ends while the auction runs counts until it is over, for nobody shall lose an auction
+# to midnight; what had ended before it began counts again when it is renewed.
+LIVE_BIDDERS: Final = f"""
+    SELECT live.lot, live.participant, live.person, EXISTS (
+      SELECT FROM procurement_auctionparticipant AS seat
+      JOIN procurement_auction AS auction ON auction.id = seat.auction_id
+      WHERE seat.id = live.participant AND NOT EXISTS (
+        SELECT FROM marketplace_accreditation AS accreditation
+        WHERE accreditation.organisation_id = seat.supplier_id AND accreditation.side = %s
+          AND accreditation.valid_until <= auction.starts_at
+      ) AND (EXISTS (
+        SELECT FROM marketplace_subscription AS taken JOIN marketplace_plan AS plan ON plan.id = taken.plan_id
+        WHERE taken.organisation_id = seat.supplier_id AND taken.status = %s
+          AND taken.starts_at <= %s AND taken.ends_at > auction.starts_at AND {_COVERS_LIVE_AUCTIONS}
+      ) OR EXISTS (
+        SELECT FROM marketplace_plan AS plan
+        WHERE plan.active AND (plan.permits->>'included')::boolean AND {_COVERS_LIVE_AUCTIONS}
+      ))
+    ) AS entitled
+    FROM ({_LIVE_BIDDERS}) AS live
+"""
 _LIVE_OBSERVERS: Final = """
     SELECT seat.lot, 0, person.id
     FROM unnest(%s::bigint[], %s::bigint[]) AS seat (lot, person)
@@ -59,11 +86,22 @@ def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, i
     return members | set(_live_observers(observing) if observing else ())
 
 
-def bidders_of(seats: Collection[tuple[int, int, int]]) -> tuple[Any, ...]:
-    """What LIVE_BIDDERS is asked with of these (lot, participant, person)."""
+def bidders_of(seats: Collection[tuple[int, int, int]], at: datetime) -> tuple[Any, ...]:
+    """What LIVE_BIDDERS is asked with of these (lot, participant, person) at `at`."""
     roles = [role.value for role in BIDDING_ROLES]
-    accreditation = Side.SUPPLIER.value, AccreditationStatus.ACCEPTED.value
-    return (*_asked_of(seats), roles, BidStatus.ADMITTED.value, *accreditation)
+    side = Side.SUPPLIER.value
+    covers = side, Family.AUCTION.value
+    tariff = side, SubscriptionStatus.ACTIVE.value, at, *covers, *covers
+    return (*tariff, *_asked_of(seats), roles, BidStatus.ADMITTED.value, side, AccreditationStatus.ACCEPTED.value)
+
+
+def entitlement(auction: Auction, supplier: Organisation, at: datetime) -> Answer:
+    """Whether the supplier's accreditation and tariff let it bid in the auction, and why not: those that it had when
+    the auction began, or has at `at`."""
+    need = Need(Action.LIVE_AUCTION, Family.AUCTION.value)
+    began = min(at, auction.starts_at)
+    answer = entitlements.check(supplier, need, began)
+    return answer if answer.allowed or began == at else entitlements.check(supplier, need, at)
 
 
 def _asked_of(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:

@@ -191,8 +191,12 @@ def _write(companies: Sequence[Company], rng: random.Random, now: datetime, head
 
 
 def _subscribe(suppliers: Sequence[Company], rng: random.Random, now: datetime) -> None:
-    """Most have the largest plan, as most bid everywhere; each runs for months yet."""
-    plans = list(Plan.objects.filter(side=Side.SUPPLIER, active=True).order_by("rank"))
+    """Most have the largest plan, as most bid everywhere, in live auctions too; each runs for months yet."""
+    plans = [
+        plan
+        for plan in Plan.objects.filter(side=Side.SUPPLIER, active=True).order_by("rank")
+        if plan.permits.get("live_auctions", True)
+    ]
     subscriptions = []
     for supplier in suppliers:
         starts = now - timedelta(days=rng.randint(60, 250))

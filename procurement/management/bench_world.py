@@ -22,7 +22,17 @@ from django.core.management.base import CommandError
 from django.db import connection, connections
 from psycopg import sql
 
-from marketplace.models import Heartbeat, Membership, Organisation, OrganisationStatus, Person, Role
+from marketplace.models import (
+    Heartbeat,
+    Membership,
+    Organisation,
+    OrganisationStatus,
+    Person,
+    Plan,
+    Role,
+    Subscription,
+    SubscriptionStatus,
+)
 from procurement.auction import tokens
 from procurement.models import Auction, AuctionParticipant, Bid, Lot, Tender
 from procurement.rules.lifecycle import BidStatus, TenderStatus
@@ -105,9 +115,21 @@ def running_auctions(lots: int, bidders: int, suppliers: list[Membership], at: d
 
 
 def suppliers(count: int, at: datetime) -> list[Membership]:
-    """Registered suppliers, each with a person who may bid."""
+    """Registered suppliers with a tariff, each with a person who may bid."""
     organisations = Organisation.objects.bulk_create(
         _organisation(f"Supplier {number}", at, is_supplier=True) for number in range(count)
+    )
+    plan = Plan.objects.create(code="bench", name="Benchmark", price=0, currency="EUR", period_days=1)
+    Subscription.objects.bulk_create(
+        Subscription(
+            organisation=organisation,
+            plan=plan,
+            status=SubscriptionStatus.ACTIVE,
+            requested_at=at,
+            starts_at=at - timedelta(days=1),
+            ends_at=at + timedelta(hours=_HOURS),
+        )
+        for organisation in organisations
     )
     people = Person.objects.bulk_create(
         Person(email=f"bench{number}@example.com", full_name=f"Person {number}", password="!")

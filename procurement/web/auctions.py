@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from marketplace.entitlements import Reason
 from marketplace.models import StaffRole
 from marketplace.permissions import Actor, actor_of, require_staff
 from marketplace.queries import keyset
@@ -31,6 +32,7 @@ from marketplace.web.parts import Action, Crumb
 from procurement.auction import tokens
 from procurement.auction.projection import shown_event, state
 from procurement.auction.replay import LogBroken, replay_lot
+from procurement.auction.seats import entitlement
 from procurement.auction.tokens import Ticket
 from procurement.models import Auction, Lot
 from procurement.models.auction import AUCTION_STATUS_NAMES
@@ -105,6 +107,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
     found, auction, ticket, hall = _entered(request, number, lot)
     actor, viewer = actor_of(request), _viewer(ticket)
     room = state(hall, viewer, clock.now())
+    hindrances = _hindrances(actor, auction, ticket)
     context: dict[str, Any] = {
         "lot": found,
         "tender": found.tender,
@@ -112,7 +115,9 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "room": room,
         "statuses": [(status.value, name) for status, name in AUCTION_STATUS_NAMES.items()],
         "token": tokens.issue(ticket),
-        "may_bid": ticket.may_bid,
+        "may_bid": ticket.may_bid and not hindrances,
+        "hindrances": hindrances,
+        "may_not": _may_not(ticket, hindrances),
         "is_observer": viewer is None,
         "is_open": hall.room.status not in (AuctionStatus.ENDED, AuctionStatus.CANCELLED),
         "gateway": gateway_origin(request),
@@ -228,6 +233,20 @@ def _after(actor: Actor, lot: Lot, ticket: Ticket) -> Action | None:
         return None
     bid = bid_queries.own(actor.organisation).filter(lot=lot).first()
     return Action(_("Our bid"), reverse("bid", args=[bid.pk])) if bid else None
+
+
+def _hindrances(actor: Actor, auction: Auction, ticket: Ticket) -> tuple[Reason, ...]:
+    """What keeps the bidder's organisation from bidding."""
+    if ticket.participant is None or actor.organisation is None:
+        return ()
+    return entitlement(auction, actor.organisation, timekeeping.now()).reasons
+
+
+def _may_not(ticket: Ticket, hindrances: tuple[Reason, ...]) -> str:
+    """Why the bidder may only watch, in the place of what to do next."""
+    if not ticket.may_bid:
+        return _("Your role lets you watch. Bid managers, signers and administrators bid.")
+    return " ".join(reason.sentence for reason in hindrances)
 
 
 def _viewer(ticket: Ticket) -> str | None:

@@ -126,7 +126,7 @@ export class BidPanel implements Panel {
 
   private reasonNot(): string {
     const { status, course, ends_at, kind } = this.desk.state();
-    if (!this.desk.mayAct) return say("Your role lets you watch. Bid managers, signers and administrators bid.");
+    if (!this.desk.mayAct) return this.desk.mayNot;
     if (status === "scheduled") return say("The auction has not started yet.");
     if (status === "paused") return say("The auction is paused.");
     if (status !== "running" || Date.parse(ends_at) <= serverNow()) return say("The auction is over.");

@@ -69,7 +69,7 @@ export class ClockPanel implements Panel {
 
   private reasonNot(course: Course | null, now: number): string {
     const { status, ends_at, refused } = this.desk.state();
-    if (!this.desk.mayAct) return say("Your role lets you watch. Bid managers, signers and administrators bid.");
+    if (!this.desk.mayAct) return this.desk.mayNot;
     if (status === "scheduled") return say("The auction has not started yet.");
     if (status === "paused") return say("The auction is paused.");
     if (status !== "running" || Date.parse(ends_at) <= now) return say("The auction is over.");

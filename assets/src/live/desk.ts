@@ -11,6 +11,8 @@ export interface Desk {
   readonly gateway: Gateway;
   readonly digits: number;
   readonly mayAct: boolean;
+  /** Why not, as a sentence. */
+  readonly mayNot: string;
   state(): RoomState;
   /** The clock's price of the last tick that was told, as it counts; null before the first. */
   lastPrice(): string | null;

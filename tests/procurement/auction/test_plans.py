@@ -24,9 +24,12 @@ TABLES = [
     "procurement_auction",
     "procurement_auctionevent",
     "procurement_auctionparticipant",
+    "marketplace_accreditation",
     "marketplace_membership",
     "marketplace_organisation",
     "marketplace_person",
+    "marketplace_plan",
+    "marketplace_subscription",
 ]
 READ = """
     SELECT relname, relkind = 'r', pg_stat_get_xact_tuples_returned(relation.oid) FROM pg_class AS relation

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection
 from marketplace.models import OrganisationStatus, Role
 from procurement.auction import asking, room
 from procurement.auction.room import KEY_REUSED, UNKNOWN_AUCTION, Desk
-from procurement.auction.seats import live_members
+from procurement.auction.seats import entitlement, live_members
 from procurement.models import AuctionEvent, Bid
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import duel
@@ -22,6 +22,7 @@ from procurement.rules.lifecycle import BidStatus
 from procurement.services import auction_log, auctions
 from tests.factories.at_once import at_the_same_time
 from tests.factories.auctions import START, running_auction, running_auctions, seats
+from tests.factories.marketplace import PlanFactory
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
@@ -126,25 +127,55 @@ def test_only_live_members_of_the_supplier_bid_and_only_in_their_own_auction():
 
 def test_who_lost_the_role_the_admission_or_the_accreditation_bids_no_more_whatever_the_pass_says():
     auction = running_auction(*["100.00"] * 6)
-    looking, rejected, revoked, anew, expired, renewing = seats(auction)
+    looking, rejected, revoked, anew, ended, renewing = seats(auction)
     looking.by.person.memberships.update(roles=[Role.OBSERVER.value])
     Bid.objects.filter(pk=rejected.participant.bid_id).update(status=BidStatus.REJECTED.value)
     changed = {
         revoked: {"status": "revoked", "valid_until": None},
         # Revoked, and asked for anew.
         anew: {"status": "draft", "valid_until": None},
-        expired: {"valid_until": START - timedelta(days=1)},
+        # What ends while the auction runs counts until it is over.
+        ended: {"valid_until": START + timedelta(seconds=1)},
         # What was granted counts while a renewal is prepared.
         renewing: {"status": "draft", "valid_until": START + timedelta(days=1)},
     }
     for seat, changes in changed.items():
         assert seat.participant.supplier.accreditations.update(**changes)
     out = looking, rejected, revoked, anew
-    bids = [seat.bid(f"{99 - n}.00", later(n)) for n, seat in enumerate((*out, expired, renewing))]
+    bids = [seat.bid(f"{99 - n}.00", later(n)) for n, seat in enumerate((*out, ended, renewing), start=2)]
     assert codes(Desk().decide(bids)) == [*["not_a_participant"] * 4, None, None]
     # They may go on watching: it is their auction too.
     watching = [(auction.lot_id, seat.participant.pk, seat.by.person.pk) for seat in out]
     assert live_members(watching) == set(watching)
+
+
+def test_who_had_no_tariff_or_accreditation_when_the_auction_began_bids_once_it_is_renewed():
+    auction = running_auction(*["100.00"] * 7)
+    unpaid, lapsed, coming, narrow, unaccredited, ended, without = seats(auction)
+
+    def tariff(seat):
+        return seat.participant.supplier.subscriptions
+
+    tariff(unpaid).update(status="pending")
+    tariff(lapsed).update(ends_at=START)
+    tariff(coming).update(starts_at=later(30))
+    tariff(narrow).update(plan=PlanFactory.create(permits={"live_auctions": False}))
+    unaccredited.participant.supplier.accreditations.update(valid_until=START)
+    tariff(ended).update(ends_at=later(1))
+    tariff(without).all().delete()
+    desk, prices = Desk(), iter(range(99, 0, -1))
+
+    def answer(seat, at):
+        (answer,) = desk.decide([seat.bid(f"{next(prices)}.00", at)])
+        # The page says the same, and why.
+        assert entitlement(auction, seat.participant.supplier, at).allowed is (answer.code != "not_entitled")
+        return answer.code
+
+    out = unpaid, lapsed, coming, narrow, unaccredited, without
+    assert [answer(seat, later(2)) for seat in (*out, ended)] == [*["not_entitled"] * 6, None]
+    tariff(lapsed).update(ends_at=later(3600))
+    PlanFactory.create(permits={"included": True, "families": ["auction"]})
+    assert [answer(seat, later(30)) for seat in (lapsed, coming, without)] == [None] * 3
 
 
 def test_lots_are_decided_together_and_apart():

@@ -55,6 +55,17 @@ def test_a_bidder_sees_its_own_standing_and_nobody_elses_amounts(client: Client)
     assert "data-live-input" in response.content.decode()
 
 
+def test_a_bidder_whose_tariff_had_ended_is_told_what_to_do_instead_of_a_field(client: Client) -> None:
+    auction = running_auction()
+    lapsed, other, _ = seats(auction)
+    lapsed.participant.supplier.subscriptions.update(ends_at=START)
+    text = get(client, lapsed.by, page(auction)).content.decode()
+    assert f'<a href="{reverse("tariffs")}">' in text.split("Your organisation cannot bid here now")[1]
+    assert 'data-may-not="Your tariff “Unlimited” ended on 2 March 2026."' in text
+    assert re.search(r"data-live-input disabled", text)
+    assert "cannot bid here now" not in get(client, other.by, page(auction)).content.decode()
+
+
 def test_the_buyer_sees_the_ranking_under_labels_and_has_no_field(client: Client) -> None:
     auction = running_auction()
     response = get(client, member(auction.lot.tender.buyer), page(auction))
