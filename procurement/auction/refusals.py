@@ -42,9 +42,7 @@ _SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
     Refused.NOT_A_PARTICIPANT: (403, _("You do not take part in this auction.")),
     "not_entitled": (
         403,
-        _(
-            "Your organisation’s tariff or accreditation ended before the auction began. Renew it to bid; it counts at once."
-        ),
+        _("Your organisation’s tariff or accreditation ended before the auction began. Renew it, and you can bid."),
     ),
     Refused.WRONG_ACTION: (409, _("This is not done in an auction of this kind.")),
     Refused.ALREADY_LEADING: (409, _("Yours is the best bid already. You cannot bid against yourself.")),
