@@ -103,6 +103,11 @@ def silent(survival: FloatArray, survival_later: FloatArray, dropout: float) -> 
     return gone + (1 - gone) * np.minimum(survival_later / alive, 1.0)
 
 
+def log_odds(survival: FloatArray, survival_later: FloatArray, dropout: float) -> FloatArray:
+    """Of the same; a millionth and all but a millionth are as far as they go."""
+    return np.asarray(special.logit(np.clip(silent(survival, survival_later, dropout), 1e-6, 1 - 1e-6)))
+
+
 DROPOUTS = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4])
 USUAL_DROPOUT, USUAL_CASES = 0.05, 20.0
 """What is taken for known before anything is: as if one in twenty had left among so many cases."""

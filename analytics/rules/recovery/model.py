@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
+from analytics.rules.history import FloatArray
+from analytics.rules.recovery import cycles
 from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.cycles import Prior
 from analytics.rules.recovery.goods import Goods
 from analytics.rules.recovery.logistic import Logistic, Recalibration
 from analytics.rules.recovery.market import Market
 
-VERSION = 2
+VERSION = 3
 
 
 class Fallback(StrEnum):
@@ -44,8 +49,15 @@ class Level:
     fallback: Fallback
     dropout: float
     logistics: tuple[Logistic, ...]  # their log-odds are averaged
+    cycle: float  # share that the closed-form cycle's log-odds have beside theirs, 0 to 1
     recalibration: Recalibration
     windows: tuple[Window, ...]
+
+    def log_odds(self, columns: Mapping[str, FloatArray], survival: FloatArray, later: FloatArray) -> FloatArray:
+        """Of no order within the horizon, by what was learnt; `survival` is S(r), `later` S(r + horizon)."""
+        learnt = sum((one.log_odds(columns) for one in self.logistics), np.zeros(len(survival))) / len(self.logistics)
+        cycle = cycles.log_odds(survival, later, self.dropout)
+        return self.recalibration.apply((1 - self.cycle) * learnt + self.cycle * cycle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +126,7 @@ def _level(read: dict[str, Any]) -> Level:
     return Level(
         fallback=Fallback(read["fallback"]),
         dropout=read["dropout"],
+        cycle=read["cycle"],
         logistics=tuple(Logistic(**(one | {name: tuple(one[name]) for name in lists})) for one in read["logistics"]),
         recalibration=Recalibration(**read["recalibration"]),
         windows=tuple(Window(**window) for window in read["windows"]),

@@ -176,8 +176,7 @@ def _only(scores: Scores, scored: BoolArray, judged: BoolArray) -> Scores:
 def _chances(level: Level, observed: Observed) -> FloatArray:
     if not level.logistics:
         return silent(observed.survival, observed.survival_later, level.dropout)
-    log_odds = sum((one.log_odds(observed.columns) for one in level.logistics), np.zeros(len(observed.survival)))
-    return np.asarray(special.expit(level.recalibration.apply(log_odds / len(level.logistics))))
+    return np.asarray(special.expit(level.log_odds(observed.columns, observed.survival, observed.survival_later)))
 
 
 def _flags(observed: Observed, off_season: BoolArray) -> dict[Reason, BoolArray]:

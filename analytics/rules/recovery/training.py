@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
+from analytics.rules import metrics
 from analytics.rules.history import FloatArray, History
 from analytics.rules.one_thread import one_thread
 from analytics.rules.protocol import HORIZON
@@ -24,6 +25,10 @@ FEWEST = 20
 MOST_CHOICE_ROWS = 30_000
 PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 FOLDS = 4
+TOLD_APART = (0.75, 0.9)
+"""AUC of the closed-form cycle on closed windows up to which it has no say of its own, and from which on all of it."""
+CYCLE_CASES = 100.0
+"""Silent cases of the whole horizon at which all of its say is half of the log-odds."""
 LENT = 300.0
 """Silent cases of the whole horizon beyond which shorter horizons count ever less: they stand in where these are few.
 """
@@ -92,7 +97,7 @@ def _learn(cases: Cases, now: Seen, whole: int, seed: int) -> Level:
     dropout = cycles.fit_dropout(survival, later, silent)
     if min(silent.sum(), (1 - silent).sum()) < FEWEST:
         fallback = Fallback.TOO_FEW_CASES if full else Fallback.NO_CLOSED_WINDOW
-        return Level(fallback, dropout, (), logistic.Recalibration(), tuple(cases.windows))
+        return Level(fallback, dropout, (), 1.0, logistic.Recalibration(), tuple(cases.windows))
     return _learn_logistic(cases, now, whole, dropout, seed)
 
 
@@ -124,9 +129,21 @@ def _learn_logistic(cases: Cases, now: Seen, whole: int, dropout: float, seed: i
         unseen += log_odds[best] / 2
         models.append(logistic.named(cases.names, own if scale is None else own.after(scale), beta, PENALTIES[best]))
     last = judged[some]
-    recalibration = _recalibration(silent[some][last], unseen[last], day[some][last], whole)
-    level = Level(Fallback.NONE, dropout, tuple(models), recalibration, tuple(cases.windows))
+    cycle = cycles.log_odds(np.concatenate(cases.survival), np.concatenate(cases.survival_later), dropout)
+    share = _share(silent[judged], cycle[judged])
+    mixed = (1 - share) * unseen[last] + share * cycle[some][last]
+    recalibration = _recalibration(silent[some][last], mixed, day[some][last], whole)
+    level = Level(Fallback.NONE, dropout, tuple(models), share, recalibration, tuple(cases.windows))
     return _anchored(level, now, ANCHOR / (ANCHOR + float(silent[judged].sum())))
+
+
+def _share(silent: FloatArray, cycle: FloatArray) -> float:
+    """How much the closed-form cycle has to say beside what was learnt: much where it alone told apart who would fall
+    silent in the closed windows, and these have few cases for columns by the dozen to be learnt from.
+    """
+    low, high = TOLD_APART
+    told = (metrics.auc(silent > 0, cycle) - low) / (high - low)
+    return min(max(told, 0.0), 1.0) * CYCLE_CASES / (CYCLE_CASES + float(silent.sum()))
 
 
 def _anchored(level: Level, now: Seen, share: float) -> Level:
@@ -138,9 +155,9 @@ def _anchored(level: Level, now: Seen, share: float) -> Level:
     if not now.judged.any():
         return level
     columns = dict(zip(now.names, now.rows[now.judged].T, strict=True))
-    log_odds = sum((one.log_odds(columns) for one in level.logistics), np.zeros(int(now.judged.sum())))
-    log_odds = level.recalibration.apply(log_odds / len(level.logistics))
-    cycle = cycles.silent(now.survival[now.judged], now.survival_later[now.judged], level.dropout)
+    survival, later = now.survival[now.judged], now.survival_later[now.judged]
+    log_odds = level.log_odds(columns, survival, later)
+    cycle = cycles.silent(survival, later, level.dropout)
     mean = (1 - share) * float(special.expit(log_odds).mean()) + share * float(cycle.mean())
     moved = level.recalibration.shift + logistic.shift_to(log_odds, mean)
     return replace(level, recalibration=replace(level.recalibration, shift=moved))

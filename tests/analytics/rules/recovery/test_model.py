@@ -12,6 +12,7 @@ from analytics.rules.recovery import scoring, training
 from analytics.rules.recovery.clock import Clock, find
 from analytics.rules.recovery.features import Bought, observe_accounts, observe_pairs
 from analytics.rules.recovery.goods import collect_lines, collect_sold
+from analytics.rules.recovery.logistic import Recalibration
 from analytics.rules.recovery.market import survey
 from analytics.rules.recovery.visits import Visits, collect
 from tests.analytics.rules.recovery import simulated
@@ -60,7 +61,7 @@ def test_later_rows_change_neither_model_nor_scores(shop: History, model: recove
 def test_model_survives_json_and_another_version_is_refused(model: recovery.RecoveryModel) -> None:
     assert recovery.RecoveryModel.from_json(model.to_json()) == model
     with pytest.raises(ValueError, match="another version"):
-        recovery.RecoveryModel.from_json(model.to_json().replace('"version": 2', '"version": 1'))
+        recovery.RecoveryModel.from_json(model.to_json().replace('"version": 3', '"version": 2'))
 
 
 @pytest.mark.parametrize(("hole", "scored"), [(150, 30), (400, 3)])
@@ -137,6 +138,30 @@ def test_cycle_says_how_many_fall_silent_where_closed_windows_say_little(
     assert there.p[judged].mean() == pytest.approx(of_cycle.p[judged].mean())
     assert abs(here.p[judged].mean() - there.p[judged].mean()) > 0.005
     assert np.array_equal(np.argsort(there.p), np.argsort(here.p))
+
+
+def test_cycle_has_its_say_where_it_tells_the_lost_apart_and_few_are_known() -> None:
+    silent = np.array([1.0] * 4 + [0.0] * 10)
+    kept = np.arange(10.0)
+    for above, told in ((10, 1.0), (8.25, 0.5), (7.5, 0.0), (5, 0.0)):  # of the ten kept ones, each of the lost
+        whole, rest = divmod(4 * above, 4)
+        lost = np.array([whole - 0.5] * 4) + (np.arange(4) < rest)
+        assert training._share(silent, np.concatenate([lost, kept])) == pytest.approx(told * 100 / 104)
+
+
+def test_share_of_the_cycle_leads_from_what_was_learnt_to_the_cycle(
+    shop: History, model: recovery.RecoveryModel
+) -> None:
+    of_cycle = recovery.score(replace(model, pairs=replace(model.pairs, logistics=())), shop, CUTOFF).pairs.p
+
+    def log_odds(share: float) -> np.ndarray:
+        pairs = replace(model.pairs, cycle=share, recalibration=Recalibration())
+        p = recovery.score(replace(model, pairs=pairs), shop, CUTOFF).pairs.p
+        return np.log(p / (1 - p))
+
+    cycle = np.clip(np.log(of_cycle / (1 - of_cycle)), -np.log(999_999), np.log(999_999))
+    assert log_odds(1.0) == pytest.approx(cycle)
+    assert log_odds(0.25) == pytest.approx(0.75 * log_odds(0.0) + 0.25 * cycle)
 
 
 def test_hole_in_the_data_is_no_silence_of_the_accounts() -> None:
