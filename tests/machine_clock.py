@@ -1,5 +1,8 @@
 """The wall clock of a machine, set while processes run on it: only those started with its environment see it, through
 libfaketime. What a machine counts by itself (monotonic, boot time) goes on, as it does on a machine whose clock is set.
+
+Waiting for locks and events with a time limit works in such processes, `time.sleep` fails (libfaketime 0.9.10 takes the
+monotonic instant that Python names for one of its own).
 """
 
 from __future__ import annotations

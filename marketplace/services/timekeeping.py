@@ -9,12 +9,15 @@ after a time in which none lived.
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import Max, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # Under these names those who follow the platform's time say together that one of them lives.
 FOLLOWERS: Final = ("gateway", "clock")
+# Who gives no sign looks so often.
+_LOOK_EVERY_S: Final = 5.0
 _LOOK: Final = """
     SELECT clock_timestamp(), coalesce(sum(by), '0'), coalesce(sum(by) FILTER (WHERE taken_at IS NULL), '0')
     FROM marketplace_clockstep
@@ -77,9 +82,10 @@ def observe(carried: clock.Carried, process: str) -> Look:
     """Have `carried` agree with the database. A step of its clock that `carried` counted through is taken out, once,
     whoever else notices it.
 
-    What the platform's time has taken over meanwhile is the caller's to set: `carried.ahead`.
+    What the platform's time has taken over meanwhile is the caller's to set: `carried.ahead`. A process that gives
+    signs of life begins with one: what it says of steps of long ago, `_begin` has decided.
     """
-    if not carried.knows:
+    if not carried.knows and process.startswith(FOLLOWERS):
         _begin(process)
     before = clock.counted()
     found = look()
@@ -91,6 +97,28 @@ def observe(carried: clock.Carried, process: str) -> Look:
         carried.ahead = found.ahead
     carried.observe(found.steady, before, after)
     return found
+
+
+def follow(kind: str, stopping: threading.Event) -> threading.Thread:
+    """Have all of this process go by the platform's time, from a thread that looks at the database now and then."""
+    carried, process = clock.Carried(), f"{kind}:{socket.gethostname()[:20]}:{os.getpid()}"
+    clock.follow(carried)
+    thread = threading.Thread(target=_keep_looking, args=(carried, process, stopping), name="time", daemon=True)
+    thread.start()
+    return thread
+
+
+def _keep_looking(carried: clock.Carried, process: str, stopping: threading.Event) -> None:
+    while True:
+        try:
+            carried.ahead = observe(carried, process).ahead
+        except Error as error:
+            log.warning("The database is not asked for the time: %s", error)
+        except Exception:
+            log.exception("The database is not asked for the time")
+        connection.close()
+        if stopping.wait(_LOOK_EVERY_S):
+            return
 
 
 def left_out() -> QuerySet[ClockStep]:

@@ -1,5 +1,6 @@
 """The platform's time goes on as counted, whatever the database's clock is set to, in every process alike."""
 
+import threading
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from tests.factories.at_once import at_the_same_time
 from tests.factories.marketplace import NOON, accredited_supplier, member, staff
+from tests.patience import wait_until
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -190,3 +192,37 @@ def test_the_time_is_the_databases_for_who_does_not_follow(db):
     found = timekeeping.now()
     assert isinstance(found, datetime)
     assert abs(found - timekeeping.look().clock) < timedelta(seconds=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_follows_is_not_moved_by_the_clock_of_its_machine_nor_by_the_databases(world, monkeypatch):
+    monkeypatch.setattr(timekeeping, "_LOOK_EVERY_S", 0.01)
+
+    class SetForward(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return later(86_400)
+
+    monkeypatch.setattr(clock, "datetime", SetForward)
+    stopping = threading.Event()
+    thread = timekeeping.follow("web", stopping)
+    try:
+        wait_until(lambda: clock.now() == NOON)
+        world.set, world.counted = HOUR, 5.0
+        wait_until(lambda: ClockStep.objects.filter(noticed_by__startswith="web:").exists())
+        assert clock.now() == later(5)
+        timekeeping.take_over(by=staff(StaffRole.OPERATOR), at=NOON)
+        wait_until(lambda: clock.now() == later(3605))
+    finally:
+        stopping.set()
+        thread.join()
+        clock.follow(None)
+
+
+def test_who_gives_no_sign_of_life_decides_nothing_about_steps_of_long_ago(world, gateway):
+    world.counted, world.set = 5.0, HOUR
+    gateway.look()
+    world.counted = 600.0
+    carried = clock.Carried()
+    assert timekeeping.observe(carried, "web:one:1").at == carried.now() == later(600)
+    assert timekeeping.left_out().exists()
