@@ -17,7 +17,7 @@ from procurement.auction.asgi import PREFLIGHT
 from procurement.auction.room import Desk
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
-from procurement.services import auctions
+from procurement.services import auctions, pulse
 from tests.factories.auctions import running_auction, running_auctions, seats
 from tests.factories.marketplace import member, staff
 from tests.patience import PATIENCE_S
@@ -280,7 +280,10 @@ def test_a_late_bid_is_refused_and_the_stream_tells_the_end(in_database):
             await until_it_is_past(auction.ends_at)
             status, problem = await client.bid(a, "90.00", "a-late-bid")
             assert (status, problem["code"]) == (409, "auction_over")
-            await in_database(lambda: auctions.end(auction.pk, at=auction.ends_at + auctions.DRAIN))
+            closing = auction.ends_at + auctions.DRAIN
+            while not await in_database(pulse.drained, auction.ends_at, closing):  # noqa: ASYNC110  (the gateway says so)
+                await asyncio.sleep(0.05)
+            await in_database(lambda: auctions.end(auction.pk, at=closing))
             _, content = await stream.next()
             assert (content["events"][0]["kind"], content["state"]["status"]) == ("ended", "ended")
 
