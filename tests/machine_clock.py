@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -60,4 +60,15 @@ def machine_clock() -> Iterator[MachineClock]:
     with tempfile.TemporaryDirectory() as folder:
         # PostgreSQL may run as somebody else.
         os.chmod(folder, 0o755)
-        yield MachineClock(Path(folder), preloaded)
+        try:
+            yield MachineClock(Path(folder), preloaded)
+        finally:
+            _tidy_up()
+
+
+def _tidy_up() -> None:
+    """What libfaketime shares between processes outlives those that are killed."""
+    for left in Path("/dev/shm").glob("*faketime_s*_*"):
+        if not Path("/proc", left.name.rpartition("_")[2]).exists():
+            with suppress(OSError):
+                left.unlink()
