@@ -13,6 +13,7 @@ import pytest
 
 from marketplace.embedded.demo import Demo
 from marketplace.embedded.places import PROJECT, Places
+from tests.patience import free_port
 
 
 def _demo(local: Path, **environment: str) -> tuple[int, str]:
@@ -33,10 +34,15 @@ def _demo(local: Path, **environment: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def _taken_port() -> Iterator[int]:
+    """A port that is taken, above one that is not, and that nobody is given meanwhile."""
+    below, port = 0, free_port()
+    while port != below + 1:
+        below, port = port, free_port()
     with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", port))
         server.listen()
-        yield server.getsockname()[1]
+        yield port
 
 
 @pytest.mark.parametrize("the_gateways", [False, True])
