@@ -11,7 +11,7 @@ from django.db import transaction
 
 from analytics.models import Card, CardEvent, Dismissal
 from analytics.queries import team
-from analytics.rules.cards import CardState, Closing, Dismissed, Heard
+from analytics.rules.cards import HORIZON, CardState, Closing, Dismissed, Heard
 from analytics.services import card_making, card_outcomes, cards, customers
 from analytics.services.card_making import Made
 from marketplace.models import AuditRecord, Role, StaffRole
@@ -104,6 +104,17 @@ def test_scores_that_are_not_the_newest_whole_ones_make_no_cards() -> None:
 
     assert card_making.refresh(old.pk, at=NIGHT) == Made()
     assert not Card.objects.exists()
+
+
+def test_scores_whose_foretold_days_are_over_make_no_cards() -> None:
+    book, rosa = insights.platform_book(), insights.representative()
+    run = insights.whole_run(book)
+    insights.at_risk(run, insights.shown_account(book, rosa))
+
+    assert card_making.refresh(run.pk, at=NIGHT + HORIZON) == Made()
+    assert not Card.objects.exists()
+    card_making.refresh(run.pk, at=NIGHT + HORIZON - DAY - (NIGHT.date() - CUTOFF))
+    assert Card.objects.exists()
 
 
 def test_a_hand_over_is_no_act_to_take_back() -> None:
