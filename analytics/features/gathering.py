@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analytics.features.files import Reject
 from analytics.features.layout import ColumnUnknown, Layout, Told, look, look_categories
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
+from analytics.features.records import Reject
 from analytics.rules import remarks
 from analytics.rules.cards import HORIZON
 from analytics.rules.history import NONE, History, IntArray, Names, collapse

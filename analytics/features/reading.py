@@ -14,8 +14,8 @@ from typing import Any
 
 import polars as pl
 
-from analytics.features.files import Reject
 from analytics.features.layout import Layout
+from analytics.features.records import Reject
 from analytics.features.tables import Frame
 from analytics.features.values import CURRENCIES, EARLIEST, LATEST, Amount, Decimals, amount_of, day_of, is_open_to_both
 

@@ -20,19 +20,16 @@ from django.utils.translation import gettext_lazy as _
 from numpy.typing import NDArray
 from openpyxl.utils.exceptions import InvalidFileException
 
-from analytics.features.files import (
+from analytics.features.delimiters import (
     BLANKS,
-    Block,
     DelimiterUnusable,
-    FileUnreadable,
-    Reject,
-    blocks,
     delimiter_of,
     in_single_blanks,
     is_delimiter,
-    is_workbook,
     row_of,
 )
+from analytics.features.files import FileUnreadable, is_workbook
+from analytics.features.records import Block, Reject, blocks
 
 OPENING_ROWS = 50
 _SHEET_BLOCK = 50_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from analytics.features import files
+from analytics.features import records
 from analytics.features.files import FileUnreadable, Note
 from analytics.features.gathering import Report, gather
 from analytics.features.layout import Guess, Told
@@ -156,7 +156,7 @@ def test_quoted_line_ends_belong_to_the_field_and_lines_keep_their_numbers(write
 def test_blocks_of_any_size_give_the_same(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     text = HEAD + "".join(f'A{n % 7},{n},"s\n{n % 5}",c,2024-0{1 + n % 9}-01,1,{n + 1}\n' for n in range(200))
     whole = rows(gather(write(text))[0])
-    original = files.blocks
+    original = records.blocks
     monkeypatch.setattr(
         "analytics.features.tables.blocks", lambda path, **named: original(path, **{**named, "size": 90})
     )
@@ -328,7 +328,7 @@ def test_wrong_hints_are_refused_in_a_plain_sentence(write: Write, tmp_path: Pat
 
 
 def test_a_line_without_end_costs_itself_only(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_RECORD", 1000)
+    monkeypatch.setattr(records, "MAX_RECORD", 1000)
     lines, report = rejected(write(HEAD + GOOD + "A," + "x" * 5000 + "\n" + "A,9,s1,c1,2024-01-09,1,1\n"))
     assert lines == ["4,line_too_long,"]
     assert report.rows_used == 3
