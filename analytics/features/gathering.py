@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analytics.features.layout import ColumnUnknown, Layout, Told, look, look_categories
+from analytics.features.columns import ColumnUnknown
+from analytics.features.layout import Layout, Told, look, look_categories
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.features.records import Reject
 from analytics.rules import remarks

@@ -21,8 +21,10 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
+from analytics.features.columns import ColumnsMissing, ColumnUnknown, heads_of
 from analytics.features.files import FileUnreadable
-from analytics.features.layout import FIELDS, MORE_FIELDS, ColumnsMissing, ColumnUnknown, Layout, Told, heads_of, look
+from analytics.features.heads import FIELDS, MORE_FIELDS
+from analytics.features.layout import Layout, Told, look
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.features.tables import opening_rows
 from analytics.features.values import DayMonth, Decimals
