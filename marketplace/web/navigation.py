@@ -42,6 +42,11 @@ def _everyone(_actor: Actor) -> bool:
     return True
 
 
+def _watches_auctions(actor: Actor) -> bool:
+    """Has auctions of its own, or those of the whole platform: operators pause and resume them."""
+    return actor.organisation is not None or actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR)
+
+
 def _sells(actor: Actor) -> bool:
     """Works the insights: for the platform, or for a supplier."""
     return _platforms_sales(actor) or (actor.is_supplier and actor.has(Role.REPRESENTATIVE, Role.SALES_MANAGER))
@@ -62,7 +67,7 @@ _PLACES: Final = (
     _Place(_("Procedures"), "tenders", "list-search", _everyone),
     _Place(_("We buy"), "my_tenders", "shopping-cart", lambda actor: actor.is_buyer),
     _Place(_("Our bids"), "my_bids", "file-dollar", lambda actor: actor.is_supplier),
-    _Place(_("Auctions"), "auctions", "gavel", lambda actor: actor.organisation is not None, ending="/auction/"),
+    _Place(_("Auctions"), "auctions", "gavel", _watches_auctions, ending="/auction/"),
     _Place(_("Contracts"), "contracts", "writing-sign", lambda actor: actor.organisation is not None),
     _Place(_("Desk"), "staff_home", "layout-dashboard", _staff(*_DESK)),
     _Place(_("Accreditation"), "accreditation_queue", "certificate", _staff(StaffRole.OPERATOR)),

@@ -70,9 +70,11 @@ class ResumeForm(forms.Form):
 @login_required
 @require_safe
 def auctions(request: HttpRequest) -> HttpResponse:
-    """The auctions of the organisation: what runs or comes, then what is over."""
+    """The auctions of the organisation, or for those who look after it of the platform: what runs or comes, then what
+    is over."""
     actor = actor_of(request)
-    if actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR):
+    of_all = actor.is_a(StaffRole.OPERATOR, StaffRole.AUDITOR)
+    if of_all:
         mine = auction_lists.all_of_platform()
     elif actor.organisation is not None:
         mine = auction_lists.of_organisation(actor.organisation.pk)
@@ -91,6 +93,8 @@ def auctions(request: HttpRequest) -> HttpResponse:
         "over": [(auction, _kind_name(auction), results.get(auction.pk)) for auction in over.rows],
         "next_url": f"?after={over.after}" if over.after else "",
         "previous_url": f"?before={over.before}" if over.before else "",
+        "of_all": of_all,
+        "can_pause": actor.is_a(StaffRole.OPERATOR),
     }
     return render(request, "procurement/auctions.html", context)
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from marketplace.models import Person, StaffRole
 from marketplace.permissions import NOBODY, Actor
 from marketplace.web.navigation import rooms_for
-from tests.factories.marketplace import accredited_supplier, member
+from tests.factories.marketplace import accredited_supplier, member, staff
 from tests.factories.procurement import published_tender
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +37,7 @@ def test_a_list_is_marked_by_its_address() -> None:
     tender = published_tender()
     assert marked(member(tender.buyer), reverse("tenders")) == ["Procedures"]
     assert marked(member(tender.buyer), "/") == ["Home"]
+    assert marked(staff(StaffRole.OPERATOR), reverse("auctions")) == ["Auctions"]
 
 
 def test_the_pages_of_a_section_stand_together_for_whom_they_are() -> None:
