@@ -87,13 +87,26 @@ def person_of(actor: Actor) -> Person:
 def organisation_of(actor: Actor) -> Organisation:
     """The organisation acted for; raises NotAllowed where there is none."""
     if actor.organisation is None:
-        raise NoOrganisation
+        raise without_organisation(actor)
     return actor.organisation
 
 
 class NoOrganisation(NotAllowed):
     code = "no_organisation"
     sentence = _("You are not acting for an organisation. Register one, or ask a colleague for an invitation.")
+
+
+class StaffHasNoOrganisation(NotAllowed):
+    code = "staff_has_no_organisation"
+    sentence = _(
+        "This page belongs to organisations, and as one of the platform’s staff you act for none. What you look after "
+        "starts from your first page."
+    )
+
+
+def without_organisation(actor: Actor) -> NotAllowed:
+    """The refusal of what only an organisation does, in the words for who asks."""
+    return StaffHasNoOrganisation() if actor.is_staff else NoOrganisation()
 
 
 class OrganisationNotActive(NotAllowed):

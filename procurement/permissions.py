@@ -7,7 +7,7 @@ from typing import Final
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.models import Organisation, Role, StaffRole
-from marketplace.permissions import Actor, NoOrganisation, organisation_of, require_active, require_role
+from marketplace.permissions import Actor, organisation_of, require_active, require_role, without_organisation
 from marketplace.shared.errors import NotAllowed, NotFound
 from procurement.models import Bid, BidEnvelope, Contract, ContractSide, ExportScope, Lot, OfferRequest, Tender
 from procurement.rules.lifecycle import TenderStatus
@@ -100,7 +100,7 @@ def require_question_asked(actor: Actor, tender: Tender) -> Organisation:
     if tender.published_at is None or tender.status == TenderStatus.DRAFT:
         raise NotFound
     if actor.organisation is None:
-        raise NoOrganisation
+        raise without_organisation(actor)
     if actor.acts_for(tender.buyer_id):
         raise OwnTender
     require_active(actor.organisation)

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from phonenumber_field.formfields import PhoneNumberField
 
 from marketplace.models import Organisation, OrganisationStatus, StaffRole
-from marketplace.permissions import Actor, NoOrganisation, actor_of, organisation_of
+from marketplace.permissions import Actor, actor_of, organisation_of, without_organisation
 from marketplace.shared import clock
 from marketplace.shared.errors import DomainError, NotFound, Sentence
 from marketplace.web import formats, refusals
@@ -166,7 +166,7 @@ def page_of_all(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     sides = _sides(actor)
     if not sides:
-        raise NoOrganisation
+        raise without_organisation(actor)
     wanted = request.GET.get("side", "")
     side = wanted if wanted in sides else next(iter(sides))
     rows = queries.sent_by(organisation_of(actor)) if side == "sent" else queries.sent_to(_asked_of(actor, side))

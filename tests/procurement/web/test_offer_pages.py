@@ -10,12 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from marketplace.models import Role
+from marketplace.models import Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.services import tokens
 from marketplace.shared import clock
 from procurement.models import OfferRequest
-from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member
+from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member, staff
 from tests.factories.offers import NEED, asked
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +60,10 @@ def test_a_buyer_asks_on_the_suppliers_page_and_reads_the_answer() -> None:
         page = ours.get(request.get_absolute_url()).content.decode()
         assert "At 118 EUR each." in page
         assert "Withdraw the request" not in page
+
+        other = browser(staff(StaffRole.OPERATOR)).get(reverse("offer_requests"))
+        told = other.content.decode()
+        assert (other.status_code, "you act for none" in told, "Register one" in told) == (403, True, False)
 
 
 def test_the_list_asks_the_database_as_often_for_three_as_for_one() -> None:
