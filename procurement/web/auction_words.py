@@ -86,10 +86,10 @@ def _soft_close(rules: LotRules, stop: datetime | None) -> list[str]:
     if rules.soft_close_from is ExtendFrom.RECEIPT:
         # The end never comes earlier: a bid moves it where it leaves less time than it gives.
         said = {"window": formats.duration(min(window, extend)), "extend": formats.duration(extend)}
-        told = [_("A bid in the last %(window)s moves the end: it is then %(extend)s after the bid.") % said]
+        told = [_("A bid with %(window)s or less to go moves the end: it is then %(extend)s after the bid.") % said]
     else:
         said = {"window": formats.duration(window), "extend": formats.duration(extend)}
-        told = [_("A bid in the last %(window)s moves the end by %(extend)s.") % said]
+        told = [_("A bid with %(window)s or less to go moves the end by %(extend)s.") % said]
     if rules.max_extensions is not None:
         most = ngettext("That happens once at most.", "That happens %(n)s times at most.", rules.max_extensions)
         told.append(most % {"n": rules.max_extensions})
