@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 
 from marketplace.models import Person, StaffRole
 from marketplace.shared import clock
-from procurement.auction import feeds, intake, tokens
+from procurement.auction import feeds, intake, moves, tokens
 from procurement.auction import gateway as bare
 from procurement.auction.asgi import PREFLIGHT
 from procurement.auction.room import Desk
@@ -201,7 +201,7 @@ def test_an_amount_is_taken_in_the_digits_of_any_script():
 
 
 def test_a_hopeless_bid_is_refused_from_memory_but_a_repeated_one_is_not(monkeypatch):
-    monkeypatch.setattr(bare, "_TAKES_PART_S", 3 * PATIENCE_S)
+    monkeypatch.setattr(moves, "_TAKES_PART_S", 3 * PATIENCE_S)
     auction = started_now()
     a, b, _ = seats(auction)
 
@@ -238,10 +238,10 @@ def test_who_has_left_the_supplier_is_not_told_what_would_be_allowed(in_database
             status, problem = await client.bid(a, "94.00", "still-member")
             assert (status, problem["code"], problem["allowed_amount"]) == (409, "step_not_met", "89.00")
             await in_database(lambda: a.by.person.memberships.update(active=False))
-            monkeypatch.setattr(bare, "_TAKES_PART_S", 0.0)  # so much later
+            monkeypatch.setattr(moves, "_TAKES_PART_S", 0.0)  # so much later
             status, problem = await client.bid(a, "94.00", "member-no-more")
             assert (status, problem["code"], "allowed_amount" in problem) == (403, "not_a_participant", False)
-            monkeypatch.setattr(bare, "_TAKES_PART_S", 3 * PATIENCE_S)
+            monkeypatch.setattr(moves, "_TAKES_PART_S", 3 * PATIENCE_S)
             assert (await client.bid(a, "95.00", "first-bid"))[0] == 200  # of what was accepted everybody is told again
             status, problem = await client.bid(a, "94.00", "member-no-more-2")
             assert (status, problem["code"]) == (403, "not_a_participant")
