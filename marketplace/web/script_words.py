@@ -253,6 +253,7 @@ SENTENCES: Final = (
     _("{who}: bid of this turn taken back"),
     _("Your limit for bids by the system"),
     _("Your limit was taken back"),
+    _("The system bids for you no more: your organisation may not bid now"),
     _("{who}, by the system"),
     _("You are out"),
     _("{who} is out"),

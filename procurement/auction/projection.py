@@ -197,6 +197,8 @@ def shown_event(hall: Hall, event: Event, viewer: str | None, number: int) -> di
         shown = _move(hall, event, viewer)
     elif event.kind in HAPPENINGS:
         shown = _happening(hall, event, viewer)
+    elif event.kind is EventKind.LIMIT_DROPPED:
+        shown = {"own": True} if event.bidder == viewer else None
     else:
         wanted = ("reason", "ends_at") if event.kind in _GO_ON_LATER else ("reason",)
         shown = {name: event.detail[name] for name in wanted if name in event.detail}

@@ -19,7 +19,7 @@ from typing import Final
 from django.db import transaction
 
 from marketplace.shared import clock
-from procurement.auction.seats import LIVE_BIDDERS, bidders_of
+from procurement.auction.seats import LIVE_BIDDERS, bidders_of, suppliers_in
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
@@ -192,7 +192,9 @@ class Desk:
                 decided[one] = times[0], times[1]
             elif (hall := self._hall(one, other, third, text)) is not None:
                 halls[other] = hall
-        return _Batch(halls, keys, members, decided)
+        batch = _Batch(halls, keys, members, decided)
+        batch.drop_limits(max(bid.received_at for bid in waiting))
+        return batch
 
     def _hall(self, auction: int, lot: int, number: int, head: str) -> Hall | None:
         """The hall of a lot whose log has come to `number` and `head`; from memory where that is what is remembered."""
@@ -267,6 +269,16 @@ class _Batch:
             return by_lively is not None and by_lively < bid.received_at
         settled = kinds.settles(room, bid.move)
         return settled is not None and by_all < settled
+
+    def drop_limits(self, at: datetime) -> None:
+        """The system bids for nobody who may not bid at `at`: not one bid more, whoever calls for it."""
+        holders = {(lot, int(name)) for lot, hall in self.halls.items() for name in kinds.limited(hall.room)}
+        if not holders:
+            return
+        for lot, participant in sorted(holders - suppliers_in(holders, at)):
+            hall, bidder = self.halls[lot], rooms.bidder(participant)
+            if (after := kinds.without_limit(hall.room, bidder)) is not None:
+                self._append(lot, Event(hall.number + 1, EventKind.LIMIT_DROPPED, self._now, bidder), after)
 
     def pass_time(self, lot: int, at: datetime) -> Hall:
         """The lot's hall with all that time alone brought about by `at`, each of it an event."""

@@ -28,26 +28,27 @@ _SEATED: Final = """
       JOIN procurement_auction AS auction ON auction.id = seat.auction_id
       JOIN procurement_bid AS bid ON bid.id = seat.bid_id
       JOIN marketplace_organisation AS supplier ON supplier.id = seat.supplier_id
-      JOIN marketplace_membership AS member ON member.organisation_id = supplier.id
-      JOIN marketplace_person AS person ON person.id = member.person_id
-      WHERE seat.id = asked.participant AND auction.lot_id = asked.lot AND member.person_id = asked.person
-        AND supplier.status = %s AND member.active AND person.is_active {} OFFSET 0
+      {}
+      WHERE seat.id = asked.participant AND auction.lot_id = asked.lot AND supplier.status = %s {} OFFSET 0
     )
 """
-_LIVE_MEMBERS: Final = _SEATED.format("")
-# Who may bid: the pass says so too, but it may be older than what became of the role, the bid or the accreditation. An
-# accreditation that was revoked has lost its end, and gets none by being asked for anew.
-_LIVE_BIDDERS: Final = _SEATED.format("""
-        AND member.roles::text[] && %s::text[] AND bid.status = %s AND NOT EXISTS (
+_MEMBER: Final = """JOIN marketplace_membership AS member
+        ON member.organisation_id = supplier.id AND member.person_id = asked.person AND member.active
+      JOIN marketplace_person AS person ON person.id = member.person_id AND person.is_active"""
+_LIVE_MEMBERS: Final = _SEATED.format(_MEMBER, "")
+# The pass says that it may bid, but may be older than what became of the bid or the accreditation. An accreditation
+# that was revoked has lost its end, and gets none by being asked for anew.
+_ADMITTED: Final = """
+        AND bid.status = %s AND NOT EXISTS (
           SELECT FROM marketplace_accreditation AS accreditation
           WHERE accreditation.organisation_id = supplier.id AND accreditation.side = %s
             AND accreditation.status <> %s AND accreditation.valid_until IS NULL
-        )""")
+        )"""
 _COVERS_LIVE_AUCTIONS: Final = """plan.side = %s AND coalesce((plan.permits->>'live_auctions')::boolean, true)
           AND (coalesce(plan.permits->'families', '[]') = '[]' OR plan.permits->'families' ? %s)"""
 # As `entitlement` answers: what ends while the auction runs counts until it is over, for nobody shall lose an auction
 # to midnight; what had ended before it began counts again when it is renewed.
-LIVE_BIDDERS: Final = f"""
+_ENTITLED: Final = f"""
     SELECT live.lot, live.participant, live.person, EXISTS (
       SELECT FROM procurement_auctionparticipant AS seat
       JOIN procurement_auction AS auction ON auction.id = seat.auction_id
@@ -64,8 +65,11 @@ LIVE_BIDDERS: Final = f"""
         WHERE plan.active AND (plan.permits->>'included')::boolean AND {_COVERS_LIVE_AUCTIONS}
       ))
     ) AS entitled
-    FROM ({_LIVE_BIDDERS}) AS live
+    FROM ({{}}) AS live
 """
+LIVE_BIDDERS: Final = _ENTITLED.format(_SEATED.format(_MEMBER, "AND member.roles::text[] && %s::text[]" + _ADMITTED))
+# Whom the system may bid for, whoever of the supplier's people has told it to.
+_LIVE_SUPPLIERS: Final = _ENTITLED.format(_SEATED.format("", _ADMITTED))
 _LIVE_OBSERVERS: Final = """
     SELECT seat.lot, 0, person.id
     FROM unnest(%s::bigint[], %s::bigint[]) AS seat (lot, person)
@@ -77,6 +81,7 @@ _LIVE_OBSERVERS: Final = """
       WHERE lot.id = seat.lot AND member.person_id = person.id AND member.active
     )
 """
+_ADMISSION: Final = BidStatus.ADMITTED.value, Side.SUPPLIER.value, AccreditationStatus.ACCEPTED.value
 
 
 def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
@@ -89,10 +94,14 @@ def live_members(seats: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, i
 def bidders_of(seats: Collection[tuple[int, int, int]], at: datetime) -> tuple[Any, ...]:
     """What LIVE_BIDDERS is asked with of these (lot, participant, person) at `at`."""
     roles = [role.value for role in BIDDING_ROLES]
-    side = Side.SUPPLIER.value
-    covers = side, Family.AUCTION.value
-    tariff = side, SubscriptionStatus.ACTIVE.value, at, *covers, *covers
-    return (*tariff, *_asked_of(seats), roles, BidStatus.ADMITTED.value, side, AccreditationStatus.ACCEPTED.value)
+    return (*_tariff_at(at), *_asked_of(seats), roles, *_ADMISSION)
+
+
+def suppliers_in(seats: Collection[tuple[int, int]], at: datetime) -> set[tuple[int, int]]:
+    """Which of these (lot, participant) are of suppliers that may bid at `at`."""
+    asked = _asked_of([(lot, participant, 0) for lot, participant in seats])
+    found = auction_log.execute(_LIVE_SUPPLIERS, *_tariff_at(at), *asked, *_ADMISSION)
+    return {(lot, participant) for lot, participant, _nobody, entitled in found if entitled}
 
 
 def entitlement(auction: Auction, supplier: Organisation, at: datetime) -> Answer:
@@ -102,6 +111,12 @@ def entitlement(auction: Auction, supplier: Organisation, at: datetime) -> Answe
     began = min(at, auction.starts_at)
     answer = entitlements.check(supplier, need, began)
     return answer if answer.allowed or began == at else entitlements.check(supplier, need, at)
+
+
+def _tariff_at(at: datetime) -> tuple[Any, ...]:
+    side = Side.SUPPLIER.value
+    covers = side, Family.AUCTION.value
+    return side, SubscriptionStatus.ACTIVE.value, at, *covers, *covers
 
 
 def _asked_of(seats: Collection[tuple[int, int, int]]) -> tuple[str, ...]:

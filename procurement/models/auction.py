@@ -91,4 +91,10 @@ class AuctionEvent(models.Model):
             ),
         ]
         # Limits of others are not counted in what a bidder is told: see queries.auctions.number_for.
-        indexes = [models.Index(fields=["auction", "number"], condition=models.Q(kind="limit"), name="auction_limits")]
+        indexes = [
+            models.Index(
+                fields=["auction", "number"],
+                condition=models.Q(kind__in=["limit", "limit_dropped"]),
+                name="auction_limits_and_drops",
+            )
+        ]

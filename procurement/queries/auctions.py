@@ -12,9 +12,8 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from procurement.models import Auction, AuctionEvent, AuctionParticipant
-from procurement.rules.auction import kinds
 from procurement.rules.auction.base import AuctionKind
-from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, fold
+from procurement.rules.auction.log import Event, EventKind, Hall, confidential_kinds, fold
 
 # Auction by auction, and with an upper bound that none comes to: the planner takes what follows a number for a third of
 # the log, and would rather go through all of it; between two numbers it takes for little, which it is.
@@ -80,9 +79,9 @@ def hall(auction_id: int, known: Hall | None = None) -> Hall | None:
 
 def number_for(auction_id: int, kind: AuctionKind, number: int, viewer: str | None) -> int:
     """The number of an event as the viewer counts them: another bidder's confidential moves leave no gap."""
-    confidential = [event.value for event, action in MOVES.items() if action in kinds.confidential(kind)]
-    if viewer is None or not confidential:
+    if viewer is None:
         return number
+    confidential = [event.value for event in sorted(confidential_kinds(kind))]
     unnoticed = AuctionEvent.objects.filter(auction=auction_id, number__lte=number, kind__in=confidential)
     return number - unnoticed.exclude(participant=int(viewer)).count()
 

@@ -37,6 +37,7 @@ EVENT_WORDS: Final[Mapping[EventKind, Sentence]] = {
     EventKind.CONFIRM: gettext_lazy("Price confirmed"),
     EventKind.WITHDRAW: gettext_lazy("Bid withdrawn"),
     EventKind.LIMIT: gettext_lazy("Limit for automatic bids"),
+    EventKind.LIMIT_DROPPED: gettext_lazy("Limit dropped: its bidder could bid no more"),
     EventKind.AUTOMATIC_BIDS: gettext_lazy("Automatic bids"),
     EventKind.TICK: gettext_lazy("The price moved"),
     EventKind.PAUSE: gettext_lazy("Pause before a round"),

@@ -60,6 +60,8 @@ export class Lines {
         return [{ words: say("{who}: bid of this turn taken back", { who }), css }];
       case "limit":
         return [{ words: amount ? say("Your limit for bids by the system") : say("Your limit was taken back"), amount, css: "is-own" }];
+      case "limit_dropped":
+        return [{ words: say("The system bids for you no more: your organisation may not bid now"), css: "is-own" }];
       case "automatic_bids":
         return (event.bids ?? []).map((bid) => ({
           words: say("{who}, by the system", { who: bid.own ? say("You") : bidder(bid.label) }),

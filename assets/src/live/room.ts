@@ -75,7 +75,7 @@ export interface RoomEvent {
   readonly number: number;
   readonly kind:
     | ("scheduled" | "started" | "paused" | "resumed" | "retimed" | "extended" | "ended" | "cancelled")
-    | ("bid" | "accept" | "confirm" | "withdraw" | "limit")
+    | ("bid" | "accept" | "confirm" | "withdraw" | "limit" | "limit_dropped")
     | ("automatic_bids" | "tick" | "pause" | "turn" | "published" | "announcement");
   readonly at: string;
   readonly own?: boolean | string | null;

@@ -27,7 +27,7 @@ canonical: Final = json.JSONEncoder(
 
 class EventKind(StrEnum):
     """What is in the log: the life of the auction, the bidders' moves that were accepted, what time alone brought
-    about."""
+    about; and a proxy limit that was dropped, because its bidder may bid no more."""
 
     SCHEDULED = "scheduled"
     STARTED = "started"
@@ -42,6 +42,7 @@ class EventKind(StrEnum):
     CONFIRM = "confirm"
     WITHDRAW = "withdraw"
     LIMIT = "limit"
+    LIMIT_DROPPED = "limit_dropped"
 
     AUTOMATIC_BIDS = "automatic_bids"
     TICK = "tick"
@@ -59,7 +60,8 @@ HAPPENINGS: Final[Mapping[EventKind, HappeningKind]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `at` is a move's time of receipt; `key` (the bidder's idempotency key) is of moves only.
+    """One event. `at` is a move's time of receipt, of a limit that was dropped the time at which that was done; `key`
+    (the bidder's idempotency key) is of moves only.
 
     `amount` is that of a bid or a limit, of a price accepted or confirmed, of a bid published.
 

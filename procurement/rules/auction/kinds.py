@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from procurement.rules.auction import dutch, english, japanese, sealed, ticking, turns
+from procurement.rules.auction import dutch, english, japanese, proxies, sealed, ticking, turns
 from procurement.rules.auction.base import (
     Action,
     Allowance,
@@ -136,6 +136,16 @@ def advance(room: Room, at: datetime) -> tuple[tuple[Happening, ...], Room]:
         happened.append(happens[0])
         room = happens[1]
     return tuple(happened), room
+
+
+def limited(room: Room) -> tuple[str, ...]:
+    """The bidders for whom the system bids: who has set a proxy limit."""
+    return proxies.holders(room)
+
+
+def without_limit(room: Room, bidder: str) -> Room | None:
+    """The room in which the system bids for the bidder no more; None where it does not in this one."""
+    return proxies.dropped(room, bidder) if room.status is AuctionStatus.RUNNING else None
 
 
 def is_timed(room: Room) -> bool:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
 from procurement.rules.auction import kinds
-from procurement.rules.auction.base import Happening, HappeningKind, Move, Room
+from procurement.rules.auction.base import AuctionKind, Happening, HappeningKind, Move, Room
 from procurement.rules.auction.events import GENESIS, HAPPENINGS, MOVES, Event, EventKind, canonical, iso
 from procurement.rules.auction.life import objection, times_of
 from procurement.rules.auction.lot_rules import LotRules
@@ -35,6 +36,7 @@ __all__ = [
     "LotRules",
     "bid_detail",
     "canonical",
+    "confidential_kinds",
     "fold",
     "happened",
     "iso",
@@ -81,7 +83,14 @@ class Hall:
 
 def is_confidential(rules: LotRules, event: Event) -> bool:
     """Whether others than its bidder may not learn that there was such a move."""
-    return event.kind in MOVES and not kinds.told_at_once(rules.kind, MOVES[event.kind])
+    return event.kind in confidential_kinds(rules.kind)
+
+
+@cache
+def confidential_kinds(kind: AuctionKind) -> frozenset[EventKind]:
+    """The events of which others than their bidder may not learn while the auction runs."""
+    actions = kinds.confidential(kind)
+    return frozenset({event for event, action in MOVES.items() if action in actions} | {EventKind.LIMIT_DROPPED})
 
 
 class LogBroken(ValueError):
@@ -234,6 +243,8 @@ def _after(room: Room, event: Event) -> Room:
     if event.kind in HAPPENINGS:
         return _passed(room, event)
     match event.kind:
+        case EventKind.LIMIT_DROPPED:
+            return _without_limit(room, event)
         case EventKind.STARTED | EventKind.RESUMED:
             return _retimed(room, AuctionStatus.RUNNING, event.detail)
         case EventKind.RETIMED:
@@ -259,6 +270,13 @@ def _moved(room: Room, event: Event) -> Room:
     decision, after = kinds.decide(room, move)
     if decision.code is not None:
         raise LogBroken(event.number, f"by the rules this is refused ({decision.code})")
+    return after
+
+
+def _without_limit(room: Room, event: Event) -> Room:
+    after = None if event.bidder is None else kinds.without_limit(room, event.bidder)
+    if after is None:
+        raise LogBroken(event.number, "there is no limit to drop")
     return after
 
 
@@ -298,6 +316,10 @@ def _check(room: Room, event: Event) -> None:
     """That nothing was left out before the event, and that it is what the rules say."""
     if event.kind in MOVES:
         _check_move(room, event)
+    elif event.kind is EventKind.LIMIT_DROPPED:
+        _require_told(room, event.at, event)
+        if event.detail or event.key or event.amount is not None:
+            raise LogBroken(event.number, "of a limit that is dropped there is nothing to say but whose it was")
     elif why := objection(room, event):
         raise LogBroken(event.number, why)
     elif event.kind is EventKind.ENDED:

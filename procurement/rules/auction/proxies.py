@@ -107,6 +107,18 @@ def limited(room: Room, move: Move) -> tuple[Refused | None, Room]:
     return None, called(replace(room, play=_proxies(room, limits)), move.received_at, by_limit=True)
 
 
+def holders(room: Room) -> tuple[str, ...]:
+    """Whom the system bids for."""
+    return tuple(limit.bidder for limit in _play(room).limits)
+
+
+def dropped(room: Room, bidder: str) -> Room | None:
+    """The room without the bidder's limit, None where it has none: it may bid no more, nor may the system for it. What
+    stands for it stands."""
+    limits = tuple(limit for limit in _play(room).limits if limit.bidder != bidder)
+    return None if limits == _play(room).limits else replace(room, play=_proxies(room, limits))
+
+
 def limit_of(room: Room, bidder: str) -> Decimal | None:
     """The bidder's limit."""
     return next((limit.amount for limit in _play(room).limits if limit.bidder == bidder), None)

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 
+from marketplace.models import Organisation, OrganisationStatus
 from procurement.auction import asking
 from procurement.auction.room import Desk
 from procurement.queries import auctions as rooms
@@ -76,16 +77,19 @@ def looked_up(most):
     assert sum(entries.values()) <= most, sorted(entries.items(), key=lambda entry: -entry[1])
 
 
-def test_a_bid_is_decided_by_indexes_though_the_plan_was_made_when_there_was_next_to_nothing():
-    auction, other = running_auctions(lots=2)
-    a, b, _ = seats(auction)
+@pytest.mark.parametrize("limits", [0, 1])
+def test_a_bid_is_decided_by_indexes_though_the_plan_was_made_when_there_was_next_to_nothing(limits):
+    auction, other = running_auctions(lots=2, proxy_bids=True)
+    a, b, c = seats(auction)
     desk = Desk()
+    if limits:  # one that the first bid goes beyond; whether its supplier may bid is asked all the same
+        desk.decide([replace(c.bid("97.50", later(0)), action=Action.LIMIT)])
     known_as_small()
     for n in range(ENOUGH):
         (answer,) = desk.decide([(a, b)[n % 2].bid(f"{97 - n}.00", later(n))])
         assert answer.accepted
     grow(other)
-    with looked_up(60):
+    with looked_up(60 + 20 * limits):
         first, second = desk.decide([a.bid("80.00", later(30)), b.bid("79.00", later(31))])
     assert (first.number, second.number) == (ENOUGH + 3, ENOUGH + 4)
 
@@ -118,23 +122,25 @@ def test_what_is_new_in_an_auction_is_read_from_where_it_is_new():
 
 
 def test_the_number_of_a_bid_that_is_sent_again_is_told_without_counting_bids():
-    """Only of another bidder's limit there may be no gap. It is asked under the lock of the lot."""
+    """Only of another bidder's limit there may be no gap, nor where it was dropped. It is asked under the lot's lock."""
     auction, other = running_auctions(lots=2, proxy_bids=True)
     a, b, _ = seats(auction)
     limit = replace(a.bid("50.00", later(1)), action=Action.LIMIT)
     desk = Desk()
     desk.decide([limit])
+    Organisation.objects.filter(pk=a.participant.supplier_id).update(status=OrganisationStatus.SUSPENDED.value)
+    desk.decide([b.bid("90.00", later(2))])
     known_as_small()
     grow(auction)
     grow(other, kind="limit")
     with looked_up(10):
         number = rooms.number_for(auction.pk, AuctionKind.ENGLISH, 100_000 + GROWN_BY, rooms.bidder(b.participant.pk))
-    assert number == 100_000 + GROWN_BY - 1
+    assert number == 100_000 + GROWN_BY - 2
 
 
 def test_the_index_of_limits_is_made_also_where_an_attempt_was_broken_off():
     """An index that is being made beside the work stays behind, unfit, when that fails: here is one of that name."""
-    name = "procurement", "0019_limits_of_auctions"
+    name = "procurement", "0022_limits_dropped"
     loader = MigrationLoader(None)
     beside = connections.create_connection("default")  # it is made in no transaction
     try:
@@ -142,4 +148,4 @@ def test_the_index_of_limits_is_made_also_where_an_attempt_was_broken_off():
             loader.get_migration(*name).apply(loader.project_state(name, at_end=False), editor)
     finally:
         beside.close()
-    assert ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'auction_limits'::regclass") == [(True,)]
+    assert ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'auction_limits_and_drops'::regclass") == [(True,)]

@@ -184,6 +184,59 @@ def test_nothing_that_happened_can_be_left_out_or_changed(kind):
                     replay(AUCTION, rechained([*events[:place], (forged, ""), *events[place + 1 :]]))
 
 
+def dropped(seconds, bidder="2", **more):
+    return Event(0, EventKind.LIMIT_DROPPED, START + timedelta(seconds=seconds), bidder, **more)
+
+
+def log_with_a_dropped_limit():
+    """2 has bid 96 for the 97 of 1, and answers no more."""
+    written = Log(AuctionKind.ENGLISH)
+    written.move("2", "limit", 5, "90.00")
+    written.move("1", "bid", 10, "97.00")
+    written.append(dropped(15))
+    written.move("3", "bid", 20, "95.00")
+    written.end()
+    return written
+
+
+def test_the_system_bids_no_more_for_whom_the_limit_was_dropped():
+    written = log_with_a_dropped_limit()
+    standing = {name: str(bid.amount) for name, bid in written.room.standings.items()}
+    assert standing == {"1": "97.00", "2": "96.00", "3": "95.00"}
+    assert kinds.limited(written.room) == ()
+    assert replay(AUCTION, written.events) == written.hall
+    assert written.hall.number_for("1") == len(written.events) - 2
+
+
+@pytest.mark.parametrize(
+    ("place", "event", "said"),
+    [
+        (2, dropped(1), "event 3: there is no limit to drop"),  # 2 has not set it yet
+        (3, dropped(5, "1"), "event 4: “automatic_bids” is missing before it"),
+        (6, dropped(15, "1"), "event 7: there is no limit to drop"),
+        (6, dropped(15, None), "event 7: there is no limit to drop"),
+        (7, dropped(16), "event 8: there is no limit to drop"),  # for the second time
+        (9, dropped(700), "event 10: there is no limit to drop"),  # after the end
+        (6, dropped(15, amount=D("95.00")), "event 7: of a limit that is dropped"),
+        (6, dropped(15, key="key"), "event 7: of a limit that is dropped"),
+        (6, dropped(15, detail={"leads": True}), "event 7: of a limit that is dropped"),
+    ],
+)
+def test_no_limit_is_dropped_that_is_not_there_nor_with_more_than_that(place, event, said):
+    events = log_with_a_dropped_limit().events
+    with pytest.raises(LogBroken, match=said):
+        replay(AUCTION, rechained([*events[:place], (event, ""), *events[place:]]))
+
+
+def test_that_a_limit_was_dropped_can_be_left_out_or_moved_no_more_than_a_bid():
+    events = log_with_a_dropped_limit().events
+    assert events[6][0].kind is EventKind.LIMIT_DROPPED
+    with pytest.raises(LogBroken, match="event 8: “automatic_bids” is missing"):
+        replay(AUCTION, rechained([*events[:6], *events[7:]]))
+    with pytest.raises(LogBroken, match="event 7: by the rules something else"):
+        replay(AUCTION, rechained([*events[:4], events[6], *events[4:6], *events[7:]]))
+
+
 @pytest.mark.parametrize("kind", [AuctionKind.DUTCH, AuctionKind.JAPANESE, AuctionKind.TURN_BASED])
 def test_time_that_was_lost_moves_all_that_is_still_to_come(kind):
     written = Log(kind)
