@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from analytics.models import Book
+from analytics.models import Book, Card
+from analytics.queries import cards
 from marketplace.models import Role, StaffRole
-from marketplace.permissions import Actor, RoleMissing
+from marketplace.permissions import Actor, RoleMissing, person_of
 from marketplace.shared.errors import NotAllowed, NotFound
 
 SELLERS = (Role.REPRESENTATIVE, Role.SALES_MANAGER)
@@ -51,6 +53,15 @@ def is_manager(actor: Actor, book: Book) -> bool:
     if book.owner_id is None:
         return actor.is_a(StaffRole.SALES_MANAGER)
     return actor.acts_for(book.owner_id) and actor.is_supplier and actor.has(Role.SALES_MANAGER)
+
+
+def cards_open_to(actor: Actor) -> QuerySet[Card]:
+    """The cards that the actor may list and open: all of the book for its manager, their own for a representative.
+
+    Raises as `book_of` does.
+    """
+    book = book_of(actor)
+    return cards.open_to(book, None if is_manager(actor, book) else person_of(actor).pk)
 
 
 def require_manager(actor: Actor, book: Book) -> None:

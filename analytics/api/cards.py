@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from analytics.models import CallResult, Card, CardEvent, CardKind, CardLevel, CardStatus, Closing, DismissReason
-from analytics.permissions import book_of
+from analytics.permissions import cards_open_to
 from marketplace.api.authentication import actor_from
 from marketplace.api.filters import chosen, moment
 from marketplace.api.pagination import KeysetPagination
@@ -104,8 +104,12 @@ class Cards(APIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        """The cards of your company's book, newest first. Withheld ones, the control group, are not among them."""
-        rows: Any = Card.objects.filter(book=book_of(actor_from(request)), withheld=False)
+        """Cards, newest first: all of your company's book by a sales manager's token, by a representative's their own.
+
+        As on the pages, one's own are those one has, or once accepted. Withheld ones, the control group, are not among
+        them.
+        """
+        rows: Any = cards_open_to(actor_from(request))
         if state := chosen(request, "state", _SHOWN):
             rows = rows.filter(state=state)
         if kind := chosen(request, "kind", CardKind.values):

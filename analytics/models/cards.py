@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from analytics.rules import cards as rules
+from marketplace.models import Person
 
 _LIVE: Final = [state.value for state in rules.LIVE]
 
@@ -142,6 +143,10 @@ class Card(models.Model):
     @property
     def is_recovery(self) -> bool:
         return self.kind == CardKind.RECOVERY
+
+    def is_of(self, person: Person) -> bool:
+        """Whether it is the person's now, or was when they accepted it; `queries.cards.open_to` finds the same."""
+        return person.pk in (self.representative_id, self.accepted_by_id)
 
 
 class CardEvent(models.Model):

@@ -83,6 +83,15 @@ class Peer:
     is_this: bool
 
 
+def open_to(book: Book, person: int | None) -> QuerySet[Card]:
+    """The cards that a person may list and open: theirs now, or accepted by them once. None: everybody's.
+
+    Withheld ones are nobody's to see.
+    """
+    rows = Card.objects.filter(book=book, withheld=False)
+    return rows if person is None else rows.filter(Q(representative=person) | Q(accepted_by=person))
+
+
 def of_person(book: Book, person: Person | None) -> QuerySet[Card]:
     """A representative's own cards; withheld ones are nobody's to see."""
     return Card.objects.filter(book=book, representative=person).filter(withheld=False)

@@ -18,6 +18,7 @@ from django.db.models import Avg, Count, F, FloatField, Func, Q, QuerySet, Sum, 
 from django.db.models.functions import Coalesce, Floor, Least, TruncMonth
 
 from analytics.models import Book, Card, CardStatus, Closing, Dismissal
+from analytics.queries.cards import open_to
 from analytics.rules.cards import Kind
 from analytics.rules.effect import Bin, Difference, Share
 
@@ -88,12 +89,14 @@ class Reach:
 
     def cards(self) -> QuerySet[Card]:
         """Cards that were shown."""
-        rows = self.everything().filter(withheld=False)
-        return rows if self.person is None else rows.filter(Q(representative=self.person) | Q(accepted_by=self.person))
+        return self._counted(open_to(self.book, self.person))
 
     def everything(self) -> QuerySet[Card]:
+        return self._counted(Card.objects.filter(book=self.book))
+
+    def _counted(self, rows: QuerySet[Card]) -> QuerySet[Card]:
         # One that ended because its account was merged is counted in the card that stands, or tells nothing.
-        rows = Card.objects.filter(book=self.book, currency=self.book.currency).exclude(closing=Closing.MERGED)
+        rows = rows.filter(currency=self.book.currency).exclude(closing=Closing.MERGED)
         return rows if self.since is None else rows.filter(cutoff__gte=self.since)
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -250,11 +249,7 @@ def _seen(request: HttpRequest) -> CardState | None:
 
 def readable(actor: Actor, card_id: int) -> Card:
     """A card of one's own, now or when it was accepted, or for a manager of the book. Raises NotFound."""
-    book = permissions.book_of(actor)
-    cards = Card.objects.filter(book=book, withheld=False)
-    if not permissions.is_manager(actor, book):
-        cards = cards.filter(Q(representative=actor.person) | Q(accepted_by=actor.person))
-    found = _joined(cards).filter(pk=card_id).first()
+    found = _joined(permissions.cards_open_to(actor)).filter(pk=card_id).first()
     if found is None:
         raise NotFound
     return found

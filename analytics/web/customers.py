@@ -296,8 +296,7 @@ def _facts(account: Account) -> list[parts.Fact]:
 def _told(event: AccountEvent | CardEvent, only_of: Person | None) -> dict[str, Any]:
     """A line of the story; `only_of`: a reader who may open their own cards only."""
     if isinstance(event, CardEvent):
-        card = event.card
-        opens = only_of is None or only_of.pk in (card.representative_id, card.accepted_by_id)
+        opens = only_of is None or event.card.is_of(only_of)
         from_card = card_words.thing(event.card)
         label = event.card.get_kind_display()
         return {

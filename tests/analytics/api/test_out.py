@@ -8,13 +8,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from analytics.models import Book, Lead
+from analytics.models import Book, Card, Lead
 from analytics.permissions import book_for
 from analytics.rules.cards import Heard, Kind, withheld
 from analytics.services import cards, opportunities
 from analytics.services.opportunities import OpportunityDetails
 from marketplace.models import Organisation, Role
-from marketplace.permissions import Actor
+from marketplace.permissions import Actor, person_of
 from marketplace.services import tokens
 from tests.factories.insights import (
     CUTOFF,
@@ -114,3 +114,27 @@ def test_cards_come_out_without_the_control_group(program: Client, book: Book, s
     for odd in ("yesterday", "2026-03-09", "2026-03-09T08:00:00", "2026-02-30T08:00:00Z", "0001-01-01T00:00:00+23:00"):
         assert program.get(reverse("api_insights_cards"), {"changed_since": odd}).status_code == 400
     assert program.get(reverse("api_insights_cards"), {"state": "withheld"}).status_code == 400
+
+
+def test_a_representative_reads_their_own_cards_and_the_manager_all_as_on_the_pages(
+    company: Organisation, program: Client, book: Book, seller: Actor
+) -> None:
+    book.currency = "EUR"
+    book.save(update_fields=["currency"])
+    colleague, manager = member(company, Role.REPRESENTATIVE), member(company, Role.SALES_MANAGER)
+    run = whole_run(book)
+    for owner in (seller, colleague, colleague):
+        at_risk(run, shown_account(book, owner))
+    mine, handed_over, theirs = sorted(made_cards(run), key=lambda card: card.account.pk)
+    # Once accepted it stays readable, whoever has it now.
+    Card.objects.filter(pk=handed_over.pk).update(accepted_by=person_of(seller))
+    _token, secret = tokens.create("ERP", by=manager, at=MORNING)
+    whole = Client(headers={"authorization": f"Bearer {secret}"})
+    for reader, read, of in ((seller, program, {mine, handed_over}), (manager, whole, {mine, handed_over, theirs})):
+        rows = read.get(reverse("api_insights_cards")).json()["results"]
+        assert {row["id"] for row in rows} == {card.pk for card in of}
+        page = Client()
+        page.force_login(person_of(reader))
+        for card in (mine, handed_over, theirs):
+            answer = page.get(reverse("insights_card", args=[card.pk]))
+            assert answer.status_code == (200 if card in of else 404)
