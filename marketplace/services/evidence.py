@@ -1,4 +1,8 @@
-"""The evidence kept with each signature: what its verdict rested on, so that it can be judged again in ten years."""
+"""The evidence kept with each signature: what its verdict rested on, so that it can be judged again in ten years.
+
+The platform's own statements (marketplace.services.statement_stamps) keep theirs in the same way, in a table of links
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from asn1crypto import cms as asn1_cms
 
@@ -21,6 +25,7 @@ from marketplace.models import (
     RevocationList,
     Signature,
     SignatureEvidence,
+    StatementEvidence,
     TrustedCertificate,
 )
 from marketplace.signatures import certificate_id, certificates_in
@@ -29,6 +34,7 @@ from marketplace.signatures.dossier import Archive, Dossier, Kept
 from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, read
 
 _log = logging.getLogger(__name__)
+Link = SignatureEvidence | StatementEvidence
 #: What a signature's verdict rests on (Report.evidence), by the role it is kept in.
 _ROLES: Final = {
     "chain": EvidenceRole.CHAIN,
@@ -40,7 +46,7 @@ _ROLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Something to be kept for a signature, in a role."""
+    """Something to be kept for a signature or a statement, in a role."""
 
     role: EvidenceRole
     kind: EvidenceKind
@@ -82,37 +88,44 @@ def keep_verdict(signature: Signature, *, at: datetime, stamp: bytes | None = No
 
 def keep(signature_id: int, pieces: Iterable[Piece], *, at: datetime) -> None:
     """Keep more for a signature whose stamp row the caller holds locked; what is linked in its role stays as it is."""
-    keep_for({signature_id: list(pieces)}, at=at)
+    keep_for({signature_id: pieces}, at=at)
 
 
 def keep_for(pieces: Mapping[int, Iterable[Piece]], *, at: datetime) -> None:
     """As `keep`, for many signatures in a handful of queries."""
-    wanted = {signature_id: list(them) for signature_id, them in pieces.items()}
+    link(SignatureEvidence, "signature", pieces, at=at)
+
+
+def link(model: type[Link], owner: str, pieces: Mapping[int, Iterable[Piece]], *, at: datetime) -> None:
+    """Keep the pieces of each `owner` by its key, each once in its role but for archive time stamps.
+
+    The caller holds the owners' locks.
+    """
+    wanted = {pk: list(them) for pk, them in pieces.items()}
     by_sha256 = {piece.sha256: piece for them in wanted.values() for piece in them}
     kept = dict(EvidenceObject.objects.filter(sha256__in=by_sha256).values_list("sha256", "pk"))
     kept |= keep_objects({key: (piece.kind, piece.der) for key, piece in by_sha256.items() if key not in kept}, at)
     numbers: dict[tuple[int, str], int] = defaultdict(int)
     linked: set[tuple[int, str, int]] = set()
-    links = SignatureEvidence.objects.filter(signature__in=wanted)
-    for signature_id, role, object_id in links.values_list("signature_id", "role", "object_id"):
-        numbers[signature_id, role] += 1
-        linked.add((signature_id, role, object_id))
-    rows = []
-    for signature_id, them in wanted.items():
+    known = model._default_manager.filter(**{f"{owner}__in": wanted})
+    for pk, role, object_id in known.values_list(f"{owner}_id", "role", "object_id"):
+        numbers[pk, role] += 1
+        linked.add((pk, role, object_id))
+    rows: list[Any] = []
+    for pk, them in wanted.items():
         for piece in them:
-            key = (signature_id, str(piece.role), kept[piece.sha256])
-            if key in linked and piece.role != EvidenceRole.ARCHIVE:
+            role, object_id = str(piece.role), kept[piece.sha256]
+            if (pk, role, object_id) in linked and piece.role != EvidenceRole.ARCHIVE:
                 continue
-            linked.add(key)
-            number = numbers[signature_id, str(piece.role)]
-            numbers[signature_id, str(piece.role)] += 1
+            linked.add((pk, role, object_id))
             rows.append(
-                SignatureEvidence(
-                    signature_id=signature_id, object_id=key[2], role=piece.role, number=number, proof=piece.proof,
+                model(
+                    **{f"{owner}_id": pk}, object_id=object_id, role=role, number=numbers[pk, role], proof=piece.proof,
                     added_at=at,
                 )
             )  # fmt: skip
-    SignatureEvidence.objects.bulk_create(rows)
+            numbers[pk, role] += 1
+    model._default_manager.bulk_create(rows)
 
 
 def dossier(signature: Signature) -> Dossier:
@@ -122,36 +135,43 @@ def dossier(signature: Signature) -> Dossier:
 
 def dossiers(signatures: Iterable[Signature]) -> dict[int, Dossier]:
     """As `dossier`, for many in two queries; what several rest on is read once. Needs each one's `request`."""
-    them = list(signatures)
-    links = list(SignatureEvidence.objects.filter(signature__in=them).order_by("signature_id", "role", "number"))
-    objects = EvidenceObject.objects.filter(pk__in={link.object_id for link in links})
+    said = {one.pk: (bytes(one.cms), bytes(one.request.payload)) for one in signatures}
+    return linked_dossiers(SignatureEvidence, "signature", said)
+
+
+def linked_dossiers(
+    model: type[Link], owner: str, said: Mapping[int, tuple[bytes, bytes | None]]
+) -> dict[int, Dossier]:
+    """What is kept of each `owner` by its key, around what stands for the signature in it and for the document."""
+    links = model._default_manager.filter(**{f"{owner}__in": said}).order_by(f"{owner}_id", "role", "number")
+    by_owner: dict[int, list[Link]] = defaultdict(list)
+    for one in links:
+        by_owner[getattr(one, f"{owner}_id")].append(one)
+    objects = EvidenceObject.objects.filter(pk__in={one.object_id for them in by_owner.values() for one in them})
     kept = {one.pk: (one.kind, Kept(one.sha256, bytes(one.der))) for one in objects}
-    by_signature: dict[int, list[SignatureEvidence]] = defaultdict(list)
-    for link in links:
-        by_signature[link.signature_id].append(link)
-    return {one.pk: _dossier(one, by_signature[one.pk], kept) for one in them}
+    return {pk: _dossier(cms, payload, by_owner[pk], kept) for pk, (cms, payload) in said.items()}
 
 
 def stamped_cms(signature: Signature) -> bytes:
     """The signature as CAdES-T, with its time stamp inside; as it was received while there is none."""
-    link = signature.evidence_links.filter(role=EvidenceRole.TIME_STAMP).select_related("object").first()
+    stamp = signature.evidence_links.filter(role=EvidenceRole.TIME_STAMP).select_related("object").first()
     received = bytes(signature.cms)
-    return attach(received, bytes(link.object.der)) if link else received
+    return attach(received, bytes(stamp.object.der)) if stamp else received
 
 
-def _dossier(signature: Signature, links: Iterable[SignatureEvidence], kept: Mapping[int, tuple[str, Kept]]) -> Dossier:
+def _dossier(cms: bytes, payload: bytes | None, links: Iterable[Link], kept: Mapping[int, tuple[str, Kept]]) -> Dossier:
     found: dict[tuple[str, str], list[Kept]] = defaultdict(list)
     archives = []
-    for link in links:
-        kind, one = kept[link.object_id]
-        if link.role == EvidenceRole.ARCHIVE:
-            archives.append(_archive(one, link.proof))
+    for linked in links:
+        kind, one = kept[linked.object_id]
+        if linked.role == EvidenceRole.ARCHIVE:
+            archives.append(_archive(one, linked.proof))
         else:
-            found[link.role, kind].append(one)
+            found[linked.role, kind].append(one)
     stamps = found[EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP]
     return Dossier(
-        cms=bytes(signature.cms),
-        payload=bytes(signature.request.payload),
+        cms=cms,
+        payload=payload,
         chain=tuple(found[EvidenceRole.CHAIN, EvidenceKind.CERTIFICATE]),
         crls=tuple(found[EvidenceRole.REVOCATION, EvidenceKind.CRL]),
         ocsps=tuple(found[EvidenceRole.REVOCATION, EvidenceKind.OCSP]),

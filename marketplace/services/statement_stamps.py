@@ -4,7 +4,6 @@ and renewed before they stop proving anything, as those of signatures are (marke
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +21,7 @@ from marketplace.services.evidence import Piece
 from marketplace.services.stamp_renewal import Renewed
 from marketplace.services.timestamps import Stamped, TimeStampUnavailable
 from marketplace.signatures import strengths
-from marketplace.signatures.dossier import Archive, Batch, Dossier, Kept
+from marketplace.signatures.dossier import Batch, Dossier, Kept
 from marketplace.signatures.payload import canonical, sha256_hex
 from marketplace.signatures.timestamps import TimeStampError, Token, Trusted, read
 
@@ -70,7 +69,7 @@ def keep(statement_id: int, token: Token, trust: Trusted, *, at: datetime) -> St
         Piece(EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP, token.encoded),
         *evidence.pieces_of_trust(token, trust),
     ]
-    _keep_pieces({row.pk: pieces}, at)
+    evidence.link(StatementEvidence, "statement", {row.pk: pieces}, at=at)
     row.stamped_at, row.ends_at = token.generated_at, token.ends_at
     # The statement itself is under the receipt key.
     row.algorithms = sorted({*_algorithms(token, trust), "ed25519"})
@@ -147,12 +146,8 @@ def renew(kind: StampedStatement.Kind, summed: Summed, *, at: datetime, limit: i
 def dossiers(them: Sequence[StampedStatement], summed: Summed | None = None) -> dict[int, Dossier]:
     """Each statement with everything kept for it; it stands where the dossier of a signature has the signature, and
     what it sums up where that has the document."""
-    links: dict[int, list[StatementEvidence]] = defaultdict(list)
-    for link in StatementEvidence.objects.filter(statement__in=them).order_by("statement_id", "role", "number"):
-        links[link.statement_id].append(link)
-    wanted = {link.object_id for some in links.values() for link in some}
-    objects = {one.pk: one for one in EvidenceObject.objects.filter(pk__in=wanted)}
-    return {one.pk: _dossier(one, links[one.pk], objects, summed) for one in them}
+    said = {one.pk: (canonical(one.statement), summed(one) if summed is not None else None) for one in them}
+    return evidence.linked_dossiers(StatementEvidence, "statement", said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,33 +155,6 @@ class _Whole:
     row: StampedStatement
     dossier: Dossier
     pieces: tuple[Piece, ...]
-
-
-def _dossier(
-    row: StampedStatement,
-    links: Iterable[StatementEvidence],
-    objects: Mapping[int, EvidenceObject],
-    summed: Summed | None,
-) -> Dossier:
-    found: dict[tuple[str, str], list[Kept]] = defaultdict(list)
-    archives = []
-    for link in links:
-        one = objects[link.object_id]
-        kept = Kept(one.sha256, bytes(one.der))
-        if link.role == EvidenceRole.ARCHIVE:
-            archives.append(Archive.from_proof(kept, link.proof or {}))
-        else:
-            found[link.role, one.kind].append(kept)
-    stamps = found[EvidenceRole.TIME_STAMP, EvidenceKind.TIME_STAMP]
-    return Dossier(
-        cms=canonical(row.statement),
-        payload=summed(row) if summed is not None else None,
-        stamp=stamps[0] if stamps else None,
-        stamp_certificates=tuple(found[EvidenceRole.STAMP_CHAIN, EvidenceKind.CERTIFICATE]),
-        stamp_crls=tuple(found[EvidenceRole.STAMP_REVOCATION, EvidenceKind.CRL]),
-        stamp_ocsps=tuple(found[EvidenceRole.STAMP_REVOCATION, EvidenceKind.OCSP]),
-        archives=tuple(archives),
-    )
 
 
 def _with_later_word(
@@ -223,7 +191,7 @@ def _record(whole: Sequence[_Whole], batch: Batch, made: Stamped, at: datetime) 
         row.rounds, row.renewed_at, row.ends_at = row.rounds + 1, made.token.generated_at, made.token.ends_at
         row.algorithms, row.next_try_at, row.error = algorithms, None, ""
         row.save(update_fields=["rounds", "renewed_at", "ends_at", "algorithms", "next_try_at", "error"])
-    _keep_pieces(pieces, at)
+    evidence.link(StatementEvidence, "statement", pieces, at=at)
     if pieces:
         kept = EvidenceObject.objects.only("pk").get(sha256=token.sha256)
         audit.record(
@@ -232,37 +200,6 @@ def _record(whole: Sequence[_Whole], batch: Batch, made: Stamped, at: datetime) 
             authority=made.token.authority_name, token_sha256=token.sha256, hash=batch.algorithm,
         )  # fmt: skip
     return len(pieces)
-
-
-def _keep_pieces(pieces: Mapping[int, Iterable[Piece]], at: datetime) -> None:
-    """Link the pieces, each once in its role but for archive time stamps. The caller holds the rows' locks."""
-    wanted = {pk: list(them) for pk, them in pieces.items()}
-    by_sha256 = {piece.sha256: piece for them in wanted.values() for piece in them}
-    kept = dict(EvidenceObject.objects.filter(sha256__in=by_sha256).values_list("sha256", "pk"))
-    kept |= evidence.keep_objects(
-        {key: (piece.kind, piece.der) for key, piece in by_sha256.items() if key not in kept}, at
-    )
-    numbers: dict[tuple[int, str], int] = defaultdict(int)
-    linked: set[tuple[int, str, int]] = set()
-    known = StatementEvidence.objects.filter(statement__in=wanted)
-    for pk, role, object_id in known.values_list("statement_id", "role", "object_id"):
-        numbers[pk, role] += 1
-        linked.add((pk, role, object_id))
-    rows = []
-    for pk, them in wanted.items():
-        for piece in them:
-            role, object_id = str(piece.role), kept[piece.sha256]
-            if (pk, role, object_id) in linked and piece.role != EvidenceRole.ARCHIVE:
-                continue
-            linked.add((pk, role, object_id))
-            rows.append(
-                StatementEvidence(
-                    statement_id=pk, object_id=object_id, role=role, number=numbers[pk, role],
-                    proof=dict(piece.proof) if piece.proof is not None else None, added_at=at,
-                )
-            )  # fmt: skip
-            numbers[pk, role] += 1
-    StatementEvidence.objects.bulk_create(rows)
 
 
 def _algorithms(token: Token, trust: Trusted) -> list[str]:

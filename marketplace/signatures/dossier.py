@@ -75,8 +75,8 @@ class Archive:
 class Dossier:
     """A signature with everything kept for judging it; `chain` runs from the signer's certificate to the anchor's.
 
-    `stamp_evidence` serves every time stamp: certificates of their authorities, and revocation data. `archives` are in
-    the order of their making.
+    `stamp_certificates`, `stamp_crls` and `stamp_ocsps` serve every time stamp. `archives` are in the order of their
+    making.
     """
 
     cms: bytes = field(repr=False)
