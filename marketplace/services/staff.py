@@ -19,6 +19,19 @@ from marketplace.services import notifications
 from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotAllowed, NotFound
 
 ROLES_STREAM: Final = "staff"
+#: By the status they lead to: where they begin, and what is recorded and told.
+_MOVES: Final = {
+    OrganisationStatus.SUSPENDED: (
+        OrganisationStatus.REGISTERED,
+        "organisation_suspended",
+        _("The operator has suspended %(organisation)s: %(reason)s"),
+    ),
+    OrganisationStatus.REGISTERED: (
+        OrganisationStatus.SUSPENDED,
+        "organisation_restored",
+        _("%(organisation)s may take part again: %(reason)s"),
+    ),
+}
 
 
 class OwnOrganisation(NotAllowed):
@@ -51,28 +64,17 @@ class NoProof(DomainError):
     sentence = _("Say how you know that it is this person.")
 
 
-@transaction.atomic
 def suspend(organisation_id: int, reason: str, *, by: Actor, at: datetime) -> Organisation:
-    """Stop a registered organisation from acting at all; what it did stays. Its members are told the reason."""
-    organisation = _locked(organisation_id, by)
-    _move(organisation, OrganisationStatus.REGISTERED, OrganisationStatus.SUSPENDED)
-    reason = _reason(reason)
-    audit.record("organisation_suspended", organisation, by=by, at=at, reason=reason)
-    words = gettext("The operator has suspended %(organisation)s: %(reason)s")
-    _tell(organisation, "organisation_suspended", words % {"organisation": organisation, "reason": reason}, at)
-    return organisation
+    """Stop a registered organisation from acting at all; what it did stays. Its members are told the reason.
+
+    Raises NotFound for anybody but an operator, OwnOrganisation, IllegalTransition, Invalid without a reason.
+    """
+    return _move(organisation_id, OrganisationStatus.SUSPENDED, reason, by=by, at=at)
 
 
-@transaction.atomic
 def restore(organisation_id: int, reason: str, *, by: Actor, at: datetime) -> Organisation:
-    """Let a suspended organisation act again."""
-    organisation = _locked(organisation_id, by)
-    _move(organisation, OrganisationStatus.SUSPENDED, OrganisationStatus.REGISTERED)
-    reason = _reason(reason)
-    audit.record("organisation_restored", organisation, by=by, at=at, reason=reason)
-    words = gettext("%(organisation)s may take part again: %(reason)s")
-    _tell(organisation, "organisation_restored", words % {"organisation": organisation, "reason": reason}, at)
-    return organisation
+    """Let a suspended organisation act again. Raises as `suspend` does."""
+    return _move(organisation_id, OrganisationStatus.REGISTERED, reason, by=by, at=at)
 
 
 @transaction.atomic
@@ -200,18 +202,17 @@ def _locked(organisation_id: int, by: Actor) -> Organisation:
     return organisation
 
 
-def _move(organisation: Organisation, before: OrganisationStatus, after: OrganisationStatus) -> None:
+@transaction.atomic
+def _move(organisation_id: int, after: OrganisationStatus, reason: str, *, by: Actor, at: datetime) -> Organisation:
+    organisation = _locked(organisation_id, by)
+    before, event, words = _MOVES[after]
     if organisation.status != before:
         raise IllegalTransition(organisation.get_status_display(), str(after.label))
+    if not (reason := reason.strip()):
+        raise Invalid({"reason": [_("Say why: the organisation reads it.")]})
     organisation.status = after
     organisation.save(update_fields=["status", "updated_at"])
-
-
-def _reason(reason: str) -> str:
-    if not reason.strip():
-        raise Invalid({"reason": [_("Say why: the organisation reads it.")]})
-    return reason.strip()
-
-
-def _tell(organisation: Organisation, kind: str, words: str, at: datetime) -> None:
-    notifications.notify(organisation, kind, words, at=at, roles=[Role.ADMINISTRATOR, Role.SIGNER])
+    audit.record(event, organisation, by=by, at=at, reason=reason)
+    told = words % {"organisation": organisation, "reason": reason}
+    notifications.notify(organisation, event, told, at=at, roles=[Role.ADMINISTRATOR, Role.SIGNER])
+    return organisation
