@@ -6,7 +6,7 @@ Read without any library.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from . import der
@@ -29,14 +29,7 @@ def certificates_in(cms: bytes) -> tuple[CertificateId, ...]:
     At most `MAX_CERTIFICATES`. Bytes that are no such signature hold none; never raises. Believes nothing: the engine
     checks what it uses.
     """
-    if not 0 < len(cms) <= _MAX_SIZE:
-        return ()
-    try:
-        der.check(cms)
-        found = dict.fromkeys(_identifiers(cms))
-    except (der.DerError, IndexError, ValueError):
-        return ()
-    return tuple(found)[:MAX_CERTIFICATES]
+    return _named(cms, _identifiers, MAX_CERTIFICATES)
 
 
 def certificates_in_answer(response: bytes) -> tuple[CertificateId, ...]:
@@ -44,14 +37,7 @@ def certificates_in_answer(response: bytes) -> tuple[CertificateId, ...]:
 
     At most `MAX_RESPONDERS`; otherwise as `certificates_in`.
     """
-    if not 0 < len(response) <= _MAX_SIZE:
-        return ()
-    try:
-        der.check(response)
-        found = dict.fromkeys(_responders(response))
-    except (der.DerError, IndexError, ValueError):
-        return ()
-    return tuple(found)[:MAX_RESPONDERS]
+    return _named(response, _responders, MAX_RESPONDERS)
 
 
 def certificate_id(certificate: bytes) -> CertificateId:
@@ -67,6 +53,17 @@ def certificate_id(certificate: bytes) -> CertificateId:
         raise ValueError("this is no certificate")
     serial = int.from_bytes(certificate[start:end], "big", signed=True)
     return CertificateId(certificate[slice(*issuer)], serial)
+
+
+def _named(content: bytes, read: Callable[[bytes], Iterator[CertificateId]], most: int) -> tuple[CertificateId, ...]:
+    if not 0 < len(content) <= _MAX_SIZE:
+        return ()
+    try:
+        der.check(content)
+        found = dict.fromkeys(read(content))
+    except (der.DerError, IndexError, ValueError):
+        return ()
+    return tuple(found)[:most]
 
 
 def _identifiers(cms: bytes, depth: int = 0) -> Iterator[CertificateId]:
