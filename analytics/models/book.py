@@ -19,6 +19,8 @@ class Book(models.Model):
     )
     # What the columns of this seller's files mean, as it was last confirmed: our column to theirs.
     mapping = models.JSONField(default=dict, blank=True)
+    # What the files did not show of themselves and a person said: encoding, order of day and month, decimals.
+    reading = models.JSONField(default=dict, db_default={}, blank=True)
     # The newest whole run: what pages show and cards are made of. Moved in one step, when a run has all its parts.
     run = models.ForeignKey(
         "analytics.ScoringRun", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False

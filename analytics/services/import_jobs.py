@@ -27,7 +27,7 @@ def look(import_id: int, now: Now) -> None:
 
         def found() -> None:
             with staging.local_file(batch) as path:
-                imports.was_looked_at(batch, staging.looked_at(path, batch.book.mapping))
+                imports.was_looked_at(batch, staging.looked_at(path, batch.book.mapping, batch.book.reading))
 
         _guarded(batch, found, now)
 

@@ -49,6 +49,8 @@ FILE_TYPES: Final = {
     "tsv": DocumentType("tsv", "text/tab-separated-values", DOCUMENT_TYPES["txt"].is_genuine),
     "gz": DocumentType("gz", "application/gzip", lambda content: content.read(2) == b"\x1f\x8b"),
 }
+#: What a person says of a file beside its columns, where it does not show it.
+SAID: Final = ("day_month", "decimals", "encoding")
 #: Its workers were lost time and again.
 LOST: Final = "import_lost"
 ACCEPT: Final = ",".join(f".{name}" for name in FILE_TYPES)
@@ -268,8 +270,8 @@ def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
         done = loading.load(batch, book)
         loading.settle_currency(book)
         if columns := batch.mapping.get("columns"):
-            book.mapping = columns
-            book.save(update_fields=["mapping"])
+            book.mapping, book.reading = columns, _remembered(batch, book)
+            book.save(update_fields=["mapping", "reading"])
         batch.staged.all().delete()
         move_import(batch, ImportState.LOADED)
         batch.counts = {**batch.counts, **done.as_json()}
@@ -287,6 +289,14 @@ def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
             told = f"{told} {many % {'n': count}}"
         _tell(batch, told, at)
     return batch
+
+
+def _remembered(batch: Import, book: Book) -> dict[str, str]:
+    """How the next file is to be read. What was offered and not taken is forgotten; what this file showed of itself
+    leaves what is known of files that do not."""
+    offered = batch.found.get("said", {})
+    kept = {name: value for name, value in book.reading.items() if name not in offered}
+    return kept | {name: batch.mapping[name] for name in SAID if batch.mapping.get(name)}
 
 
 def was_undone(batch_id: int, *, at: datetime) -> Import | None:

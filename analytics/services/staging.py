@@ -5,6 +5,7 @@ Imported by tasks and commands only: polars stays out of the web processes.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import tempfile
@@ -22,12 +23,12 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from analytics.features.columns import ColumnsMissing, ColumnUnknown, heads_of
-from analytics.features.files import FileUnreadable
+from analytics.features.files import FileNotText, FileUnreadable, is_workbook, text_chunks
 from analytics.features.heads import FIELDS, MORE_FIELDS
-from analytics.features.layout import Layout, Told, look
+from analytics.features.layout import Guess, Layout, Told, look
 from analytics.features.reading import REJECT_SCHEMA, Batch, batches
 from analytics.features.tables import opening_rows
-from analytics.features.values import DayMonth, Decimals
+from analytics.features.values import DayMonth, Decimals, decimals_of
 from analytics.models import Import
 from analytics.services import contract_history, rollup
 
@@ -35,6 +36,8 @@ from analytics.services import contract_history, rollup
 MOST_LISTED: Final = 100_000
 MOST_COLUMNS: Final = 500
 _SAMPLE: Final = 8
+# Bytes by which a file tells its encoding, if it does.
+_START: Final = 2**16
 _LONGEST: Final = 120
 
 
@@ -82,41 +85,84 @@ class ColumnsTooMany(FileUnreadable):
     sentence = _("The file has more than %(most)s columns.")
 
 
-def looked_at(path: Path, remembered: dict[str, str]) -> dict[str, Any]:
-    """Heads, first rows and the columns as they were confirmed last time, else guessed. Raises FileUnreadable."""
-    found = _found(path, remembered)
+def looked_at(path: Path, remembered: dict[str, str], reading: dict[str, str]) -> dict[str, Any]:
+    """Heads, first rows and the columns as they were confirmed last time, else guessed. Raises FileUnreadable.
+
+    `said` is what of `reading`, said of the last file, this one leaves open too.
+    """
+    found = _found(path, remembered, reading)
     if len(found["head"]) > MOST_COLUMNS:  # every one is offered for each of ours
         raise ColumnsTooMany(most=MOST_COLUMNS)
     return found
 
 
-def _found(path: Path, remembered: dict[str, str]) -> dict[str, Any]:
+def _found(path: Path, remembered: dict[str, str], reading: dict[str, str]) -> dict[str, Any]:
+    encoding = reading.get("encoding") if _hides_its_encoding(path) else None
     try:
-        layout = _with_remembered(path, remembered)
+        layout = _with_remembered(path, remembered, encoding)
     except ColumnsMissing:
-        rows, _delimiter = opening_rows(path, delimiter=None, encoding=None)
+        rows, _delimiter = opening_rows(path, delimiter=None, encoding=encoding)
         heads = heads_of(rows)
         if heads is None:
             raise
         head, at = heads
-        return {"head": list(head), "sample": rows[at : at + _SAMPLE], "columns": {}, "guesses": []}
+        said = {"encoding": encoding} if encoding else {}
+        return {"head": list(head), "sample": rows[at : at + _SAMPLE], "columns": {}, "guesses": [], "said": said}
+    said = _left_open(path, layout, reading)
     return {
         "head": list(layout.head),
         "sample": [list(row) for row in layout.sample[:_SAMPLE]],
         "columns": dict(layout.columns),
-        "day_month": layout.day_month.value,
-        "decimals": next(iter(layout.decimals.values()), Decimals.POINT).value,
-        "guesses": list(layout.guesses),
+        "day_month": said.get("day_month", layout.day_month.value),
+        "decimals": said.get("decimals", next(iter(layout.decimals.values()), Decimals.POINT).value),
+        "guesses": [guess for guess in layout.guesses if not (guess == Guess.DAY_FIRST and "day_month" in said)],
+        "said": said,
     }
 
 
-def _with_remembered(path: Path, remembered: dict[str, str]) -> Layout:
+def _with_remembered(path: Path, remembered: dict[str, str], encoding: str | None) -> Layout:
+    encodings = (encoding, None) if encoding else (None,)
     if remembered:
+        for one in encodings:
+            try:
+                return look(path, Told(columns=remembered, encoding=one))
+            except (ColumnUnknown, ColumnsMissing, FileNotText):
+                pass  # another kind of file than the last one
+    if encoding:
         try:
-            return look(path, Told(columns=remembered))
-        except (ColumnUnknown, ColumnsMissing):
-            pass  # another kind of file than the last one
+            return look(path, Told(encoding=encoding))
+        except (ColumnsMissing, FileNotText):
+            pass  # other letters than the last one's
     return look(path)
+
+
+def _hides_its_encoding(path: Path) -> bool:
+    """Whether the beginning of the file is no UTF-8, nor of another encoding that tells itself, or plain ASCII."""
+    if is_workbook(path):
+        return False
+    start = next(text_chunks(path, notes=Counter(), encoding=None, size=_START), b"")
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(start).isascii()
+    except UnicodeDecodeError:
+        return True
+
+
+def _left_open(path: Path, layout: Layout, reading: dict[str, str]) -> dict[str, str]:
+    """What of that which was said of the last file this one does not show of itself."""
+    said = {"encoding": layout.encoding} if layout.encoding else {}
+    if "day_month" in reading and Guess.DAY_FIRST in layout.guesses:
+        said["day_month"] = reading["day_month"]
+    if "decimals" in reading and not _shows_decimals(path, layout):
+        said["decimals"] = reading["decimals"]
+    return said
+
+
+def _shows_decimals(path: Path, layout: Layout) -> bool:
+    first = next(layout.frames(path, Counter()), None)
+    places = [place for name in ("qty", "unit_price", "amount") if (place := layout.place(name))]
+    return first is not None and any(
+        decimals_of(first.cells.get_column(place).drop_nulls().unique().to_list()) for place in places
+    )
 
 
 def told_of(batch: Import) -> Told:

@@ -88,7 +88,8 @@ class ColumnsForm(CurrencyForm):
 
     def __init__(self, batch: Import, data: Any = None) -> None:
         said = batch.mapping
-        super().__init__(data, initial={"currency": batch.currency, **{k: said.get(k, "") for k in _SAID}})
+        offered = said or batch.found.get("said", {})
+        super().__init__(data, initial={"currency": batch.currency, **{k: offered.get(k, "") for k in imports.SAID}})
         heads = [("", "—"), *((head, head) for head in batch.found.get("head", []))]
         chosen = said.get("columns") or batch.found.get("columns", {})
         columns = {
@@ -109,7 +110,6 @@ class ColumnsForm(CurrencyForm):
 
 
 _NEEDED: Final = ("account", "ts")
-_SAID: Final = ("day_month", "decimals", "encoding")
 
 
 @body_up_to("PURCHASES_MAX_BYTES")

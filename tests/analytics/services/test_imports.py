@@ -23,6 +23,7 @@ from analytics.rules.remarks import Odd
 from analytics.services import import_jobs, imports, loading, merges, purchases_in, transitions
 from analytics.services.imports import ColumnNeeded, ColumnTwice, ImportNotReady, NothingToLoad, NotUndone
 from analytics.web import purchase_words
+from analytics.web.purchases import ColumnsForm
 from marketplace.models import Notification, Role, StaffRole
 from marketplace.permissions import Actor
 from marketplace.services.files import FileTooLarge, FileTypeMismatch, FileTypeNotAllowed
@@ -159,6 +160,33 @@ def test_letters_that_were_taken_for_others_are_read_again_as_told(book: Book, m
         assert batch.found["sample"][0][1] == "บริษัท สยาม"
         assert [one.account_name for one in history.understood(batch)] == ["บริษัท สยาม", "ร้านค้า"]
     assert loaded(batch, manager).counts["accounts_new"] == 2
+
+
+def test_what_a_file_does_not_show_is_remembered_for_the_next_that_does_not(book: Book, manager: Actor) -> None:
+    heads = "ลูกค้า;วันที่;จำนวนเงิน\n"
+    batch = uploaded(book, manager, (heads + "K1;03/04/2026;1,250\n").encode("cp874"))
+    assert batch.found["said"] == {}
+    told = dict(zip(("account", "ts", "amount"), batch.found["head"], strict=True))
+    said = {"encoding": "cp874", "day_month": "mdy", "decimals": "comma"}
+    loaded(read(batch, manager, told, **said), manager)
+
+    same = uploaded(book, manager, (heads + "K1;05/04/2026;2,500\n").encode("cp874"))
+    assert (same.found["said"], same.found["guesses"]) == (said, ["no_quantity_column_one_assumed"])
+    assert {name: ColumnsForm(same).initial[name] for name in said} == said
+    assert same.found["columns"] == {"account": "ลูกค้า", "ts": "วันที่", "amount": "จำนวนเงิน"}
+    # A file that shows it goes by what it shows, and makes nothing forgotten.
+    plain = uploaded(book, manager, heads + "K1;25/04/2026;2.5\n")
+    assert (plain.found["said"], plain.found["head"][0], plain.found["day_month"]) == ({}, "ลูกค้า", "dmy")
+    loaded(read(plain, manager), manager)
+    book.refresh_from_db()
+    assert book.reading == said
+    # In letters that the remembered encoding has no heads for, the file is looked at as if nothing were known.
+    other = uploaded(book, manager, "Kunde;Datum;Betrag;Straße\nK1;05.04.2026;2,500;x\n".encode("cp1252"))
+    assert other.found["columns"] == {"account": "Kunde", "ts": "Datum", "amount": "Betrag"}
+    # What was offered and taken out again is not offered a third time.
+    loaded(read(same, manager, encoding="cp874", day_month="mdy"), manager)
+    book.refresh_from_db()
+    assert book.reading == {"encoding": "cp874", "day_month": "mdy"}
 
 
 def test_a_workbook_reads_like_a_csv_file(book: Book, manager: Actor) -> None:
