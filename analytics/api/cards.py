@@ -119,7 +119,5 @@ class Cards(APIView):
         if since := moment(request, "changed_since"):
             events = CardEvent.objects.filter(card=OuterRef("pk"), at__gte=since)
             rows = rows.filter(Q(created_at__gte=since) | Q(measured_at__gte=since) | Exists(events))
-        pages = _Newest()
         rows = rows.select_related("account", "category", "item", "representative")
-        shown = pages.paginate_queryset(rows, request, self)
-        return pages.get_paginated_response(CardOut(shown, many=True).data)
+        return _Newest().answer(rows, CardOut, request)

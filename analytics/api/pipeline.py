@@ -89,9 +89,7 @@ class Leads(APIView):
     @extend_schema(responses=LeadOut(many=True), operation_id="insights_leads_list", tags=["insights"])
     def get(self, request: Request) -> Response:
         """The leads of your company's book, newest first."""
-        pages = _Newest()
-        rows = pages.paginate_queryset(queries.leads(book_of(actor_from(request))), request, self)
-        return pages.get_paginated_response(LeadOut(rows, many=True).data)
+        return _Newest().answer(queries.leads(book_of(actor_from(request))), LeadOut, request)
 
     @extend_schema(
         request=LeadIn,
@@ -123,6 +121,4 @@ class Opportunities(APIView):
         rows = queries.opportunities(book_of(actor_from(request)))
         if state := chosen(request, "status", [state.value for state in OpportunityState]):
             rows = rows.filter(status=state)
-        pages = _Newest()
-        shown = pages.paginate_queryset(rows, request, self)
-        return pages.get_paginated_response(OpportunityOut(shown, many=True).data)
+        return _Newest().answer(rows, OpportunityOut, request)

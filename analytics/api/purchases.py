@@ -166,20 +166,13 @@ class RunOut(serializers.Serializer[ScoringRun]):
         return run.book.run_id == run.pk
 
 
-class _Newest(KeysetPagination):
-    order = ("-pk",)
-
-
 class Purchases(APIView):
-    pagination_class: ClassVar = _Newest
+    pagination_class: ClassVar = KeysetPagination
 
     @extend_schema(responses=ImportOut(many=True), operation_id="insights_imports_list", tags=["insights"])
     def get(self, request: Request) -> Response:
         """The imports of your company's book, newest first."""
-        pages = _Newest()
-        rows: Any = history.imports(book_of(actor_from(request)))
-        shown: Any = pages.paginate_queryset(rows, request, self)
-        return pages.get_paginated_response(ImportOut(shown, many=True).data)
+        return KeysetPagination().answer(history.imports(book_of(actor_from(request))), ImportOut, request)
 
     @extend_schema(
         request=DescribedPurchasesIn, responses=PurchasesOut, parameters=[KEY], operation_id="insights_purchases_send",
@@ -225,15 +218,12 @@ class History(APIView):
 
 
 class Runs(APIView):
-    pagination_class: ClassVar = _Newest
+    pagination_class: ClassVar = KeysetPagination
 
     @extend_schema(responses=RunOut(many=True), operation_id="insights_runs_list", tags=["insights"])
     def get(self, request: Request) -> Response:
         """The runs over your company's book, newest first."""
-        pages = _Newest()
-        rows: Any = runs.of(book_of(actor_from(request)))
-        shown: Any = pages.paginate_queryset(rows, request, self)
-        return pages.get_paginated_response(RunOut(shown, many=True).data)
+        return KeysetPagination().answer(runs.of(book_of(actor_from(request))), RunOut, request)
 
 
 class Run(APIView):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from rest_framework import pagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
@@ -29,6 +30,11 @@ class KeysetPagination(pagination.BasePagination):
         self.next = replace_query_param(address, "after", page.after) if page.after else None
         self.previous = replace_query_param(address, "before", page.before) if page.before else None
         return page.rows
+
+    def answer(self, rows: Any, out: type[Serializer[Any]], request: Request) -> Response:
+        """A page of the rows, each as `out` writes it."""
+        page = self.paginate_queryset(rows, request)
+        return self.get_paginated_response(out(page, many=True).data)
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self.next, "previous": self.previous, "results": data})

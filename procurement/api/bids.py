@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
@@ -146,14 +146,14 @@ class FileIn(serializers.Serializer[Any]):
 class BidList(APIView):
     """Own bids, newest first; a post begins one, or answers with the one there is."""
 
+    pagination_class: ClassVar = KeysetPagination
+
     @extend_schema(responses=BidOut(many=True), operation_id="bids_list")
     def get(self, request: Request) -> Response:
         actor = actor_from(request)
         supplier = organisation_of(actor)
         permissions.require_bids_reader(actor, supplier.pk)
-        pages = KeysetPagination()
-        rows: Any = pages.paginate_queryset(bid_queries.own(supplier), request, self)
-        return pages.get_paginated_response(BidOut(rows, many=True).data)
+        return KeysetPagination().answer(bid_queries.own(supplier), BidOut, request)
 
     @extend_schema(request=BidIn, responses={201: BidOut}, operation_id="bids_start")
     def post(self, request: Request) -> Response:

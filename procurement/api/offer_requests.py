@@ -84,12 +84,8 @@ class OfferRequestMove(serializers.Serializer[Any]):
     text = serializers.CharField(required=False, default="", allow_blank=True)
 
 
-class _Newest(KeysetPagination):
-    order = ("-pk",)
-
-
 class OfferRequests(APIView):
-    pagination_class: ClassVar = _Newest
+    pagination_class: ClassVar = KeysetPagination
 
     @extend_schema(
         responses=OfferRequestOut(many=True),
@@ -102,9 +98,7 @@ class OfferRequests(APIView):
         actor = actor_from(request)
         received = chosen(request, "side", ["sent", "received"]) == "received"
         rows: Any = _received(actor) if received else queries.sent_by(organisation_of(actor))
-        pages = _Newest()
-        shown: Any = pages.paginate_queryset(rows.select_related("asker"), request, self)
-        return pages.get_paginated_response(OfferRequestOut(shown, many=True).data)
+        return KeysetPagination().answer(rows.select_related("asker"), OfferRequestOut, request)
 
     @extend_schema(
         request=OfferRequestIn, responses={201: OfferRequestOut}, parameters=[IDEMPOTENCY],

@@ -167,8 +167,7 @@ class TenderList(PublicView):
         sort = chosen(request, "sort", list(SORTS)) or "deadline"
         pages = KeysetPagination()
         pages.order = SORTS[sort]  # type: ignore[misc]  # of this answer alone
-        rows = pages.paginate_queryset(tenders.search(_filters(request), clock.now()), request, self)
-        return pages.get_paginated_response(TenderOut(rows, many=True).data)
+        return pages.answer(tenders.search(_filters(request), clock.now()), TenderOut, request)
 
 
 class TenderDetail(PublicView):

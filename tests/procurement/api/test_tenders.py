@@ -112,3 +112,5 @@ def test_three_rows_take_the_queries_of_one(client, django_assert_max_num_querie
 def test_the_schema_names_the_operations(client):
     schema = client.get("/api/v1/schema/?format=json").json()
     assert {"/api/v1/tenders/", "/api/v1/tenders/{number}/", "/api/v1/lots/{lot_id}/"} <= set(schema["paths"])
+    answer = schema["paths"]["/api/v1/bids/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/PaginatedBidOutList"}
