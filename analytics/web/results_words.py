@@ -86,9 +86,18 @@ def of_bin(one: Bin | None) -> str:
 
 
 def fallbacks(facts: dict[str, Any]) -> list[str]:
-    """Where the models had too little to learn from, said openly."""
+    """Where the models had too little to learn from, said openly; of recovery at which of its two levels."""
+    fallen = {part.partition(":")[0] for part in str(facts.get("recovery_fallback", "")).split(";") if part}
     found = []
-    if facts.get("recovery_fallback"):
+    if fallen == {"accounts"}:
+        found.append(
+            _("Recovery, whole accounts: there was too little to learn from; the chances come from their rhythm alone.")
+        )
+    elif fallen == {"pairs"}:
+        found.append(
+            _("Recovery, categories: there was too little to learn from; the chances come from their rhythm alone.")
+        )
+    elif fallen:
         found.append(
             _("Recovery: there was too little to learn from; the chances come from each account’s rhythm alone.")
         )

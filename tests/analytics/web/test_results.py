@@ -15,6 +15,7 @@ from openpyxl import load_workbook
 from analytics.models import Account, Card
 from analytics.rules.cards import CardState, Dismissed
 from analytics.services import card_outcomes, cards
+from analytics.web import results_words
 from marketplace.permissions import Actor
 from tests.factories import insights
 from tests.factories.insights import CUTOFF, MORNING, NIGHT
@@ -165,3 +166,17 @@ def test_the_spreadsheet_holds_the_same_and_no_formula(world: list[Card], rosa: 
 def test_without_cards_the_page_says_so(rosa: Actor) -> None:
     insights.platform_book()
     assert "No cards yet" in _browser(rosa).get(reverse(RESULTS)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "begins"),
+    [
+        ("", []),
+        ("accounts:too_few_cases", ["Recovery, whole accounts: "]),
+        ("pairs:no_closed_window", ["Recovery, categories: "]),
+        ("accounts:too_few_cases;pairs:too_few_cases", ["Recovery: "]),
+    ],
+)
+def test_only_the_level_that_fell_back_is_said_to_have(stored: str, begins: list[str]) -> None:
+    found = results_words.fallbacks({"recovery_fallback": stored})
+    assert [words[: len(begin)] for words, begin in zip(found, begins, strict=True)] == begins
