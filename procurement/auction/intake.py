@@ -229,7 +229,7 @@ class Intake:
             asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look_again, entry)
         else:
             if answer.code is not None:
-                self._remember(entry.bid, answer)
+                self.remember(entry.bid, answer)
             if not entry.answer.done():  # whoever sent it may have gone
                 entry.answer.set_result(answer)
 
@@ -242,7 +242,8 @@ class Intake:
             entry.answer.set_exception(error)
             entry.answer.exception()  # whoever sent it may have gone, and nobody asks
 
-    def _remember(self, bid: WaitingBid, refusal: Answer) -> None:
+    def remember(self, bid: WaitingBid, refusal: Answer) -> None:
+        """Have `refused` tell it for a while."""
         self._refused.pop((bid.participant, bid.key), None)
         self._refused[bid.participant, bid.key] = refusal
         if len(self._refused) > _REMEMBERED:

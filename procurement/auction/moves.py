@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from procurement.auction.asking import kept
 from procurement.auction.feeds import Feeds
 from procurement.auction.intake import Intake, NotRecorded, TooBusy
 from procurement.auction.liveness import Liveness
+from procurement.auction.refusals import refusal
 from procurement.auction.room import (
     ENDLESS,
     HELD,
@@ -75,7 +76,8 @@ class Moves:
         # The stamp: when the whole bid was here, before anything else takes time.
         bid = _parsed(body, ticket, ticket.participant, clock.now())
         if wait := self._throttle.wait(bid.lot, bid.participant, bid.key):
-            raise refuse("too_many_bids", retry_after=wait)
+            repeated = self._throttle.knows(bid.lot, bid.participant, bid.key)
+            raise refuse("too_many_repeats" if repeated else "too_many_bids", retry_after=wait)
         answer = self._at_once(ticket, bid)
         if answer is None:
             try:
@@ -85,6 +87,8 @@ class Moves:
             except NotRecorded:
                 raise refuse("not_recorded") from None
             self._note_whether_it_takes_part(ticket, answer)
+        else:
+            self._intake.remember(bid, answer)
         if answer.code == ENDLESS:
             self._throttle.charge(bid.lot, bid.participant, _AFTER_ENDLESS_S)
         if answer.code is not None:
@@ -119,8 +123,11 @@ class Moves:
         if ticket.participant is None:
             raise refuse("bidding_role_missing")
         if wait := self._throttle.wait(ticket.lot, ticket.participant, f"?{key}"):
-            raise refuse("too_many_bids", retry_after=wait)
-        await request.answer(200, await self._found(ticket, ticket.participant, key), extra=allowed)
+            raise refuse("too_many_repeats", retry_after=wait)
+        # Before it is looked for: what is not in the log may have come into it since.
+        as_of = iso(clock.now())
+        found = await self._found(ticket, ticket.participant, key)
+        await request.answer(200, {**found, "as_of": as_of}, extra=allowed)
 
     async def _found(self, ticket: Ticket, participant: int, key: str) -> dict[str, Any]:
         if self._intake.holds(participant, key):
@@ -139,7 +146,10 @@ class Moves:
                 "received_at": iso(written.received_at),
             }
         refused = self._intake.refused(participant, key)
-        return {"status": "unknown"} if refused is None else {"status": "refused", "code": refused.code}
+        if refused is None or refused.code is None:
+            return {"status": "unknown"}
+        why = refusal(refused.code)
+        return {"status": "refused", "code": why.code, "detail": str(why.sentence)}
 
 
 def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -179,7 +189,8 @@ def _parsed(body: bytes, ticket: Ticket, participant: int, received_at: datetime
     amount = None
     if content.get("amount") is not None or action is Action.BID:
         amount = _amount(content.get("amount"))
-    return WaitingBid(ticket.lot, participant, ticket.person, amount, key, received_at, action)
+    not_after = _moment(content["not_after"]) if "not_after" in content else None
+    return WaitingBid(ticket.lot, participant, ticket.person, amount, key, received_at, action, not_after)
 
 
 def _amount(value: Any) -> Decimal:
@@ -191,3 +202,13 @@ def _amount(value: Any) -> Decimal:
         return parse_decimal(value)
     except ValueError:
         raise refuse("amount_not_a_number", field="amount") from None
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        pass
+    raise refuse("not_after_malformed", field="not_after")

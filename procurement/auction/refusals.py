@@ -64,6 +64,7 @@ _SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
         409,
         _("The steps are so small that limits so far away would be bid towards without end. Choose a nearer one."),
     ),
+    "move_expired": (409, _("This came after the time until which it was to count. It was not taken.")),
     "ticket_refused": (401, _("Your ticket to the auction is not valid any more. Load the page again.")),
     "bidding_role_missing": (403, _("Your role does not allow bidding.")),
     "origin_not_allowed": (403, _("This site may not use the gateway.")),
@@ -74,11 +75,22 @@ _SENTENCES: Final[Mapping[str, tuple[int, Sentence]]] = {
     "amount_not_a_number": (422, _("The amount is not a number. Write it like 1234.50.")),
     "key_malformed": (422, _("The idempotency key is 8 to 64 letters, digits, hyphens or underscores.")),
     "not_recorded": (503, _("Your bid could not be recorded just now. Send it again; it counts once.")),
+    "not_after_malformed": (422, _("“not_after” is not a moment. Write it like 2026-03-04T12:00:00Z.")),
     "action_unknown": (422, _("This is not something that can be done in an auction.")),
-    "too_many_bids": (429, _("You are sending more bids than are taken. This one was not taken; wait a moment.")),
+    "too_many_bids": (
+        429,
+        _("You are sending more bids than are taken. What you just sent was not taken; wait a moment."),
+    ),
+    "too_many_repeats": (
+        429,
+        _("You are sending again or asking too often. What was taken before still counts; wait a moment."),
+    ),
     "too_many_streams": (429, _("You are watching this auction in too many places. Close one of them.")),
     "unavailable": (503, _("The auction cannot be shown just now. Try again in a moment.")),
-    "too_busy": (503, _("Too many bids are waiting. Yours was not taken. Send it again in a moment; it counts once.")),
+    "too_busy": (
+        503,
+        _("Too many bids are waiting. What you just sent was not taken. Send it again in a moment; it counts once."),
+    ),
 }
 
 

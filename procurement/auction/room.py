@@ -32,7 +32,8 @@ from procurement.services.auction_log import Written, array, quoted_array
 
 @dataclass(frozen=True, slots=True)
 class WaitingBid:
-    """A move as it came in, mostly a bid. `key` is the bidder's own, so that a double click or a retry bids once."""
+    """A move as it came in, mostly a bid. `key` is the bidder's own, so that a double click or a retry bids once. After
+    `not_after` it is not to be written any more, wherever it was kept waiting."""
 
     lot: int
     participant: int
@@ -41,6 +42,7 @@ class WaitingBid:
     key: str
     received_at: datetime
     action: Action = Action.BID
+    not_after: datetime | None = None
 
     @property
     def move(self) -> Move:
@@ -136,6 +138,7 @@ UNKNOWN_AUCTION = "no_auction"
 HELD: Final = Answer("held")
 NOT_ENTITLED = "not_entitled"
 KEY_REUSED = "idempotency_key_reused"
+EXPIRED = "move_expired"
 ENDLESS = "proxies_without_end"
 EVENT_OF: Final[Mapping[Action, EventKind]] = MappingProxyType({action: kind for kind, action in MOVES.items()})
 # What is done at the price of its moment, named by the bidder or not.
@@ -242,6 +245,8 @@ class _Batch:
         code = self._members.get((bid.lot, bid.participant, bid.person), Refused.NOT_A_PARTICIPANT)
         if code is not None:
             return Answer(code, ends_at=hall.room.ends_at)
+        if bid.not_after is not None and bid.not_after < self._now:
+            return Answer(EXPIRED, ends_at=hall.room.ends_at)
         if self._is_held(hall.room, bid):
             return HELD
         hall = self.pass_time(bid.lot, bid.received_at)

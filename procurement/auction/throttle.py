@@ -52,6 +52,11 @@ class Throttle:
             del bidder.keys[next(iter(bidder.keys))]
         return 0
 
+    def knows(self, lot: int, participant: int, key: str) -> bool:
+        """Whether the bidder has lately sent that here before."""
+        bidder = self._bidders.get((lot, participant))
+        return bidder is not None and key in bidder.keys
+
     def charge(self, lot: int, participant: int, seconds: float) -> None:
         """What was sent last took long to refuse: the bidder may send nothing new for so long."""
         if bidder := self._bidders.get((lot, participant)):

@@ -71,6 +71,12 @@ class Client:
         status, _, content = await self.request("POST", path, token=token_of(seat), body=body, **options)
         return status, content
 
+    async def asked(self, seat: Seat, key: str) -> tuple[int, Any]:
+        """What became of the move of that key: status and answer."""
+        path = f"/live/lots/{seat.participant.auction.lot_id}/bids/{key}"
+        status, _, content = await self.get(path, token=token_of(seat))
+        return status, content
+
     async def request(
         self, method: str, path: str, *, token: str = "", body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], Any]:

@@ -219,6 +219,7 @@ def test_a_hopeless_bid_is_refused_from_memory_but_a_repeated_one_is_not(monkeyp
 
             client.app.intake.submit = counted
             assert (await client.bid(a, "94.00", "hopeless-bid"))[0] == 409
+            assert (await client.asked(a, "hopeless-bid"))[1]["code"] == "step_not_met"
             status, answer = await client.bid(a, "95.00", "first-bid")
             assert (status, answer["number"], answer["repeated"]) == (200, 3, True)
             assert decided == ["first-bid"]
@@ -378,6 +379,14 @@ def test_one_bad_lot_stops_no_other(monkeypatch):
         (b"\xff", 422, "not_json"),
         (b'{"amount": "1.00"}', 422, "key_malformed"),
         (b'{"amount": "1.00", "idempotency_key": "short"}', 422, "key_malformed"),
+        *(
+            (
+                b'{"amount": "1.00", "idempotency_key": "long-enough", "not_after": %s}' % moment,
+                422,
+                "not_after_malformed",
+            )
+            for moment in (b"null", b"1", b'"soon"', b'"2026-03-04T12:00:00"', b'"0001-01-01T00:00:00+01:00"')
+        ),
         (b'{"idempotency_key": "long-enough"}', 422, "amount_not_a_number"),
         (b" " * 2049, 413, "body_too_large"),
     ],

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 
-from procurement.auction import asgi, feed, feeds, intake, throttle
+from marketplace.shared import clock
+from procurement.auction import asgi, feed, feeds, intake, moves, throttle
 from procurement.auction.gateway import Gateway
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
@@ -40,6 +41,10 @@ def test_a_bidder_that_floods_is_told_to_wait_and_its_retries_are_not_counted(se
             # What was sent before, and what others send, is taken.
             status, answer = await client.bid(a, "90.00", "bid-number-0")
             assert (status, answer["repeated"]) == (200, True)
+            # Sent or asked without end it is not taken either, but that takes nothing back.
+            assert (await client.bid(a, "90.00", "bid-number-0"))[1]["code"] == "too_many_repeats"
+            status, problem = await client.asked(a, "bid-number-0")
+            assert (status, problem["code"]) == (429, "too_many_repeats")
             assert (await client.bid(b, "80.00", "of-another"))[0] == 201
 
     run(errand())
@@ -213,8 +218,7 @@ def test_when_the_room_stands_still_a_bid_is_not_taken_rather_than_hung_on_to(mo
                 await asyncio.sleep(0.01)
             second = asyncio.create_task(client.bid(b, "80.00", "waiting-long"))
             await asyncio.sleep(0.4)
-            path = f"/live/lots/{auction.lot_id}/bids"
-            assert (await client.get(f"{path}/being-decided", token=token_of(a)))[2] == {"status": "pending"}
+            assert (await client.asked(a, "being-decided"))[1]["status"] == "pending"
             status, problem = await client.bid(c, "70.00", "not-even-queued")
             assert (status, problem["code"]) == (503, "too_busy")
             monkeypatch.setattr(intake, "_TAKEN_BACK_S", 0.5)
@@ -223,7 +227,7 @@ def test_when_the_room_stands_still_a_bid_is_not_taken_rather_than_hung_on_to(mo
             held.set()
             assert (await first)[0] == 201
             # What was said not to be taken was not.
-            assert (await client.get(f"{path}/waiting-long", token=token_of(b)))[2] == {"status": "unknown"}
+            assert (await client.asked(b, "waiting-long"))[1]["status"] == "unknown"
             assert replay(auction.pk, await asyncio.to_thread(_events, auction)).number == 3
 
     run(errand())
@@ -236,34 +240,45 @@ def _events(auction):
         connection.close()
 
 
-def test_what_became_of_a_bid_is_told_by_its_key():
+def test_what_became_of_a_bid_is_told_by_its_key(monkeypatch):
     auction = started_now()
     a, b, _ = seats(auction)
+    looked_up, find = [], moves.kept
+
+    def noted(*of):
+        looked_up.append(clock.now())
+        return find(*of)
+
+    monkeypatch.setattr(moves, "kept", noted)
+
+    async def told(client, seat, key):
+        begun = clock.now()
+        status, answer = await client.asked(seat, key)
+        assert status == 200
+        # Of a moment before it was looked for: what was not found may have been written since.
+        assert begun <= datetime.fromisoformat(answer.pop("as_of")) <= looked_up[-1]
+        return answer
 
     async def errand():
         async with gateway() as client:
-            path = f"/live/lots/{auction.lot_id}/bids"
             _, given = await client.bid(a, "90.00", "first-bid")
             await client.bid(b, "89.99", "too-small")
-            status, _, answer = await client.get(f"{path}/first-bid", token=token_of(a))
-            assert (status, answer) == (
-                200,
-                {
-                    "status": "accepted",
-                    "number": 3,
-                    "action": "bid",
-                    "amount": "90.00",
-                    "received_at": given["received_at"],
-                },
-            )
-            assert (await client.get(f"{path}/too-small", token=token_of(b)))[2] == {
+            assert await told(client, a, "first-bid") == {
+                "status": "accepted",
+                "number": 3,
+                "action": "bid",
+                "amount": "90.00",
+                "received_at": given["received_at"],
+            }
+            assert await told(client, b, "too-small") == {
                 "status": "refused",
                 "code": "step_not_met",
+                "detail": "The bid does not improve the price by the step.",
             }
-            assert (await client.get(f"{path}/never-sent", token=token_of(b)))[2] == {"status": "unknown"}
-            assert (await client.get(f"{path}/first-bid", token=token_of(b)))[2] == {"status": "unknown"}
-            assert (await client.get(f"{path}/short", token=token_of(b)))[0] == 404
-            assert (await client.get(f"{path}/first-bid"))[0] == 401
+            assert await told(client, b, "never-sent") == {"status": "unknown"}
+            assert await told(client, b, "first-bid") == {"status": "unknown"}
+            assert (await client.asked(b, "short"))[0] == 404
+            assert (await client.get(f"/live/lots/{auction.lot_id}/bids/first-bid"))[0] == 401
 
     run(errand())
 

@@ -10,6 +10,7 @@ import pytest
 from django.db import IntegrityError, connection
 
 from marketplace.models import OrganisationStatus, Role
+from marketplace.shared import clock
 from procurement.auction import asking, room
 from procurement.auction.room import KEY_REUSED, UNKNOWN_AUCTION, Desk
 from procurement.auction.seats import entitlement, live_members
@@ -50,6 +51,21 @@ def test_a_batch_is_decided_in_the_order_of_receipt_and_answered_in_its_own():
     assert auction.last_event == 4
     hall = replay(auction.pk, rooms.events(auction.pk))
     assert (hall.head, hall.room.leader.bidder) == (auction.head_hash, str(b.participant.pk))
+
+
+def test_a_move_is_not_written_after_the_time_until_which_it_counts_wherever_it_waited():
+    auction = running_auction(reference="own")
+    a, b, _ = seats(auction)
+    until = later(5)
+    one, two = (replace(seat.bid("90.00", later(1)), not_after=until) for seat in (a, b))
+    with clock.frozen(until):
+        assert codes(Desk().decide([one])) == [None]
+    # Received in time, but for so long it lay somewhere: whoever asked meanwhile was told that it is not in the log.
+    with clock.frozen(until + timedelta(microseconds=1)):
+        again, late = Desk().decide([one, two])
+    assert (again.number, again.repeated) == (3, True)
+    assert (late.code, late.number) == ("move_expired", None)
+    assert AuctionEvent.objects.filter(auction=auction, kind="bid").count() == 1
 
 
 def test_a_refused_bid_leaves_no_trace():
