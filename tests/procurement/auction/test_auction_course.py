@@ -17,6 +17,7 @@ from procurement.services import auction_protocol, auctions, outages, pulse
 from tests.database_time import look_at
 from tests.factories.auctions import START, evaluated_tender, seats
 from tests.factories.marketplace import staff
+from tests.factories.procurement import published_tender
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +57,25 @@ def test_ticks_are_written_at_their_times_however_late_the_clock_comes(dutch):
     assert told(dutch) == [0, 60, 120, 180]
     waiting = DueMoment.objects.get(kind=MomentKind.AUCTION_MOVES, done_at=None)
     assert waiting.due_at == waiting.next_try_at == later(240)
+    assert replay_lot(dutch.lot_id).differences == ()
+
+
+def test_a_gateway_stands_in_for_the_clock_where_none_lives_and_for_nothing_but_the_course(dutch):
+    another = published_tender()
+    DueMoment.objects.filter(tender=another).update(next_try_at=later(-100))
+    late = 60 + clock.STANDS_IN_AFTER.total_seconds()
+    assert clock.stand_in(later(late - 0.1)) == 0
+    assert told(dutch) == [0]
+    assert clock.stand_in(later(late)) == 1
+    assert clock.stand_in(later(late)) == 0
+    assert told(dutch) == [0, 60]
+    assert clock.stand_in(later(400)) == 1
+    # The end is the clock's, and comes with it: no price is left out, and none is named that was not reached.
+    assert told(dutch) == [0, 60, 120, 180, 240]
+    assert list(DueMoment.objects.filter(done_at=None).order_by("kind").values_list("kind", flat=True)) == [
+        MomentKind.AUCTION_ENDS,
+        MomentKind.TENDER_ENDS,
+    ]
     assert replay_lot(dutch.lot_id).differences == ()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -131,6 +132,24 @@ def test_bids_written_by_another_process_reach_the_stream(in_database):
             await stream.until(2)
             await in_database(Desk().decide, [a.bid("90.00", datetime.now(UTC))])
             assert (await stream.until(3))[0]["amount"] == "90.00"
+
+    run(errand())
+
+
+def test_an_auction_goes_on_though_no_clock_lives():
+    """Nobody may lose a turn, or a price, that the page did not show."""
+    auction = started_now(
+        "98.00",
+        "97.00",
+        procedure="auction_dutch",
+        lot={"clock_price": Decimal("60.00"), "step_value": Decimal("10.00")},
+        clock_interval_seconds=60,
+    )
+    (a, _) = seats(auction)
+
+    async def errand():
+        async with gateway() as client, client.stream(auction.lot_id, token_of(a)) as stream:
+            assert [event["kind"] for event in await stream.until(3)] == ["scheduled", "started", "tick"]
 
     run(errand())
 

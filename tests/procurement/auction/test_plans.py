@@ -122,7 +122,7 @@ def test_what_is_new_in_an_auction_is_read_from_where_it_is_new():
 
 
 def test_the_number_of_a_bid_that_is_sent_again_is_told_without_counting_bids():
-    """Only of another bidder's limit there may be no gap, nor where it was dropped. It is asked under the lot's lock."""
+    """Only of another bidder's limit there may be no gap, nor where it was dropped. Asked under the lot's lock."""
     auction, other = running_auctions(lots=2, proxy_bids=True)
     a, b, _ = seats(auction)
     limit = replace(a.bid("50.00", later(1)), action=Action.LIMIT)
