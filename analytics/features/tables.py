@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import openpyxl
 import polars as pl
-from django.utils.translation import gettext_lazy as _
 from numpy.typing import NDArray
-from openpyxl.utils.exceptions import InvalidFileException
 
+from analytics.features import workbooks
 from analytics.features.delimiters import (
     BLANKS,
     DelimiterUnusable,
@@ -28,29 +21,12 @@ from analytics.features.delimiters import (
     is_delimiter,
     row_of,
 )
-from analytics.features.files import FileUnreadable, is_workbook
+from analytics.features.files import is_workbook
 from analytics.features.records import Block, Reject, blocks
 
 OPENING_ROWS = 50
 _SHEET_BLOCK = 50_000
-_MAX_UNZIPPED = 300 * 2**20
-"""Texts that cells share are held whole: they may take several times of it."""
-_MAX_SHEET_ROWS = 2**20
-"""As many as the format has."""
-_NOT_A_WORKBOOK = (
-    *(InvalidFileException, zipfile.BadZipFile, zlib.error, SyntaxError, LookupError, ValueError, TypeError),
-    *(AttributeError, OSError, EOFError, RuntimeError),  # packed as nothing reads it, or with a password
-)
-
-
-class WorkbookUnreadable(FileUnreadable):
-    code = "purchase_workbook_unreadable"
-    sentence = _("The file looks like an Excel workbook, but cannot be read as one.")
-
-
-class WorkbookTooLarge(FileUnreadable):
-    code = "purchase_workbook_too_large"
-    sentence = _("The workbook unpacks to more than %(most)s MiB. Save its sheet as CSV and take that file.")
+_MOST_UNPACKED = 300 * 2**20
 
 
 @dataclass(slots=True)
@@ -131,32 +107,5 @@ def _sheet_frames(path: Path, width: int) -> Iterator[Frame]:
 
 
 def _sheet_rows(path: Path) -> Iterator[list[str]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MAX_UNZIPPED:
-                raise WorkbookTooLarge(most=_MAX_UNZIPPED // 2**20)
-        workbook = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
-        sheet: Any = workbook.worksheets[0]
-        # The size that a sheet states is often wrong, and columns beyond it would not be read.
-        sheet.reset_dimensions()
-        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
-            if number > _MAX_SHEET_ROWS:  # rows that are not there are counted up to the next that is
-                raise WorkbookUnreadable
-            texts = [_text(value) for value in row]
-            while texts and not texts[-1]:
-                texts.pop()
-            yield texts
-    except _NOT_A_WORKBOOK:
-        raise WorkbookUnreadable from None
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, time):
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return str(value).replace("\n", " ")
+    for row in workbooks.rows(path.read_bytes(), most=_MOST_UNPACKED):
+        yield [text.replace("\n", " ") for text in row]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
-from zipfile import BadZipFile, ZipFile
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 
+from analytics.features import files, workbooks
 from analytics.models import LeadSource
 from analytics.services import leads
 from analytics.services.leads import LeadDetails, TooManyLeads
@@ -36,15 +34,9 @@ _COLUMNS: Final = {
     "need": ("need", "request", "note", "interest", "message"),
     "reference": ("reference", "id", "lead id", "number"),
 }
-
-
 _CODES: Final = {known.casefold(): code for code, name in countries.choices() for known in (code, name)}
 # A small file may unpack to a very large one.
 UNPACKED_MAX: Final = 50_000_000
-_NOT_A_WORKBOOK: Final = (
-    *(InvalidFileException, BadZipFile, zlib.error, SyntaxError, LookupError, ValueError, TypeError),
-    *(AttributeError, OSError, EOFError, RuntimeError),  # packed as nothing reads it, or with a password
-)
 
 
 class FileUnreadable(DomainError):
@@ -158,16 +150,7 @@ def _rows(name: str, content: bytes) -> Iterator[list[str]]:
 
 def _of_spreadsheet(content: bytes) -> Iterator[list[str]]:
     try:
-        with ZipFile(io.BytesIO(content)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > UNPACKED_MAX:
-                raise FileUnreadable
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheet: Any = book.worksheets[0]
-        # The size that a sheet states is often wrong, and columns beyond it would not be read.
-        sheet.reset_dimensions()
-        for number, row in enumerate(sheet.iter_rows(values_only=True)):
-            if number > ROWS_MAX + 1:
-                return
-            yield ["" if cell is None else str(cell) for cell in row[:50]]
-    except _NOT_A_WORKBOOK:
+        for row in islice(workbooks.rows(content, most=UNPACKED_MAX), ROWS_MAX + 2):
+            yield row[:50]
+    except files.FileUnreadable:
         raise FileUnreadable from None

@@ -145,7 +145,7 @@ def test_categories_beside_are_found_under_the_heads_that_were_told(write: Write
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_MAX_UNZIPPED", 2**20)
+    monkeypatch.setattr(tables, "_MOST_UNPACKED", 2**20)
     path = tmp_path / "lines.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b" " * 2**21)
