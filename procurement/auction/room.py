@@ -46,8 +46,9 @@ class WaitingBid:
 
     @property
     def move(self) -> Move:
-        """As the rules take it."""
-        return Move(rooms.bidder(self.participant), self.amount, self.received_at, self.action)
+        """As the rules take it. A withdrawal has no amount: none that came with it is looked at, or written down."""
+        amount = None if self.action is Action.WITHDRAW else self.amount
+        return Move(rooms.bidder(self.participant), amount, self.received_at, self.action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Before:
 
     def same(self, bid: WaitingBid) -> bool:
         """Whether it is this move. A price that was taken unseen is written down all the same."""
-        return self.kind == bid.action.value and bid.amount in (None, self.amount)
+        return self.kind == bid.action.value and bid.move.amount in (None, self.amount)
 
 
 # Nothing is asked of the database for so long only by a process that does not go on.
@@ -293,9 +294,10 @@ class _Batch:
         return self.halls[lot]
 
     def _accept(self, hall: Hall, bid: WaitingBid, decision: Decision, after: Room) -> int:
-        bidder = decision.move.bidder
+        bidder, amount = decision.move.bidder, decision.move.amount
         # A price that was taken is written down, whether the bidder named it or not.
-        amount = decision.allowed_amount if bid.amount is None and bid.action in _AT_A_PRICE else bid.amount
+        if amount is None and bid.action in _AT_A_PRICE:
+            amount = decision.allowed_amount
         event = Event(
             number=hall.number + 1,
             kind=EVENT_OF[bid.action],

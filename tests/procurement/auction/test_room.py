@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
+from itertools import product
 
 import pytest
 from django.db import IntegrityError, connection
@@ -12,11 +13,12 @@ from django.db import IntegrityError, connection
 from marketplace.models import OrganisationStatus, Role
 from marketplace.shared import clock
 from procurement.auction import asking, room
+from procurement.auction.replay import replay_lot
 from procurement.auction.room import KEY_REUSED, UNKNOWN_AUCTION, Desk
 from procurement.auction.seats import entitlement, live_members
 from procurement.models import AuctionEvent, Bid
 from procurement.queries import auctions as rooms
-from procurement.rules.auction import duel
+from procurement.rules.auction import duel, kinds
 from procurement.rules.auction.base import Action
 from procurement.rules.auction.log import replay
 from procurement.rules.lifecycle import BidStatus
@@ -25,6 +27,8 @@ from tests.factories.at_once import at_the_same_time
 from tests.factories.auctions import START, running_auction, running_auctions, seats
 from tests.factories.marketplace import PlanFactory
 from tests.patience import PATIENCE_S
+from tests.procurement.rules.test_auction_log_kinds import MOVES, Log
+from tests.procurement.rules.test_auction_log_kinds import START as START_ON_PAPER
 
 pytestmark = pytest.mark.django_db
 
@@ -263,6 +267,37 @@ def test_moves_that_change_nothing_that_stands_yet_are_counted_too():
     before = leader.participant.standing_at
     leader.participant.refresh_from_db()
     assert (leader.participant.bids_accepted, leader.participant.standing_at) == (2, before)
+
+
+@pytest.mark.parametrize("amount", ["5.12345", "99999999999999999999.5"])
+def test_a_withdrawal_has_no_amount_whatever_came_with_it(amount):
+    """What the database rounds otherwise than the hash would break the chain, and what it cannot hold the batch."""
+    auction = running_auction("98.00", "97.00", procedure="auction_turn_based")
+    a, b = seats(auction)
+    desk = Desk()
+    first, third = later(300), later(301)
+    withdrawal = replace(a.bid(amount, third, key="withdrawal"), action=Action.WITHDRAW)
+    answers = desk.decide([a.bid("90.00", first), withdrawal, b.bid("89.00", third), a.bid("88.00", later(302))])
+    assert codes(answers) == [None, None, "not_your_turn", None]
+    assert AuctionEvent.objects.get(auction=auction, kind="withdraw").amount is None
+    (again,) = desk.decide([withdrawal])
+    assert (again.code, again.repeated) == (None, True)
+    assert replay_lot(auction.lot_id).differences == ()
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_no_amount_is_accepted_that_is_not_written_down_as_it_was_hashed(kind):
+    """Every action, at every moment of an auction of each kind, with what is no price in its currency."""
+    for until in range(len(MOVES[kind]) + 1):
+        log = Log(kind)
+        for move in MOVES[kind][:until]:
+            log.move(*move)
+        _, _, seconds, _ = MOVES[kind][min(until, len(MOVES[kind]) - 1)]
+        at = START_ON_PAPER + timedelta(seconds=seconds)
+        for action, bidder, amount in product(Action, "123", ["5.12345", "95.005", "1e17", "0", "-1", "NaN"]):
+            waiting = room.WaitingBid(1, int(bidder), 1, D(amount), "a-key-like-any", at, action)
+            decision, _ = kinds.decide(log.room, waiting.move)
+            assert not decision.accepted or decision.move.amount is None, (action, amount)
 
 
 def test_nothing_is_remembered_of_a_batch_that_failed(monkeypatch):
