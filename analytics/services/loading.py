@@ -67,8 +67,10 @@ def _loaded(book: Book, values: Values) -> Loaded:
     if new_accounts:
         customers.place_new(book)
     renamed = _count(_RENAMED, values)
-    for statement in (_NEW_CATEGORIES, _NAMED_CATEGORIES, _NEW_ITEMS, _ITEM_CATEGORIES, _NAMED_ITEMS):
-        _count(statement, values)
+    for thing in ("category", "item"):
+        _count(_NEW.format(thing=thing), values)
+        _count(_NAMED.format(thing=thing), values)
+    _count(_ITEM_CATEGORIES, values)
     _count(_COMPARED, values)
     _count(_TOUCH_BEFORE, values)
     _count(_SET_ASIDE, values)
@@ -214,33 +216,20 @@ _RENAMED: Final = """
     ) n
     WHERE a.book_id = %(book)s AND a.external_id = n.account AND a.name <> n.account_name
 """
-_NEW_CATEGORIES: Final = """
-    INSERT INTO analytics_category (book_id, code, name)
-    SELECT DISTINCT ON (category) %(book)s, category, coalesce(nullif(category_name, ''), category)
-    FROM incoming WHERE category <> '' ORDER BY category, category_name = '', row DESC
+# Of a category or of an item.
+_NEW: Final = """
+    INSERT INTO analytics_{thing} (book_id, code, name)
+    SELECT DISTINCT ON ({thing}) %(book)s, {thing}, coalesce(nullif({thing}_name, ''), {thing})
+    FROM incoming WHERE {thing} <> '' ORDER BY {thing}, {thing}_name = '', row DESC
     ON CONFLICT (book_id, code) DO NOTHING
 """
-_NAMED_CATEGORIES: Final = """
-    UPDATE analytics_category c SET name = n.category_name
+_NAMED: Final = """
+    UPDATE analytics_{thing} t SET name = n.{thing}_name
     FROM (
-        SELECT DISTINCT ON (category) category, category_name FROM incoming
-        WHERE category <> '' AND category_name <> '' ORDER BY category, row DESC
+        SELECT DISTINCT ON ({thing}) {thing}, {thing}_name FROM incoming
+        WHERE {thing} <> '' AND {thing}_name <> '' ORDER BY {thing}, row DESC
     ) n
-    WHERE c.book_id = %(book)s AND c.code = n.category AND c.name <> n.category_name
-"""
-_NEW_ITEMS: Final = """
-    INSERT INTO analytics_item (book_id, code, name)
-    SELECT DISTINCT ON (item) %(book)s, item, coalesce(nullif(item_name, ''), item)
-    FROM incoming WHERE item <> '' ORDER BY item, item_name = '', row DESC
-    ON CONFLICT (book_id, code) DO NOTHING
-"""
-_NAMED_ITEMS: Final = """
-    UPDATE analytics_item i SET name = n.item_name
-    FROM (
-        SELECT DISTINCT ON (item) item, item_name FROM incoming WHERE item <> '' AND item_name <> ''
-        ORDER BY item, row DESC
-    ) n
-    WHERE i.book_id = %(book)s AND i.code = n.item AND i.name <> n.item_name
+    WHERE t.book_id = %(book)s AND t.code = n.{thing} AND t.name <> n.{thing}_name
 """
 _ITEM_CATEGORIES: Final = """
     UPDATE analytics_item i SET category_id = n.category_id

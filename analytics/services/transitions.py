@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeVar
 
 from analytics.models import (
@@ -80,19 +80,19 @@ def move_opportunity(opportunity: Opportunity, after: OpportunityState) -> None:
 
 def move_card(card: Card, after: CardState) -> str:
     """Set the state, by the table of the rules; returns the one before. Raises IllegalTransition."""
-    before = CardState(card.state)
-    if not cards.allowed(before, after):
-        raise IllegalTransition(str(CardStatus(before).label), str(CardStatus(after).label))
-    card.state = after.value
-    return before.value
+    return _set_card(card, after, cards.allowed)
 
 
 def take_card_back(card: Card, before: CardState) -> str:
     """Set the state that an act had changed; returns the one it had led to. Raises IllegalTransition."""
+    return _set_card(card, before, cards.may_be_taken_back)
+
+
+def _set_card(card: Card, wanted: CardState, may: Callable[[CardState, CardState], bool]) -> str:
     now = CardState(card.state)
-    if not cards.may_be_taken_back(now, before):
-        raise IllegalTransition(str(CardStatus(now).label), str(CardStatus(before).label))
-    card.state = before.value
+    if not may(now, wanted):
+        raise IllegalTransition(str(CardStatus(now).label), str(CardStatus(wanted).label))
+    card.state = wanted.value
     return now.value
 
 
