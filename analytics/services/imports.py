@@ -263,8 +263,7 @@ def was_read(
 def was_loaded(batch_id: int, *, at: datetime) -> Import | None:
     """Load what was staged, all of it or nothing. None where another did it meanwhile."""
     with transaction.atomic():
-        book = loading.lock(Import.objects.values_list("book_id", flat=True).get(pk=batch_id))
-        batch = Import.objects.select_for_update().get(pk=batch_id)
+        book, batch = _locked(batch_id)
         if batch.state != ImportState.LOADING:
             return None
         done = loading.load(batch, book)
@@ -302,8 +301,7 @@ def _remembered(batch: Import, book: Book) -> dict[str, str]:
 def was_undone(batch_id: int, *, at: datetime) -> Import | None:
     """Take its lines out. None where another did it meanwhile."""
     with transaction.atomic():
-        book = loading.lock(Import.objects.values_list("book_id", flat=True).get(pk=batch_id))
-        batch = Import.objects.select_for_update().get(pk=batch_id)
+        book, batch = _locked(batch_id)
         if batch.state != ImportState.UNDOING:
             return None
         removed = loading.undo(batch, book)
@@ -313,6 +311,12 @@ def was_undone(batch_id: int, *, at: datetime) -> Import | None:
         batch.save(update_fields=["state", "undone_at", "lease_until", "counts"])
         audit.record("purchases.undone", batch, by=None, at=at, stream=f"book:{book.pk}", removed=removed)
     return batch
+
+
+def _locked(batch_id: int) -> tuple[Book, Import]:
+    """The import under its lock, and its book under the one that all who change its purchases take first."""
+    book = loading.lock(Import.objects.values_list("book_id", flat=True).get(pk=batch_id))
+    return book, Import.objects.select_for_update().get(pk=batch_id)
 
 
 @transaction.atomic
