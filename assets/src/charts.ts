@@ -6,7 +6,7 @@ import { BarChart, LineChart, PieChart, ScatterChart } from "echarts/charts";
 import { AriaComponent, DataZoomComponent, GridComponent, LegendComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
 import { type ECharts, type EChartsCoreOption, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
-import { all, language, once } from "./lib/dom";
+import { all, colour, language, once } from "./lib/dom";
 
 use([
   BarChart,
@@ -23,17 +23,6 @@ use([
 ]);
 
 type Plain = Record<string, unknown>;
-
-/** A colour of the style sheet as the canvas can use it: light-dark() is resolved by an element that carries it. */
-function colour(name: string): string {
-  const probe = document.createElement("span");
-  probe.hidden = true;
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const resolved = getComputedStyle(probe).color;
-  probe.remove();
-  return resolved;
-}
 
 function axis(given: unknown, figure: (value: number) => string): unknown {
   const one = (options: Plain): Plain => {

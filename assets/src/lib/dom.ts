@@ -22,6 +22,17 @@ export function once(element: Element, feature: string): boolean {
 
 export const language = document.documentElement.lang || "en";
 
+/** A colour of the style sheet as the canvas can use it: light-dark() is resolved by an element that carries it. */
+export function colour(name: string): string {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const resolved = getComputedStyle(probe).color;
+  probe.remove();
+  return resolved;
+}
+
 /** A random key. `crypto.randomUUID` exists on secure pages only; a demonstration in a local network is none. */
 export function randomKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,7 +1,7 @@
 /** The bidding as a step line: the best price, and one's own. What the lot does not show is not there. */
 import uPlot from "uplot";
 import { serverNow } from "../lib/clock";
-import { language } from "../lib/dom";
+import { colour, language } from "../lib/dom";
 import { say } from "../lib/words";
 import type { RoomEvent, RoomState } from "./room";
 
@@ -9,16 +9,6 @@ import type { RoomEvent, RoomState } from "./room";
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400];
 
 type Row = [time: number, best: number | null, own: number | null];
-
-function cssColour(name: string): string {
-  const probe = document.createElement("span");
-  probe.hidden = true;
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const resolved = getComputedStyle(probe).color;
-  probe.remove();
-  return resolved;
-}
 
 /** Above and below the line; a line that is flat yet lies in the middle. */
 function margin(low: number, high: number): number {
@@ -103,15 +93,15 @@ export class BiddingChart {
   }
 
   private options(): uPlot.Options {
-    const text = cssColour("--tblr-secondary-color");
-    const line = cssColour("--tblr-border-color-translucent");
+    const text = colour("--tblr-secondary-color");
+    const line = colour("--tblr-border-color-translucent");
     const steps = uPlot.paths.stepped?.({ align: 1 });
     const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: this.zone });
     const price = (value: number, step: number): string => {
       const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
       return new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
     };
-    const colours = [cssColour("--tblr-link-color"), cssColour("--ol-amber")];
+    const colours = [colour("--tblr-link-color"), colour("--ol-amber")];
     const isClock = this.room.kind === "dutch" || this.room.kind === "japanese";
     const axis = { stroke: text, font: `13px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     return {
