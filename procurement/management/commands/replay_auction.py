@@ -48,7 +48,9 @@ def _of_lot(lot: int) -> dict[str, Any]:
 
 def _of_file(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = document.parsed(path.read_bytes())
+    except document.DocumentWrong:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read: {error}.") from error
     return document.check(content)[1]

@@ -70,6 +70,12 @@ def result(hall: Hall, events: Iterable[Event]) -> dict[str, Any]:
     }
 
 
+def parsed(content: bytes) -> Any:
+    """The JSON of a document. Raises ValueError or RecursionError for what is none, DocumentWrong where an object names
+    a member twice: a reader might take the other one."""
+    return json.loads(content, object_pairs_hook=_once_each)
+
+
 def check(document: Any) -> tuple[Hall, dict[str, Any]]:
     """The room at the end of the document's log, and its result.
 
@@ -106,6 +112,13 @@ def check(document: Any) -> tuple[Hall, dict[str, Any]]:
         if said.get(name) != value:
             raise DocumentWrong(f"{name}: the log gives {value}, the document says {said.get(name)}")
     return hall, came_out
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise DocumentWrong("it says two things under one name")
+    return found
 
 
 def _require_tame(document: Any) -> None:
@@ -186,14 +199,14 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         with open(arguments[0], "rb") as file:
-            document = json.load(file)
+            document = parsed(file.read())
         _hall, found = check(document)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        sys.stderr.write(f"It cannot be read: {error}.\n")
-        return 2
     except (LogBroken, DocumentWrong) as error:
         sys.stderr.write(f"It does not hold: {error}.\n")
         return 1
+    except (OSError, ValueError, RecursionError) as error:
+        sys.stderr.write(f"It cannot be read: {error}.\n")
+        return 2
     sys.stdout.write("\n".join(words(found)) + "\n")
     return 0
 

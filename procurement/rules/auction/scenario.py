@@ -276,5 +276,5 @@ def _event(entry: Node, bidders: Mapping[str, Node]) -> Event:
         raise bidder.refuse(f"“{bidder.value}” is not one of the bidders")
     if action is Action.BID:
         amount.needed("a bid has an amount")
-    price = None if amount.missing else amount.decimal()
+    price = None if amount.missing else amount.amount()
     return Event(entry.at("at_s").seconds(), Move(bidder.text(), price, entry.at("at_s").instant(), action))

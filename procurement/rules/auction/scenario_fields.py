@@ -15,6 +15,7 @@ from procurement.rules.auction.judging import refused_for_shape
 START: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST_SECONDS: Final = 10**9
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,20})?", re.ASCII)
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?", re.ASCII)
 _FINEST_SECONDS: Final = -30
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -79,6 +80,12 @@ class Node:
 
     def decimal(self) -> Decimal:
         if not isinstance(self.value, str) or not _DECIMAL.fullmatch(self.value):
+            raise self.refuse('is a decimal string, such as "95.00"')
+        return Decimal(self.value)
+
+    def amount(self) -> Decimal:
+        """What a bidder types: also what no price is so large or so fine as. Whether it is one is for the rules."""
+        if not isinstance(self.value, str) or not _AMOUNT.fullmatch(self.value):
             raise self.refuse('is a decimal string, such as "95.00"')
         return Decimal(self.value)
 

@@ -125,6 +125,12 @@ def test_a_loser_checks_it_alone_without_a_database(ended, tmp_path, capsys):
     assert found.returncode == 1
     with pytest.raises(CommandError, match="does not hold: event"):
         call_command("replay_auction", "--file", str(path))
+    # The last of the two would be taken here, and the first perhaps elsewhere.
+    path.write_text(json.dumps(auction_protocol.document(ended)).replace('"winner":', '"winner": "9", "winner":'))
+    found = subprocess.run(alone, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=False)
+    assert (found.returncode, "two things under one name" in found.stderr) == (1, True)
+    with pytest.raises(CommandError, match="two things under one name"):
+        call_command("replay_auction", "--file", str(path))
     path.write_bytes(b"\xff{")
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("replay_auction", "--file", str(path))
