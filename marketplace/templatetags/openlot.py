@@ -66,6 +66,8 @@ _STATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("warn", "alert-triangle"): ("paused", "invalidated", "suspended", "returned", "expiring"),
     ("bad", "ban"): ("cancelled", "rejected", "terminated", "unsuccessful", "expired", "overdue", "revoked", "failed"),
 }
+# The picture of a tone by itself: the last one listed.
+_PICTURES: Final[Mapping[str, str]] = dict(_STATES.keys())
 _TONES: Final = {state: look for look, states in _STATES.items() for state in states}
 
 
@@ -265,7 +267,9 @@ def status_label(value: Any) -> str:
 def status(value: Any, label: str | Promise = "", tone: str = "") -> dict[str, Any]:
     """`{% status tender %}`, `{% status bid.status bid.get_status_display %}` or `{% status "paid" _("Paid") %}`."""
     found, picture = _look(getattr(value, "status", value))
-    return {"label": label or status_label(value), "tone": tone or found, "icon": picture}
+    if tone and tone != found:
+        found, picture = tone, _PICTURES.get(tone, picture)
+    return {"label": label or status_label(value), "tone": found, "icon": picture}
 
 
 @register.inclusion_tag("components/_time_stamp.html", takes_context=True)

@@ -27,7 +27,7 @@ def state_of(bid: Bid, at: datetime, *, judged: bool = False) -> State:
     tender, lot = bid.lot.tender, bid.lot
     running = tender.tender_ends_at is not None and at < tender.tender_ends_at
     if tender.status == TenderStatus.CANCELLED or lot.status == LotStatus.CANCELLED:
-        return State(_("Cancelled by the buyer"), "bad", tender.closing_reason or lot.closing_reason)
+        return State(_("Cancelled by the buyer"), "bad", _cancelled(bid, tender.closing_reason or lot.closing_reason))
     if judged and status in (BidStatus.DRAFT, BidStatus.INVALIDATED):
         waits = _("It was received. Its signature is being judged, and you are told what came of it.")
         return State(_("Received, being judged"), "wait", waits)
@@ -45,6 +45,16 @@ def state_of(bid: Bid, at: datetime, *, judged: bool = False) -> State:
     if status is BidStatus.SUBMITTED:
         return _submitted(bid, running)
     return _opened(bid, status)
+
+
+def _cancelled(bid: Bid, reason: str) -> str:
+    why = _("The buyer’s reason: %(reason)s") % {"reason": reason}
+    if bid.version == 0 or bid.opened_at is not None:
+        return why
+    # A committee's key is its members', and not ours to destroy.
+    if bid.lot.wrapped_private_key is None and bid.lot.tender.key_custody == KeyCustody.PLATFORM:
+        return f"{_('Your bid was never opened, and the key to it was destroyed.')} {why}"
+    return f"{_('Your bid was never opened.')} {why}"
 
 
 def _withdrawn(bid: Bid, running: bool) -> State:

@@ -164,7 +164,6 @@ def detail(request: HttpRequest, bid_id: int) -> HttpResponse:
             "kept_here": bid_drafts.kept_here(bid.lot.tender),
             "over": bid.opened_at is not None or (bid.status == BidStatus.WITHDRAWN and bid.version == 0),
             "state": state,
-            "badge": "pending" if _is_judged(waiting) and not bid.version else bid,
             "crumbs": crumbs_of(bid.lot, bid),
             "lines": table,
             "total": total,
@@ -281,6 +280,11 @@ def _timeline(bid: Bid, at: datetime) -> list[Moment]:
     if tender.standstill_ends_at:
         moments.append((_("Standstill until"), tender.standstill_ends_at))
     known = sorted(((label, moment) for label, moment in moments if moment is not None), key=lambda row: row[1])
+    if bid.lot.status in (LotStatus.CANCELLED, LotStatus.UNSUCCESSFUL):
+        # What was planned for later does not happen any more.
+        known = [(label, moment) for label, moment in known if moment <= at]
+        if tender.closed_at is not None:
+            known.append((str(bid.lot.get_status_display()), tender.closed_at))
     upcoming = next((moment for _label, moment in known if moment > at), None)
     return [
         Moment(label, moment, "done" if moment <= at else "next" if moment == upcoming else "later")

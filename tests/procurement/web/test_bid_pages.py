@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from marketplace.models import Role, SigningRequest
 from marketplace.permissions import Actor
 from procurement.models import Amendment, Bid, Lot
 from procurement.rules.lifecycle import BidStatus
-from procurement.services import bid_drafts
+from procurement.services import bid_drafts, cancellation
 from tests.factories.bids import CLOSES, LATER, awarded, bidder, drafted_bid, opened_lot, sent_bid, tender_taking_bids
 from tests.factories.marketplace import NOON, OrganisationFactory, member
 from tests.factories.signatures import signed, trust
@@ -247,6 +248,17 @@ def test_the_loser_reads_why(now: Any) -> None:
     assert "Not selected" in text
     assert "The lot was awarded to" in text
     assert "300.00 EUR" in text
+
+
+def test_of_a_bid_that_was_cancelled_nothing_is_said_to_come(lot: Lot, by: Actor, now: Any) -> None:
+    bid, buyer = sent_bid(lot, ["59.90", "120.00"], by=by), member(lot.tender.buyer)
+    request = cancellation.prepare(lot.tender_id, None, "The building was sold.", by=buyer, at=NOON)
+    cancellation.sign(request.pk, signed(request), by=buyer, at=NOON)
+    text = _text(signed_in(by).get(reverse("bid", args=[bid.pk])))
+    assert "never opened, and the key to it was destroyed. The buyer’s reason: The building was sold." in text
+    assert re.search(r"status-badge tone-bad"><svg.{,600}Cancelled by the buyer", text, re.S)
+    timetable = text[text.index("timeline-dates") :]
+    assert ("Cancelled" in timetable, "Bids until" in timetable) == (True, False)
 
 
 def test_after_an_amendment_the_page_says_what_changed_and_asks_to_confirm(lot: Lot, by: Actor) -> None:
