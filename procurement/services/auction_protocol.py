@@ -34,7 +34,7 @@ HOW_TO_CHECK: Final = (
 
 class AuctionNotOver(DomainError):
     code = "auction_not_over"
-    sentence = _("The protocol is there when the auction has ended.")
+    sentence = _("Only an auction that has ended has a protocol.")
 
 
 class AuctionLogBroken(DomainError):
