@@ -256,7 +256,7 @@ def test_of_a_bid_that_was_cancelled_nothing_is_said_to_come(lot: Lot, by: Actor
     cancellation.sign(request.pk, signed(request), by=buyer, at=NOON)
     text = _text(signed_in(by).get(reverse("bid", args=[bid.pk])))
     assert "never opened, and the key to it was destroyed. The buyer’s reason: The building was sold." in text
-    assert re.search(r"status-badge tone-bad"><svg.{,600}Cancelled by the buyer", text, re.S)
+    assert re.search(r"status-badge tone-bad.><svg.{,600}Cancelled by the buyer", text, re.S)
     timetable = text[text.index("timeline-dates") :]
     assert ("Cancelled" in timetable, "Bids until" in timetable) == (True, False)
 
