@@ -30,6 +30,8 @@ CUTOFF = date(2026, 3, 1)
 NIGHT = datetime(2026, 3, 2, 2, tzinfo=UTC)
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
 CURRENCY = "EUR"
+# Enough to qualify a lead by.
+GOOD_BANT = {"budget": "yes", "authority": "partly", "need": "yes", "timeline": "unknown"}
 _numbers = count(1)
 
 

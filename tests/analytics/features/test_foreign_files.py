@@ -3,7 +3,6 @@
 import gzip
 import random
 import zipfile
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -15,21 +14,10 @@ from analytics.features.gathering import gather
 from analytics.features.layout import Guess, Told
 from analytics.rules.history import History
 from analytics.rules.remarks import Odd, Remark
+from tests.analytics.features.conftest import Write
 
 CD_SHOP = " 00001 19970101  1   11.77\n 00002 19970112  1   12.00\n 00002 19970112  5   77.00\n"
 CD_SHOP_ROWS = [("00001", 0, 1.0, 11.77), ("00002", 11, 6.0, 89.0)]
-
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def written(content: str | bytes, name: str = "lines.csv") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return written
 
 
 def bought(history: History) -> list[tuple[str, int, float, float]]:

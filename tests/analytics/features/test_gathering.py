@@ -2,7 +2,6 @@
 
 import gzip
 import io
-from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
@@ -17,21 +16,10 @@ from analytics.features.values import DayMonth
 from analytics.rules import remarks
 from analytics.rules.history import History
 from analytics.rules.remarks import Odd, Remark
+from tests.analytics.features.conftest import Write
 
 HEAD = "account,order_id,sku,category,ts,qty,unit_price\n"
 GOOD = "A,1,s1,c1,2024-01-05 10:00:00,2,3.50\nB,2,s2,c2,2024-01-07,1,10\n"
-
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def written(content: str | bytes, name: str = "lines.csv") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return written
 
 
 def rows(history: History) -> list[tuple[str, str, str, int, float, float]]:

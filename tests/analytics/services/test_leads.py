@@ -15,24 +15,12 @@ from marketplace.models import Notification
 from marketplace.permissions import Actor, person_of
 from marketplace.shared.errors import IllegalTransition, Invalid, NotFound
 from tests.factories.at_once import at_the_same_time
+from tests.factories.insights import GOOD_BANT, account, representative, sales_manager
 from tests.factories.insights import MORNING as AT
-from tests.factories.insights import account, platform_book, representative, sales_manager
 from tests.factories.marketplace import OrganisationFactory
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
-
-GOOD_BANT = {"budget": "yes", "authority": "partly", "need": "yes", "timeline": "unknown"}
-
-
-@pytest.fixture
-def book() -> Book:
-    return platform_book()
-
-
-@pytest.fixture
-def anna() -> Actor:
-    return representative()
 
 
 def test_the_same_lead_is_one_and_what_is_new_is_added(book: Book, anna: Actor) -> None:

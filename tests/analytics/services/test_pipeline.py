@@ -33,23 +33,11 @@ from marketplace.models import AuditRecord, Notification, Person
 from marketplace.permissions import Actor
 from marketplace.shared.errors import Invalid, NotFound, StaleForm
 from tests.factories.at_once import at_the_same_time
+from tests.factories.insights import GOOD_BANT, account, representative, sales_manager
 from tests.factories.insights import MORNING as AT
-from tests.factories.insights import account, platform_book, representative, sales_manager
 from tests.factories.marketplace import OrganisationFactory, member
 
 pytestmark = pytest.mark.django_db
-
-GOOD_BANT = {"budget": "yes", "authority": "partly", "need": "yes", "timeline": "unknown"}
-
-
-@pytest.fixture
-def book() -> Book:
-    return platform_book()
-
-
-@pytest.fixture
-def anna() -> Actor:
-    return representative()
 
 
 def person(actor: Actor) -> Person:

@@ -30,7 +30,6 @@ from tests.factories.insights import (
     account,
     at_risk,
     made_cards,
-    platform_book,
     representative,
     sales_manager,
     shown_account,
@@ -46,16 +45,6 @@ pytestmark = pytest.mark.django_db
 def _morning(freeze: Callable[[datetime], FrozenClock]) -> None:
     """A working day, and the same for all that is done in it."""
     freeze(MORNING)
-
-
-@pytest.fixture
-def book() -> Book:
-    return platform_book()
-
-
-@pytest.fixture
-def anna() -> Actor:
-    return representative()
 
 
 @pytest.fixture

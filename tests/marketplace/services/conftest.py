@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from marketplace.services import timestamps
+from marketplace import signed_actions
+from marketplace.services import signing, timestamps
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
+from marketplace.signed_actions import Sent, SignedAction
 from tests.conftest import FrozenClock
 from tests.factories.marketplace import NOON
 
@@ -30,3 +32,14 @@ def tsa(tsa_folder: Path, settings: Any, freeze: Callable[[datetime], FrozenCloc
     settings.TIMESTAMP_LOCAL_DIR = tsa_folder
     settings.TIMESTAMP_AUTHORITY_URLS = ["local:"]
     return timestamps.trust_demo(tsa_folder, at=NOON)
+
+
+@pytest.fixture
+def try_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An action “try”, which does nothing but complete the signature."""
+
+    def carry_out(sent: Sent, at: datetime) -> object:
+        return signing.complete(sent.request, sent.cms, by=sent.by, at=at, verdict=sent.verdict)
+
+    action = SignedAction("try", carry_out, lambda _request: "Try", lambda _request: "/")
+    monkeypatch.setitem(signed_actions._actions, "try", action)

@@ -12,7 +12,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from marketplace import signed_actions
 from marketplace.models import (
     EvidenceRole,
     Notification,
@@ -42,24 +41,14 @@ from marketplace.signatures.cades import tokens_in
 from marketplace.signatures.sign import Credential
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
 from marketplace.signatures.timestamps import read
-from marketplace.signed_actions import Sent, SignedAction
 from marketplace.tasks import stamp_waiting
 from tests.factories.at_once import at_the_same_time, wait_until_blocked
 from tests.factories.marketplace import NOON, OrganisationFactory, member, staff
 from tests.factories.signatures import bring_lists, certificate_of, lose_lists, signed, trust
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("try_action")]
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 Freeze = Callable[[datetime], Any]
-
-
-@pytest.fixture(autouse=True)
-def _an_action(monkeypatch: pytest.MonkeyPatch) -> None:
-    def carry_out(sent: Sent, at: datetime) -> object:
-        return signing.complete(sent.request, sent.cms, by=sent.by, at=at, verdict=sent.verdict)
-
-    action = SignedAction("try", carry_out, lambda _request: "Try", lambda _request: "/")
-    monkeypatch.setitem(signed_actions._actions, "try", action)
 
 
 @pytest.fixture

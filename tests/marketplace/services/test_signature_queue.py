@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from marketplace import signed_actions
 from marketplace.models import QueuedSignature, QueuedState, RevocationSource, TrustedCertificate
 from marketplace.permissions import Actor
 from marketplace.services import evidence, missing_revocation, reverification, signature_queue, signing, stamping
@@ -18,22 +17,12 @@ from marketplace.shared import jobs
 from marketplace.signatures import Indication, Report, Sub, longterm
 from marketplace.signatures.sign import Credential
 from marketplace.signatures.timestamp_authority import DemoTimeStamps
-from marketplace.signed_actions import Sent, SignedAction
 from marketplace.tasks import judge_signatures
 from tests.factories.marketplace import NOON, OrganisationFactory, member
 from tests.factories.signatures import bring_lists, certificate_of, lose_lists, signed, trust
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("try_action")]
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def _an_action(monkeypatch: pytest.MonkeyPatch) -> None:
-    def carry_out(sent: Sent, at: datetime) -> object:
-        return signing.complete(sent.request, sent.cms, by=sent.by, at=at, verdict=sent.verdict)
-
-    action = SignedAction("try", carry_out, lambda _request: "Try", lambda _request: "/")
-    monkeypatch.setitem(signed_actions._actions, "try", action)
 
 
 @pytest.fixture
