@@ -12,7 +12,7 @@ from analytics.models.cards import (
     Dismissal,
     DismissReason,
 )
-from analytics.models.contracts import BookedContract
+from analytics.models.contracts import BookedContract, SameSale
 from analytics.models.history import (
     Category,
     DayRollup,
@@ -94,6 +94,7 @@ __all__ = [
     "RunModel",
     "RunPartition",
     "RunState",
+    "SameSale",
     "ScoringRun",
     "StageMove",
     "StagedLine",

@@ -8,10 +8,35 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import Count, DecimalField, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import (
+    Case,
+    Count,
+    DecimalField,
+    Exists,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, TruncMonth, Upper
 
-from analytics.models import Account, AccountEvent, Book, Card, CardEvent, CategoryScore, DayRollup, OrderLine
+from analytics.models import (
+    Account,
+    AccountEvent,
+    Book,
+    Card,
+    CardEvent,
+    CategoryScore,
+    DayRollup,
+    LineSource,
+    OrderLine,
+    SameSale,
+)
 from analytics.rules.cards import LIVE, CardState
 from analytics.rules.rhythm import Rhythm, rhythm
 
@@ -84,6 +109,10 @@ def lines_of(account: Account) -> QuerySet[OrderLine]:
     """The order lines its figures are made of, those of the accounts merged into it too, and in every currency."""
     whole = [account.pk, *account.merged.values_list("pk", flat=True)]
     rows = OrderLine.objects.filter(account__in=whole, current=True)
+    # An order that is a contract on the platform counts as that alone, and so does what takes it back.
+    number = Case(When(quantity__lt=0, cancels__gt="", then="cancels"), default="order")
+    same = SameSale.objects.filter(book=account.book_id, apart_at=None, order=OuterRef("number"))
+    rows = rows.alias(number=number).exclude(Exists(same), source=LineSource.OWN)
     return rows.select_related("account", "category", "item", "brought_by")
 
 

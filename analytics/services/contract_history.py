@@ -23,14 +23,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from analytics.models import Account, Book, BookedContract, Import, ImportKind, ImportState, LineSource, StagedLine
 from analytics.queries.spend import COUNTED, bought_in, net
-from analytics.rules.spend import apportion
-from analytics.services import loading
+from analytics.services import contract_shares, loading
+from analytics.services.contract_shares import Share
 from analytics.services.loading import Loaded
 from analytics.services.rollup import MOST, DayTooLarge
 from analytics.services.transitions import move_import
-from marketplace.models import Heading
 from marketplace.shared.money import minor_unit
-from procurement.models import BidPrice, Contract, Delivery, DeliveryKind, DeliveryLine, Item
+from procurement.models import Contract, Delivery, DeliveryKind, DeliveryLine, Item
 from procurement.rules.deliveries import QUANTITY_STEP, amounts
 from procurement.rules.lifecycle import ContractStatus, DeliveryStatus
 
@@ -171,36 +170,22 @@ def _stage(batch: Import, book: Book, contracts: list[int]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Share:
-    """A line of the bid that won, with what of the contract's price falls to it. Without one: the whole contract."""
-
-    number: int
-    item_id: int | None
-    quantity: Decimal
-    amount: Decimal
-    heading: Heading | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Bought:
     """A purchase: of which share how much, for how much, in which order on which day."""
 
     order: str
     day: date
-    share: _Share
+    share: Share
     quantity: Decimal
     amount: Decimal
 
 
 def _rows(batch: Import, contracts: Sequence[Contract], known: dict[int, str], before: int) -> Iterator[StagedLine]:
-    prices: dict[int, list[BidPrice]] = defaultdict(list)
-    lines = BidPrice.objects.filter(bid__awards__contract__in=contracts, amount__gt=0)
-    for line in lines.select_related("item__category").order_by("item__number", "pk"):
-        prices[line.bid_id].append(line)
+    shared_out = contract_shares.of(contracts)
     delivered = _delivered([contract for contract in contracts if contract.deliveries_version])
     row = before
     for contract in contracts:
-        shares = list(_shares(contract, prices[contract.award.bid_id]))
+        shares = shared_out[contract.pk]
         own = f"{PREFIX}{contract.buyer_id}"
         number = known.get(contract.buyer_id, own)
         came = _by_delivery(contract, shares, delivered[contract.pk]) if contract.deliveries_version else None
@@ -227,29 +212,12 @@ def _rows(batch: Import, contracts: Sequence[Contract], known: dict[int, str], b
             )
 
 
-def _shares(contract: Contract, prices: list[BidPrice]) -> Iterator[_Share]:
-    """What was paid, shared out as the bid's lines had it.
-
-    After a live auction that is less than their sum, and each bears its part.
-    """
-    total: Decimal = contract.net  # type: ignore[attr-defined]
-    whole = sum((price.amount for price in prices), Decimal(0))
-    if not prices or not whole:
-        if total > 0:
-            yield _Share(1, None, Decimal(1), total, None)
-        return
-    parts = apportion([total * price.amount / whole for price in prices], total, minor_unit(contract.currency))
-    for price, part in zip(prices, parts, strict=True):
-        if part > 0:
-            yield _Share(price.item.number, price.item_id, price.item.quantity, part, price.item.category)
-
-
-def _at_signing(contract: Contract, shares: list[_Share]) -> Iterator[_Bought]:
+def _at_signing(contract: Contract, shares: list[Share]) -> Iterator[_Bought]:
     for share in shares:
         yield _Bought(contract.number, _day(contract), share, share.quantity, share.amount)
 
 
-def _by_delivery(contract: Contract, shares: list[_Share], came: list[_Came]) -> Iterator[_Bought]:
+def _by_delivery(contract: Contract, shares: list[Share], came: list[_Came]) -> Iterator[_Bought]:
     """What was accepted and kept of each delivery. A contract without priced lines has one share for everything: there
     its deliveries share the price by the part of the ordered quantities that each brought."""
     for share in shares:

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Count
 
 from analytics.models import Book, DayRollup, Import, ImportKind, LineSource
-from analytics.services import customers, rollup
+from analytics.services import customers, rollup, same_sales
 
 #: Rows above which a batch is read as whole tables, and statistics are brought up to date afterwards.
 HANDFUL: Final = 5000
@@ -25,7 +25,8 @@ Values = dict[str, int | str | list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did, in lines; accounts apart. `repeated` stood twice in the batch: the last of them counts."""
+    """What a load did, in lines; accounts apart. `repeated` stood twice in the batch: the last of them counts.
+    `counted_once` are those of the batch whose order is a contract on the platform, and counts as that alone."""
 
     new: int = 0
     changed: int = 0
@@ -35,6 +36,7 @@ class Loaded:
     accounts_new: int = 0
     accounts_renamed: int = 0
     cells: int = 0
+    counted_once: int = 0
 
     def as_json(self) -> dict[str, int]:
         return asdict(self)
@@ -79,11 +81,13 @@ def _loaded(book: Book, values: Values) -> Loaded:
     _count(_TOUCH_AFTER, values)
     _count(_FOLLOW, values)
     new, changed, unchanged = _asked(_OUTCOME, values)
+    same_sales.settle(book)
     cells = rollup.redo(book)
+    counted_once = _asked(_COUNTED_ONCE, values)[0]
     _count("DROP TABLE incoming, compared, moved_orders", {})
     return Loaded(
         new=new, changed=changed, unchanged=unchanged, repeated=repeated, accounts_new=new_accounts,
-        accounts_renamed=renamed, cells=cells,
+        accounts_renamed=renamed, cells=cells, counted_once=counted_once,
     )  # fmt: skip
 
 
@@ -111,6 +115,7 @@ def undo(batch: Import, book: Book) -> int:
         _count("DELETE FROM analytics_lineconfirmation WHERE confirmed_by_id = %(batch)s", values)
         _count(_LEAVING_BATCH, values)
         removed = _leave(values)
+        same_sales.settle(book)
         rollup.redo(book)
     return removed
 
@@ -289,6 +294,10 @@ _OUTCOME: Final = """
     SELECT count(*) FILTER (WHERE was IS NULL), count(*) FILTER (WHERE was IS NOT NULL AND NOT same),
         count(*) FILTER (WHERE same)
     FROM compared
+"""
+_COUNTED_ONCE: Final = """
+    SELECT count(*) FROM compared c JOIN analytics_samesale s
+        ON s.book_id = %(book)s AND s.apart_at IS NULL AND %(source)s = 'own' AND s."order" = c."order"
 """
 # What takes something back stands on the day of the order it names, where that order came, moved or left: the day on
 # which the account bought the same item in it.

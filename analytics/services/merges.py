@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from analytics import permissions
 from analytics.models import Account, AccountMerge, Book
-from analytics.services import loading, merged_work, rollup
+from analytics.services import loading, merged_work, rollup, same_sales
 from analytics.services.busy import bounded_wait
 from marketplace import audit
 from marketplace.permissions import Actor, person_of
@@ -135,6 +135,7 @@ def _reckon(book: Book, moved: list[int], roots: list[int]) -> None:
     rollup.begin()
     for root in roots:
         rollup.touch(moved, as_account=root)
+    same_sales.settle(book)
     rollup.redo(book)
 
 

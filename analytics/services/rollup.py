@@ -52,7 +52,8 @@ _FORGET: Final = """
     ) c
     WHERE d.account_id = c.account_id AND d.day = c.day AND coalesce(d.category_id, 0) = c.category_id
 """
-# An order that was taken back whole is none; what is taken back counts on the day of the order it names.
+# An order that was taken back whole is none; what is taken back counts on the day of the order it names. An order that
+# is a contract on the platform counts as that alone, and so does what takes it back.
 _KEPT: Final = """
     CREATE TEMP TABLE kept ON COMMIT DROP AS
     SELECT * FROM (
@@ -67,6 +68,11 @@ _KEPT: Final = """
             JOIN analytics_orderline l ON l.account_id = m.id AND l.current
             JOIN cells c
                 ON c.account_id = m.root AND c.category_id = coalesce(l.category_id, 0) AND c.day = l.counts_on
+            WHERE NOT EXISTS (
+                SELECT FROM analytics_samesale s
+                WHERE s.book_id = %(book)s AND l.source = 'own' AND s.apart_at IS NULL
+                    AND s."order" = CASE WHEN l.quantity < 0 AND l.cancels <> '' THEN l.cancels ELSE l."order" END
+            )
             GROUP BY m.root, l.category_id, l.item_id, l.currency, l.counts_on, l.source, number
         ) n
         WINDOW cell AS (PARTITION BY n.root, n.category_id, n.item_id, n.currency, n.counts_on)
@@ -122,7 +128,7 @@ def redo(book: Book) -> int:
         cursor.execute(_CELLS)
         for table in ("analytics_itemday", "analytics_dayrollup"):
             cursor.execute(_FORGET.format(table=table))
-        cursor.execute(_KEPT)
+        cursor.execute(_KEPT, {"book": book.pk})
         cursor.execute(_TOO_LARGE, {"most": MOST})
         if found := cursor.fetchone():
             raise DayTooLarge(account=found[0], day=found[1].isoformat())
