@@ -2315,9 +2315,12 @@ def _read_log(lines: Iterable[Any]) -> Log:
             for place, one in enumerate(detail["bidders"]):
                 log.by_amount &= set(one) <= {"bidder", "label", "amount", "received_at"}
                 log.labels[one["bidder"]] = one["label"]
-                log.standing[one["bidder"]] = (amount(one["amount"]), moment(one["received_at"]), place - MOST_FILES)
+                # By a clock first bids only let their bidders in: there is no amount, and nothing stands.
+                if one["amount"] is not None or log.kind in RANKED_HERE:
+                    standing = amount(one["amount"]), moment(one["received_at"]), place - MOST_FILES
+                    log.standing[one["bidder"]] = standing
         elif event["bidder"] is not None:
-            require(event["bidder"] in log.standing, f"event {count} is of nobody admitted")
+            require(event["bidder"] in log.labels, f"event {count} is of nobody admitted")
             if event["kind"] in MOVES:
                 received = moment(event["at"])
                 log.overtaken += log.received is not None and received < log.received
@@ -2339,12 +2342,15 @@ def _order(log: Log) -> list[tuple[str, Decimal]]:
     return [(one, log.standing[one][0]) for one in order]
 
 
+def _told(ranking: Iterable[Mapping[str, Any]]) -> list[tuple[str, Decimal]]:
+    return [(one["bidder"], amount(one["amount"])) for one in sorted(ranking, key=lambda one: one["rank"])]
+
+
 def _check_ranking(procedure: Procedure, name: str, log: Log) -> None:
     if log.ranking is None or log.kind not in RANKED_HERE or not log.by_amount:
         return
     with procedure.report.checking(f"{name}: ranking", "it follows from the bids"):
-        told = [(one["bidder"], amount(one["amount"])) for one in sorted(log.ranking, key=lambda one: one["rank"])]
-        require(told == _order(log), "its ranking is not the one that its bids give")
+        require(_told(log.ranking) == _order(log), "its ranking is not the one that its bids give")
 
 
 def _standing(procedure: Procedure) -> Mapping[str, Counter[Decimal]]:
@@ -2389,13 +2395,22 @@ def read_protocol(document: Mapping[str, Any], platform: Platform) -> tuple[Mapp
     for said in (statement, result):
         require((said["events"], said["head"]) == (log.count, log.head), "it tells another end than its events")
     require({one["bidder"]: one["label"] for one in document["bidders"]} == log.labels, "its bidders are others")
-    if log.kind in RANKED_HERE and log.by_amount:
-        told = [(one["label"], amount(one["amount"])) for one in sorted(result["ranking"], key=lambda one: one["rank"])]
-        order = [(log.labels[one], sum_) for one, sum_ in _order(log)]
-        require(told == order, "its ranking is not the one that its events give")
+    told = [(one["label"], amount(one["amount"])) for one in sorted(result["ranking"], key=lambda one: one["rank"])]
+    for order in _orders(log):
+        named = [(log.labels[one], sum_) for one, sum_ in order]
+        require(told == named, "its ranking is not the one that its events give")
         first = (result["winner"], None if result["price"] is None else amount(result["price"]))
-        require(first == (order[0] if order else (None, None)), "its winner is not the one that its events give")
+        require(first == (named[0] if named else (None, None)), "its winner is not the one that its events give")
     return statement, log
+
+
+def _orders(log: Log) -> Iterator[list[tuple[str, Decimal]]]:
+    """Bidders and amounts from the best on, as the last event tells them, and as they follow from the bids where that
+    is known here."""
+    if log.ranking is not None:
+        yield _told(log.ranking)
+    if log.kind in RANKED_HERE and log.by_amount:
+        yield _order(log)
 
 
 class Rules:

@@ -49,6 +49,7 @@ from tests.factories.bids import (
 from tests.factories.committee import Committee, held_tender
 from tests.factories.marketplace import NOON, member
 from tests.factories.signatures import bring_lists, certificate_of, lose_lists, signed, trust
+from tests.verify.auctioned import auctioned
 from tests.verify.test_good_exports import checked, not_ok
 from tests.verify.world import trusted_stamps
 
@@ -207,6 +208,27 @@ def bids_whose_signatures_waited() -> Built:
     return Tender.objects.get(pk=tender.pk), mine
 
 
+def an_english_auction_with_a_dropped_limit() -> Built:
+    return auctioned("auction_english_reverse")
+
+
+def a_dutch_auction() -> Built:
+    return auctioned("auction_dutch")
+
+
+def a_japanese_auction() -> Built:
+    return auctioned("auction_japanese")
+
+
+def an_auction_in_turns() -> Built:
+    return auctioned("auction_turn_based")
+
+
+def an_auction_cancelled_while_it_ran() -> Built:
+    tender, mine = auctioned("auction_japanese", end=False)
+    return cancelled(tender, CLOSES + timedelta(hours=1, minutes=2)), mine
+
+
 def signature_of(request: SigningRequest, cms: bytes, *, by: Actor) -> QueuedSignature:
     lose_lists()
     return signature_queue.take(request, cms, by=by, at=BEFORE, idempotency_key=request.nonce[:32])
@@ -226,6 +248,11 @@ STATES: list[Callable[[], Built]] = [
     an_award_that_fell_away,
     a_rejected_bid,
     bids_whose_signatures_waited,
+    an_english_auction_with_a_dropped_limit,
+    a_dutch_auction,
+    a_japanese_auction,
+    an_auction_in_turns,
+    an_auction_cancelled_while_it_ran,
 ]
 
 
