@@ -303,7 +303,9 @@ class _Gatherer:
             np.maximum.at(last[place], account[rows], day[rows])
         here, elsewhere = last
         until = (self.before - _EPOCH).days - 1
-        moved = (here >= 0) & (elsewhere > here) & (until - here > remarks.MOVED_AFTER)
+        moved = np.zeros(len(here), dtype=bool)
+        for code in np.flatnonzero((here >= 0) & (elsewhere >= 0)):
+            moved[code] = remarks.has_moved_on(int(here[code]), int(elsewhere[code]), until)
         self.report.moved = int(moved.sum())
         return np.asarray(moved[account])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Max
 from numpy.typing import NDArray
 
-from analytics.models import Account, Book, Category, DayRollup, Item, ItemDay
+from analytics.models import Account, Book, Category, Item, ItemDay
 from analytics.rules import remarks
 from analytics.rules.history import NONE, History, collapse
 
@@ -83,13 +83,15 @@ def frame_of(book: Book, currency: str, until: date) -> Frame | None:
     return Frame(tuple(sorted(categories)), tuple(sorted(items)), first)
 
 
-def moved_on(book: Book, currency: str, until: date) -> list[int]:
-    """Accounts that buy in another currency now: their silence in this one is none."""
-    days = DayRollup.objects.filter(book=book, day__lte=until).order_by()
-    latest = dict(days.exclude(currency=currency).values_list("account").annotate(last=Max("day")))
+def moved_on(book: Book, currency: str, others: Collection[str], until: date) -> list[int]:
+    """Accounts that buy in one of the `others` now: their silence in this currency is none."""
+    days = ItemDay.objects.filter(book=book, day__lte=until).order_by()
+    latest = dict(days.filter(currency__in=others).values_list("account").annotate(last=Max("day")))
     here = days.filter(currency=currency, account__in=list(latest)).values_list("account").annotate(last=Max("day"))
     return sorted(
-        account for account, last in here if latest[account] > last and (until - last).days > remarks.MOVED_AFTER
+        account
+        for account, last in here
+        if remarks.has_moved_on(last.toordinal(), latest[account].toordinal(), until.toordinal())
     )
 
 
@@ -101,8 +103,9 @@ class Bought:
     categories: frozenset[tuple[int, int]] = frozenset()
 
 
-def bought_elsewhere(book: Book, currency: str, until: date, accounts: Sequence[int]) -> Bought:
-    days = ItemDay.objects.filter(book=book, account__in=accounts, day__lte=until).exclude(currency=currency)
+def bought_elsewhere(book: Book, others: Collection[str], until: date, accounts: Sequence[int]) -> Bought:
+    """What the accounts bought to `until` (included) in these currencies."""
+    days = ItemDay.objects.filter(book=book, currency__in=others, account__in=accounts, day__lte=until)
     rows = list(days.order_by().values_list("account_id", "item_id", "category_id").distinct())
     return Bought(
         frozenset((account, item) for account, item, _category in rows if item is not None),

@@ -156,6 +156,12 @@ def _patience(days: Sequence[date]) -> int:
     return min(max(STALE_AFTER, 3 * usual), SURELY_STALE)
 
 
+def has_moved_on(here: int, elsewhere: int, until: int) -> bool:
+    """Whether an account buys in another currency now, by the numbers of the days on which it bought last in the one
+    that is scored and in others, `until` being the last known day."""
+    return elsewhere > here and until - here > MOVED_AFTER
+
+
 def of_history(
     outline: Outline, until: date, *, horizon: int = HORIZON.days, own_until: date | None = None
 ) -> list[Remark]:

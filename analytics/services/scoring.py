@@ -132,8 +132,8 @@ def _other_currencies(book: Book, until: date) -> dict[str, str]:
 
 
 def _moved_on(run: ScoringRun) -> list[int]:
-    """Accounts that buy in another currency now, where there are any others."""
-    return rollup_history.moved_on(run.book, run.currency, run.cutoff) if run.facts["other_currencies"] else []
+    """Accounts that buy in another currency now."""
+    return rollup_history.moved_on(run.book, run.currency, list(run.facts["other_currencies"]), run.cutoff)
 
 
 # Scoring
@@ -147,9 +147,7 @@ def _score(part: RunPartition, now: Now) -> None:
     history, accounts = rollup_history.history(
         run.book, run.currency, run.cutoff, frame, Part(part.number, of), without=_moved_on(run)
     )
-    elsewhere = Bought()
-    if run.facts["other_currencies"]:
-        elsewhere = rollup_history.bought_elsewhere(run.book, run.currency, run.cutoff, accounts)
+    elsewhere = rollup_history.bought_elsewhere(run.book, list(run.facts["other_currencies"]), run.cutoff, accounts)
     rows = _Rows(run, frame, history, accounts, elsewhere)
     of_recovery = recovery.score(RecoveryModel.from_json(json.dumps(model.recovery)), history, rows.cutoff)
     of_growth = None

@@ -121,3 +121,9 @@ def test_every_remark_has_its_sentence(remark: Remark, words: str) -> None:
 
 def test_a_code_of_another_release_says_nothing() -> None:
     assert sentences([{"code": "of_tomorrow"}]) == []
+
+
+def test_an_account_has_moved_on_a_month_after_it_last_bought_in_this_currency() -> None:
+    assert remarks.has_moved_on(here=10, elsewhere=11, until=10 + remarks.MOVED_AFTER + 1)
+    assert not remarks.has_moved_on(here=10, elsewhere=11, until=10 + remarks.MOVED_AFTER)
+    assert not remarks.has_moved_on(here=10, elsewhere=10, until=100)
