@@ -339,6 +339,7 @@ def _check_move(room: Room, event: Event) -> None:
 
 
 def _require_told(room: Room, at: datetime, event: Event) -> None:
+    """What proxies answer follows what called for it at once: nothing comes between, whatever time it names."""
     comes = kinds.coming(room)
-    if comes is not None and comes[0].at <= at:
+    if comes is not None and (comes[0].at <= at or comes[0].kind is HappeningKind.AUTOMATIC_BIDS):
         raise LogBroken(event.number, f"“{comes[0].kind}” is missing before it")

@@ -237,6 +237,31 @@ def test_that_a_limit_was_dropped_can_be_left_out_or_moved_no_more_than_a_bid():
         replay(AUCTION, rechained([*events[:4], events[6], *events[4:6], *events[7:]]))
 
 
+@pytest.mark.parametrize("swallows", ["dropped", "taken back", "another bid"])
+def test_nothing_comes_before_what_a_proxy_answers_whatever_time_it_names(swallows):
+    """2 has set a limit of 90, which is to be answered at once; by an event of an earlier time it never would be."""
+    written = Log(AuctionKind.ENGLISH)
+    written.move("1", "limit", 3, "97.50")
+    room = written.room
+    move = Move("2", D("90.00"), START + timedelta(seconds=5), Action.LIMIT)
+    decision, after = kinds.decide(room, move)
+    assert decision.accepted
+    written.append(Event(0, EventKind.LIMIT, move.received_at, "2", D("90.00"), "key", detail=bid_detail(after, "2")))
+    before = START + timedelta(seconds=4)
+    detail = bid_detail(written.room, "1")
+    written.append(
+        {
+            "dropped": dropped(4, "1"),
+            "taken back": Event(0, EventKind.LIMIT, before, "1", None, "back", detail=detail),
+            "another bid": Event(0, EventKind.BID, before, "3", D("96.00"), "key", detail=detail | {"leads": True}),
+        }[swallows]
+    )
+    number = len(written.events)
+    written.append(Event(0, EventKind.ENDED, written.room.ends_at, detail={"ranking": ranking_detail(written.room)}))
+    with pytest.raises(LogBroken, match=f"event {number}: “automatic_bids” is missing before it"):
+        replay(AUCTION, written.events)
+
+
 @pytest.mark.parametrize("kind", [AuctionKind.DUTCH, AuctionKind.JAPANESE, AuctionKind.TURN_BASED])
 def test_time_that_was_lost_moves_all_that_is_still_to_come(kind):
     written = Log(kind)
