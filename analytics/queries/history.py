@@ -7,10 +7,21 @@ from datetime import date
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum, Value
+from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Upper
 
-from analytics.models import Account, AccountMerge, Book, DayRollup, Import, ImportState, StagedLine
+from analytics.models import (
+    Account,
+    AccountMerge,
+    Book,
+    DayRollup,
+    Import,
+    ImportState,
+    LineSource,
+    OrderLine,
+    SameSale,
+    StagedLine,
+)
 
 #: Rows shown as they were understood.
 PREVIEW_ROWS = 10
@@ -56,6 +67,20 @@ def accounts(book: Book, *, text: str = "") -> QuerySet[Account]:
 def merges(book: Book) -> QuerySet[AccountMerge]:
     """Merges, the newest first, those undone included."""
     return AccountMerge.objects.filter(book=book).select_related("source", "target", "merged_by", "undone_by")
+
+
+def same_sales(book: Book) -> QuerySet[SameSale]:
+    """Orders that are contracts, those told apart included, with `day`, `amount` and `currency` of the order."""
+    lines = OrderLine.objects.filter(
+        book=OuterRef("book"), source=LineSource.OWN, order=OuterRef("order"), current=True, quantity__gt=0
+    ).order_by()
+    of_order = lines.values("order")
+    rows = SameSale.objects.filter(book=book).select_related("account", "apart_by")
+    return rows.annotate(
+        day=Subquery(of_order.annotate(first=Min("day")).values("first")),
+        amount=Subquery(of_order.annotate(sum=Sum("amount")).values("sum")),
+        currency=Subquery(of_order.annotate(one=Min("currency")).values("one")),
+    )
 
 
 def understood(batch: Import) -> list[StagedLine]:

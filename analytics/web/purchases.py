@@ -367,6 +367,7 @@ _COUNTED: Final = (
     ("changed", gettext_lazy("Lines changed")),
     ("unchanged", gettext_lazy("Lines as before")),
     ("repeated", gettext_lazy("Rows written twice")),
+    ("counted_once", gettext_lazy("Lines counted as a contract on the platform")),
     ("removed", gettext_lazy("Lines taken out")),
     ("accounts_new", gettext_lazy("Customers new")),
     ("accounts_renamed", gettext_lazy("Customers renamed")),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from analytics.web import merges, purchases, scoring_runs
+from analytics.web import merges, purchases, same_sales, scoring_runs
 
 urlpatterns = [
     path("purchases/", purchases.purchases, name="insights_purchases"),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("purchases/<int:import_id>/discard/", purchases.discard, name="insights_import_discard"),
     path("purchases/<int:import_id>/undo/", purchases.undo, name="insights_import_undo"),
     path("purchases/<int:import_id>/rejects/", purchases.rejects, name="insights_import_rejects"),
+    path("same-sales/", same_sales.same_sales, name="insights_same_sales"),
+    path("same-sales/<int:same_sale_id>/<slug:what>/", same_sales.say, name="insights_same_sale"),
     path("merges/", merges.merges, name="insights_merges"),
     path("merges/<int:merge_id>/undo/", merges.undo, name="insights_merge_undo"),
     path("merges/<int:merge_id>/bring/", merges.bring, name="insights_merge_bring"),

@@ -15,7 +15,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from analytics.models import Account, Card, Import, LeadSource, ScoringRun, Territory
+from analytics.models import Account, Card, Import, LeadSource, SameSale, ScoringRun, Territory
 from analytics.rules.pipeline import BuyingRole
 from analytics.services import buying_group, cards, contacts, leads, merges, opportunities
 from analytics.services.contacts import ContactDetails
@@ -447,5 +447,6 @@ def _purchases(world: World) -> None:
         rejects_path=default_storage.save("purchases/1.csv", ContentFile(b"line,reason,value\n")),
     )  # fmt: skip
     merged = merges.merge(book, one.pk, two.pk, by=by, at=NOW)
+    same = SameSale.objects.create(book=book, account=two, order="R-1", contract="OL-2026-000001-1-1")
     run = ScoringRun.objects.create(book=book, cutoff=NOW.date(), state="whole", created_at=NOW, finished_at=NOW)
-    world.names |= {"import": batch.pk, "merge": merged.pk, "run": run.pk}
+    world.names |= {"import": batch.pk, "merge": merged.pk, "run": run.pk, "same_sale": same.pk}

@@ -12,7 +12,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from analytics.models import AccountMerge, Book, Contact, Import, ImportState, PartState, RunState, ScoringRun
+from analytics.models import (
+    AccountMerge,
+    Book,
+    Contact,
+    Import,
+    ImportKind,
+    ImportState,
+    PartState,
+    RunState,
+    SameSale,
+    ScoringRun,
+)
 from analytics.permissions import book_for
 from analytics.rules.remarks import Odd
 from marketplace.models import Role, StaffRole
@@ -58,7 +69,7 @@ def shown(client: Client, name: str, *arguments: Any) -> str:
 def test_a_manager_brings_in_a_file_without_javascript() -> None:
     manager = browser(staff(StaffRole.SALES_MANAGER))
     empty = shown(manager, "insights_purchases")
-    assert ("No purchases yet" in empty, "or it counts twice" in empty) == (True, True)
+    assert ("No purchases yet" in empty, "counts once, as the contract" in empty) == (True, True)
     sent = {"file": SimpleUploadedFile("sales.csv", CSV)}
     page = manager.post(reverse("insights_purchases"), sent, follow=True).content.decode()
     assert "What the columns are" in page
@@ -146,6 +157,27 @@ def test_nobody_sees_anothers_purchases_merges_and_runs(book: Book, manager: Cli
     assert refused.status_code == 422
     without = browser(member(accredited_supplier(), Role.BID_MANAGER))
     assert without.get(reverse("insights_purchases")).status_code == 403
+
+
+def test_a_sale_counted_once_is_told_apart_and_taken_as_one_again(book: Book, manager: Client) -> None:
+    assert "No order is a contract" in shown(manager, "insights_same_sales")
+    contract = [row("K-1", "OL-2026-000001-1-1", DAY, "100", quantity="5")]
+    loaded(book, contract, ImportKind.CONTRACTS)
+    batch, _done = loaded(book, [row("K-1", "R-77", DAY, "100", quantity="5", name="Acme")])
+    batch.counts = _done.as_json()
+    batch.save(update_fields=["counts"])
+    assert "Lines counted as a contract on the platform" in shown(manager, "insights_import", batch.pk)
+    page = shown(manager, "insights_same_sales")
+    for words in ("R-77", "OL-2026-000001-1-1", "100.00", "once, as the contract"):
+        assert words in page
+    same = SameSale.objects.get()
+    for what, words in (("apart", "as two sales"), ("one", "once, as the contract")):
+        page = manager.post(reverse("insights_same_sale", args=[same.pk, what]), follow=True).content.decode()
+        assert words in page
+        same = SameSale.objects.get()
+    other = browser(member(accredited_supplier(), Role.SALES_MANAGER))
+    assert "R-77" not in shown(other, "insights_same_sales")
+    assert other.post(reverse("insights_same_sale", args=[same.pk, "apart"])).status_code == 404
 
 
 def test_two_customers_are_merged_and_parted(book: Book, manager: Client) -> None:
