@@ -83,7 +83,7 @@ def test_a_manager_brings_in_a_file_without_javascript() -> None:
     page = manager.post(reverse("insights_import_columns", args=[batch.pk]), typed, follow=True).content.decode()
     assert "the date cannot be read" in page
     assert "Load these rows" in page
-    assert "or it counts twice" in page
+    assert "counts once, as the contract" in page
     rejects = b"".join(manager.get(reverse("insights_import_rejects", args=[batch.pk])).streaming_content).decode()  # type: ignore[attr-defined]
     assert "3,the date cannot be read,bad,bad_date" in rejects
 
