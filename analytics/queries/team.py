@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
@@ -46,69 +47,72 @@ class Member:
 
 
 def members(book: Book, day: date, at: datetime) -> list[Member]:
-    """Every representative, managers who work something themselves, and what is nobody's last where there is anything.
+    """Every representative, managers who have anything themselves, and what is nobody's last where work is among it.
 
     A fixed number of queries.
     """
     capacities = dict(Capacity.objects.filter(book=book).values_list("person_id", "cards_a_day"))
-    accounts = _counted(Account.objects.filter(book=book, merged_into=None), n=Count("pk"))
-    shown = Card.objects.filter(book=book, withheld=False)
-    cards = _counted(
-        shown,
-        waiting=Count("pk", filter=waiting_on(day)),
-        in_work=Count("pk", filter=Q(state=CardStatus.ACCEPTED)),
-        overdue=Count("pk", filter=Q(state=CardStatus.ACCEPTED, due_on__lt=day)),
-    )
-    acts = _acts(book, at)
-    outcomes = _outcomes(book)
-    sales = _sales(book, day)
-    work = cards.keys() | sales.keys()
-    people: list[Person | None] = list(sellers.representatives(book))
-    people += [one for one in sellers.managers(book) if one.pk in work and one not in people]
-    known = {person.pk for person in people if person}
-    nobody = [key for key in cards if key not in known and (cards[key]["waiting"] or cards[key]["in_work"])]
-    left = [key for key in sales if key not in known]
-    found = []
-    for person in [*people, *([None] if nobody or left else [])]:
-        key = person.pk if person else None
-        of_cards = cards.get(key, {}) if person else _summed(cards, nobody, ("waiting", "in_work", "overdue"))
-        of_sales = sales.get(key, {}) if person else _summed(sales, left, ("n", "late"))
-        of_acts, outcome = acts.get(key, {}), outcomes.get(key, {})
-        found.append(
-            Member(
-                person,
-                capacities.get(person.pk, rules.CARDS_A_DAY) if person else 0,
-                accounts.get(key, {}).get("n", 0),
-                of_cards.get("waiting", 0),
-                of_cards.get("in_work", 0),
-                of_cards.get("overdue", 0),
-                of_acts.get(What.ACCEPTED.value, 0),
-                of_acts.get(What.DISMISSED.value, 0),
-                of_acts.get(What.SNOOZED.value, 0),
-                Share(outcome.get("again", 0), outcome.get("measured", 0)),
-                outcome.get("recovered") or Decimal(0),
-                outcome.get("won") or Decimal(0),
-                of_sales.get("n", 0),
-                of_sales.get("late", 0),
-            )
+    work = _work(book, day)
+    people = sellers.representatives(book)
+    people += [one for one in sellers.managers(book) if work[one.pk].total() and one not in people]
+    known = {person.pk for person in people}
+    nobody = sum((of for key, of in work.items() if key not in known), Counter[str]())
+    acts, outcomes = _acts(book, at), _outcomes(book)
+    found = [
+        _member(
+            person, capacities.get(person.pk, rules.CARDS_A_DAY), work[person.pk], acts.get(person.pk, {}),
+            outcomes.get(person.pk, {}),
         )
+        for person in people
+    ]  # fmt: skip
+    if nobody["waiting"] or nobody["in_work"] or nobody["sales"]:
+        found.append(_member(None, 0, nobody, {}, {}))
     return found
 
 
-def _counted(rows: QuerySet[Any], **counts: Any) -> dict[int | None, dict[str, int]]:
-    """By representative."""
-    grouped = rows.order_by().values("representative").annotate(**counts)
-    return {row["representative"]: row for row in grouped}
+def _member(
+    person: Person | None, capacity: int, work: Counter[str], acts: Mapping[str, int], outcome: Mapping[str, Any]
+) -> Member:
+    return Member(
+        person=person,
+        capacity=capacity,
+        accounts=work["accounts"],
+        waiting=work["waiting"],
+        in_work=work["in_work"],
+        overdue=work["overdue"],
+        accepted=acts.get(What.ACCEPTED.value, 0),
+        dismissed=acts.get(What.DISMISSED.value, 0),
+        snoozed=acts.get(What.SNOOZED.value, 0),
+        success=Share(outcome.get("again", 0), outcome.get("measured", 0)),
+        recovered=outcome.get("recovered") or Decimal(0),
+        won=outcome.get("won") or Decimal(0),
+        sales=work["sales"],
+        late=work["late"],
+    )
 
 
-def _sales(book: Book, day: date) -> dict[int | None, dict[str, int]]:
+def _work(book: Book, day: date) -> dict[int | None, Counter[str]]:
+    """By representative, None where there is none: what they have, and what of it waits or is late on the day."""
     late = Step.objects.filter(opportunity=OuterRef("pk"), done_at=None, due_on__lt=day)
-    rows = Opportunity.objects.filter(book=book, status=OpportunityState.OPEN.value).annotate(is_late=Exists(late))
-    return _counted(rows, n=Count("pk"), late=Count("pk", filter=Q(is_late=True)))
+    sales = Opportunity.objects.filter(book=book, status=OpportunityState.OPEN.value).annotate(is_late=Exists(late))
+    counted = (
+        _counted(Account.objects.filter(book=book, merged_into=None), accounts=Count("pk")),
+        _counted(
+            Card.objects.filter(book=book, withheld=False),
+            waiting=Count("pk", filter=waiting_on(day)),
+            in_work=Count("pk", filter=Q(state=CardStatus.ACCEPTED)),
+            overdue=Count("pk", filter=Q(state=CardStatus.ACCEPTED, due_on__lt=day)),
+        ),
+        _counted(sales, sales=Count("pk"), late=Count("pk", filter=Q(is_late=True))),
+    )
+    found: dict[int | None, Counter[str]] = defaultdict(Counter)
+    for row in chain.from_iterable(counted):
+        found[row.pop("representative")].update(row)
+    return found
 
 
-def _summed(rows: dict[int | None, dict[str, int]], keys: list[int | None], names: Sequence[str]) -> dict[str, int]:
-    return {name: sum(rows[key][name] for key in keys) for name in names}
+def _counted(rows: QuerySet[Any], **counts: Any) -> Iterable[dict[str, Any]]:
+    return rows.order_by().values("representative").annotate(**counts)
 
 
 def _acts(book: Book, at: datetime) -> dict[int | None, dict[str, int]]:

@@ -216,7 +216,7 @@ def test_the_team_in_figures(cards: list[Card], browser: Client, rosa: Actor) ->
     browser.post(reverse("insights_card_act", args=[cards[1].pk, "dismiss"]), {"reason": "known", "note": ""})
     boss, gone = insights.sales_manager(), insights.representative()
     sales = [
-        opportunities.open_for(insights.account(cards[0].book).pk, OpportunityDetails("Cables"), by=by, at=MORNING)
+        opportunities.open_for(insights.account(cards[0].book, by).pk, OpportunityDetails("Cables"), by=by, at=MORNING)
         for by in (rosa, gone)
     ]
     sales[0].steps.update(due_on=MORNING.date() - timedelta(days=1))
@@ -232,7 +232,8 @@ def test_the_team_in_figures(cards: list[Card], browser: Client, rosa: Actor) ->
 
     member = next(row["member"] for row in page.context["rows"] if row["member"].person == rosa.person)
     figures = (member.accounts, member.waiting, member.in_work, member.accepted, member.dismissed, member.capacity)
-    assert figures == (3, 1, 1, 1, 1, 15)
+    assert figures == (4, 1, 1, 1, 1, 15)
+    assert (page.context["rows"][-1]["member"].person, page.context["rows"][-1]["member"].accounts) == (None, 1)
 
 
 def test_a_manager_without_representatives_is_told_what_is_missing_and_with_one_can_choose(db: None) -> None:
