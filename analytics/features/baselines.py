@@ -91,12 +91,12 @@ def of_growth(history: History, cutoff: int, case: GrowthCase, *, of: str, horiz
     }
     if case.codes <= MOST_DENSE:
         # One after the other: each is a dense square of things.
-        found["kNN by cosine"] = _ranked(_spoken_for(bought, _cosine(bought)), bought, case)
-        found[f"EASE^R (λ = {EASE_PENALTY:.0f})"] = _ranked(_spoken_for(bought, _ease(bought)), bought, case)
+        found["kNN by cosine"] = _ranked(_weighted(bought, _cosine(bought)), bought, case)
+        found[f"EASE^R (λ = {EASE_PENALTY:.0f})"] = _ranked(_weighted(bought, _ease(bought)), bought, case)
     return found
 
 
-def _spoken_for(bought: sparse.csr_matrix, weights: FloatArray) -> Callable[[IntArray], FloatArray]:
+def _weighted(bought: sparse.csr_matrix, weights: FloatArray) -> Callable[[IntArray], FloatArray]:
     return lambda accounts: np.asarray(bought[accounts] @ weights)
 
 

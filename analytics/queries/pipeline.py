@@ -71,7 +71,7 @@ def narrowed(
     rows: QuerySet[Opportunity],
     *,
     representative_id: int | None = None,
-    nobody_of: Collection[int] | None = None,
+    none_of: Collection[int] | None = None,
     stage: str = "",
     text: str = "",
     due_by: date | None = None,
@@ -81,8 +81,8 @@ def narrowed(
     """
     if representative_id is not None:
         rows = rows.filter(representative=representative_id)
-    if nobody_of is not None:
-        rows = rows.exclude(representative__in=nobody_of)
+    if none_of is not None:
+        rows = rows.exclude(representative__in=none_of)
     if stage:
         rows = rows.filter(stage=stage)
     if text:
@@ -134,10 +134,10 @@ def passed(book: Book) -> dict[Stage, Passed]:
 
 
 def open_amounts(
-    book: Book, representative_id: int | None = None, nobody_of: Collection[int] | None = None
+    book: Book, representative_id: int | None = None, none_of: Collection[int] | None = None
 ) -> Iterable[tuple[Stage, str, date | None, Decimal]]:
     """Stage, currency, first of the month of closing, and money of what is open."""
-    rows = narrowed(Opportunity.objects.filter(book=book), representative_id=representative_id, nobody_of=nobody_of)
+    rows = narrowed(Opportunity.objects.filter(book=book), representative_id=representative_id, none_of=none_of)
     sums = (
         rows.filter(status=OpportunityState.OPEN.value, amount__gt=0)
         .order_by()

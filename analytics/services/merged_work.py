@@ -234,9 +234,8 @@ def _end_double(less: Opportunity, more: Opportunity, by: Actor, at: datetime) -
     if less.representative_id != more.representative_id:
         words = _("“%(title)s” goes on with %(name)s: two customers were found to be one.")
         values = {"title": less.title, "name": more.representative}
-        tell(
-            less.representative, less.book, "opportunity_doubled", words % values, more.get_absolute_url(), at=at
-        )  # fmt: skip
+        url = more.get_absolute_url()
+        tell(less.representative, less.book, "opportunity_doubled", words % values, url, at=at)
 
 
 def _sale(row: Opportunity) -> Sale:

@@ -64,7 +64,7 @@ class PipelineFilter(forms.Form):
         return queries.narrowed(
             rows,
             representative_id=whole_number(sent["who"]),
-            nobody_of=self.people if sent["who"] == LEFT else None,
+            none_of=self.people if sent["who"] == LEFT else None,
             stage=sent["stage"],
             text=sent["q"],
             due_by=day if sent["due"] else None,

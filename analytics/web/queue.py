@@ -68,6 +68,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     """Today's cards of a representative; a manager may look at anybody's."""
     actor = actor_of(request)
     book = permissions.book_of(actor)
+    manages = permissions.is_manager(actor, book)
     person = _whose(request, actor, book)
     order = Order.CERTAIN if request.GET.get("order") == Order.CERTAIN.value else Order.MONEY
     day = services.day_of(person, clock.now())
@@ -107,8 +108,8 @@ def queue(request: HttpRequest) -> HttpResponse:
             ),
             parts.Tab(_("In work"), address(request, show="work"), in_work, work.count(), icon="phone"),
         ],
-        "manages": permissions.is_manager(actor, book),
-        "people": sellers.representatives(book) if permissions.is_manager(actor, book) else [],
+        "manages": manages,
+        "people": sellers.representatives(book) if manages else [],
         # The platform's roles are an operator's to give.
         "roles": parts.Action(_("To the people"), reverse("organisation_people"), icon="users")
         if book.owner_id
