@@ -12,6 +12,8 @@ import type { Desk, Panel } from "./live/desk";
 import { Gateway } from "./live/gateway";
 import { LimitPanel } from "./live/limit-panel";
 import { Lines } from "./live/lines";
+import { Kept, Moves } from "./live/moves";
+import { tell, tellWaiting } from "./live/outcome";
 import type { Action, Course, RoomState, Update } from "./live/room";
 import { Savings } from "./live/savings";
 import { Sound } from "./live/sound";
@@ -25,10 +27,11 @@ type Tone = "live" | "good" | "warn" | "bad" | "quiet";
 
 class LivePage implements Desk {
   readonly page: HTMLElement;
-  readonly gateway: Gateway;
+  readonly moves: Moves;
   readonly digits: number;
   readonly mayAct: boolean;
   readonly mayNot: string;
+  private readonly gateway: Gateway;
   private readonly chart: BiddingChart;
   private readonly observer: boolean;
   private readonly panels: readonly Panel[];
@@ -53,11 +56,16 @@ class LivePage implements Desk {
     this.mayAct = page.dataset.mayBid === "yes";
     this.mayNot = page.dataset.mayNot ?? "";
     this.gateway = new Gateway(page.dataset.gateway ?? "", page.dataset.lot ?? "", page.dataset.token ?? "", () => this.renewed());
+    this.moves = new Moves(this.gateway, new Kept(page.dataset.seat ?? ""));
     this.chart = new BiddingChart(this.slot("chart"), this.observer, this.room, this.zone);
     this.lines = new Lines(this, this.slot("events"));
     this.savings = page.querySelector("[data-live-savings]") ? new Savings(this) : null;
     this.sound = new Sound(page.querySelector("[data-live-sound]"));
     this.panels = this.panelsOf(page);
+    for (const { move, outcome } of this.moves.ofEarlierPage()) {
+      tellWaiting(this, move, "unknown");
+      void outcome.then((known) => tell(this, known));
+    }
     this.show();
     this.tick();
     setInterval(() => this.tick(), 200);
@@ -218,6 +226,7 @@ class LivePage implements Desk {
 
   private connection(is: "open" | "lost" | "refused"): void {
     if (is === "open") {
+      this.moves.reconnected();
       if (this.lostAt) this.tell(say("Connected again. Nothing was missed: what happened meanwhile is in the list."), "good", 5);
       this.lostAt = 0;
     } else if (is === "lost") {
@@ -229,9 +238,10 @@ class LivePage implements Desk {
     this.write("connection", this.lostAt ? say("reconnecting…") : say("live"));
   }
 
-  /** A new ticket, out of a fresh copy of this page; null where the log-in is over. */
+  /** A new ticket, out of a fresh copy of this page; null where the log-in is over, or is somebody else's by now. */
   private async renewed(): Promise<string | null> {
-    return (await this.fetched())?.dataset.token || null;
+    const fresh = await this.fetched();
+    return fresh?.dataset.seat === this.page.dataset.seat ? fresh?.dataset.token || null : null;
   }
 
   private async fetched(): Promise<HTMLElement | null> {

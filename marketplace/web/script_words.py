@@ -94,10 +94,13 @@ SENTENCES: Final = (
     _("This is far better than is needed. If you mean it, press once more."),
     _("Sending {amount}…"),
     _("No answer yet. Sending the same bid again; it counts once."),
-    _(
-        "The server does not answer. Look at your standing above when the connection is back: a bid that "
-        "arrived counts."
-    ),
+    _("Waiting for the answer…"),
+    _("Whether your bid of {amount} was taken is not known yet. You are told here as soon as it is."),
+    _("Whether what you sent was taken is not known yet. You are told here as soon as it is."),
+    _("Your bid of {amount} was taken. It was received at {time} ({zone})."),
+    _("Your bid of {amount} was not taken."),
+    _("What you sent was not taken."),
+    _("It was not recorded in time. Send it again if you still want to."),
     _("The best allowed amount is {amount}."),
     _("Received at {time} ({zone}): {amount}"),
     _("Bidder {label}"),
@@ -224,7 +227,6 @@ SENTENCES: Final = (
     _("Change to {amount}"),
     _("Your bid of this turn: {amount}. It is published when your turn ends."),
     _("Taken back. Your bid from before this turn stands."),
-    _("The server does not answer. Try again when the connection is back."),
     _("Accept {amount}"),
     _("Stay in at {amount}"),
     _("Accept the price"),
@@ -237,7 +239,6 @@ SENTENCES: Final = (
     _("No answer yet. Sending it again; it counts once."),
     _("Accepted at {time}: {amount}. The lot is yours."),
     _("Confirmed at {time}: {amount}"),
-    _("The server does not answer. What arrived counts: look above when the connection is back."),
     _("The system bids for you as far as {amount}, one step at a time."),
     _("You bid yourself; the system does not bid for you."),
     _("Taken back. You bid yourself again."),

@@ -119,6 +119,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "room": room,
         "statuses": [(status.value, name) for status, name in AUCTION_STATUS_NAMES.items()],
         "token": tokens.issue(ticket),
+        "seat": "-".join(map(str, ticket.seat)),
         "may_bid": ticket.may_bid and not hindrances,
         "hindrances": hindrances,
         "may_not": _may_not(ticket, hindrances),

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from marketplace.models import Organisation
 from marketplace.shared import clock as edge
@@ -25,6 +25,7 @@ from tests.gateway import Gateway
 from tests.patience import PATIENCE_S, wait_until
 
 MINUTES = 60
+_BIDS = "**/live/lots/*/bids"
 
 
 def test_three_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: Gateway, live_server: Any) -> None:
@@ -80,8 +81,16 @@ def test_three_browsers_in_one_auction(visit: Callable[..., Visitor], gateway: G
         _is_live(person)
     said.include("Connected again. Nothing was missed: what happened meanwhile is in the list.")
     expect(_field(anna)).to_have_value("95.25")
+
+    # A bid was taken, its answer never came, and the page is loaded again: it asks what became of it.
+    anna.page.route(_BIDS, _taken_without_an_answer)
     _field(anna).fill("96.00")
     anna.page.keyboard.press("Enter")
+    anna.is_answered("No answer yet. Sending the same bid again; it counts once.")
+    anna.page.reload()
+    anna.is_answered(re.compile(r"Your bid of 96\.00 EUR was taken\. It was received at \d\d:\d\d:\d\d\.\d{3}"))
+    anna.picture("answer-found")
+    anna.page.unroute(_BIDS)
     for person in (anna, bob):
         expect(_top(person)).to_contain_text("96.00")
         expect(_happened(person)).to_have_text(
@@ -145,6 +154,11 @@ def test_the_end_of_an_auction(
     bob.follows("Check the log of this auction")
     bob.reads_title(re.compile("log", re.IGNORECASE))
     bob.picture("log")
+
+
+def _taken_without_an_answer(route: Route) -> None:
+    route.fetch()
+    route.abort()
 
 
 def _auction(suppliers: list[Organisation], *amounts: str, **settings: object) -> Auction:

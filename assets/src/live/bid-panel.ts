@@ -1,11 +1,13 @@
 /** The field and button of those kinds in which a price is typed: English, and turns. */
 import { serverNow } from "../lib/clock";
 import { add, compare, type Decimal, display, multiply, parse, plain, subtract } from "../lib/decimal";
-import { all, language, randomKey } from "../lib/dom";
+import { all, language } from "../lib/dom";
 import { say } from "../lib/words";
-import { type Desk, message, type Panel, refusal, said } from "./desk";
+import { type Desk, message, type Panel, said } from "./desk";
 import { effect } from "./effect";
-import type { Accepted, Problem } from "./gateway";
+import type { Outcome, Waiting } from "./moves";
+import { tell, tellWaiting } from "./outcome";
+import type { Action } from "./room";
 
 const SLIP_PER_CENT = 5n;
 
@@ -14,7 +16,8 @@ export class BidPanel implements Panel {
   private readonly withdraw: HTMLButtonElement | null;
   private prefilled = "";
   private armed = "";
-  private sending = false;
+  /** A move is under way, or nobody knows yet what became of it: until then nothing else is sent. */
+  private sending: "" | "sending" | "unknown" = "";
 
   constructor(
     private readonly desk: Desk,
@@ -24,6 +27,11 @@ export class BidPanel implements Panel {
     this.withdraw = desk.page.querySelector("[data-live-withdraw]");
     this.withdraw?.addEventListener("click", () => void this.takeBack());
     this.bind();
+    for (const { move, outcome } of desk.moves.ofEarlierPage(["bid", "withdraw"])) {
+      if (move.action === "bid") input.value = desk.amount(move.amount);
+      this.waits(move.action, move.amount, "unknown");
+      void outcome.then((known) => this.settle(known));
+    }
   }
 
   show(): void {
@@ -47,7 +55,7 @@ export class BidPanel implements Panel {
       this.armed = "";
       this.showHint();
       this.showButton();
-      message(this.desk, "", "");
+      if (!this.sending) message(this.desk, "", "");
     });
     input.addEventListener("focus", () => input.select());
     input.addEventListener("keydown", (event) => {
@@ -90,7 +98,8 @@ export class BidPanel implements Panel {
   /** The best allowed amount stands in the field until the person types another; what was typed is never lost. */
   private prefill(): void {
     const { input } = this;
-    const untouched = input.value.trim() === "" || input.value === this.prefilled;
+    // What is being sent may be wanted again.
+    const untouched = !this.sending && (input.value.trim() === "" || input.value === this.prefilled);
     if (untouched && this.refusesLeader()) input.value = this.prefilled = "";
     else if (untouched) this.fillAllowed();
     this.showHint();
@@ -145,10 +154,10 @@ export class BidPanel implements Panel {
     const { desk, button } = this;
     const why = this.reasonNot();
     const typed = this.typed();
-    button.setAttribute("aria-disabled", String(Boolean(why)));
+    button.setAttribute("aria-disabled", String(Boolean(why) || this.sending === "unknown"));
     const made = desk.state().own?.made ?? null;
     const bid = typed ? (made ? say("Change to {amount}", { amount: desk.withCurrency(typed) }) : say("Bid {amount}", { amount: desk.withCurrency(typed) })) : "";
-    const text = this.sending ? say("Sending…") : bid || (this.refusesLeader() ? say("You lead") : say("Bid"));
+    const text = this.sending ? (this.sending === "sending" ? say("Sending…") : say("Waiting for the answer…")) : bid || (this.refusesLeader() ? say("You lead") : say("Bid"));
     const label = this.armed && typed && this.armed === plain(typed) ? say("Yes, bid {amount}", { amount: desk.withCurrency(typed) }) : text;
     desk.write("button-words", label);
     // With a bid made an empty field asks for nothing.
@@ -191,51 +200,40 @@ export class BidPanel implements Panel {
       message(desk, say("This is far better than is needed. If you mean it, press once more."), "warn");
       return;
     }
-    this.sending = true;
+    this.sending = "sending";
     message(desk, say("Sending {amount}…", { amount: desk.withCurrency(exact) }), "");
     this.showButton();
-    try {
-      this.answered(await desk.gateway.move("bid", exact, randomKey(), () => this.again()));
-    } catch {
-      message(desk, say("The server does not answer. Look at your standing above when the connection is back: a bid that arrived counts."), "bad");
-    }
-    this.sending = false;
-    this.armed = "";
+    this.settle(await desk.moves.make("bid", exact, (how) => this.waits("bid", exact, how)));
+  }
+
+  private waits(action: Action, amount: string | null, how: Waiting): void {
+    this.sending = how === "again" ? "sending" : "unknown";
+    tellWaiting(this.desk, { action, amount }, how);
     this.showButton();
   }
 
-  private again(): void {
-    message(this.desk, say("No answer yet. Sending the same bid again; it counts once."), "warn");
-  }
-
-  private answered(answer: Accepted | Problem): void {
-    const { desk } = this;
-    if ("code" in answer) {
-      const allowed = answer.allowed_amount ? ` ${say("The best allowed amount is {amount}.", { amount: desk.withCurrency(answer.allowed_amount) })}` : "";
-      message(desk, refusal(desk, answer) + allowed, "bad");
-      this.input.select();
-      return;
+  private settle(outcome: Outcome): void {
+    const { input } = this;
+    this.sending = this.armed = "";
+    tell(this.desk, outcome);
+    const sent = outcome.move.action === "bid" && outcome.move.amount !== null ? this.desk.amount(outcome.move.amount) : "";
+    const typed = this.typed();
+    if (outcome.is === "taken" && typed && sent === this.desk.amount(typed)) {
+      // The next allowed amount comes with the stream; until then an empty field invites no bid against oneself.
+      input.value = this.prefilled = "";
+      if (this.desk.state().number >= outcome.taken.number) this.prefill();
+    } else {
+      this.prefill();
+      if (!outcome.late) input.select();
     }
-    const zone = desk.page.dataset.zone || "UTC";
-    const words = { time: desk.clockTime(answer.received_at, true), zone, amount: desk.withCurrency(answer.amount) };
-    message(desk, say("Received at {time} ({zone}): {amount}", words), "good");
-    // The next allowed amount comes with the stream; until then an empty field invites no bid against oneself.
-    this.input.value = this.prefilled = "";
+    this.showButton();
   }
 
   /** Takes back the bid of this turn; what stood before the turn stands again. */
   private async takeBack(): Promise<void> {
     if (this.sending) return;
-    this.sending = true;
-    try {
-      const answer = await this.desk.gateway.move("withdraw", null, randomKey(), () => this.again());
-      if ("code" in answer) message(this.desk, answer.detail, "bad");
-      else message(this.desk, say("Taken back. Your bid from before this turn stands."), "good");
-    } catch {
-      message(this.desk, say("The server does not answer. Try again when the connection is back."), "bad");
-    }
-    this.sending = false;
-    this.showButton();
+    this.sending = "sending";
+    this.settle(await this.desk.moves.make("withdraw", null, (how) => this.waits("withdraw", null, how)));
   }
 }
 

@@ -1,18 +1,22 @@
 /** One button for the price of the clock: accept it (Dutch), or stay in at it (Japanese). */
 import { serverNow } from "../lib/clock";
-import { randomKey } from "../lib/dom";
 import { say } from "../lib/words";
 import { courseAt } from "./course";
 import { type Desk, message, type Panel, said } from "./desk";
+import type { Outcome, Waiting } from "./moves";
+import { tell, tellWaiting } from "./outcome";
 import type { Action, Course } from "./room";
 
 export class ClockPanel implements Panel {
-  private sending = false;
+  /** A move is under way, or nobody knows yet what became of it: until then nothing else is sent. */
+  private sending: "" | "sending" | "unknown" = "";
   /** The tick that was confirmed here; the stream says the same a moment later. */
   private confirmed = -1;
   private number = -1;
   /** What was answered last is that the auction was over already. */
   private late = false;
+  /** What was answered last came long after the press: it stays until the next one. */
+  private stays = false;
 
   constructor(
     private readonly desk: Desk,
@@ -24,6 +28,10 @@ export class ClockPanel implements Panel {
       void this.send();
     });
     if (!button.disabled) button.focus();
+    for (const { move, outcome } of desk.moves.ofEarlierPage([action])) {
+      this.waits(move.amount, "unknown");
+      void outcome.then((known) => this.settle(known));
+    }
   }
 
   show(): void {
@@ -37,11 +45,11 @@ export class ClockPanel implements Panel {
     const course = courseAt(this.desk.state(), now);
     if (course && course.number !== this.number) {
       // What was answered was about another price.
-      if (this.number >= 0 && this.desk.state().status === "running") message(this.desk, "", "");
+      if (this.number >= 0 && this.desk.state().status === "running" && !this.sending && !this.stays) message(this.desk, "", "");
       this.number = course.number;
     }
     const why = this.reasonNot(course, now);
-    this.button.setAttribute("aria-disabled", String(Boolean(why)));
+    this.button.setAttribute("aria-disabled", String(Boolean(why) || this.sending === "unknown"));
     const price = this.price(course);
     const words = price
       ? this.action === "accept"
@@ -50,7 +58,7 @@ export class ClockPanel implements Panel {
       : this.action === "accept"
         ? say("Accept the price")
         : say("Stay in");
-    this.desk.write("button-words", this.sending ? say("Sending…") : words);
+    this.desk.write("button-words", this.sending ? (this.sending === "sending" ? say("Sending…") : say("Waiting for the answer…")) : words);
     this.desk.write("why", why && said(this.desk) === why ? "" : why || this.consequence());
   }
 
@@ -95,22 +103,24 @@ export class ClockPanel implements Panel {
       message(desk, why, "bad");
       return;
     }
-    this.sending = true;
+    this.sending = "sending";
     this.tick(serverNow());
-    try {
-      // With the price that was seen: nobody is held to another.
-      const answer = await desk.gateway.move(this.action, price, randomKey(), () => message(desk, say("No answer yet. Sending it again; it counts once."), "warn"));
-      this.late = "code" in answer && answer.code === "auction_over";
-      if ("code" in answer) message(desk, answer.detail, "bad");
-      else {
-        if (this.action === "confirm") this.confirmed = course.number;
-        const words = { time: desk.clockTime(answer.received_at, true), amount: desk.withCurrency(answer.amount ?? price) };
-        message(desk, this.action === "accept" ? say("Accepted at {time}: {amount}. The lot is yours.", words) : say("Confirmed at {time}: {amount}", words), "good");
-      }
-    } catch {
-      message(desk, say("The server does not answer. What arrived counts: look above when the connection is back."), "bad");
-    }
-    this.sending = false;
+    // With the price that was seen: nobody is held to another.
+    const outcome = await desk.moves.make(this.action, price, (how) => this.waits(price, how));
+    if (outcome.is === "taken" && this.action === "confirm") this.confirmed = course.number;
+    this.settle(outcome);
+  }
+
+  private waits(price: string | null, how: Waiting): void {
+    this.sending = how === "again" ? "sending" : "unknown";
+    tellWaiting(this.desk, { action: this.action, amount: price }, how);
+  }
+
+  private settle(outcome: Outcome): void {
+    this.sending = "";
+    this.stays = outcome.late;
+    this.late = outcome.is === "refused" && outcome.problem.code === "auction_over";
+    tell(this.desk, outcome);
     this.show();
   }
 }

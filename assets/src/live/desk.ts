@@ -1,14 +1,13 @@
-/** What the panels of the live page share: the room as it stands, words for amounts and times, and the wire. */
+/** What the panels of the live page share: the room as it stands, words for amounts and times, and what sends moves. */
 import type { Decimal } from "../lib/decimal";
-import { say } from "../lib/words";
-import type { Gateway, Problem } from "./gateway";
+import type { Moves } from "./moves";
 import type { RoomState } from "./room";
 
 export type Tone = "" | "good" | "warn" | "bad";
 
 export interface Desk {
   readonly page: HTMLElement;
-  readonly gateway: Gateway;
+  readonly moves: Moves;
   readonly digits: number;
   readonly mayAct: boolean;
   /** Why not, as a sentence. */
@@ -41,11 +40,4 @@ export function message(desk: Desk, text: string, tone: Tone, name = "message"):
 /** What stands beside the button now. */
 export function said(desk: Desk): string {
   return desk.page.querySelector("[data-live-message]")?.textContent ?? "";
-}
-
-/** Why not; the server's own sentence on the limit serves purchases and sales alike. */
-export function refusal(desk: Desk, { code, detail }: Problem): string {
-  const { direction, formula } = desk.state();
-  if (code !== "limit_not_met" || formula) return detail;
-  return direction === "down" ? say("The bid is above the limit price.") : say("The bid is below the reserve price.");
 }

@@ -3,24 +3,14 @@
  * number with it), bids, and the measurement of the server's clock.
  */
 import { localNow, setServerTime } from "../lib/clock";
-import type { Action, Update } from "./room";
+import type { Answer, Wire } from "./moves";
+import type { Update } from "./room";
 
 const SILENCE = 40_000; // the gateway says something every 15 s
+const LONGEST_ASK = 5_000; // the gateway gives up after 4 s
 const WAITS = [300, 700, 1_500, 3_000, 5_000, 8_000];
 
-export interface Problem {
-  readonly code: string;
-  readonly detail: string;
-  readonly allowed_amount?: string;
-}
-
-export interface Accepted {
-  readonly amount: string | null;
-  readonly received_at: string;
-  readonly ends_at?: string | null;
-}
-
-export class Gateway {
+export class Gateway implements Wire {
   private lastEvent = "";
   private aborted = new AbortController();
   private wake: (() => void) | null = null;
@@ -120,66 +110,38 @@ export class Gateway {
     if (id) this.lastEvent = id;
   }
 
-  /**
-   * Sends a move. A lost connection or a busy gateway is tried again under the same key: it counts once. Where no answer comes in
-   * the end, the gateway is asked by the key what became of it.
-   */
-  async move(action: Action, amount: string | null, key: string, again: () => void): Promise<Accepted | Problem> {
+  /** Send a move, once. */
+  send(content: object, patience: number): Promise<Answer | null> {
+    const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
+    return this.answered("", request, patience);
+  }
+
+  /** Ask what became of the move of that key. */
+  ask(key: string): Promise<Answer | null> {
+    return this.answered(`/${key}`, {}, LONGEST_ASK);
+  }
+
+  /** With a new ticket where the old one is not valid any more. */
+  private async answered(path: string, request: RequestInit, patience: number): Promise<Answer | null> {
+    const fetched = (): Promise<Response> =>
+      fetch(`${this.origin}/live/lots/${this.lot}/bids${path}`, {
+        ...request,
+        headers: { ...request.headers, ...this.headers() },
+        cache: "no-store",
+        credentials: "omit",
+        signal: AbortSignal.timeout(patience),
+      });
     try {
-      return await this.sent(action, amount, key, again);
-    } catch (error) {
-      const known = await this.asked(key);
-      if (known) return known;
-      throw error;
-    }
-  }
-
-  private async sent(action: Action, amount: string | null, key: string, again: () => void): Promise<Accepted | Problem> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const answer = await fetch(`${this.origin}/live/lots/${this.lot}/bids`, {
-          method: "POST",
-          headers: { ...this.headers(), "Content-Type": "application/json" },
-          body: JSON.stringify({ action, ...(amount === null ? {} : { amount }), idempotency_key: key }),
-          cache: "no-store",
-          credentials: "omit",
-          signal: AbortSignal.timeout(8_000),
-        });
-        if (answer.status === 401 && attempt < 2) {
-          const token = await this.renew();
-          if (token !== null) {
-            this.token = token;
-            continue;
-          }
-        }
-        if ((answer.status !== 503 && answer.status !== 429) || attempt >= 8) return (await answer.json()) as Accepted | Problem;
-      } catch (error) {
-        if (attempt >= 8) throw error;
+      let answer = await fetched();
+      const token = answer.status === 401 ? await this.renew() : null;
+      if (token !== null) {
+        this.token = token;
+        answer = await fetched();
       }
-      again();
-      await new Promise((resolve) => setTimeout(resolve, 250 * Math.min(attempt + 1, 4)));
+      return { status: answer.status, content: await answer.json().catch(() => null) };
+    } catch {
+      return null;
     }
-  }
-
-  /** What became of a move whose answer never came; null where nobody can say, or it never arrived. */
-  private async asked(key: string): Promise<Accepted | null> {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      try {
-        const answer = await fetch(`${this.origin}/live/lots/${this.lot}/bids/${key}`, {
-          headers: this.headers(),
-          cache: "no-store",
-          credentials: "omit",
-          signal: AbortSignal.timeout(4_000),
-        });
-        const found = (await answer.json()) as { status: string } & Accepted;
-        if (found.status === "accepted") return found;
-        if (found.status !== "pending") return null;
-      } catch {
-        // asked once more below
-      }
-      await new Promise((resolve) => setTimeout(resolve, 700));
-    }
-    return null;
   }
 
   /** Sets the server's clock from the fastest of some answers; returns the round trip in milliseconds, or null when away. */

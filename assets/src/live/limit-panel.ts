@@ -1,13 +1,15 @@
 /** The limit down to which the system bids for its bidder, one step at a time. Nobody else is told. */
 import { parse, plain } from "../lib/decimal";
-import { randomKey } from "../lib/dom";
 import { say } from "../lib/words";
-import { type Desk, message, type Panel, refusal } from "./desk";
+import { type Desk, message, type Panel } from "./desk";
+import type { Outcome } from "./moves";
+import { tell, tellWaiting } from "./outcome";
 
 export class LimitPanel implements Panel {
   private readonly input: HTMLInputElement;
   private readonly drop: HTMLButtonElement | null;
   private sending = false;
+  private sent = "";
 
   constructor(
     private readonly desk: Desk,
@@ -20,6 +22,13 @@ export class LimitPanel implements Panel {
       void this.set();
     });
     this.drop?.addEventListener("click", () => void this.send(null));
+    for (const { move, outcome } of desk.moves.ofEarlierPage(["limit"])) {
+      this.sending = true;
+      this.sent = this.input.value = move.amount === null ? "" : desk.amount(move.amount);
+      this.input.closest("details")?.setAttribute("open", "");
+      tellWaiting(desk, move, "unknown");
+      void outcome.then((known) => this.settle(known));
+    }
   }
 
   show(): void {
@@ -49,16 +58,14 @@ export class LimitPanel implements Panel {
   private async send(amount: string | null): Promise<void> {
     if (this.sending) return;
     this.sending = true;
-    try {
-      const answer = await this.desk.gateway.move("limit", amount, randomKey(), () => message(this.desk, say("No answer yet. Sending it again; it counts once."), "warn", "limit-message"));
-      if ("code" in answer) message(this.desk, refusal(this.desk, answer), "bad", "limit-message");
-      else {
-        message(this.desk, amount === null ? say("Taken back. You bid yourself again.") : say("Your limit stands."), "good", "limit-message");
-        this.input.value = "";
-      }
-    } catch {
-      message(this.desk, say("The server does not answer. Try again when the connection is back."), "bad", "limit-message");
-    }
+    this.sent = this.input.value;
+    this.settle(await this.desk.moves.make("limit", amount, (how) => tellWaiting(this.desk, { action: "limit", amount }, how)));
+  }
+
+  private settle(outcome: Outcome): void {
     this.sending = false;
+    tell(this.desk, outcome);
+    // What was typed meanwhile stays.
+    if (outcome.is === "taken" && this.input.value === this.sent) this.input.value = "";
   }
 }
