@@ -129,7 +129,9 @@ class Before:
 
     def same(self, bid: WaitingBid) -> bool:
         """Whether it is this move. A price that was taken unseen is written down all the same."""
-        return self.kind == bid.action.value and bid.move.amount in (None, self.amount)
+        named = bid.move.amount
+        unseen = named is None and bid.action in _AT_A_PRICE
+        return self.kind == bid.action.value and (unseen or named == self.amount)
 
 
 # Nothing is asked of the database for so long only by a process that does not go on.

@@ -125,6 +125,16 @@ def test_a_key_is_good_for_one_amount_only():
     assert codes(desk.decide([a.bid("94.00", later(2), key="click")])) == [KEY_REUSED]
 
 
+def test_a_limit_is_not_taken_back_under_the_key_that_set_it():
+    auction = running_auction(proxy_bids=True)
+    (a, *_) = seats(auction)
+    desk, limit = Desk(), replace(a.bid("80.00", later(1), key="the-limit"), action=Action.LIMIT)
+    assert codes(desk.decide([limit])) == [None]
+    assert codes(desk.decide([replace(limit, amount=None)])) == [KEY_REUSED]
+    assert codes(desk.decide([replace(limit, amount=None, key="back"), limit])) == [None, None]
+    assert kinds.limited(rooms.hall(auction.pk).room) == ()
+
+
 def test_only_live_members_of_the_supplier_bid_and_only_in_their_own_auction():
     auction, other = running_auctions(lots=2)
     a, b, c = seats(auction)
