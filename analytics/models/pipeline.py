@@ -132,7 +132,8 @@ class LeadCard(models.Model):
 
 
 class Opportunity(models.Model):
-    """A sale somebody works on, in one of seven stages. Open ones always have a next step with a date."""
+    """A sale somebody works on, in one of seven stages. Open ones always have a next step with a date: the database
+    looks when a transaction ends (migration 0022)."""
 
     book = models.ForeignKey("analytics.Book", on_delete=models.CASCADE, related_name="opportunities")
     account = models.ForeignKey("analytics.Account", on_delete=models.PROTECT, related_name="opportunities")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, connection, transaction
 
 from analytics.models import Account, Book, Contact, Lead, LeadSource, Opportunity, OwnershipDecision, Step
 from analytics.permissions import ManagerOnly
@@ -68,6 +69,34 @@ def ready_to_close(book: Book, by: Actor) -> Opportunity:
     for criterion in (Criterion.HISTORY_READ, Criterion.OFFER_PRESENTED, Criterion.TERMS_AGREED):
         opportunities.confirm(found.pk, criterion, True, by=by, at=AT)
     return found
+
+
+def test_the_database_leaves_no_open_opportunity_without_a_next_step(book: Book, anna: Actor) -> None:
+    found, decided = opened(book, anna), opened(book, anna)
+    outcomes.lose(decided.pk, LostReason.PRICE, by=anna, at=AT)
+    connection.check_constraints()
+    waiting = found.steps.filter(done_at=None)
+    ways: list[Callable[[], object]] = [
+        lambda: waiting.update(done_at=AT),
+        waiting.delete,
+        lambda: waiting.update(opportunity=decided),
+        lambda: Opportunity.objects.filter(pk=decided.pk).update(status="open", closed_at=None, lost_because=""),
+    ]
+
+    @transaction.atomic
+    def ended_after(way: Callable[[], object]) -> None:
+        way()
+        connection.check_constraints()
+
+    for way in ways:
+        with pytest.raises(IntegrityError, match="no next step"):
+            ended_after(way)
+    # One may follow the other, and all may go with it.
+    waiting.delete()
+    Step.objects.create(opportunity=found, kind="call", due_on=AT.date(), person=person(anna), created_at=AT)
+    connection.check_constraints()
+    found.delete()
+    connection.check_constraints()
 
 
 def test_what_is_sent_twice_is_done_once(book: Book, anna: Actor) -> None:
