@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -72,10 +74,16 @@ def results(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def tiles(request: HttpRequest) -> HttpResponse:
-    """The figures alone, as the dashboard renews them."""
+def live(request: HttpRequest) -> HttpResponse:
+    """The dashboard without its frame, as it renews itself; only the time where the reader has seen it all."""
     page = Dashboard(request)
-    return render(request, "analytics/_results_tiles.html", page.tiles())
+    found = page.live()
+    if request.GET.get("seen") != found["seen"]:
+        return render(request, "analytics/_results_live.html", found | {"swapped": True})
+    response = render(request, "analytics/_results_now.html", found | {"swapped": True})
+    # Nothing moves under the reader: charts, what is scrolled in the tables, the focus.
+    response["HX-Reswap"] = "none"
+    return response
 
 
 @require_safe
@@ -100,29 +108,35 @@ class Dashboard:
         since = clock.now().astimezone(UTC).date() - timedelta(days=days) if days else None
         self.reach = Reach(self.book, since)
 
-    def tiles(self) -> dict[str, Any]:
-        found = queries.figures(self.reach)
-        stats = [self._stat(figure, found[figure]) for figure in FIGURES]
+    def context(self) -> dict[str, Any]:
+        return self.live() | {
+            "form": self.form,
+            "has_cards": self.reach.everything().exists(),
+            "export_url": self._link("insights_results_xlsx"),
+        }
+
+    def live(self) -> dict[str, Any]:
+        """What renews itself; `seen` tells whether any of it has changed."""
+        results = render_to_string("analytics/_results.html", self._results(), self.request)
+        seen = hashlib.sha256(results.encode()).hexdigest()[:16]
         return {
-            "stats": stats,
-            "by_month": [chart for kind in Kind if (chart := self._months(kind))],
-            "tiles_url": self._link("insights_results_tiles"),
+            "results": results,
+            "seen": seen,
+            "live_url": self._link("insights_results_live", seen=seen),
             "now": clock.now(),
         }
 
-    def context(self) -> dict[str, Any]:
-        accepted = queries.acceptance(self.reach)
-        return self.tiles() | {
-            "form": self.form,
-            "has_cards": self.reach.everything().exists(),
-            "currency": self.book.currency,
-            "accepted": results_words.share(accepted),
+    def _results(self) -> dict[str, Any]:
+        found = queries.figures(self.reach)
+        return {
+            "stats": [self._stat(figure, found[figure]) for figure in FIGURES],
+            "by_month": [chart for kind in Kind if (chart := self._months(kind))],
+            "accepted": results_words.share(queries.acceptance(self.reach)),
             "effects": [self._effect(kind) for kind in Kind],
             "charts": [
                 chart for chart in (self._reasons(), self._people(), self._sizes(), self._dismissals()) if chart
             ],
             "calibrations": [self._calibration(kind) for kind in Kind],
-            "export_url": self._link("insights_results_xlsx"),
             "fallbacks": results_words.fallbacks(self.book.run.facts if self.book.run else {}),
         }
 

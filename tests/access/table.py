@@ -458,7 +458,7 @@ CARDS = [
     *post("insights_customer_strategic", SALES_MANAGER, account_id="customer"),
     *both("insights_customer_hand_over", PLATFORMS_SALES, account_id="customer"),
     *get("insights_results", SELLERS),
-    *get("insights_results_tiles", SELLERS),
+    *get("insights_results_live", SELLERS),
     *get("insights_results_cards", SELLERS, {"figure": "at_risk"}),
     *get("insights_results_xlsx", SELLERS),
     *get("insights_team", HEADS_OF_SALES),

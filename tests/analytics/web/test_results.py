@@ -65,12 +65,28 @@ def test_figures_are_of_the_cards_they_open(world: list[Card], rosa: Actor) -> N
     assert values["Taken on"] == "1399.30 EUR"
     assert values["Recovered"] == "250.00 EUR"
     assert page.context["accepted"] == "67% (2 of 3)"
-    # Taken on in March: .7 × (1000 + 999), of which 250 was recovered; the tiles bring it along every minute.
-    (chart,) = _browser(rosa).get(reverse("insights_results_tiles")).context["by_month"]
+    # Taken on in March: .7 × (1000 + 999), of which 250 was recovered; it comes along every minute.
+    (chart,) = _browser(rosa).get(reverse("insights_results_live")).context["by_month"]
     assert [month[1:] for month in chart.rows] == [("2", "1,399.30", "250.00")]
     opened = _browser(rosa).get(reverse("insights_results_cards"), {"figure": "recovered"})
     assert [row["card"] for row in opened.context["rows"]] == [world[0]]
     assert _browser(rosa).get(reverse("insights_results_cards"), {"figure": "gossip"}).status_code == 404
+
+
+def test_the_whole_dashboard_renews_itself_and_only_where_something_changed(world: list[Card], rosa: Actor) -> None:
+    browser = _browser(rosa)
+    url = browser.get(reverse(RESULTS), {"days": "180"}).context["live_url"]
+    same = browser.get(url)
+    assert (same["HX-Reswap"], b"results-live" in same.content) == ("none", False)
+    assert b"As of" in same.content
+    cards.accept(world[3].pk, by=rosa, at=NIGHT + OVER)
+    renewed = browser.get(url)
+    assert "HX-Reswap" not in renewed
+    # Every part of it: the figures, the tables by person and the share accepted are those of one moment.
+    assert renewed.context["accepted"] == "75% (3 of 4)"
+    assert "3 of 4" in renewed.content.decode()
+    assert {chart.id for chart in renewed.context["charts"]} >= {"by-person", "by-size", "dismissals"}
+    assert (renewed.context["live_url"] != url, "days=180" in renewed.context["live_url"]) == (True, True)
 
 
 def test_every_row_of_the_tables_opens_its_cards(world: list[Card], rosa: Actor) -> None:
