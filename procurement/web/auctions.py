@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,7 @@ from marketplace.services import timekeeping
 from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from marketplace.shared.money import Money
+from marketplace.web import formats
 from marketplace.web.gateway import gateway_origin
 from marketplace.web.parts import Action, Crumb
 from procurement.auction import tokens
@@ -50,6 +52,8 @@ from procurement.web import auction_words
 
 # What one button does in the kinds in which no price is typed.
 _PRESS = {AuctionKind.DUTCH: Move.ACCEPT.value, AuctionKind.JAPANESE: Move.CONFIRM.value}
+# From how many signs on: "1,000,000,000.00" and "10,000,000.00".
+_LENGTHS = ((16, "has-longest"), (13, "has-long"))
 _FIRST_OVER = ("-ends_at", "-pk")
 
 
@@ -135,6 +139,7 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "step": Money(hall.rules.step, auction.currency),
         "limit": Money(auction.start_price, auction.currency) if auction.start_price is not None else None,
         "after": _after(actor, found, ticket),
+        "length": _length(room, auction, viewer),
         "crumbs": _crumbs(found),
         "can_pause": actor.is_a(StaffRole.OPERATOR),
         "pause_form": PauseForm(),
@@ -252,6 +257,17 @@ def _may_not(ticket: Ticket, hindrances: tuple[Reason, ...]) -> str:
     if not ticket.may_bid:
         return _("Your role lets you watch. Bid managers, signers and administrators bid.")
     return " ".join(reason.sentence for reason in hindrances)
+
+
+def _length(room: Mapping[str, Any], auction: Auction, viewer: str | None) -> str:
+    """The class of a page whose figures are so long that they need smaller letters. By what the viewer sees alone."""
+    lines = [room["best"], room["own"], *room.get("ranking", [])[:1]]
+    shown = [line["amount"] for line in lines if line] + [room["allowed"], (room["clock"] or {}).get("last")]
+    if viewer is None or auction.lot.tender.limit_price_shown:
+        shown.append(auction.start_price)
+    figures = (formats.amount(Money(Decimal(amount), auction.currency)) for amount in shown if amount is not None)
+    most = max(map(len, figures), default=0)
+    return next((name for least, name in _LENGTHS if most >= least), "")
 
 
 def _viewer(ticket: Ticket) -> str | None:

@@ -55,6 +55,13 @@ def test_a_bidder_sees_its_own_standing_and_nobody_elses_amounts(client: Client)
     assert "data-live-input" in response.content.decode()
 
 
+@pytest.mark.parametrize(("best", "length"), [("9999999.00", ""), ("10000000.00", " has-long")])
+def test_long_prices_get_smaller_letters_instead_of_being_cut(client: Client, best: str, length: str) -> None:
+    auction = running_auction(best, best, lot={"limit_price": best})
+    own = get(client, seats(auction)[0].by, page(auction)).content.decode()
+    assert f'class="live is-leading{length}"' in own
+
+
 def test_a_bidder_whose_tariff_had_ended_is_told_what_to_do_instead_of_a_field(client: Client) -> None:
     auction = running_auction()
     lapsed, other, _ = seats(auction)
