@@ -13,7 +13,6 @@ from django.db.models import (
     Count,
     DecimalField,
     Exists,
-    F,
     Max,
     OuterRef,
     Q,
@@ -193,7 +192,3 @@ def unowned(book: Book) -> int:
     return (
         of_book(book).filter(representative=None).filter(Q(territory=None) | Q(territory__representative=None)).count()
     )
-
-
-def own_first(accounts: QuerySet[Account]) -> QuerySet[Account]:
-    return accounts.order_by(F("spent").desc(), "pk")

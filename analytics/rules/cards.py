@@ -246,8 +246,3 @@ def next_call(heard: Heard, day: date, wanted: date | None) -> date | None:
 def is_old(shown_on: date, day: date) -> bool:
     """Whether an open card has waited in vain."""
     return day - shown_on >= EXPIRES_AFTER
-
-
-def horizon_over(cutoff: date, day: date, horizon: timedelta = HORIZON) -> bool:
-    """Whether what came of a card can be said: purchases of the days (cutoff, cutoff + horizon] are all in."""
-    return day > cutoff + horizon

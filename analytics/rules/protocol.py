@@ -85,20 +85,6 @@ def defected(history: History, cutoff: int, eligible: Eligible, *, horizon: int 
     )
 
 
-def spend_ahead(history: History, cutoff: int, eligible: Eligible, *, horizon: int = HORIZON) -> FloatArray:
-    """Money that each account or pair truly spends in (T, T + horizon]."""
-    later = history.between(cutoff, cutoff + horizon)
-    whole = not len(eligible) or eligible.category[0] == NONE
-    key = later.account.astype(np.int64) if whole else pair_keys(history, later.account, later.category)
-    wanted = eligible.account.astype(np.int64) if whole else pair_keys(history, eligible.account, eligible.category)
-    known, place = np.unique(key, return_inverse=True)
-    sums = np.bincount(place, weights=later.amount, minlength=len(known))
-    if not len(known):
-        return np.zeros(len(wanted))
-    found = np.clip(np.searchsorted(known, wanted), 0, len(known) - 1)
-    return np.where(known[found] == wanted, sums[found], 0.0)
-
-
 def spend_behind(history: History, cutoff: int, eligible: Eligible, *, horizon: int = HORIZON) -> FloatArray:
     """The expected spend by which capture@500 weighs, and its control ranks: all spent so far, over the days since the
     first order, times the horizon. Tenures under MIN_TENURE, which no eligible one has, count as MIN_TENURE."""

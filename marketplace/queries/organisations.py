@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
@@ -89,13 +88,6 @@ def tokens(organisation_id: int) -> QuerySet[ApiToken]:
 def history(organisation_id: int) -> QuerySet[AuditRecord]:
     """What was recorded about the organisation itself, its people and its access."""
     return AuditRecord.objects.filter(stream=f"organisation:{organisation_id}").select_related("person")
-
-
-def expiring_certificates(organisation_id: int, person_id: int, before: datetime) -> QuerySet[Certificate]:
-    """The person's certificates for the organisation that end before a moment."""
-    return Certificate.objects.filter(organisation_id=organisation_id, person_id=person_id, not_after__lt=before).defer(
-        "der"
-    )
 
 
 @dataclass(frozen=True, slots=True)

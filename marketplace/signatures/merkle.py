@@ -9,7 +9,6 @@ from hashlib import new, sha256
 from typing import Final
 
 EMPTY_ROOT: Final = sha256(b"").digest()
-HASH_SIZE: Final = 32
 #: The longest path that is looked at; no tree is as deep.
 LONGEST_PATH: Final = 64
 

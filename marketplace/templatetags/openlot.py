@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from datetime import date as Date
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from secrets import token_urlsafe
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -112,14 +111,6 @@ def number(value: Any) -> str:
         return format_decimal(Decimal(str(value)), "#,##0.######", formats.locale())
     except InvalidOperation:
         return str(value)
-
-
-@register.filter
-def percent(value: Any, digits: int = 1) -> str:
-    """A share (0.125) as "12.5%"."""
-    if value is None or value == "":
-        return EMPTY
-    return format_percent(Decimal(str(value)), f"#,##0.{'#' * digits}%", formats.locale())
 
 
 @register.filter
@@ -236,28 +227,14 @@ def _bytes(value: bytes | memoryview | str | None) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value or b"")
 
 
-@register.simple_tag
-def idempotency_key() -> SafeString:
-    """A hidden field, new for every page: inside a form it makes a double click submit once."""
-    return format_html('<input type="hidden" name="idempotency_key" value="{}">', token_urlsafe(24))
-
-
 # States, icons, scripts
-
-
-@register.filter
-def tone(status: Any) -> str:
-    """The tone of a state's value, for a class `tone-…`."""
-    return _look(status)[0]
 
 
 def _look(status: Any) -> tuple[str, str]:
     return _TONES.get(str(getattr(status, "value", status)), ("quiet", "circle"))
 
 
-@register.filter
-def status_label(value: Any) -> str:
-    """A state in words: of an object with a `status`, or of a choice."""
+def _in_words(value: Any) -> str:
     if hasattr(value, "get_status_display"):
         return str(value.get_status_display())
     return str(getattr(value, "label", value))
@@ -269,7 +246,7 @@ def status(value: Any, label: str | Promise = "", tone: str = "") -> dict[str, A
     found, picture = _look(getattr(value, "status", value))
     if tone and tone != found:
         found, picture = tone, _PICTURES.get(tone, picture)
-    return {"label": label or status_label(value), "tone": found, "icon": picture}
+    return {"label": label or _in_words(value), "tone": found, "icon": picture}
 
 
 @register.inclusion_tag("components/_time_stamp.html", takes_context=True)

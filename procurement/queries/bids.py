@@ -110,11 +110,6 @@ def counts_by_lot(tender: Tender) -> dict[int, int]:
     return {row["lot"]: row["n"] for row in counted}
 
 
-def of_supplier_in(tender: Tender, supplier: Organisation) -> dict[int, Bid]:
-    """The supplier's own bids in a tender, by lot."""
-    return {bid.lot_id: bid for bid in own(supplier).filter(lot__tender=tender)}
-
-
 def sent_this_month(supplier_id: int, at: datetime, *, except_bid: int | None = None) -> int:
     """Bids first sent in the calendar month (UTC) of `at`; one sent again counts once."""
     month = at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -137,12 +137,6 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judge
     return amendment
 
 
-def effect_of(request: SigningRequest) -> Effect:
-    """What a prepared amendment would do, for the page on which it is signed."""
-    content = parse(bytes(request.payload))["content"]
-    return Effect([Change.of_json(change) for change in content["changes"]], content["bids_must_be_confirmed"])
-
-
 def _lock_open(tender_id: int, by: Actor, at: datetime) -> Tender:
     tender = lock_tender(tender_id)
     require_tender_signed(by, tender)

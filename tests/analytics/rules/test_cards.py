@@ -90,11 +90,6 @@ def test_an_untouched_card_expires_after_four_weeks() -> None:
     assert cards.is_old(MONDAY, date(2026, 12, 21))
 
 
-def test_the_outcome_is_told_when_all_purchases_of_the_horizon_are_in() -> None:
-    assert not cards.horizon_over(MONDAY, date(2027, 2, 21))
-    assert cards.horizon_over(MONDAY, date(2027, 2, 22))
-
-
 @pytest.mark.parametrize(
     ("p", "words"),
     [(0.8, Confidence.VERY_LIKELY), (0.79, Confidence.LIKELY), (0.4, Confidence.EVEN), (0.1, Confidence.HINT)],

@@ -65,7 +65,6 @@ def test_pairs_need_a_median_gap_of_forty_five_days_and_are_lost_by_category() -
     eligible = protocol.eligible_pairs(history, 100)
     assert [history.categories[c] for c in eligible.category] == ["x", "y"]
     assert protocol.defected(history, 100, eligible).tolist() == [False, True]
-    assert protocol.spend_ahead(history, 100, eligible).tolist() == [10.0, 0.0]
     assert protocol.spend_behind(history, 100, eligible).tolist() == [30 / 100 * 90, 30 / 100 * 90]
 
 

@@ -129,10 +129,8 @@ def test_a_file_size_has_the_unit_a_person_would_choose(size: int, text: str) ->
     assert formats.filesize(size) == text
 
 
-def test_a_share_is_a_percentage() -> None:
-    assert (
-        shown("{{ a|percent }} {{ b|percent:0 }} {{ c|percent }}", a=Decimal("0.125"), b=0.4, c=None) == "12.5% 40% —"
-    )
+def test_a_percentage_has_one_decimal_always() -> None:
+    assert shown("{{ a|percentage }} {{ b|percentage }}", a=Decimal(12), b=None) == "12.0% —"
 
 
 def test_a_state_is_said_in_words_beside_its_tone() -> None:
