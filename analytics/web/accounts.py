@@ -175,7 +175,6 @@ class _Page:
             "currency": self.choice.currency,
             "chosen_currency": self.request.GET.get("currency", ""),
             "tabs": tabs if len(tabs) > 1 else [],
-            "account_url": url,
             "crumbs": [
                 parts.Crumb(_("Buyer accounts"), reverse("insights_accounts")),
                 parts.Crumb(self.account.short_name, url),

@@ -202,7 +202,6 @@ def _request_page(
         "state_label": state_label(accreditation, now),
         "tabs": _tabs(actor, side),
         "moments": _moments(accreditation, now),
-        "first_missing": missing[0].kind if missing else "",
     }
     return render(request, "marketplace/accreditation/request.html", context, status=status)
 

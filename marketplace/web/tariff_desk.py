@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.models import Invoice, InvoiceStatus, Plan, Side, StaffRole, SubscriptionStatus
 from marketplace.permissions import actor_of, require_staff
-from marketplace.queries import keyset, tariffs
+from marketplace.queries import tariffs
 from marketplace.services import plans as plan_service
 from marketplace.services import tariffs as service
 from marketplace.shared import clock
@@ -186,8 +186,6 @@ def desk(request: HttpRequest) -> HttpResponseBase:
         "form": form,
         "chips": chips(request, form),
         "export_url": address(request, format="csv"),
-        "open_count": keyset.capped_count(tariffs.invoices(status=InvoiceStatus.ISSUED)),
-        "overdue_count": keyset.capped_count(tariffs.invoices(overdue_at=clock.now())),
         "tabs": _tabs("tariff_desk"),
         "now": clock.now(),
     }
