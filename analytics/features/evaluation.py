@@ -159,7 +159,7 @@ def _at(history: History, day: int, found: Insights, horizon: int) -> Cutoff:
             CONTROL: expected,
             "p × expected spend": ours.p * expected,
             "p × the money that the product expects": ours.p * ours.expected_amount,
-            ORACLE: np.where(lost, expected, -1.0),
+            ORACLE: metrics.unbeaten(lost, expected),
         }
         figures["capture"] = {
             name: {f"capture@{TOP}": metrics.capture(TOP, lost, score, expected)} for name, score in by_money.items()

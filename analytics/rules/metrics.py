@@ -75,16 +75,16 @@ def calibration_error(lost: BoolArray, probability: FloatArray, *, bins: int = B
 def capture(k: int, lost: BoolArray, score: FloatArray, expected: FloatArray) -> float:
     """The money expected of those lost that the first k by `score` hold, as a share of all such money.
 
-    Beside it stands the control `capture(k, lost, expected, expected)`, and above both `best_capture`.
+    Beside it stands the control `capture(k, lost, expected, expected)`, and above both `capture(k, lost, unbeaten(lost, expected), expected)`.
     """
     total = float(expected[lost].sum())
     top = _top(k, score)
     return float(expected[top][lost[top]].sum()) / total if total > 0 else float("nan")
 
 
-def best_capture(k: int, lost: BoolArray, expected: FloatArray) -> float:
-    """What nobody can beat: the k lost ones with the most money."""
-    return capture(k, lost, np.where(lost, expected, -1.0), expected)
+def unbeaten(lost: BoolArray, expected: FloatArray) -> FloatArray:
+    """The score that nobody can beat: the lost ones first, those with the most money before all."""
+    return np.where(lost, expected, -1.0)
 
 
 @dataclass(frozen=True, slots=True)

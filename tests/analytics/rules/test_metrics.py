@@ -51,7 +51,7 @@ def test_capture_is_money_of_the_lost_and_stands_beside_its_control() -> None:
     flags, expected = lost(1, 0, 1, 1), scores(50, 100, 30, 20)
     assert metrics.capture(2, flags, scores(0.9, 0.1, 0.8, 0.2), expected) == 0.8
     assert metrics.capture(2, flags, expected, expected) == 0.5
-    assert metrics.best_capture(2, flags, expected) == 0.8
+    assert metrics.capture(2, flags, metrics.unbeaten(flags, expected), expected) == 0.8
 
 
 def test_growth_figures_are_those_computed_by_hand() -> None:
