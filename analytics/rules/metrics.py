@@ -75,7 +75,7 @@ def calibration_error(lost: BoolArray, probability: FloatArray, *, bins: int = B
 def capture(k: int, lost: BoolArray, score: FloatArray, expected: FloatArray) -> float:
     """The money expected of those lost that the first k by `score` hold, as a share of all such money.
 
-    Beside it stands the control `capture(k, lost, expected, expected)`, and above both `capture(k, lost, unbeaten(lost, expected), expected)`.
+    Beside it stands the control, whose score is `expected` itself; above both, `unbeaten`.
     """
     total = float(expected[lost].sum())
     top = _top(k, score)
