@@ -24,12 +24,13 @@ django.setup()
 from marketplace.shared import clock  # noqa: E402
 from procurement.auction import tokens  # noqa: E402
 from procurement.auction.asgi import PREFLIGHT, Headers, Receive, Refuse, Request, Scope, Send, cors, refuse  # noqa: E402
+from procurement.auction.asking import LONGEST_ASK_S  # noqa: E402
 from procurement.auction.clock import stand_in  # noqa: E402
 from procurement.auction.feed import Feed, Subscriber, heartbeat  # noqa: E402
 from procurement.auction.feeds import Feeds, TooManyStreams  # noqa: E402
 from procurement.auction.intake import Intake  # noqa: E402
 from procurement.auction.liveness import Liveness  # noqa: E402
-from procurement.auction.moves import LONGEST_ASK_S, Moves  # noqa: E402
+from procurement.auction.moves import Moves  # noqa: E402
 from procurement.auction.tokens import Ticket, TicketRefused  # noqa: E402
 from procurement.queries import auctions as rooms  # noqa: E402
 from procurement.rules.auction.base import Refused  # noqa: E402
@@ -72,6 +73,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        self.moves.close()
         await self.feeds.aclose()
         await self.intake.aclose()
         await self.liveness.aclose()

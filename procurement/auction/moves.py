@@ -16,7 +16,7 @@ from django.db import DatabaseError
 from marketplace.shared import clock
 from marketplace.shared.money import parse_decimal
 from procurement.auction.asgi import JSON, Headers, Patience, Request, refuse
-from procurement.auction.asking import kept
+from procurement.auction.asking import Asking
 from procurement.auction.feeds import Feeds
 from procurement.auction.intake import Intake, NotRecorded, TooBusy
 from procurement.auction.liveness import Liveness
@@ -37,8 +37,6 @@ from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action, Refused
 from procurement.rules.auction.log import iso
 
-# A database that refuses is waited for longer than that elsewhere; whoever asks here is told.
-LONGEST_ASK_S = 4.0
 _MOST_BODY = 2048
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PLAIN_AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?")
@@ -60,9 +58,14 @@ class Moves:
     def __init__(self, intake: Intake, feeds: Feeds, liveness: Liveness) -> None:
         self._intake, self._feeds, self._liveness = intake, feeds, liveness
         self.patience = Patience()
+        self._asking = Asking()
         self._throttle = Throttle(settings.GATEWAY_BIDS_PER_SECOND)
         self._now = asyncio.get_running_loop().time
         self._taking_part: dict[tuple[int, int, int], float] = {}
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self._asking.close()
 
     async def take(self, request: Request, ticket: Ticket, allowed: Headers) -> None:
         """Read a move, have it decided, and answer. Raises Refuse."""
@@ -133,8 +136,7 @@ class Moves:
         if self._intake.holds(participant, key):
             return {"status": "pending"}
         try:
-            async with asyncio.timeout(LONGEST_ASK_S):
-                written = await self._feeds.in_thread(lambda: kept(ticket.lot, participant, key))
+            written = await self._asking.kept(ticket.lot, participant, key)
         except (DatabaseError, TimeoutError):
             raise refuse("not_recorded") from None
         if written is not None:

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from marketplace.shared import clock
-from procurement.auction import asgi, feed, feeds, intake, moves, throttle
+from procurement.auction import asgi, asking, feed, feeds, intake, throttle
 from procurement.auction.gateway import Gateway
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
+from procurement.services import auction_log
 from tests.factories.auctions import running_auction, running_auctions, seats
 from tests.patience import PATIENCE_S
 from tests.procurement.auction.asgi_client import Stream, gateway, run, scope_of, token_of
@@ -136,7 +137,9 @@ def test_a_client_that_never_reads_is_let_go_and_holds_up_nobody(monkeypatch):
                 await other.until(2)
                 assert (await client.bid(a, "90.00", "before-the-deaf"))[0] == 201
                 await other.until(3)
-                await asyncio.wait_for(serving, PATIENCE_S)
+                # Not by `wait_for`, which ends what it has waited for in vain.
+                done, _ = await asyncio.wait([serving], timeout=PATIENCE_S)
+                assert done
                 watched = client.app.feeds.get(auction.lot_id)
                 assert [subscriber.viewer for subscriber in watched.subscribers] == [rooms.bidder(b.participant.pk)]
 
@@ -243,13 +246,13 @@ def _events(auction):
 def test_what_became_of_a_bid_is_told_by_its_key(monkeypatch):
     auction = started_now()
     a, b, _ = seats(auction)
-    looked_up, find = [], moves.kept
+    looked_up, find = [], asking.kept
 
     def noted(*of):
         looked_up.append(clock.now())
         return find(*of)
 
-    monkeypatch.setattr(moves, "kept", noted)
+    monkeypatch.setattr(asking, "kept", noted)
 
     async def told(client, seat, key):
         begun = clock.now()
@@ -281,6 +284,46 @@ def test_what_became_of_a_bid_is_told_by_its_key(monkeypatch):
             assert (await client.get(f"/live/lots/{auction.lot_id}/bids/first-bid"))[0] == 401
 
     run(errand())
+
+
+def test_who_asks_for_a_lot_that_is_held_up_is_told_so_and_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(asking, "LONGEST_ASK_S", 0.5)
+    held, other = running_auctions(lots=2, start=datetime.now(UTC) - timedelta(seconds=1))
+    a, *_ = seats(held)
+    b, *_ = seats(other)
+
+    async def errand():
+        async with gateway() as client:
+            taken, given_back = asyncio.Event(), asyncio.Event()
+            loop = asyncio.get_running_loop()
+            holds = asyncio.create_task(asyncio.to_thread(_hold, held.lot_id, loop, taken, given_back))
+            await taken.wait()
+            try:
+                asks = [asyncio.create_task(client.asked(a, f"bid-number-{n}")) for n in range(9)]
+                async with client.stream(other.lot_id, token_of(b)) as stream:
+                    await stream.until(2)
+                answers = await asyncio.gather(*asks)
+                assert {(status, problem["code"]) for status, problem in answers} == {(503, "not_recorded")}
+                # No thread waits for the lock any more, though it is still held.
+                monkeypatch.setattr(asking, "LONGEST_ASK_S", PATIENCE_S)
+                assert (await client.asked(b, "bid-number-0"))[1]["status"] == "unknown"
+            finally:
+                given_back.set()
+                await holds
+            assert (await client.asked(a, "bid-number-0"))[1]["status"] == "unknown"
+
+    run(errand())
+
+
+def _hold(lot, loop, taken, given_back):
+    """The lot's lock, as a batch would that gets nowhere."""
+    try:
+        with transaction.atomic():
+            auction_log.lock([lot])
+            loop.call_soon_threadsafe(taken.set)
+            asyncio.run_coroutine_threadsafe(given_back.wait(), loop).result()
+    finally:
+        connection.close()
 
 
 def test_a_body_that_does_not_come_is_given_up(monkeypatch):
