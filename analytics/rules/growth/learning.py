@@ -7,10 +7,12 @@ those that would have ranked best in the latest window that has ended.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from analytics.rules import clock as clocks
+from analytics.rules.clock import STEADY, Clock
 from analytics.rules.growth import calibration, ease, lookback, money, presence, profiles, ranking, signals
 from analytics.rules.growth.ledger import Activity, Calendar, Ledger, Pairs, ledger_of
 from analytics.rules.growth.model import GrowthModel, Ranker
@@ -40,9 +42,10 @@ EASE_ALONE = signals.SIGNALS.index("ease")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What both rankings share."""
+    """What both rankings share. Days are the clock's: holes in the history are taken out of them."""
 
     history: History
+    clock: Clock
     calendar: Calendar
     days: OrderDays
     cutoff: int
@@ -59,15 +62,17 @@ class Known:
 def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0) -> GrowthModel:
     """Learns from what is known at the end of day `cutoff`; deterministic for a seed."""
     past = history.until(cutoff)
+    clock = clocks.find(past.day)
+    past = replace(past, day=clock.running(past.day))
     days = past.account_days()
     calendar = Calendar(days.account, days.day, len(past.accounts))
-    windows = windows_of(cutoff, horizon)
+    windows = windows_of(cutoff, horizon, clock)
     orders = presence.learn(calendar, windows, horizon)
-    known = Known(past, calendar, days, cutoff, horizon, windows, seed, orders)
+    known = Known(past, clock, calendar, days, cutoff, horizon, windows, seed, orders)
     grouped = past.has_categories and len(past) > 0
     named = past.has_items and len(past) > 0
     if not grouped and not named:
-        return GrowthModel(cutoff, horizon, seed, None, None, orders, None, (), False)
+        return GrowthModel(cutoff, horizon, seed, None, None, orders, None, (), False, clock)
     groups = _profiles(known, "categories" if grouped else "items")
     return GrowthModel(
         cutoff=cutoff,
@@ -79,14 +84,18 @@ def fit(history: History, cutoff: int, *, horizon: int = HORIZON, seed: int = 0)
         profiles=groups,
         profile_names=past.categories if grouped else past.items,
         profiles_of_items=not grouped,
+        clock=clock,
     )
 
 
-def windows_of(cutoff: int, horizon: int) -> tuple[int, ...]:
-    """The latest windows whose labels have ended, and the one of a year ago, which saw the same season."""
-    ended = training_cutoffs(cutoff, horizon=horizon)
+def windows_of(cutoff: int, horizon: int, clock: Clock = STEADY) -> tuple[int, ...]:
+    """The latest windows whose labels have ended, and the one of a year ago, which saw the same season; in the clock's
+    days, of which the first with data is 0 and what the holes take out.
+    """
+    begin, year_ago = (int(day) for day in clock.running(np.array([0, cutoff - YEAR], dtype=np.int32)))
+    ended = tuple(begin + past for past in training_cutoffs(cutoff - begin, horizon=horizon))
     latest = ended[:MOST_WINDOWS]
-    same_season = [past for past in ended[MOST_WINDOWS:] if abs(cutoff - YEAR - past) <= STEP // 2]
+    same_season = [past for past in ended[MOST_WINDOWS:] if abs(year_ago - past) <= STEP // 2]
     return latest + tuple(same_season[:1])
 
 
@@ -118,7 +127,7 @@ def _ranker(known: Known, of: str, groups: profiles.Profiles) -> Ranker:
     amount, quantity, packs = _measures(known, of, codes, lists, curve)
     return Ranker(
         names=tuple(names[code] for code in codes),
-        snapshot=_snapshot(ledger, pairs, activity, neighbours, group[codes], known.horizon),
+        snapshot=_snapshot(known, ledger, pairs, activity, neighbours, group[codes]),
         weights=weights,
         base=base_chances(pairs, activity, known.horizon),
         curve=curve,
@@ -183,11 +192,11 @@ def _places(codes: IntArray, count: int) -> IntArray:
 
 
 def _snapshot(
-    ledger: Ledger, pairs: Pairs, activity: Activity, neighbours: ease.Neighbours, group: IntArray, horizon: int
+    known: Known, ledger: Ledger, pairs: Pairs, activity: Activity, neighbours: ease.Neighbours, group: IntArray
 ) -> signals.Snapshot:
     sold = np.bincount(pairs.thing, minlength=pairs.things) > 0
-    traits = signals.traits_of(ledger, pairs, activity, horizon)
-    return signals.Snapshot(activity.cutoff, horizon, neighbours, traits, sold, group)
+    traits = signals.traits_of(ledger, pairs, activity, known.horizon, known.clock)
+    return signals.Snapshot(activity.cutoff, known.horizon, neighbours, traits, sold, group)
 
 
 def _regularisation(known: Known, column: IntArray, group: IntArray, codes: IntArray, ledger: Ledger) -> float:
@@ -220,7 +229,7 @@ def _windows(known: Known, ledger: Ledger, group: IntArray, regularisation: floa
 
 def _window(known: Known, ledger: Ledger, group: IntArray, cutoff: int, neighbours: ease.Neighbours) -> ranking.Window:
     pairs, activity = ledger.at(cutoff), known.calendar.at(cutoff)
-    snapshot = _snapshot(ledger, pairs, activity, neighbours, group, known.horizon)
+    snapshot = _snapshot(known, ledger, pairs, activity, neighbours, group)
     accounts = activity.eligible()
     accounts = accounts[_drawn(len(accounts), LEARNT_ACCOUNTS, [known.seed, cutoff])]
     later = ledger.first_bought(cutoff, cutoff + known.horizon)[accounts]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from analytics.rules.clock import STEADY, Clock
 from analytics.rules.growth.calibration import Curve
 from analytics.rules.growth.ease import Neighbours
 from analytics.rules.growth.ledger import Float32Array
@@ -65,6 +66,7 @@ class GrowthModel:
     profiles: Profiles | None
     profile_names: Names  # outside names of the codes in `profiles`: categories, or items where there are none
     profiles_of_items: bool
+    clock: Clock = STEADY  # all days above are its own; models stored before there was one know of no holes
 
     @property
     def fallback(self) -> Fallback:
@@ -100,7 +102,8 @@ class GrowthModel:
 
 
 _KNOWN: dict[str, Callable[..., Any]] = {
-    known.__name__: known for known in (GrowthModel, Ranker, Snapshot, Neighbours, Weights, Curve, Measure, Profiles)
+    known.__name__: known
+    for known in (GrowthModel, Ranker, Snapshot, Neighbours, Weights, Curve, Measure, Profiles, Clock)
 }
 
 
@@ -118,7 +121,7 @@ def _plain(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
 
 def _restored(plain: Any, body: memoryview) -> Any:
     if isinstance(plain, list):
-        return tuple(plain)
+        return tuple(_restored(part, body) for part in plain)
     if not isinstance(plain, dict):
         return plain
     if "array" in plain:

@@ -4,7 +4,7 @@ whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,7 @@ def score(
     likelier than that.
     """
     past = history.until(cutoff)
+    past = replace(past, day=model.clock.running(past.day))
     days = past.account_days()
     activity = Calendar(days.account, days.day, len(past.accounts)).at(cutoff)
     accounts = activity.eligible()

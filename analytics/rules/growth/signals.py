@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from analytics.rules.clock import STEADY, Clock
 from analytics.rules.growth.ease import Neighbours
 from analytics.rules.growth.ledger import Activity, Float32Array, Ledger, Pairs
 from analytics.rules.history import NONE, BoolArray, IntArray
@@ -73,7 +74,7 @@ class Candidates:
     bought: BoolArray  # accounts × things
 
 
-def traits_of(ledger: Ledger, pairs: Pairs, activity: Activity, horizon: int) -> Float32Array:
+def traits_of(ledger: Ledger, pairs: Pairs, activity: Activity, horizon: int, clock: Clock = STEADY) -> Float32Array:
     """Logs of first buyers and of buyers per active account over the windows, days without a sale, and the season."""
     cutoff, things = activity.cutoff, pairs.things
     columns = [
@@ -86,17 +87,24 @@ def traits_of(ledger: Ledger, pairs: Pairs, activity: Activity, horizon: int) ->
     last = np.full(things, cutoff - YEAR, dtype=np.int64)
     np.maximum.at(last, pairs.thing, pairs.last)
     columns.append(np.log1p(np.minimum(cutoff - last, YEAR)))
-    columns.append(_season(ledger, cutoff, horizon))
+    columns.append(_season(ledger, cutoff, horizon, clock))
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _season(ledger: Ledger, cutoff: int, horizon: int) -> NDArray[np.float64]:
-    """Log of how a thing sold in the same season a year ago against that whole year; 0 with less than a year behind."""
-    if cutoff < YEAR:
+def _season(ledger: Ledger, cutoff: int, horizon: int, clock: Clock) -> NDArray[np.float64]:
+    """Log of how a thing sold in the same season a year ago against that whole year; 0 with less than a year behind, or
+    where a hole took the season. Seasons are the calendar's, whatever days the clock has left out.
+    """
+    today = int(clock.calendar(np.array([cutoff], dtype=np.int32))[0])
+    if today < YEAR:
         return np.zeros(ledger.things)
-    share = min(horizon / YEAR, 1.0)
-    season = ledger.purchases(cutoff - YEAR, cutoff - YEAR + horizon)
-    year = ledger.purchases(cutoff - YEAR, cutoff)
+    ends = np.array([today - YEAR, today - YEAR + min(horizon, YEAR)], dtype=np.int32)
+    begin, end = (int(day) for day in clock.running(ends))
+    if begin == end:
+        return np.zeros(ledger.things)
+    share = (end - begin) / (cutoff - begin)
+    season = ledger.purchases(begin, end)
+    year = ledger.purchases(begin, cutoff)
     return np.asarray(np.log((season + SEASON_PRIOR * share) / ((year + SEASON_PRIOR) * share)))
 
 

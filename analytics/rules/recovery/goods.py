@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analytics.rules.clock import Clock
 from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray
-from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.visits import IndexArray, Visits, changes
 
 SPAN = 45

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from analytics.rules.clock import Clock
 from analytics.rules.history import FloatArray
 from analytics.rules.recovery import cycles
-from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.cycles import Prior
 from analytics.rules.recovery.goods import Goods
 from analytics.rules.recovery.logistic import Logistic, Recalibration

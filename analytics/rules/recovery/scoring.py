@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 from scipy import special
 
+from analytics.rules.clock import Clock
 from analytics.rules.history import NONE, BoolArray, FloatArray, History, IntArray, Names
 from analytics.rules.recovery import reasons
-from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.cycles import silent
 from analytics.rules.recovery.features import Bought, Observed, observe_accounts, observe_pairs
 from analytics.rules.recovery.goods import collect_lines

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
+from analytics.rules import clock as clocks
 from analytics.rules import metrics
 from analytics.rules.history import FloatArray, History
 from analytics.rules.one_thread import one_thread
 from analytics.rules.protocol import HORIZON
-from analytics.rules.recovery import clock as clocks
 from analytics.rules.recovery import cycles, goods, logistic
 from analytics.rules.recovery.cases import Cases, Past, Seen, look, windows
 from analytics.rules.recovery.market import survey

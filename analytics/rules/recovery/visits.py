@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.rules.clock import Clock
 from analytics.rules.history import NONE, FloatArray, History, IntArray
-from analytics.rules.recovery.clock import Clock
 
 IndexArray = NDArray[np.int64]
 

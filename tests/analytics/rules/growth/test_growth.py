@@ -87,6 +87,17 @@ def test_equal_seeds_give_equal_bytes_and_the_bytes_the_same_scores(
     assert again.profiles == scores.profiles
 
 
+def test_weeks_missing_from_the_history_are_taken_out_of_it(history: History, scores: GrowthScores) -> None:
+    """Sixty days of which nothing is known, in the middle: everything is as if they had not been."""
+    hole = 60
+    torn = replace(history, day=history.day + np.where(history.day > 120, hole, 0).astype(np.int32))
+    model = growth.fit(torn, CUTOFF + hole)
+    assert model.clock.holes == ((120, hole),)
+    found = growth.score(GrowthModel.from_bytes(model.to_bytes()), torn, CUTOFF + hole, top=10)
+    assert same(found.items, scores.items)  # type: ignore[arg-type]
+    assert same(found.categories, scores.categories)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("stored", [b"", b"something else", b"openlot growth\ncut"])
 def test_other_bytes_are_refused(stored: bytes) -> None:
     with pytest.raises(ValueError):

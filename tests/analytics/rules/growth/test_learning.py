@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from analytics.rules.clock import Clock
 from analytics.rules.growth import learning, signals
 from analytics.rules.growth.ledger import Calendar, ledger_of
 from analytics.rules.history import NONE, History, collapse
@@ -68,6 +69,19 @@ def test_season_compares_the_same_days_of_last_year_with_that_whole_year() -> No
     traits = signals.traits_of(ledger, ledger.at(380), Calendar.of(found).at(380), 73)
     season = traits[:, signals.OF_THINGS.index("season")]
     assert season.tolist() == pytest.approx(np.log([(10 + 1) / (15 / 5), 1 / (15 / 5)]).tolist())
+
+
+def test_season_is_the_calendars_where_the_clock_has_left_days_out() -> None:
+    """Day 40 has become 100: sixty days after 100 are no days. The season of 73 days a year before 380 is (15, 88] of
+    the calendar, (75, 148] of the clock's 305 days since. Where a hole took all of it nothing is known."""
+    lines = [(number, 0, 100) for number in range(10)] + [(number, 1, 300) for number in range(10)]
+    found = history(lines)
+    ledger = ledger_of(found, found.category, np.arange(2, dtype=np.int32), 2)
+    known = ledger, ledger.at(380), Calendar.of(found).at(380), 73
+    place, share = signals.OF_THINGS.index("season"), 73 / 305
+    season = signals.traits_of(*known, Clock(((100, 60),)))[:, place]
+    assert season.tolist() == pytest.approx(np.log([(10 + 5 * share) / (15 * share), 1 / 3]).tolist())
+    assert signals.traits_of(*known, Clock(((10, 100),)))[:, place].tolist() == [0, 0]
 
 
 def test_base_chances_count_first_purchases_over_the_time_accounts_were_known() -> None:

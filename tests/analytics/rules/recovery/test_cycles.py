@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analytics.rules.clock import Clock
 from analytics.rules.history import History, collapse
 from analytics.rules.recovery import cycles
-from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.rhythm import observe
 from analytics.rules.recovery.visits import collect
 

@@ -5,9 +5,9 @@ from math import log
 import numpy as np
 import pytest
 
+from analytics.rules.clock import Clock
 from analytics.rules.history import History, collapse
 from analytics.rules.recovery import alike, goods
-from analytics.rules.recovery.clock import Clock
 from analytics.rules.recovery.goods import Goods
 from analytics.rules.recovery.visits import collect
 from tests.analytics.rules.recovery import simulated

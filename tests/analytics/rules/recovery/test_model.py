@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from analytics.rules import protocol, recovery
+from analytics.rules.clock import Clock, find
 from analytics.rules.history import History, collapse
 from analytics.rules.recovery import scoring, training
-from analytics.rules.recovery.clock import Clock, find
 from analytics.rules.recovery.features import Bought, observe_accounts, observe_pairs
 from analytics.rules.recovery.goods import collect_lines, collect_sold
 from analytics.rules.recovery.logistic import Recalibration

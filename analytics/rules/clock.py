@@ -9,6 +9,7 @@ the cut-off is not known to be one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,14 @@ class Clock:
 
     def running(self, day: IntArray) -> IntArray:
         """Days with the holes taken out: those after the last hole keep their numbers, those before a hole move up to
-        it.
+        it. What lies in one, where there is no data, is its last day.
         """
         if not self.holes:
             return day
         edges, ahead = self._edges()
-        return np.asarray(day + ahead[np.searchsorted(edges, day)], dtype=np.int32)
+        place = np.searchsorted(edges, day)
+        ends = np.append(np.iinfo(np.int32).min, edges + ahead[:-1] - ahead[1:])
+        return np.asarray(np.maximum(day, ends[place]) + ahead[place], dtype=np.int32)
 
     def calendar(self, running: IntArray) -> IntArray:
         """The days that `running` made these numbers of."""
@@ -49,12 +52,16 @@ class Clock:
         return np.array([before for before, _ in self.holes], dtype=np.int64), ahead
 
 
+STEADY: Final = Clock()
+"""Of data without holes."""
+
+
 def find(days: IntArray) -> Clock:
     """The clock of the data whose order days (of anybody, in any order) are `days`."""
     order_days = np.flatnonzero(np.bincount(days[days >= 0], minlength=1)) if len(days) else np.empty(0, dtype=np.int64)
     breaks = np.diff(order_days)
     shortest = shortest_hole(breaks.tolist())
     if shortest is None:
-        return Clock()
+        return STEADY
     usual = usual_break(breaks.tolist())
     return Clock(tuple((int(order_days[i]), int(breaks[i] - usual)) for i in np.flatnonzero(breaks > shortest)))
