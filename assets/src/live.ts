@@ -9,7 +9,7 @@ import { BiddingChart } from "./live/chart";
 import { ClockPanel } from "./live/clock-panel";
 import { courseAt } from "./live/course";
 import type { Desk, Panel } from "./live/desk";
-import { Gateway } from "./live/gateway";
+import { type Connection, Gateway } from "./live/gateway";
 import { LimitPanel } from "./live/limit-panel";
 import { Lines } from "./live/lines";
 import { Kept, Moves } from "./live/moves";
@@ -29,8 +29,8 @@ class LivePage implements Desk {
   readonly page: HTMLElement;
   readonly moves: Moves;
   readonly digits: number;
-  readonly mayAct: boolean;
-  readonly mayNot: string;
+  mayAct: boolean;
+  mayNot: string;
   private readonly gateway: Gateway;
   private readonly chart: BiddingChart;
   private readonly observer: boolean;
@@ -41,6 +41,8 @@ class LivePage implements Desk {
   private room: RoomState;
   private banner: { text: string; tone: Tone; until: number } | null = null;
   private lostAt = 0;
+  /** The stream is refused to this viewer. */
+  private barred = false;
   /** Why it was paused or cancelled, as the log says. */
   private reason = "";
   private tickPrice: string | null = null;
@@ -74,7 +76,7 @@ class LivePage implements Desk {
     setInterval(() => void this.measure(1), 10_000);
     void this.gateway.listen(
       (update) => this.take(update),
-      (is) => this.connection(is),
+      (is) => void this.connection(is),
     );
   }
 
@@ -224,18 +226,33 @@ class LivePage implements Desk {
     this.write("said", text);
   }
 
-  private connection(is: "open" | "lost" | "refused"): void {
+  private async connection(is: Connection): Promise<void> {
     if (is === "open") {
       this.moves.reconnected();
+      this.allow(this.page.dataset.mayBid === "yes", this.page.dataset.mayNot ?? "");
       if (this.lostAt) this.tell(say("Connected again. Nothing was missed: what happened meanwhile is in the list."), "good", 5);
-      this.lostAt = 0;
+      else if (this.barred) this.banner = null;
     } else if (is === "lost") {
       this.lostAt ||= serverNow();
-    } else {
+    } else if (is === "refused") {
       this.tell(say("You were logged out. Log in in another tab and load this page again; the auction goes on."), "bad", Infinity);
+    } else {
+      // The page knows more of it than the gateway.
+      const now = (await this.fetched())?.dataset.mayNot;
+      const why = now && now !== this.page.dataset.mayNot ? now : is.barred;
+      if (is.status !== 429) this.allow(false, why);
+      this.tell(why, "bad", Infinity);
     }
+    this.barred = typeof is === "object" || is === "refused";
+    if (is !== "lost") this.lostAt = 0;
     this.page.classList.toggle("is-lost", this.lostAt > 0);
-    this.write("connection", this.lostAt ? say("reconnecting…") : say("live"));
+    this.write("connection", this.lostAt ? say("reconnecting…") : this.barred ? say("not live") : say("live"));
+  }
+
+  private allow(may: boolean, mayNot: string): void {
+    this.mayAct = may;
+    this.mayNot = mayNot;
+    for (const panel of this.panels) panel.show();
   }
 
   /** A new ticket, out of a fresh copy of this page; null where the log-in is over, or is somebody else's by now. */

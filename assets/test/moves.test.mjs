@@ -12,7 +12,7 @@ let live;
 before(async () => {
   globalThis.document = { getElementById: () => null, documentElement: { lang: "en" } };
   const built = await esbuild.build({
-    stdin: { contents: 'export * from "./moves"; export * from "./outcome";', resolveDir: path.resolve(here, "../src/live") },
+    stdin: { contents: 'export * from "./moves"; export * from "./outcome"; export { Gateway as Wire } from "./gateway";', resolveDir: path.resolve(here, "../src/live") },
     bundle: true,
     format: "esm",
     platform: "browser",
@@ -218,6 +218,38 @@ test("without a storage a move is asked for as long as its page is open", async 
   });
   const outcome = await new live.Moves(gateway, forbidden, gateway.clock).make("bid", "96.00", () => {});
   assert.deepEqual([outcome.is, outcome.late], ["taken", true]);
+});
+
+test("a stream that is refused is no lost connection: its viewer is told why, and it is not asked for every second", async (context) => {
+  const heard = {};
+  const pauses = [];
+  context.mock.method(globalThis, "setTimeout", (_done, milliseconds) => pauses.push(milliseconds));
+  let fetched = 0;
+  const answers = [
+    { status: 403, json: async () => ({ detail: "You do not take part in this auction." }) },
+    { status: 502, json: async () => ({}) },
+    { status: 404, json: async () => ({ message: "of some proxy" }) },
+  ];
+  Object.assign(globalThis.document, { addEventListener: () => {} });
+  globalThis.addEventListener = (name, listener) => (heard[name] = listener);
+  globalThis.fetch = async () => answers[Math.min(fetched++, answers.length - 1)];
+  const wire = new live.Wire("", "7", "ticket", async () => null);
+  const told = [];
+  const listening = wire.listen(() => {}, (is) => told.push(is));
+  const until = async (times) => {
+    while (told.length < times) await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    return pauses.at(-1);
+  };
+  assert.ok((await until(1)) > 30_000);
+  heard.online();
+  assert.ok((await until(2)) < 1_000);
+  heard.online();
+  assert.ok((await until(3)) < 1_000);
+  assert.deepEqual(told, [{ barred: "You do not take part in this auction.", status: 403 }, "lost", "lost"]);
+  wire.stop();
+  heard.online();
+  await listening;
 });
 
 test("every outcome is a plain sentence", () => {

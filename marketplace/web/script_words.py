@@ -39,6 +39,7 @@ SENTENCES: Final = (
     _("You were logged out. Log in in another tab and load this page again; the auction goes on."),
     _("reconnecting…"),
     _("live"),
+    _("not live"),
     _("your clock agrees"),
     _("your clock is {seconds} s slow"),
     _("your clock is {seconds} s fast"),

@@ -8,7 +8,11 @@ import type { Update } from "./room";
 
 const SILENCE = 40_000; // the gateway says something every 15 s
 const LONGEST_ASK = 5_000; // the gateway gives up after 4 s
+const BARRED_FOR = 45_000;
 const WAITS = [300, 700, 1_500, 3_000, 5_000, 8_000];
+
+/** Lost: it is tried again. Refused: the log-in is over, or somebody else's. Barred: the gateway says in a sentence why not. */
+export type Connection = "open" | "lost" | "refused" | { readonly barred: string; readonly status: number };
 
 export class Gateway implements Wire {
   private lastEvent = "";
@@ -38,7 +42,7 @@ export class Gateway implements Wire {
   }
 
   /** Runs until stopped. `connection` is told when the stream breaks and when it is back. */
-  async listen(take: (update: Update) => void, connection: (is: "open" | "lost" | "refused") => void): Promise<void> {
+  async listen(take: (update: Update) => void, connection: (is: Connection) => void): Promise<void> {
     for (let attempt = 0; !this.stopped; ) {
       const opened = await this.stream(take, () => {
         attempt = 0;
@@ -53,9 +57,9 @@ export class Gateway implements Wire {
         }
         this.token = token;
       } else {
-        connection("lost");
+        connection(opened === "broken" ? "lost" : opened);
       }
-      const wait = WAITS[Math.min(attempt++, WAITS.length - 1)] ?? 8_000;
+      const wait = typeof opened === "object" ? BARRED_FOR : (WAITS[Math.min(attempt++, WAITS.length - 1)] ?? 8_000);
       await this.pause(wait * (0.75 + Math.random() / 2));
     }
   }
@@ -70,7 +74,7 @@ export class Gateway implements Wire {
     });
   }
 
-  private async stream(take: (update: Update) => void, open: () => void): Promise<"broken" | "refused"> {
+  private async stream(take: (update: Update) => void, open: () => void): Promise<"broken" | "refused" | { readonly barred: string; readonly status: number }> {
     this.aborted = new AbortController();
     let silence = setTimeout(() => this.aborted.abort(), SILENCE);
     try {
@@ -81,6 +85,10 @@ export class Gateway implements Wire {
         signal: this.aborted.signal,
       });
       if (answer.status === 401) return "refused";
+      if ([403, 404, 429].includes(answer.status)) {
+        const { detail } = (await answer.json()) as { detail?: unknown };
+        return typeof detail === "string" ? { barred: detail, status: answer.status } : "broken";
+      }
       if (!answer.ok || !answer.body) return "broken";
       open();
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
