@@ -15,6 +15,14 @@ function margin(low: number, high: number): number {
   return (high - low) * 0.12 || Math.abs(high) * 0.005 || 1;
 }
 
+/** As wide as the longest price needs it. */
+function wide(plot: uPlot, prices: string[] | null): number {
+  const font = plot.axes[1]?.font;
+  plot.ctx.font = (Array.isArray(font) ? font[0] : font) ?? plot.ctx.font;
+  const longest = Math.max(0, ...(prices ?? []).map((one) => plot.ctx.measureText(one).width));
+  return Math.max(84, Math.ceil(longest / devicePixelRatio) + 16);
+}
+
 export class BiddingChart {
   private readonly rows: Row[] = [];
   private plot: uPlot | null = null;
@@ -106,13 +114,14 @@ export class BiddingChart {
     const axis = { stroke: text, font: `13px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     return {
       ...this.size(),
-      padding: [12, 30, 0, 0],
+      // Half of the last time stands beyond its mark.
+      padding: [12, 40, 0, 0],
       cursor: { points: { size: 7 }, drag: { x: false, y: false } },
       legend: { live: false, markers: { fill: (_plot, index) => colours[index - 1] ?? "" } },
       scales: { y: { range: (_plot, low, high) => [low - margin(low, high), high + margin(low, high)] } },
       axes: [
         { ...axis, values: (_plot, times) => times.map((time) => clock.format(time * 1000)), incrs: SECONDS, space: 90, size: 34 },
-        { ...axis, values: (_plot, prices, _axis, _space, step) => prices.map((one) => price(one, step)), size: 84 },
+        { ...axis, values: (_plot, prices, _axis, _space, step) => prices.map((one) => price(one, step)), size: wide },
       ],
       series: [
         { label: say("Time") },
