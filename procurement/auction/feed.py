@@ -213,11 +213,6 @@ class Feed:
                 self.keys = None
 
 
-def sent_event(content: dict[str, Any], number: int) -> bytes:
-    """An update as a server-sent event."""
-    return _event(_json(content), number)
-
-
 def heartbeat() -> bytes:
     """A comment that keeps the connection open and tells the server's time."""
     return f": {iso(clock.now())}\n\n".encode()

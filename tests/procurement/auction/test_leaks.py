@@ -9,7 +9,7 @@ import pytest
 
 from marketplace.models import StaffRole
 from marketplace.shared import clock
-from procurement.auction.feed import Feed, Subscriber, sent_event
+from procurement.auction.feed import Feed, Subscriber, _event, _json
 from procurement.auction.projection import state, update
 from procurement.auction.room import Desk, WaitingBid, answer_of
 from procurement.auction.tokens import Ticket
@@ -27,6 +27,11 @@ def later(seconds):
     return START + timedelta(seconds=seconds)
 
 
+def sent(content, number):
+    """An update as a server-sent event."""
+    return _event(_json(content), number)
+
+
 def told(rival_first, rival_bids, **settings):
     """All that the third bidder is sent in an auction where a rival bids those amounts: stream, and the answers to its
     own bids."""
@@ -42,7 +47,7 @@ def told(rival_first, rival_bids, **settings):
     hall = rooms.hall(auction.pk)
     viewer = rooms.bidder(own.participant.pk)
     events = [event for event, _ in rooms.events(auction.pk)]
-    frames = [sent_event(update(hall, events[seen:], viewer, now), hall.number) for seen in range(len(events))]
+    frames = [sent(update(hall, events[seen:], viewer, now), hall.number) for seen in range(len(events))]
     labels = {hall.labels[viewer]: "me"}
     text = b"".join(frames).decode()
     # Labels are drawn by lot; which one is ours says nothing.
@@ -101,9 +106,9 @@ def test_what_is_sent_is_what_each_viewer_may_be_told(monkeypatch, shown):
     with clock.frozen(later(4)):
         for viewer in (*(rooms.bidder(seat.participant.pk) for seat in bidders), None):
             for seen in range(len(events)):
-                sent = feed.frame(Subscriber(Ticket(auction.lot_id, 1, None, False), viewer, seen))
+                frame = feed.frame(Subscriber(Ticket(auction.lot_id, 1, None, False), viewer, seen))
                 told = update(hall, events[seen:], viewer, later(4), feed.moved_end)
-                assert sent == sent_event(told, hall.number)
+                assert frame == sent(told, hall.number)
     # Scheduled and started; then each bid moved the end by a second.
     assert [event.number for event in events if feed.moved_end(event.number)] == [3, 4, 5]
 
