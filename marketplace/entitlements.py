@@ -14,7 +14,7 @@ from typing import Final
 
 from babel.dates import format_date
 from babel.numbers import format_currency
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import get_language, gettext, gettext_lazy, ngettext
 
 from marketplace.models import AccreditationStatus, Organisation, OrganisationStatus, Side, SubscriptionStatus
@@ -114,7 +114,7 @@ def _registration(standing: Standing, need: Need) -> list[Reason]:
     if standing.status != OrganisationStatus.REGISTERED:
         sentence = gettext("Your organisation’s registration is not finished.")
         remedy = gettext("Finish it: fill in what is missing and sign it.")
-        return [Reason("registration_not_finished", sentence, remedy, _url("register_organisation"))]
+        return [Reason("registration_not_finished", sentence, remedy, reverse("register_organisation"))]
     if standing.on_side:
         return []
     if need.side == Side.SUPPLIER:
@@ -123,7 +123,7 @@ def _registration(standing: Standing, need: Need) -> list[Reason]:
     else:
         sentence = gettext("Your organisation is not registered as a buyer.")
         remedy = gettext("Say in your organisation’s profile that you buy.")
-    return [Reason("not_on_this_side", sentence, remedy, _url("organisation"))]
+    return [Reason("not_on_this_side", sentence, remedy, reverse("organisation"))]
 
 
 # State of the accreditation: what the organisation reads, and what would change it.
@@ -175,7 +175,12 @@ def _accreditation(standing: Standing, need: Need, at: datetime) -> list[Reason]
         "day": _day(until) if until else "",
     }
     return [
-        Reason(f"accreditation_{state}", str(sentence) % words, str(remedy), _url("accreditation", need.side.value))
+        Reason(
+            f"accreditation_{state}",
+            str(sentence) % words,
+            str(remedy),
+            reverse("accreditation", args=[need.side.value]),
+        )
     ]
 
 
@@ -193,19 +198,19 @@ def _no_tariff(standing: Standing, need: Need, at: datetime) -> Reason:
             gettext("Your tariff “%(plan)s” is not paid yet.") % {"plan": unpaid.offer.name},
             gettext("Pay invoice %(number)s: the tariff begins when the payment is confirmed.")
             % {"number": unpaid.invoice},
-            _url("invoice", unpaid.invoice_id) if unpaid.invoice_id else _url("tariffs"),
+            reverse("invoice", args=[unpaid.invoice_id]) if unpaid.invoice_id else reverse("tariffs"),
         )
     later = min(_times(standing, Taken.begins_later, "starts_at", at), default=None)
     if later:
         sentence = gettext("Your tariff “%(plan)s” begins on %(day)s.") % {"plan": later[1], "day": _day(later[0])}
-        return Reason("tariff_begins_later", sentence, gettext("There is nothing to do but wait."), _url("tariffs"))
+        return Reason("tariff_begins_later", sentence, gettext("There is nothing to do but wait."), reverse("tariffs"))
     over = max(_times(standing, Taken.is_over, "ends_at", at), default=None)
     if over:
         sentence = gettext("Your tariff “%(plan)s” ended on %(day)s.") % {"plan": over[1], "day": _day(over[0])}
         remedy = _remedy(standing, need, gettext("Renew it, or choose another tariff."))
-        return Reason("tariff_expired", sentence, remedy, _url("tariffs"))
+        return Reason("tariff_expired", sentence, remedy, reverse("tariffs"))
     remedy = _remedy(standing, need, gettext("Choose a tariff."))
-    return Reason("tariff_missing", gettext("Your organisation has no tariff."), remedy, _url("tariffs"))
+    return Reason("tariff_missing", gettext("Your organisation has no tariff."), remedy, reverse("tariffs"))
 
 
 def _times(
@@ -218,7 +223,7 @@ def _limits(plan: Offer, standing: Standing, need: Need) -> list[Reason]:
     """What the plan does not permit, each with the smallest plan that would permit the whole need."""
     remedy = _remedy(standing, need, gettext("Ask the operator for a tariff that permits it."))
     return [
-        Reason(code, sentence % {"plan": plan.name, **words}, remedy, _url("tariffs"))
+        Reason(code, sentence % {"plan": plan.name, **words}, remedy, reverse("tariffs"))
         for code, sentence, words in exceeded(plan.permits, need)
     ]
 
@@ -271,13 +276,6 @@ def _remedy(standing: Standing, need: Need, otherwise: str) -> str:
         "plan": fitting.name,
         "price": _amount(fitting.price),
     }
-
-
-def _url(route: str, *args: object) -> str:
-    try:
-        return reverse(route, args=args)
-    except NoReverseMatch:
-        return ""
 
 
 def _locale() -> str:

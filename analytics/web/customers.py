@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
@@ -192,7 +192,7 @@ def _context(account: Account, actor: Actor) -> dict[str, Any]:
         "note_form": NoteForm(),
         "facts": _facts(account),
         "lines_url": _lines_url(account),
-        "contacts_url": _url("insights_customer_contacts_part", account.pk),
+        "contacts_url": reverse("insights_customer_contacts_part", args=[account.pk]),
         "procedures": list(tenders.published().filter(buyer__in=buyers).order_by("-published_at")[:PROCEDURES])
         if (buyers := queries.buyers_of(account))
         else [],
@@ -380,10 +380,3 @@ def _days(number: int) -> str:
 def _today(book: Book) -> date:
     """The day up to which purchases are known, as the newest scores are; today where there are none."""
     return book.run.cutoff if book.run else clock.now().astimezone(UTC).date()
-
-
-def _url(name: str, *args: Any) -> str:
-    try:
-        return reverse(name, args=args)
-    except NoReverseMatch:
-        return ""

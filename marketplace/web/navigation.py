@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.models import Role, StaffRole
@@ -99,8 +99,8 @@ def rooms_for(actor: Any, path: str, way_back: Sequence[str] = ()) -> list[Entry
     """
     visitor = actor if isinstance(actor, Actor) else NOBODY
     for place, rooms in _ROOMS.items():
-        if (url := _url(place)) and path.startswith(url):
-            found = [(room, url) for room in rooms if room.for_whom(visitor) and (url := _url(room.route))]
+        if path.startswith(reverse(place)):
+            found = [(room, reverse(room.route)) for room in rooms if room.for_whom(visitor)]
             within = [url for _room, url in found if path.startswith(url)]
             led = [url for _room, url in found for crumb in way_back[:1] if crumb.startswith(url)]
             here = max(within or led, key=len, default="")
@@ -115,16 +115,9 @@ def entries_for(actor: Any, path: str, way_back: Sequence[str] = ()) -> list[Ent
     begins with. A page without crumbs belongs to the place whose address its own begins with, the longest one.
     """
     visitor = actor if isinstance(actor, Actor) else NOBODY
-    found = [(place, url) for place in _PLACES if place.for_whom(visitor) and (url := _url(place.route))]
+    found = [(place, reverse(place.route)) for place in _PLACES if place.for_whom(visitor)]
     ended = [url for place, url in found if place.ending and path.endswith(place.ending)]
     led = [url for _place, url in found if url != "/" and url in way_back[:1]]
     matches = ended or led or [url for _place, url in found if path == url or (url != "/" and path.startswith(url))]
     here = max(matches, key=len, default="")
     return [Entry(place.label, url, place.icon, url == here) for place, url in found]
-
-
-def _url(route: str) -> str:
-    try:
-        return reverse(route)
-    except NoReverseMatch:
-        return ""

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
@@ -56,7 +56,7 @@ def frame(actor: Actor, organisation: Organisation, current: str, **context: Any
         ("organisation_history", _("History"), "history"),
     ]
     tabs = [Tab(label, reverse(name), name == current, icon=icon) for name, label, icon in places]
-    tabs[1:1] = [*_accreditation_tabs(organisation), *_outer_tabs()]
+    tabs[1:1] = [*_accreditation_tabs(organisation), Tab(_("Invoices"), reverse("invoices"), icon="receipt")]
     return {"organisation": organisation, "tabs": tabs, "may_edit": actor.has(Role.ADMINISTRATOR)} | context
 
 
@@ -70,13 +70,6 @@ def _accreditation_tabs(organisation: Organisation) -> list[Tab]:
         for side, is_on in sides.items()
         if is_on
     ]
-
-
-def _outer_tabs() -> list[Tab]:
-    try:
-        return [Tab(_("Invoices"), reverse("invoices"), icon="receipt")]
-    except NoReverseMatch:
-        return []
 
 
 @login_required

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import IO, Any
 
 from django.http import FileResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
@@ -170,10 +170,3 @@ def attachment(content: IO[Any], name: str, media_type: str) -> FileResponse:
     response["Cache-Control"] = "private, no-store"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
-
-
-def url_of(route: str, *args: object) -> str:
-    try:
-        return reverse(route, args=args)
-    except NoReverseMatch:
-        return reverse("home")

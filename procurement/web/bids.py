@@ -40,7 +40,6 @@ from procurement.web.bid_parts import (
     own_bid,
     sent_or_drafted,
     total_of,
-    url_of,
 )
 from procurement.web.bid_words import state_of
 from procurement.web.proof import standing_of
@@ -99,7 +98,7 @@ def my_bids(request: HttpRequest) -> HttpResponse:
             "chips": lists.chips(request, form),
             "list": found,
             "rows": rows,
-            "find": Action(_("Find procedures"), url_of("tenders"), icon="list-search"),
+            "find": Action(_("Find procedures"), reverse("tenders"), icon="list-search"),
             "filtered": filtered,
             "at": at,
         },
@@ -219,7 +218,7 @@ def _main_action(bid: Bid, actor: Actor, at: datetime) -> Action | None:
     if contract is not None:
         return Action(_("Open the contract"), reverse("contract", args=[contract]), icon="writing-sign")
     if bid.status == BidStatus.ADMITTED and tender.status == TenderStatus.AUCTION and hasattr(bid, "participant"):
-        url = url_of("auction", tender.number, bid.lot.number)
+        url = reverse("auction", args=[tender.number, bid.lot.number])
         return Action(_("Go to the auction"), url, icon="gavel")
     return None
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -93,7 +93,7 @@ def can_i_bid(actor: Actor, tender: Tender, lots: list[Lot], at: datetime) -> Ca
             return None
         if actor.is_signed_in:
             why = _("You are not acting for an organisation. Register one, or ask a colleague for an invitation.")
-            return CanIBid(False, [Reason(False, why, _("Register an organisation"), _url("signup"))])
+            return CanIBid(False, [Reason(False, why, _("Register an organisation"), reverse("signup"))])
         why = _("You are not logged in. Any accredited supplier with a tariff can bid.")
         url = f"{reverse('account_login')}?next={tender.get_absolute_url()}"
         return CanIBid(False, [Reason(False, why, _("Log in"), url)])
@@ -143,8 +143,7 @@ def _tabs(actor: Actor, tender: Tender, lots: list[Lot], tab: str, open_question
         found.append(("audit", _("Audit"), "tender_audit", None))
     if tender.published_at is None:
         found = [row for row in found if row[0] in ("overview", "lots", "documents", "audit")]
-    rows = [(key, label, _url(route, number), count) for key, label, route, count in found]
-    return [Tab(label, url, key == tab, count) for key, label, url, count in rows if url]
+    return [Tab(label, reverse(route, args=[number]), key == tab, count) for key, label, route, count in found]
 
 
 def _action(
@@ -168,8 +167,8 @@ def _action(
 def _auction_of(tender: Tender, own_bids: list[Bid]) -> Action | None:
     if tender.status != TenderStatus.AUCTION:
         return None
-    url = _url("auction", tender.number, own_bids[0].lot.number)
-    return Action(_("Go to the auction"), url, icon="gavel") if url else None
+    url = reverse("auction", args=[tender.number, own_bids[0].lot.number])
+    return Action(_("Go to the auction"), url, icon="gavel")
 
 
 def _buyers_action(actor: Actor, tender: Tender, lots: list[Lot], open_questions: int, at: datetime) -> Action | None:
@@ -192,15 +191,13 @@ def _buyers_action(actor: Actor, tender: Tender, lots: list[Lot], open_questions
         case TenderStatus.AWARDING:
             return _to_lot("comparison", _("Compare and award"), "award", tender, lots)
         case TenderStatus.STANDSTILL | TenderStatus.COMPLETE:
-            url = _url("contracts")
-            return Action(_("Open the contracts"), url, icon="writing-sign") if url else None
+            return Action(_("Open the contracts"), reverse("contracts"), icon="writing-sign")
     return None
 
 
 def _to_lot(route: str, label: str, icon: str, tender: Tender, lots: list[Lot]) -> Action | None:
     active = next((lot for lot in lots if lot.status == LotStatus.ACTIVE), None)
-    url = _url(route, tender.number, active.number) if active else ""
-    return Action(label, url, icon=icon) if url else None
+    return Action(label, reverse(route, args=[tender.number, active.number]), icon=icon) if active else None
 
 
 def _actions(actor: Actor, tender: Tender, at: datetime) -> list[Action]:
@@ -218,10 +215,3 @@ def _actions(actor: Actor, tender: Tender, at: datetime) -> list[Action]:
         url = f"{reverse('tender_questions', args=[number])}#ask"
         found.append(Action(_("Ask a question"), url, icon="message-question"))
     return found
-
-
-def _url(route: str, *args: object) -> str:
-    try:
-        return reverse(route, args=args)
-    except NoReverseMatch:
-        return ""
