@@ -143,8 +143,9 @@ class TenderSettings:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a value is refused: the setting, a stable code, and a sentence. `template` is the sentence to be translated,
-    with %(name)s for each of `words`, which are translated on their own where they are words of the catalogue."""
+    """Why a value is refused: the setting, a stable code, and a sentence to stand beside it. `template` is the sentence
+    to be translated, with %(name)s for any of `words`, which are translated on their own where they are words of the
+    catalogue; its word "setting" says what the setting is called."""
 
     field: str
     code: str
@@ -231,18 +232,18 @@ def _whole_or_none(value: object) -> int | None:
 
 def _problem(setting: Setting, value: object) -> Problem | None:
     if value is None:
-        return None if setting.nullable else _refused(setting, "required", gettext_noop("%(setting)s is needed."))
+        return None if setting.nullable else _refused(setting, "required", gettext_noop("This is needed."))
     if setting.kind == "flag":
         if setting.choices and value is not setting.default:
-            return _refused(setting, "fixed", gettext_noop("%(setting)s: this cannot be changed in this procedure."))
+            return _refused(setting, "fixed", gettext_noop("This cannot be changed in this procedure."))
         if isinstance(value, bool):
             return None
-        return _refused(setting, "not_a_flag", gettext_noop("%(setting)s is yes or no."))
+        return _refused(setting, "not_a_flag", gettext_noop("This is yes or no."))
     if setting.kind == "choice":
         if isinstance(value, str) and value in setting.choices:
             return None
         choices = ", ".join(setting.choices)
-        return _refused(setting, "not_a_choice", gettext_noop("%(setting)s is one of: %(choices)s."), choices=choices)
+        return _refused(setting, "not_a_choice", gettext_noop("One of: %(choices)s."), choices=choices)
     return _number_problem(setting, value)
 
 
@@ -278,19 +279,15 @@ def _number_problem(setting: Setting, value: object) -> Problem | None:
         number = _decimal(value)
     if number is None:
         if setting.kind == "integer":
-            return _refused(setting, "not_a_number", gettext_noop("%(setting)s is a whole number."))
-        return _refused(setting, "not_a_number", gettext_noop("%(setting)s is a number."))
+            return _refused(setting, "not_a_number", gettext_noop("A whole number."))
+        return _refused(setting, "not_a_number", gettext_noop("A number."))
     if setting.minimum is not None and number < setting.minimum:
-        least = gettext_noop("%(setting)s is at least %(bound)s.")
-        return _refused(setting, "below_minimum", least, bound=_bound(setting, setting.minimum))
+        least = gettext_noop("At least %(bound)s %(unit)s.") if setting.unit else gettext_noop("At least %(bound)s.")
+        return _refused(setting, "below_minimum", least, bound=str(setting.minimum), unit=setting.unit)
     if setting.maximum is not None and number > setting.maximum:
-        most = gettext_noop("%(setting)s is at most %(bound)s.")
-        return _refused(setting, "above_maximum", most, bound=_bound(setting, setting.maximum))
+        most = gettext_noop("At most %(bound)s %(unit)s.") if setting.unit else gettext_noop("At most %(bound)s.")
+        return _refused(setting, "above_maximum", most, bound=str(setting.maximum), unit=setting.unit)
     return None
-
-
-def _bound(setting: Setting, bound: Decimal) -> str:
-    return f"{bound} {setting.unit}" if setting.unit else str(bound)
 
 
 def _decimal(value: object) -> Decimal | None:

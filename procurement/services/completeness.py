@@ -70,7 +70,7 @@ def _of_tender(tender: Tender) -> Iterator[Missing]:
 
 def _of_terms(tender: Tender) -> Iterator[Missing]:
     for problem in procedures.problems(tender.preset, tender.settings):
-        yield Missing(problem.code, words.problem(problem), "terms")
+        yield Missing(problem.code, words.named_problem(problem), "terms")
     for sentences in criteria.problems(tender.price_criteria, tender.preset.axes.direction).values():
         for sentence in sentences:
             yield Missing("criteria_refused", sentence, "criteria")
@@ -81,9 +81,10 @@ def missing_in_lot(tender: Tender, lot: Lot) -> Iterator[Missing]:
     names = {"lot": lot.number}
     place = f"lot:{lot.pk}"
     if not lot.items.all():
-        yield Missing(
-            "no_items", _("Lot %(lot)s has no items: say what is needed and how much.") % names, f"items:{lot.pk}"
-        )
+        words = _("Lot %(lot)s has no items: say what is needed and how much.")
+        if tender.preset.is_sale:
+            words = _("Lot %(lot)s has no items: say what is sold and how much of it.")
+        yield Missing("no_items", words % names, f"items:{lot.pk}")
     yield from _of_auction(tender.preset, lot, place)
     # A currency changed after the amounts were typed can make them impossible.
     for sentences in field_problems(
@@ -104,18 +105,27 @@ def _of_auction(preset: procedures.Procedure, lot: Lot, place: str) -> Iterator[
     names = {"lot": lot.number}
     asks, limit, clock = preset.asks, lot.limit_price, lot.clock_price
     if asks.limit and limit is None:
-        words = _("Lot %(lot)s has no limit price: a live auction starts from it.") % names
-        yield Missing("start_price_missing", words, place)
+        words = _("Lot %(lot)s has no limit price: a live auction starts from it.")
+        if preset.is_sale:
+            words = _("Lot %(lot)s has no reserve price: a live auction starts from it.")
+        yield Missing("start_price_missing", words % names, place)
     if limit is None and lot.tender.settings.get("single_bid_price") == SingleBidPrice.LIMIT:
         words = _("Lot %(lot)s has no limit price, and a single bid is to win at it.") % names
         yield Missing("limit_price_missing", words, place)
     if asks.step and (lot.step_value is None or not lot.step_kind):
         yield Missing("step_missing", _("Lot %(lot)s has no auction step.") % names, place)
     elif asks.step and limit is not None and lot.step_kind == "amount" and (lot.step_value or 0) >= limit:
-        yield Missing("step_too_large", _("The step of lot %(lot)s is not below its limit price.") % names, place)
+        words = _("The step of lot %(lot)s is not below its limit price.")
+        if preset.is_sale:
+            words = _("The step of lot %(lot)s is not below its reserve price.")
+        yield Missing("step_too_large", words % names, place)
     if asks.step and lot.step_kind == StepKind.PERCENT and lot.tender.settings.get("limit_price_shown") is False:
         # Bidders see the percentage and, in the room, what it comes to.
         words = _("Lot %(lot)s: a step in percent of the limit price tells it. Show the limit price or set an amount.")
+        if preset.is_sale:
+            words = _(
+                "Lot %(lot)s: a step in percent of the reserve price tells it. Show the reserve price or set an amount."
+            )
         yield Missing("step_tells_limit", words % names, place)
     if asks.clock and clock is None:
         words = _("Lot %(lot)s does not say what the best price of its clock is.") % names
@@ -155,7 +165,12 @@ def _advice(tender: Tender) -> Iterator[Missing]:
         if not lot.delivery_place:
             yield Missing(
                 "delivery_missing",
-                _("Lot %(lot)s does not say where to deliver.") % {"lot": lot.number},
+                (
+                    _("Lot %(lot)s does not say where the goods are.")
+                    if tender.preset.is_sale
+                    else _("Lot %(lot)s does not say where to deliver.")
+                )
+                % {"lot": lot.number},
                 f"lot:{lot.pk}",
                 False,
             )

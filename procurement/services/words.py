@@ -7,13 +7,23 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from babel.numbers import format_decimal, get_currency_precision
-from django.utils.translation import get_language
+from django.conf import settings
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from marketplace.shared.errors import Sentence
 from marketplace.shared.money import DECIMAL_PLACES, Money
 from procurement.models import Item
 from procurement.models.units import counted
 from procurement.procedures import Problem
+from procurement.rules.periods import PeriodUnit
+
+_UNITS: dict[str, Sentence] = {
+    "days": gettext_lazy("days"),
+    "minutes": gettext_lazy("minutes"),
+    "seconds": gettext_lazy("seconds"),
+    "percent": gettext_lazy("per cent"),
+}
 
 
 def amount(value: Decimal | None, currency: str) -> str:
@@ -59,7 +69,29 @@ def item(row: Item) -> str:
 
 
 def problem(found: Problem) -> str:
-    """Why a setting is refused, in the reader's language."""
-    return (
-        _(found.template) % {name: _(word) for name, word in found.words.items()} if found.words else _(found.template)
-    )
+    """Why a setting is refused, in the reader's language, to stand beside it."""
+    if not found.words:
+        return _(found.template)
+    said = {name: word and _(word) for name, word in found.words.items()}
+    if "bound" in said:
+        said |= {"bound": number(Decimal(found.words["bound"])), "unit": unit(found.words["unit"])}
+    return _(found.template) % said
+
+
+def named_problem(found: Problem) -> str:
+    """The same where the setting is not in sight: “The auction lasts: At most 480 minutes.”"""
+    if "setting" not in found.words:
+        return problem(found)
+    return _("%(setting)s: %(why)s") % {"setting": _(found.words["setting"]), "why": problem(found)}
+
+
+def number(value: Decimal) -> str:
+    """“10,080”, grouped as the active language does."""
+    found: str = format_decimal(value, locale=(get_language() or "en").replace("-", "_"))
+    return found
+
+
+def unit(name: str) -> str:
+    """The unit of a setting as people count: a day of a period may last a minute here. Empty for none."""
+    counted_in = "minutes" if name == "days" and settings.PERIOD_UNIT == PeriodUnit.MINUTE else name
+    return str(_UNITS.get(counted_in, counted_in))

@@ -29,8 +29,8 @@ from procurement.web.criteria_forms import CriteriaForm
 from procurement.web.draft_parts import anchor, gaps_of, own_draft
 from procurement.web.item_table import COLUMNS, cells_of, decoded
 from procurement.web.lot_forms import ImportForm, ItemTable, LotForm, initial_of, item_table, prefix_of
+from procurement.web.setting_words import PERIODS
 from procurement.web.tender_forms import (
-    PERIODS,
     BasicsForm,
     DocumentForm,
     NewForm,

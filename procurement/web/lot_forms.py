@@ -20,6 +20,7 @@ from procurement.web.tender_forms import RevisionForm
 
 BLANK_ROWS = 3
 _CLOCK_STEP = gettext_lazy("Tick")
+_STEP = gettext_lazy("Auction step")
 #: What a lot's own fields are called where the procedure gives them another meaning: label and help, by preset.
 LOT_WORDS: dict[str, dict[str, tuple[Sentence, Sentence]]] = {
     "auction_english_forward": {
@@ -27,6 +28,14 @@ LOT_WORDS: dict[str, dict[str, tuple[Sentence, Sentence]]] = {
             gettext_lazy("Reserve price, whole lot"),
             gettext_lazy("You sell for no less. Bidding starts here."),
         ),
+        "delivery_place": (gettext_lazy("Where the goods are"), ""),
+        "step_kind": (_STEP, gettext_lazy("The least by which a bid outbids the one it has to beat.")),
+    },
+    "auction_english_reverse": {
+        "step_kind": (_STEP, gettext_lazy("The least by which a bid undercuts the one it has to beat."))
+    },
+    "auction_turn_based": {
+        "step_kind": (_STEP, gettext_lazy("The least by which a bidder improves its own price in a turn."))
     },
     "auction_dutch": {
         "limit_price": (gettext_lazy("Limit price, whole lot"), gettext_lazy("You pay no more. The clock stops here.")),
@@ -60,7 +69,7 @@ class LotForm(RevisionForm):
     vat_rate = NumberField(label=gettext_lazy("VAT, %"), required=False)
     delivery_place = forms.CharField(label=gettext_lazy("Place of delivery"), required=False, max_length=300)
     step_kind = forms.ChoiceField(
-        label=gettext_lazy("Auction step"),
+        label=_STEP,
         required=False,
         choices=[("", "—"), ("amount", gettext_lazy("an amount")), ("percent", gettext_lazy("% of the limit price"))],
     )
@@ -77,6 +86,18 @@ class LotForm(RevisionForm):
         for name in ("limit_price", "clock_price"):
             self.fields[name].help_text = f"{tender.currency}. {self.fields[name].help_text}".removesuffix(". ")
         asks = tender.preset.asks
+        for name, is_asked in (
+            ("limit_price", asks.limit),
+            ("step_kind", asks.step),
+            ("step_value", asks.step),
+            ("clock_price", asks.clock),
+        ):
+            # A draft may lack it, but nothing is published without it: so it is not called optional.
+            self.fields[name].one_of_several = is_asked  # type: ignore[attr-defined]
+        if tender.preset.is_sale:
+            kind = self.fields["step_kind"]
+            assert isinstance(kind, forms.ChoiceField)
+            kind.choices = [("", "—"), ("amount", _("an amount")), ("percent", _("% of the reserve price"))]
         if not asks.step:
             del self.fields["step_kind"], self.fields["step_value"]
         if not asks.clock:

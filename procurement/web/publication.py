@@ -20,7 +20,7 @@ from procurement.services import criteria, publishing, tenders, timetable
 from procurement.services.custody import CommitteeChanged
 from procurement.web import custody, tender_page
 from procurement.web.draft_parts import gaps_of, own_draft
-from procurement.web.tenders import documents_of, limit_of
+from procurement.web.tenders import auction_facts, documents_of, limit_of, of_bids
 
 
 @require_safe
@@ -49,9 +49,11 @@ def review(request: HttpRequest, number: str) -> HttpResponse:
         **custody.summary(tender),
         "facts": [
             Fact(_("Procedure"), _(tender.preset.name)),
-            Fact(_("Limit price"), limit_of(lots) or _("none")),
-            Fact(_("Bidders see the limit price"), _("yes") if tender.limit_price_shown else _("no")),
+            Fact(_("Reserve price") if tender.preset.is_sale else _("Limit price"), limit_of(lots) or _("none")),
+            *of_bids(tender),
         ],
+        "auction_facts": auction_facts(tender),
+        "auction_summary": _(tender.preset.summary),
         "crumbs": [
             Crumb(_("We buy"), reverse("my_tenders")),
             Crumb(tender.number, reverse("tender_edit", args=[number])),

@@ -19,10 +19,7 @@ from procurement.procedures import Setting
 from procurement.rules.periods import PeriodUnit
 from procurement.web.fields import MomentField, NumberField
 from procurement.web.search import currency_choices
-from procurement.web.setting_words import CHOICE_WORDS, unit_in_words
-
-#: Settings that stand in the timetable, not among the terms.
-PERIODS = ("enquiry_period_days", "tender_period_days")
+from procurement.web.setting_words import CHOICE_WORDS, OF_BIDS, PERIODS, explained, label_of
 
 
 class RevisionForm(forms.Form):
@@ -89,7 +86,15 @@ class TermsForm(RevisionForm):
         }
         super().__init__(data, files, prefix="terms", initial=initial | {"revision": tender.revision})
         for setting in self.offered:
-            self.fields[setting.name] = _setting_field(setting)
+            self.fields[setting.name] = _setting_field(setting, is_sale=tender.preset.is_sale)
+
+    def of_bids(self) -> list[forms.BoundField]:
+        """What holds for the bids and the award."""
+        return [self[setting.name] for setting in self.offered if setting.name in OF_BIDS]
+
+    def of_auction(self) -> list[forms.BoundField]:
+        """How the auction goes; nothing where there is none."""
+        return [self[setting.name] for setting in self.offered if setting.name not in OF_BIDS]
 
     def given(self) -> dict[str, object]:
         """The settings as they are stored: decimals as strings."""
@@ -126,6 +131,9 @@ class TimetableForm(RevisionForm):
         for name in PERIODS:
             initial[name] = tender.settings.get(name, tender.preset.setting(name).default)
         super().__init__(data, files, prefix="timetable", initial=initial)
+        for name in (*PERIODS, "tender_ends_at"):
+            # Which of them is needed depends on the mode.
+            self.fields[name].one_of_several = True  # type: ignore[attr-defined]
         _in_zone(self, tender)
         if settings.PERIOD_UNIT == PeriodUnit.MINUTE:
             self.fields["enquiry_period_days"].label = _("Questions are taken for (minutes)")
@@ -227,17 +235,13 @@ def _is_fixed(setting: Setting) -> bool:
     return (setting.minimum is not None and setting.minimum == setting.maximum) or len(setting.choices) == 1
 
 
-def _setting_field(setting: Setting) -> forms.Field:
-    label = _(setting.label)
-    unit = unit_in_words(setting)
+def _setting_field(setting: Setting, *, is_sale: bool) -> forms.Field:
+    label, help_text = label_of(setting, is_sale=is_sale), explained(setting)
     if setting.kind == "flag":
-        return forms.BooleanField(label=label, required=False)
+        return forms.BooleanField(label=label, required=False, help_text=help_text)
     if setting.kind == "choice":
         words = [(value, CHOICE_WORDS.get((setting.name, value), value)) for value in setting.choices]
-        return forms.ChoiceField(label=label, choices=words)
-    bounds = f"{setting.minimum} – {setting.maximum} {unit}".strip()
-    if setting.nullable:
-        bounds = _("%(bounds)s; empty: %(means)s") % {"bounds": bounds, "means": _(setting.empty_means)}
+        return forms.ChoiceField(label=label, choices=words, help_text=help_text)
     if setting.kind == "integer":
-        return forms.IntegerField(label=label, required=not setting.nullable, help_text=bounds)
-    return NumberField(label=label, required=not setting.nullable, help_text=bounds)
+        return forms.IntegerField(label=label, required=not setting.nullable, help_text=help_text)
+    return NumberField(label=label, required=not setting.nullable, help_text=help_text)

@@ -21,23 +21,19 @@ from marketplace.web.files import download
 from marketplace.web.parts import Fact
 from procurement import permissions
 from procurement.models import Amendment, Bid, KeyCustody, Lot, Tender, TenderDocument
+from procurement.procedures import Setting
 from procurement.queries import audit as audit_queries
 from procurement.queries import custody as custody_queries
 from procurement.rules.lifecycle import BidStatus, LotStatus
 from procurement.services import criteria, custody, timetable
 from procurement.web import tender_page, tender_words
 from procurement.web.audit_words import AuditRow, rows_of
-from procurement.web.setting_words import in_words
+from procurement.web.setting_words import OF_BIDS, PERIODS, in_words, label_of
 
 AUDIT_PAGE = 50
 
+
 # Periods stand in the timetable, the rest among the facts of the procedure.
-_SAID_ELSEWHERE = (
-    *("day_kind", "enquiry_period_days", "tender_period_days", "minimum_remainder_days", "standstill_days"),
-    *("minimum_bids", "limit_price_shown", "abnormally_low_below_mean", "abnormally_low_below_next"),
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as the list component shows it."""
@@ -74,7 +70,7 @@ def overview(request: HttpRequest, number: str) -> HttpResponse:
         context
         | {
             "facts": _facts(tender, context["lots"], context["shows_limit"]),
-            "auction_facts": _auction_facts(tender),
+            "auction_facts": auction_facts(tender),
             "auction_summary": _(tender.preset.summary),
             "moments": tender_words.timeline(tender, at),
             "answer": answer,
@@ -201,15 +197,27 @@ def _facts(tender: Tender, lots: list[Lot], with_limit: bool) -> list[Fact]:
     return [fact for fact in facts if fact.value]
 
 
-def _auction_facts(tender: Tender) -> list[Fact]:
+def of_bids(tender: Tender) -> list[Fact]:
+    """What the buyer set for the bids and the award, deadlines left out."""
+    return [
+        Fact(label_of(setting, is_sale=tender.preset.is_sale), in_words(setting, _given(tender, setting)))
+        for setting in tender.preset.settings
+        if setting.name in OF_BIDS and setting.name not in PERIODS
+    ]
+
+
+def _given(tender: Tender, setting: Setting) -> object:
+    return tender.settings.get(setting.name, setting.default)
+
+
+def auction_facts(tender: Tender) -> list[Fact]:
     """How the auction goes: what whoever bids has to know of its rules."""
     if tender.preset.auction is None:
         return []
-    given = tender.settings
     return [
-        Fact(_(setting.label), in_words(setting, given.get(setting.name, setting.default)))
+        Fact(_(setting.label), in_words(setting, _given(tender, setting)))
         for setting in tender.preset.settings
-        if setting.name not in _SAID_ELSEWHERE
+        if setting.name not in OF_BIDS
     ]
 
 
