@@ -10,7 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from marketplace.models import Heartbeat
-from marketplace.shared import clock
+from marketplace.services import timekeeping
 
 STALE_AFTER = timedelta(seconds=60)
 
@@ -26,8 +26,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return JsonResponse({"status": "starting", "reason": "migrations have not been applied"}, status=503)
         beats = dict(Heartbeat.objects.values_list("process", "at"))
+        now = timekeeping.now()
     except Error:
         return JsonResponse({"status": "unavailable", "reason": "the database does not answer"}, status=503)
-    now = clock.now()
     processes = {name: "alive" if now - at < STALE_AFTER else "stale" for name, at in sorted(beats.items())}
     return JsonResponse({"status": "ready", "processes": processes})

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from marketplace.models import Heartbeat
-from marketplace.shared import clock
+from marketplace.services import timekeeping
 
 
 class Command(BaseCommand):
@@ -20,6 +20,6 @@ class Command(BaseCommand):
         beat = Heartbeat.objects.filter(process=process).first()
         if beat is None:
             raise CommandError(f"{process} has never said that it lives.")
-        age = clock.now() - beat.at
+        age = timekeeping.now() - beat.at
         if age > timedelta(seconds=within):
             raise CommandError(f"{process} last said that it lives {age.total_seconds():.0f} seconds ago.")
