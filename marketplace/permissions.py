@@ -134,5 +134,11 @@ def require_staff(actor: Actor, *roles: StaffRole) -> None:
         raise NotFound
 
 
+def require_operator(by: Actor | None) -> None:
+    """An operator, or the platform itself (None). Raises NotFound for others."""
+    if by is not None:
+        require_staff(by, StaffRole.OPERATOR)
+
+
 def _or(labels: list[Sentence]) -> str:
     return " / ".join(str(label) for label in labels)

@@ -23,10 +23,9 @@ from marketplace.models import (
     RevocationList,
     RevocationSource,
     RevokedEntry,
-    StaffRole,
     TrustedCertificate,
 )
-from marketplace.permissions import Actor, require_staff
+from marketplace.permissions import Actor, require_operator
 from marketplace.shared.errors import DomainError
 from marketplace.signatures import (
     CertificateId,
@@ -108,8 +107,7 @@ def load_list(
     `by` is None for the platform itself. With `source` the list must be of the source's authority. Raises
     NoRevocationList, UnknownIssuer, MayNotIssueLists, ListFromTheFuture, OtherAuthority, OlderList.
     """
-    if by is not None:
-        require_staff(by, StaffRole.OPERATOR)
+    require_operator(by)
     encoded = _der(encoded)
     issuer = _issuer(encoded)
     read = _read(encoded)

@@ -16,8 +16,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
-from marketplace.models import RevocationList, RevocationSource, StaffRole, TrustedCertificate
-from marketplace.permissions import Actor, require_staff
+from marketplace.models import RevocationList, RevocationSource, TrustedCertificate
+from marketplace.permissions import Actor, require_operator
 from marketplace.services import ocsp, revocation
 from marketplace.shared import jobs, outbound
 from marketplace.shared.errors import DomainError, NotFound, Sentence
@@ -109,7 +109,7 @@ def add(
 
     Raises NoSourceAddress, SourceKnown, NotFound.
     """
-    _require_operator(by)
+    require_operator(by)
     authority = TrustedCertificate.objects.select_for_update(of=("self",)).filter(pk=authority_id).first()
     if authority is None:
         raise NotFound
@@ -136,7 +136,7 @@ def add(
 @transaction.atomic
 def set_enabled(source_id: int, enabled: bool, *, by: Actor, at: datetime) -> RevocationSource:
     """Ask this address no more, or again. What it sent stays."""
-    _require_operator(by)
+    require_operator(by)
     source = _locked(source_id)
     if source.enabled != enabled:
         source.enabled, source.next_at, source.failures = enabled, at, 0
@@ -150,7 +150,7 @@ def set_enabled(source_id: int, enabled: bool, *, by: Actor, at: datetime) -> Re
 @transaction.atomic
 def ask_now(source_id: int, *, by: Actor, at: datetime) -> RevocationSource:
     """Have a task ask this address at once. Raises SourceDisabled."""
-    _require_operator(by)
+    require_operator(by)
     source = _locked(source_id)
     if not source.enabled:
         raise SourceDisabled
@@ -268,11 +268,6 @@ def _failed(source: RevocationSource, at: datetime, code: str, detail: str) -> N
 def _give_back(source: RevocationSource, *fields: str) -> None:
     source.leased_until = None
     source.save(update_fields=["leased_until", *fields])
-
-
-def _require_operator(by: Actor | None) -> None:
-    if by is not None:
-        require_staff(by, StaffRole.OPERATOR)
 
 
 def _locked(source_id: int) -> RevocationSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cryptography import x509
@@ -19,6 +19,7 @@ from marketplace.services.verdict_words import meaning_of
 from marketplace.shared.errors import DomainError
 from marketplace.signatures import Policy, Report
 from marketplace.signatures import payload as payloads
+from marketplace.signatures.report import iso_utc
 
 LARGEST_DOCUMENT: Final = 20 * 1024 * 1024
 LARGEST_SIGNATURE: Final = 256 * 1024
@@ -86,7 +87,7 @@ class Checked:
         """For the reader's own records."""
         return self.report.as_dict() | {
             "meaning": str(meaning_of(self.report.sub_indication)),
-            "checked_at": _utc(self.at),
+            "checked_at": iso_utc(self.at),
             "document": {"size": self.document.size, "sha256": self.document.sha256},
             "signature": {"size": self.signature.size, "sha256": self.signature.sha256},
             "expected_identifiers": list(self.expected),
@@ -94,7 +95,7 @@ class Checked:
                 {
                     "subject": link.subject,
                     "sha256": link.fingerprint,
-                    "not_after": _utc(link.not_after),
+                    "not_after": iso_utc(link.not_after),
                     "in_trust_store": link.is_trusted,
                 }
                 for link in self.chain
@@ -103,8 +104,8 @@ class Checked:
                 {
                     "issuer": one.issuer,
                     "sha256": one.fingerprint,
-                    "issued_at": _utc(one.issued_at),
-                    "next_at": _utc(one.next_at),
+                    "issued_at": iso_utc(one.issued_at),
+                    "next_at": iso_utc(one.next_at),
                 }
                 for one in self.lists
             ],
@@ -203,7 +204,3 @@ def _carried(signature: bytes) -> Iterable[x509.Certificate]:
 def _lists(report: Report, at: datetime) -> Iterator[ListRelied]:
     for one in RevocationList.objects.filter(sha256__in=report.revocation).defer("der").order_by("issuer", "pk"):
         yield ListRelied(one.issuer, one.sha256, one.this_update, one.next_update, at - one.this_update)
-
-
-def _utc(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

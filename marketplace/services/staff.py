@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
 from marketplace.models import Membership, Organisation, OrganisationStatus, Person, Role, StaffRole, StaffRoleProposal
-from marketplace.permissions import Actor, person_of, require_staff
+from marketplace.permissions import Actor, person_of, require_operator, require_staff
 from marketplace.services import notifications
 from marketplace.shared.errors import DomainError, IllegalTransition, Invalid, NotAllowed, NotFound
 
@@ -84,8 +84,7 @@ def grant(email: str, roles: Iterable[str], *, by: Actor | None, at: datetime) -
     Making somebody an operator is only proposed where another operator can confirm it (`takes_two`): the person's roles
     stay as they are until then. Raises UnknownPerson, OwnRoles, NotFound for anybody but an operator.
     """
-    if by is not None:
-        require_staff(by, StaffRole.OPERATOR)
+    require_operator(by)
     person = Person.objects.select_for_update(no_key=True).filter(email=email.strip().lower(), is_active=True).first()
     if person is None:
         raise UnknownPerson(field="email")

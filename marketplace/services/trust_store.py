@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace import audit
 from marketplace.models import Person, StaffRole, TrustedCertificate, TrustKind
-from marketplace.permissions import Actor, require_staff
+from marketplace.permissions import Actor, require_operator
 from marketplace.services import notifications, revocation
 from marketplace.shared.errors import DomainError, NotFound
 from marketplace.signatures import names
@@ -125,7 +125,7 @@ def add(kind: TrustKind, encoded: bytes, *, by: Actor | None, at: datetime, note
 
     `by` is None for the platform itself: the demonstration's set-up. Raises as `read`, and AlreadyTrusted.
     """
-    _require_operator(by)
+    require_operator(by)
     said = read(encoded, at, kind)
     alike = {TrustKind.TSA} if kind == TrustKind.TSA else {TrustKind.ANCHOR, TrustKind.INTERMEDIATE}
     proposed = takes_two(kind, by)
@@ -164,7 +164,7 @@ def disable(trusted_id: int, reason: str, *, by: Actor, at: datetime) -> Trusted
 
     Raises ReasonMissing.
     """
-    _require_operator(by)
+    require_operator(by)
     trusted = _locked(trusted_id)
     if not reason.strip():
         raise ReasonMissing(field="reason")
@@ -187,7 +187,7 @@ def enable(trusted_id: int, reason: str, *, by: Actor, at: datetime) -> TrustedC
 
     Raises ReasonMissing, AuthorityExpired.
     """
-    _require_operator(by)
+    require_operator(by)
     trusted = _locked(trusted_id)
     if not reason.strip():
         raise ReasonMissing(field="reason")
@@ -212,7 +212,7 @@ def confirm(trusted_id: int, *, by: Actor, at: datetime) -> TrustedCertificate:
 
     Raises OwnProposal, NothingProposed, AuthorityExpired.
     """
-    _require_operator(by)
+    require_operator(by)
     trusted = _locked(trusted_id)
     if trusted.proposed_at is None:
         raise NothingProposed
@@ -241,11 +241,6 @@ def trust_demo(authority: Authority, *, at: datetime) -> None:
             add(kind, credential.der, by=None, at=at, note="Demo certification authority")
     for crl in authority.crls(at):
         revocation.load_list(crl, by=None, at=at)
-
-
-def _require_operator(by: Actor | None) -> None:
-    if by is not None:
-        require_staff(by, StaffRole.OPERATOR)
 
 
 def _locked(trusted_id: int) -> TrustedCertificate:

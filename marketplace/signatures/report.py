@@ -179,8 +179,8 @@ class Report:
                 "serial": self.signer.serial,
                 "identifiers": list(self.signer.identifiers),
             },
-            "signed_at": _utc(self.signed_at),
-            "timestamp": _utc(self.timestamp),
+            "signed_at": iso_utc(self.signed_at),
+            "timestamp": iso_utc(self.timestamp),
         }
 
     def to_json(self) -> bytes:
@@ -246,7 +246,8 @@ def refused(
     )
 
 
-def _utc(moment: datetime | None) -> str | None:
+def iso_utc(moment: datetime | None) -> str | None:
+    """To the second, as in 2026-03-02T08:00:00Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
