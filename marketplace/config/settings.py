@@ -338,7 +338,8 @@ SIGNATURE_JUDGING_GRACE = timedelta(
 # Where the live auction's gateway answers: "" the same origin (behind a proxy), ":8001" the same host on another port.
 GATEWAY_ORIGIN = env.str("GATEWAY_ORIGIN", "")
 GATEWAY_TOKEN_SECONDS = env.int("GATEWAY_TOKEN_SECONDS", 3600)
-# New bids of one bidder a second, with twice as many in reserve: more than any person or honest program sends.
+# New bids of one bidder a second at each gateway, with twice as many in reserve: more than any person or honest
+# program sends.
 GATEWAY_BIDS_PER_SECOND = env.float("GATEWAY_BIDS_PER_SECOND", 50.0)
 # Live auctions get the time back in which no bid could be taken, where that was longer than this.
 OUTAGE_TOLERANCE_SECONDS = env.int("OUTAGE_TOLERANCE_SECONDS", 10)
