@@ -27,7 +27,7 @@ from analytics.models import (
 from analytics.permissions import book_for
 from analytics.rules.remarks import Odd
 from marketplace.models import Role, StaffRole
-from marketplace.permissions import Actor
+from tests.factories.clients import client_of
 from tests.factories.marketplace import NOON, accredited_supplier, member, staff
 from tests.factories.purchases import loaded, row
 
@@ -37,13 +37,6 @@ CSV = b"customer,order,date,item,category,qty,price\nK1,1,2026-05-01,nut,metal,2
 DAY = date(2026, 5, 1)
 
 
-def browser(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person, backend=BACKEND)
-    return client
-
-
 @pytest.fixture
 def book() -> Book:
     return book_for(None)
@@ -51,12 +44,12 @@ def book() -> Book:
 
 @pytest.fixture
 def manager() -> Client:
-    return browser(staff(StaffRole.SALES_MANAGER))
+    return client_of(staff(StaffRole.SALES_MANAGER))
 
 
 @pytest.fixture
 def representative() -> Client:
-    return browser(staff(StaffRole.REPRESENTATIVE))
+    return client_of(staff(StaffRole.REPRESENTATIVE))
 
 
 def shown(client: Client, name: str, *arguments: Any) -> str:
@@ -67,7 +60,7 @@ def shown(client: Client, name: str, *arguments: Any) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_manager_brings_in_a_file_without_javascript() -> None:
-    manager = browser(staff(StaffRole.SALES_MANAGER))
+    manager = client_of(staff(StaffRole.SALES_MANAGER))
     empty = shown(manager, "insights_purchases")
     assert ("No purchases yet" in empty, "counts once, as the contract" in empty) == (True, True)
     sent = {"file": SimpleUploadedFile("sales.csv", CSV)}
@@ -144,7 +137,7 @@ def test_nobody_sees_anothers_purchases_merges_and_runs(book: Book, manager: Cli
     merged = AccountMerge.objects.create(
         book=book, source=one, target=two, merged_by=staff(StaffRole.SALES_MANAGER).person, merged_at=NOON
     )
-    other = browser(member(accredited_supplier(), Role.SALES_MANAGER))
+    other = client_of(member(accredited_supplier(), Role.SALES_MANAGER))
     for name, pk in (("insights_import", batch.pk), ("insights_run", run.pk)):
         assert other.get(reverse(name, args=[pk])).status_code == 404
     for name, pk in (
@@ -155,7 +148,7 @@ def test_nobody_sees_anothers_purchases_merges_and_runs(book: Book, manager: Cli
     assert ["Cobalt-Mine" in shown(who, "insights_merges") for who in (manager, other)] == [True, False]
     refused = other.post(reverse("insights_merges"), {"source": one.pk, "target": two.pk})
     assert refused.status_code == 422
-    without = browser(member(accredited_supplier(), Role.BID_MANAGER))
+    without = client_of(member(accredited_supplier(), Role.BID_MANAGER))
     assert without.get(reverse("insights_purchases")).status_code == 403
 
 
@@ -175,7 +168,7 @@ def test_a_sale_counted_once_is_told_apart_and_taken_as_one_again(book: Book, ma
         page = manager.post(reverse("insights_same_sale", args=[same.pk, what]), follow=True).content.decode()
         assert words in page
         same = SameSale.objects.get()
-    other = browser(member(accredited_supplier(), Role.SALES_MANAGER))
+    other = client_of(member(accredited_supplier(), Role.SALES_MANAGER))
     assert "R-77" not in shown(other, "insights_same_sales")
     assert other.post(reverse("insights_same_sale", args=[same.pk, "apart"])).status_code == 404
 

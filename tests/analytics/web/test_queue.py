@@ -20,6 +20,7 @@ from analytics.services.opportunities import OpportunityDetails
 from marketplace.models import Person, Role
 from marketplace.permissions import Actor
 from tests.factories import insights
+from tests.factories.clients import client_of
 from tests.factories.insights import CUTOFF, MORNING, NIGHT
 from tests.factories.marketplace import accredited_supplier, member
 from tests.factories.procurement import published_tender
@@ -41,14 +42,7 @@ def rosa() -> Actor:
 
 @pytest.fixture
 def browser(rosa: Actor) -> Client:
-    return _browser(rosa)
-
-
-def _browser(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person)
-    return client
+    return client_of(rosa)
 
 
 @pytest.fixture
@@ -180,7 +174,7 @@ def test_a_call_that_is_due_stands_on_top(browser: Client, cards: list[Card], fr
 
 
 def test_the_day_ends_with_its_capacity(browser: Client, cards: list[Card], rosa: Actor) -> None:
-    manager = _browser(insights.sales_manager())
+    manager = client_of(insights.sales_manager())
     assert rosa.person is not None
     manager.post(reverse("insights_capacity", args=[rosa.person.pk]), {"cards_a_day": "1"})
 
@@ -222,7 +216,7 @@ def test_the_team_in_figures(cards: list[Card], browser: Client, rosa: Actor) ->
     sales[0].steps.update(due_on=MORNING.date() - timedelta(days=1))
     Person.objects.filter(pk=gone.person.pk).update(staff_roles=[])  # type: ignore[union-attr]
 
-    manager = _browser(boss)
+    manager = client_of(boss)
     page = manager.get(reverse("insights_team"))
     assert [(row["member"].sales, row["member"].late) for row in page.context["rows"]] == [(1, 1), (1, 0)]
     for who, found in ((str(rosa.person.pk), sales[0]), ("left", sales[1])):  # type: ignore[union-attr]
@@ -238,7 +232,7 @@ def test_the_team_in_figures(cards: list[Card], browser: Client, rosa: Actor) ->
 
 def test_a_manager_without_representatives_is_told_what_is_missing_and_with_one_can_choose(db: None) -> None:
     company = accredited_supplier()
-    boss = _browser(member(company, Role.SALES_MANAGER))
+    boss = client_of(member(company, Role.SALES_MANAGER))
     assert "Nobody looks after customers yet" in boss.get(reverse(QUEUE)).content.decode()
     only = member(company, Role.REPRESENTATIVE)
     insights.whole_run(book_for(company.pk))
@@ -247,8 +241,8 @@ def test_a_manager_without_representatives_is_told_what_is_missing_and_with_one_
 
 
 def test_others_see_nothing_of_it(browser: Client, cards: list[Card]) -> None:
-    other = _browser(insights.representative())
-    stranger = _browser(member(accredited_supplier(), Role.REPRESENTATIVE, Role.SALES_MANAGER))
+    other = client_of(insights.representative())
+    stranger = client_of(member(accredited_supplier(), Role.REPRESENTATIVE, Role.SALES_MANAGER))
     card, account = cards[0].pk, cards[0].account_id
 
     for client, of_account in ((other, 200), (stranger, 404)):
@@ -260,7 +254,7 @@ def test_others_see_nothing_of_it(browser: Client, cards: list[Card]) -> None:
 
 
 def test_a_manager_looks_at_anybodys_queue(cards: list[Card], rosa: Actor) -> None:
-    manager = _browser(insights.sales_manager())
+    manager = client_of(insights.sales_manager())
     assert rosa.person is not None
 
     page = manager.get(reverse(QUEUE), {"representative": rosa.person.pk})
@@ -329,7 +323,7 @@ def test_an_account_is_handed_over_with_its_cards_and_a_note(browser: Client, ca
 
 
 def test_a_territory_takes_accounts_by_rule_and_goes_whole(cards: list[Card], rosa: Actor) -> None:
-    manager, heir = _browser(insights.sales_manager()), insights.representative()
+    manager, heir = client_of(insights.sales_manager()), insights.representative()
     assert heir.person is not None
     assert rosa.person is not None
     manager.post(reverse("insights_territory_new"), {"name": "South", "countries": "de, at", "rank": "1"})

@@ -8,7 +8,6 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
 
@@ -18,6 +17,7 @@ from analytics.services import card_outcomes, cards
 from analytics.web import results_words
 from marketplace.permissions import Actor
 from tests.factories import insights
+from tests.factories.clients import client_of
 from tests.factories.insights import CUTOFF, MORNING, NIGHT
 
 pytestmark = pytest.mark.django_db
@@ -49,15 +49,8 @@ def world(rosa: Actor, freeze: Any) -> list[Card]:
     return made
 
 
-def _browser(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person)
-    return client
-
-
 def test_figures_are_of_the_cards_they_open(world: list[Card], rosa: Actor) -> None:
-    page = _browser(rosa).get(reverse(RESULTS))
+    page = client_of(rosa).get(reverse(RESULTS))
     values = {str(stat.label): str(stat.value) for stat in page.context["stats"]}
 
     # At risk: the untouched card, .7 × 997; found: .7 × (1000 + 999).
@@ -66,15 +59,15 @@ def test_figures_are_of_the_cards_they_open(world: list[Card], rosa: Actor) -> N
     assert values["Recovered"] == "250.00 EUR"
     assert page.context["accepted"] == "67% (2 of 3)"
     # Taken on in March: .7 × (1000 + 999), of which 250 was recovered; it comes along every minute.
-    (chart,) = _browser(rosa).get(reverse("insights_results_live")).context["by_month"]
+    (chart,) = client_of(rosa).get(reverse("insights_results_live")).context["by_month"]
     assert [month[1:] for month in chart.rows] == [("2", "1,399.30", "250.00")]
-    opened = _browser(rosa).get(reverse("insights_results_cards"), {"figure": "recovered"})
+    opened = client_of(rosa).get(reverse("insights_results_cards"), {"figure": "recovered"})
     assert [row["card"] for row in opened.context["rows"]] == [world[0]]
-    assert _browser(rosa).get(reverse("insights_results_cards"), {"figure": "gossip"}).status_code == 404
+    assert client_of(rosa).get(reverse("insights_results_cards"), {"figure": "gossip"}).status_code == 404
 
 
 def test_the_whole_dashboard_renews_itself_and_only_where_something_changed(world: list[Card], rosa: Actor) -> None:
-    browser = _browser(rosa)
+    browser = client_of(rosa)
     url = browser.get(reverse(RESULTS), {"days": "180"}).context["live_url"]
     same = browser.get(url)
     assert (same["HX-Reswap"], b"results-live" in same.content) == ("none", False)
@@ -91,7 +84,7 @@ def test_the_whole_dashboard_renews_itself_and_only_where_something_changed(worl
 
 def test_every_row_of_the_tables_opens_its_cards(world: list[Card], rosa: Actor) -> None:
     Card.objects.filter(pk=world[1].pk).update(long_tail=False)
-    manager = _browser(insights.sales_manager())
+    manager = client_of(insights.sales_manager())
     shown = manager.get(reverse(RESULTS)).context
     charts = [*shown["by_month"], *shown["charts"], *(one["chart"] for one in shown["calibrations"] if one["chart"])]
     rows = {chart.id: [str(row[0]) for row in chart.rows] for chart in charts}
@@ -122,12 +115,12 @@ def test_every_row_of_the_tables_opens_its_cards(world: list[Card], rosa: Actor)
     odd = {"figure": "decided", "person": str(insights.sales_manager().person.pk), "chance": "9", "tail": "x"}  # type: ignore[union-attr]
     page = manager.get(reverse("insights_results_cards"), odd)
     assert ([chip.label for chip in page.context["chips"]], page.context["rows"]) == (["—"], [])
-    theirs = _browser(insights.representative()).get(reverse("insights_results_cards"), {"figure": "dismissed"})
+    theirs = client_of(insights.representative()).get(reverse("insights_results_cards"), {"figure": "dismissed"})
     assert theirs.context["rows"] == []
 
 
 def test_what_was_promised_stands_beside_what_happened(world: list[Card], rosa: Actor) -> None:
-    text = _browser(rosa).get(reverse(RESULTS)).content.decode()
+    text = client_of(rosa).get(reverse(RESULTS)).content.decode()
 
     assert "Of cards given 70%, 75% fell silent (4 cards). On average the chances miss by 5%." in text
     assert "Acceptance and success by reason" in text
@@ -148,7 +141,7 @@ def test_what_acting_changes_comes_with_its_interval(world: list[Card], rosa: Ac
             bought=number % 10 < (3 if withheld else 8),
         )  # fmt: skip
 
-    recovery = _browser(rosa).get(reverse(RESULTS)).context["effects"][0]
+    recovery = client_of(rosa).get(reverse(RESULTS)).context["effects"][0]
 
     assert recovery["value"] == "+50 points"
     assert recovery["note"] == "95% interval: +7 points to +74 points"
@@ -157,18 +150,18 @@ def test_what_acting_changes_comes_with_its_interval(world: list[Card], rosa: Ac
 
 def test_representatives_see_their_own_line_and_managers_everybodys(world: list[Card], rosa: Actor) -> None:
     other = insights.representative()
-    own = _browser(other).get(reverse(RESULTS)).context["charts"][1]
-    everybody = _browser(insights.sales_manager()).get(reverse(RESULTS)).context["charts"][1]
+    own = client_of(other).get(reverse(RESULTS)).context["charts"][1]
+    everybody = client_of(insights.sales_manager()).get(reverse(RESULTS)).context["charts"][1]
 
     assert [row[0] for row in own.rows] == ["The whole book"]
     assert [f"<bdi>{rosa.person}</bdi>" in row[0] for row in everybody.rows] == [True]
-    assert _browser(other).get(reverse("insights_results_cards"), {"figure": "found"}).context["rows"] == []
+    assert client_of(other).get(reverse("insights_results_cards"), {"figure": "found"}).context["rows"] == []
 
 
 def test_the_spreadsheet_holds_the_same_and_no_formula(world: list[Card], rosa: Actor) -> None:
     Account.objects.filter(pk=world[0].account_id).update(name="=1+1")
     Account.objects.filter(pk=world[1].account_id).update(name="Bell\x07")
-    answer = _browser(rosa).get(reverse("insights_results_xlsx"))
+    answer = client_of(rosa).get(reverse("insights_results_xlsx"))
     book = load_workbook(BytesIO(answer.content))
 
     assert book.sheetnames[:4] == ["Figures", "Month by month", "By reason", "By representative"]
@@ -181,7 +174,7 @@ def test_the_spreadsheet_holds_the_same_and_no_formula(world: list[Card], rosa: 
 
 def test_without_cards_the_page_says_so(rosa: Actor) -> None:
     insights.platform_book()
-    assert "No cards yet" in _browser(rosa).get(reverse(RESULTS)).content.decode()
+    assert "No cards yet" in client_of(rosa).get(reverse(RESULTS)).content.decode()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import Accreditation, AccreditationStatus, Organisation, Role, Side, SigningRequest, StaffRole
+from tests.factories.clients import client_of
 from tests.factories.marketplace import NOON, AccreditationFactory, OrganisationFactory, member, staff
 from tests.factories.signatures import certificate_of, signed, trust
-from tests.marketplace.web.clients import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 S = AccreditationStatus

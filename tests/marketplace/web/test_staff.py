@@ -27,6 +27,7 @@ from marketplace.queries import audit as trail
 from marketplace.services import staff as service
 from marketplace.shared import keys
 from marketplace.shared.errors import IllegalTransition, Invalid, NotFound
+from tests.factories.clients import client_of
 from tests.factories.marketplace import (
     NOON,
     AccreditationFactory,
@@ -37,7 +38,6 @@ from tests.factories.marketplace import (
     member,
     staff,
 )
-from tests.marketplace.web.clients import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from marketplace.models import Invoice, InvoiceStatus, Organisation, Plan, Role, StaffRole, Subscription
 from marketplace.services import plans, tariffs
+from tests.factories.clients import client_of
 from tests.factories.marketplace import NOON, OrganisationFactory, PlanFactory, member, staff
-from tests.marketplace.web.clients import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 

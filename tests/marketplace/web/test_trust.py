@@ -18,9 +18,9 @@ from marketplace.models import RevocationList, RevocationSource, StaffRole, Trus
 from marketplace.permissions import Actor
 from marketplace.services import revocation, trust_store
 from marketplace.signatures.authority import Authority
+from tests.factories.clients import client_of
 from tests.factories.marketplace import NOON, staff
 from tests.factories.signatures import authority
-from tests.marketplace.web.clients import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 DAY = timedelta(days=1)

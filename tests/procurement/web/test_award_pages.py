@@ -15,11 +15,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import Role, Signature, SignatureStamp, SigningRequest
-from marketplace.permissions import Actor
 from procurement.models import Award, Bid, Contract, Lot, Tender
 from procurement.rules.lifecycle import AwardStatus, BidStatus, ContractStatus, TenderStatus
 from procurement.services import awards, opening
 from tests.factories.bids import CLOSES, LATER, awarded, bidder, contracted, opened_lot, sent_bid, tender_taking_bids
+from tests.factories.clients import client_of
 from tests.factories.marketplace import accredited_buyer, member
 from tests.factories.signatures import signed, trust
 
@@ -30,13 +30,6 @@ pytestmark = pytest.mark.django_db
 def now(freeze: Callable[..., Any]) -> Any:
     trust()
     return freeze(LATER)
-
-
-def signed_in(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person)
-    return client
 
 
 def _text(response: Any) -> str:
@@ -64,7 +57,7 @@ def _lot_url(name: str, lot: Lot) -> str:
 
 def test_from_the_comparison_to_the_signed_award() -> None:
     lot = opened_lot(["10", "20"], ["11", "15"], admit=False)
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
     best = Bid.objects.get(rank=1)
 
     text = _text(client.get(_lot_url("comparison", lot)))
@@ -85,7 +78,7 @@ def test_from_the_comparison_to_the_signed_award() -> None:
 
 def test_another_winner_without_a_reason_is_refused_beside_the_field() -> None:
     lot = opened_lot(["10", "20"], ["11", "20"])
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
 
     response = client.post(_lot_url("award", lot), {"bid": Bid.objects.get(rank=2).pk, "reason": ""})
 
@@ -96,7 +89,7 @@ def test_another_winner_without_a_reason_is_refused_beside_the_field() -> None:
 
 def test_a_bid_is_admitted_and_another_rejected_with_its_reason() -> None:
     lot = opened_lot(["10", "20"], ["11", "20"], admit=False)
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
     first, second = Bid.objects.order_by("rank")
 
     client.post(reverse("bid_admit", args=[lot.tender.number, first.pk]))
@@ -115,7 +108,7 @@ def test_the_comparison_is_exported_without_formulas() -> None:
     supplier.short_name = "=cmd()"
     supplier.save()
 
-    text = _text(signed_in(member(lot.tender.buyer)).get(_lot_url("comparison_csv", lot)))
+    text = _text(client_of(member(lot.tender.buyer)).get(_lot_url("comparison_csv", lot)))
 
     assert "300.00" in text
     assert '1,"Office chair, adjustable",10' in text
@@ -126,7 +119,7 @@ def test_the_protocol_says_who_bid_what_and_when() -> None:
     lot = opened_lot(["10", "20"], ["11", "20"])
     supplier = Bid.objects.get(rank=1).supplier
 
-    text = _text(signed_in(member(lot.tender.buyer)).get(reverse("opening_protocol", args=[lot.tender.number])))
+    text = _text(client_of(member(lot.tender.buyer)).get(reverse("opening_protocol", args=[lot.tender.number])))
 
     assert all(words in text for words in (supplier.short_name, "300.00", "310.00", "SHA-256"))
 
@@ -147,7 +140,7 @@ def test_protocol_and_award_say_how_far_each_time_stamp_is(settings: Any, stamp:
         SignatureStamp(signature=one, wanted_at=LATER, next_try_at=LATER, **stamp) for one in Signature.objects.all()
     )
     settings.TIMESTAMP_AUTHORITY_URLS = ["https://clock.example/"]
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
 
     assert _text(client.get(reverse("opening_protocol", args=[lot.tender.number]))).count(words) == 3
     assert _text(client.get(_lot_url("comparison", lot))).count(words) == 1
@@ -156,10 +149,10 @@ def test_protocol_and_award_say_how_far_each_time_stamp_is(settings: Any, stamp:
 def test_others_read_the_winner_and_no_other_price() -> None:
     lot = opened_lot(["10", "20"], ["11", "20"])
     url = reverse("opening_protocol", args=[lot.tender.number])
-    before = _text(signed_in(bidder()).get(url))
+    before = _text(client_of(bidder()).get(url))
     awarded(lot)
 
-    after = _text(signed_in(bidder()).get(url))
+    after = _text(client_of(bidder()).get(url))
 
     assert ("300.00" in before, "310.00" in before, "2 bids were sent." in before) == (False, False, True)
     assert ("300.00" in after, "310.00" in after) == (True, False)
@@ -169,7 +162,7 @@ def test_before_the_deadline_there_is_a_count_and_nothing_else(now: Any) -> None
     now.move_to(CLOSES - timedelta(seconds=1))
     lot = tender_taking_bids().lots.get()
     sent_bid(lot, ["10", "20"])
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
 
     protocol = _text(client.get(reverse("opening_protocol", args=[lot.tender.number])))
     comparison = _text(client.get(_lot_url("comparison", lot)))
@@ -185,7 +178,7 @@ def test_during_a_live_auction_bidders_are_labels_for_the_buyer_too() -> None:
     lot.save()
     bids = [sent_bid(lot, ["10", "20"]), sent_bid(lot, ["11", "20"], files={"plan.txt": b"the plan"})]
     opening.open_tender(lot.tender_id, LATER)
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
 
     protocol = _text(client.get(reverse("opening_protocol", args=[lot.tender.number])))
     comparison = _text(client.get(_lot_url("comparison", lot)))
@@ -200,7 +193,7 @@ def test_during_a_live_auction_bidders_are_labels_for_the_buyer_too() -> None:
 def test_the_winner_falls_away_and_the_next_is_proposed() -> None:
     lot = opened_lot(["10", "20"], ["11", "20"])
     awarded(lot)
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
     url = _lot_url("award_fall_away", lot)
     assert "Does " in _text(client.get(url))
 
@@ -216,12 +209,12 @@ def test_strangers_find_no_page_of_the_award(name: str) -> None:
     awarded(lot)
 
     for stranger in (bidder(), member(accredited_buyer()), member(Bid.objects.get().supplier)):
-        assert signed_in(stranger).get(_lot_url(name, lot)).status_code == 404
+        assert client_of(stranger).get(_lot_url(name, lot)).status_code == 404
 
 
 def test_an_officer_who_may_not_sign_is_told_who_may() -> None:
     lot = opened_lot(["10", "20"])
-    client = signed_in(member(lot.tender.buyer, Role.OFFICER))
+    client = client_of(member(lot.tender.buyer, Role.OFFICER))
 
     assert "A signer of your organisation awards." in _text(client.get(_lot_url("comparison", lot)))
     assert client.get(_lot_url("award", lot)).status_code == 403
@@ -232,12 +225,12 @@ def test_documents_of_opened_bids_are_the_buyers_to_read() -> None:
     bid = sent_bid(lot, ["10", "20"], files={"plan.txt": b"the plan"})
     buyer = member(lot.tender.buyer)
     url = reverse("opened_file", args=[lot.tender.number, bid.pk, bid.files.get().pk])
-    assert signed_in(buyer).get(url).status_code == 404
+    assert client_of(buyer).get(url).status_code == 404
 
     opening.open_tender(lot.tender_id, LATER)
 
-    assert _text(signed_in(buyer).get(url)) == "the plan"
-    assert signed_in(bidder()).get(url).status_code == 404
+    assert _text(client_of(buyer).get(url)) == "the plan"
+    assert client_of(bidder()).get(url).status_code == 404
 
 
 def test_protocol_and_comparison_cost_the_same_for_one_bid_and_for_three() -> None:
@@ -247,7 +240,7 @@ def test_protocol_and_comparison_cost_the_same_for_one_bid_and_for_three() -> No
         lambda lot: _lot_url("comparison", lot),
         lambda lot: reverse("opening_protocol", args=[lot.tender.number]),
     ):
-        costs = [_queries(signed_in(member(lot.tender.buyer)), url(lot)) for lot in (one, three)]
+        costs = [_queries(client_of(member(lot.tender.buyer)), url(lot)) for lot in (one, three)]
         assert costs[0] == costs[1]
 
 
@@ -256,7 +249,7 @@ def test_protocol_and_comparison_cost_the_same_for_one_bid_and_for_three() -> No
 
 def test_a_contract_is_edited_and_signed_by_both_sides_on_its_page() -> None:
     contract = contracted(opened_lot(["10", "20"]))
-    buyer, supplier = signed_in(member(contract.buyer)), signed_in(member(contract.supplier))
+    buyer, supplier = client_of(member(contract.buyer)), client_of(member(contract.supplier))
     url = reverse("contract", args=[contract.number])
     assert "not signed yet" in _text(supplier.get(url))
 
@@ -274,7 +267,7 @@ def test_a_contract_is_edited_and_signed_by_both_sides_on_its_page() -> None:
 
 def test_an_old_form_of_the_text_is_kept_and_explained() -> None:
     contract = contracted(opened_lot(["10", "20"]))
-    client = signed_in(member(contract.buyer))
+    client = client_of(member(contract.buyer))
     url = reverse("contract_edit", args=[contract.number])
     client.post(url, {"text": "Second", "version": 1})
 
@@ -288,10 +281,10 @@ def test_an_old_form_of_the_text_is_kept_and_explained() -> None:
 
 def test_a_text_changed_meanwhile_is_read_again_before_it_is_signed() -> None:
     contract = contracted(opened_lot(["10", "20"]))
-    supplier = signed_in(member(contract.supplier))
+    supplier = client_of(member(contract.supplier))
     page = supplier.post(reverse("contract_prepare", args=[contract.number])).url
     body = _signature()
-    signed_in(member(contract.buyer)).post(
+    client_of(member(contract.buyer)).post(
         reverse("contract_edit", args=[contract.number]), {"text": "Dearer", "version": 1}
     )
 
@@ -305,22 +298,22 @@ def test_a_text_changed_meanwhile_is_read_again_before_it_is_signed() -> None:
 def test_strangers_find_no_contract(name: str) -> None:
     contract = contracted(opened_lot(["10", "20"]))
 
-    assert signed_in(bidder()).get(reverse(name, args=[contract.number])).status_code == 404
+    assert client_of(bidder()).get(reverse(name, args=[contract.number])).status_code == 404
 
 
 def test_the_list_shows_the_contracts_of_either_side() -> None:
     contract = contracted(opened_lot(["10", "20"]))
     other = contracted(opened_lot(["10", "20"]))
 
-    text = _text(signed_in(member(contract.supplier)).get(reverse("contracts")))
+    text = _text(client_of(member(contract.supplier)).get(reverse("contracts")))
 
     assert (contract.number in text, other.number in text) == (True, False)
-    assert "No contracts yet" in _text(signed_in(bidder()).get(reverse("contracts")))
+    assert "No contracts yet" in _text(client_of(bidder()).get(reverse("contracts")))
 
 
 def test_the_list_of_contracts_costs_the_same_for_one_and_for_three() -> None:
     buyer = accredited_buyer()
-    client = signed_in(member(buyer))
+    client = client_of(member(buyer))
     contracted(opened_lot(["10", "20"], buyer=buyer))
     before = _queries(client, reverse("contracts"))
     for _more in range(2):
@@ -334,7 +327,7 @@ def test_the_end_of_the_standstill_is_on_the_comparison(now: Any) -> None:
     lot = opened_lot(["10", "20"])
     award = awarded(lot)
     assert award.standstill_ends_at is not None
-    client = signed_in(member(lot.tender.buyer))
+    client = client_of(member(lot.tender.buyer))
     assert "Standstill until" in _text(client.get(_lot_url("comparison", lot)))
 
     awards.end_standstill(lot.pk, award.standstill_ends_at)

@@ -22,6 +22,7 @@ from procurement.models import Amendment, Bid, Lot
 from procurement.rules.lifecycle import BidStatus
 from procurement.services import bid_drafts, cancellation
 from tests.factories.bids import CLOSES, LATER, awarded, bidder, drafted_bid, opened_lot, sent_bid, tender_taking_bids
+from tests.factories.clients import client_of
 from tests.factories.marketplace import NOON, OrganisationFactory, member
 from tests.factories.signatures import signed, trust
 
@@ -44,13 +45,6 @@ def by() -> Actor:
     return bidder()
 
 
-def signed_in(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person)
-    return client
-
-
 def _text(response: Any) -> str:
     return str(response.content.decode())
 
@@ -64,7 +58,7 @@ def _signature() -> dict[str, str]:
 
 
 def test_from_can_i_bid_to_the_receipt(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     start = reverse("bid_start", args=[lot.tender.number, lot.number])
     assert "Can I bid?" in _text(client.get(start))
 
@@ -95,7 +89,7 @@ def test_from_can_i_bid_to_the_receipt(lot: Lot, by: Actor) -> None:
 
 
 def test_a_refused_signature_is_said_on_the_page_and_the_bid_stays_a_draft(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["1", "2"], by=by)
     url = client.post(reverse("bid_review", args=[bid.pk])).url
 
@@ -110,7 +104,7 @@ def test_a_refused_signature_is_said_on_the_page_and_the_bid_stays_a_draft(lot: 
 
 
 def test_a_signature_made_elsewhere_is_uploaded(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["1", "2"], by=by)
     url = client.post(reverse("bid_review", args=[bid.pk])).url
     cms = signed(SigningRequest.objects.get())
@@ -121,7 +115,7 @@ def test_a_signature_made_elsewhere_is_uploaded(lot: Lot, by: Actor) -> None:
 
 
 def test_a_late_signature_leads_back_with_the_reason(lot: Lot, by: Actor, now: Any) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["1", "2"], by=by)
     url = client.post(reverse("bid_review", args=[bid.pk])).url
     body = _signature()
@@ -135,7 +129,7 @@ def test_a_late_signature_leads_back_with_the_reason(lot: Lot, by: Actor, now: A
 
 
 def test_missing_prices_are_marked_beside_their_fields(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["", "abc"], by=by)
 
     response = client.post(reverse("bid_review", args=[bid.pk]))
@@ -145,7 +139,7 @@ def test_missing_prices_are_marked_beside_their_fields(lot: Lot, by: Actor) -> N
 
 
 def test_autosave_answers_with_the_revision_to_go_on_from(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["1", "2"], by=by)
     url, first = reverse("bid_edit", args=[bid.pk]), lot.items.first()
     assert first is not None
@@ -158,7 +152,7 @@ def test_autosave_answers_with_the_revision_to_go_on_from(lot: Lot, by: Actor) -
 
 
 def test_a_stale_form_keeps_what_was_typed_and_says_what_changed(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["1", "2"], by=by)
     first = lot.items.first()
     assert first is not None
@@ -173,7 +167,7 @@ def test_a_stale_form_keeps_what_was_typed_and_says_what_changed(lot: Lot, by: A
 
 
 def test_a_document_of_a_forbidden_type_is_said_and_prices_stay(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["1", "2"], by=by)
     first = lot.items.first()
     assert first is not None
@@ -188,7 +182,7 @@ def test_a_document_of_a_forbidden_type_is_said_and_prices_stay(lot: Lot, by: Ac
 
 
 def test_documents_are_downloaded_and_removed(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = sent_bid(lot, ["1", "2"], by=by, files={"plan.txt": b"the plan"})
     document = bid.files.get()
 
@@ -203,7 +197,7 @@ def test_documents_are_downloaded_and_removed(lot: Lot, by: Actor) -> None:
 
 
 def test_a_sent_bid_is_withdrawn_with_a_signature(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = sent_bid(lot, ["1", "2"], by=by)
     page = client.get(reverse("bid_withdraw", args=[bid.pk]), follow=True)
     url = page.redirect_chain[-1][0]
@@ -216,7 +210,7 @@ def test_a_sent_bid_is_withdrawn_with_a_signature(lot: Lot, by: Actor) -> None:
 
 
 def test_a_draft_is_thrown_away_after_a_question(lot: Lot, by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     bid = drafted_bid(lot, ["1", "2"], by=by)
     url = reverse("bid_discard", args=[bid.pk])
 
@@ -228,7 +222,7 @@ def test_a_draft_is_thrown_away_after_a_question(lot: Lot, by: Actor) -> None:
 
 
 def test_who_cannot_bid_reads_every_reason(lot: Lot) -> None:
-    client = signed_in(member(OrganisationFactory.create(is_supplier=True), Role.OBSERVER))
+    client = client_of(member(OrganisationFactory.create(is_supplier=True), Role.OBSERVER))
 
     text = _text(client.get(reverse("bid_start", args=[lot.tender.number, lot.number])))
 
@@ -243,7 +237,7 @@ def test_the_loser_reads_why(now: Any) -> None:
     loser = Bid.objects.get(status=BidStatus.LOSING.value)
     now.move_to(LATER)
 
-    text = _text(signed_in(member(loser.supplier)).get(reverse("bid", args=[loser.pk])))
+    text = _text(client_of(member(loser.supplier)).get(reverse("bid", args=[loser.pk])))
 
     assert "Not selected" in text
     assert "The lot was awarded to" in text
@@ -254,7 +248,7 @@ def test_of_a_bid_that_was_cancelled_nothing_is_said_to_come(lot: Lot, by: Actor
     bid, buyer = sent_bid(lot, ["59.90", "120.00"], by=by), member(lot.tender.buyer)
     request = cancellation.prepare(lot.tender_id, None, "The building was sold.", by=buyer, at=NOON)
     cancellation.sign(request.pk, signed(request), by=buyer, at=NOON)
-    text = _text(signed_in(by).get(reverse("bid", args=[bid.pk])))
+    text = _text(client_of(by).get(reverse("bid", args=[bid.pk])))
     assert "never opened, and the key to it was destroyed. The buyer’s reason: The building was sold." in text
     assert re.search(r"status-badge tone-bad.><svg.{,600}Cancelled by the buyer", text, re.S)
     timetable = text[text.index("timeline-dates") :]
@@ -271,7 +265,7 @@ def test_after_an_amendment_the_page_says_what_changed_and_asks_to_confirm(lot: 
     lot.tender.version = 2
     lot.tender.save()
     Bid.objects.update(status=BidStatus.INVALIDATED.value)
-    client = signed_in(by)
+    client = client_of(by)
 
     page, edit = (_text(client.get(reverse(name, args=[bid.pk]))) for name in ("bid", "bid_edit"))
 
@@ -299,12 +293,12 @@ def test_another_organisation_finds_nothing(lot: Lot, by: Actor, name: str) -> N
     }.get(name, [bid.pk])
 
     for stranger in (bidder(), member(lot.tender.buyer)):
-        assert signed_in(stranger).get(reverse(name, args=arguments)).status_code == 404
+        assert client_of(stranger).get(reverse(name, args=arguments)).status_code == 404
 
 
 def test_a_colleague_without_the_role_is_told_which_one_it_takes(lot: Lot, by: Actor) -> None:
     bid = drafted_bid(lot, ["1", "2"], by=by)
-    observer = signed_in(member(bid.supplier, Role.OBSERVER))
+    observer = client_of(member(bid.supplier, Role.OBSERVER))
 
     assert observer.get(reverse("bid", args=[bid.pk])).status_code == 200
     refused = observer.get(reverse("bid_edit", args=[bid.pk]))
@@ -319,7 +313,7 @@ def test_our_bids_are_found_by_state_and_words(by: Actor) -> None:
     first, second = tender_taking_bids(title="Copper cable"), tender_taking_bids(title="Office chairs")
     sent_bid(first.lots.get(), ["1", "2"], by=by)
     drafted_bid(second.lots.get(), ["1", "2"], by=by)
-    client = signed_in(by)
+    client = client_of(by)
 
     everything, sent, words = (
         _text(client.get(reverse("my_bids"), query)) for query in ({}, {"state": "sent"}, {"q": "chairs"})
@@ -331,7 +325,7 @@ def test_our_bids_are_found_by_state_and_words(by: Actor) -> None:
 
 
 def test_the_list_costs_the_same_for_one_bid_and_for_three(by: Actor) -> None:
-    client = signed_in(by)
+    client = client_of(by)
     sent_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by)
     before = _queries(client, reverse("my_bids"))
     for _more in range(2):
@@ -347,13 +341,13 @@ def _queries(client: Client, url: str) -> int:
 
 
 def test_an_empty_list_says_what_to_do(by: Actor) -> None:
-    assert "You have not bid yet" in _text(signed_in(by).get(reverse("my_bids")))
+    assert "You have not bid yet" in _text(client_of(by).get(reverse("my_bids")))
 
 
 def test_after_the_deadline_a_draft_is_called_not_sent_in_time(lot: Lot, by: Actor, now: Any) -> None:
     bid = drafted_bid(lot, ["1", "2"], by=by)
     now.move_to(CLOSES + timedelta(seconds=1))
-    client = signed_in(by)
+    client = client_of(by)
 
     assert "Not sent in time" in _text(client.get(reverse("bid", args=[bid.pk])))
     assert client.get(reverse("bid_edit", args=[bid.pk])).url == reverse("bid", args=[bid.pk])
@@ -362,6 +356,6 @@ def test_after_the_deadline_a_draft_is_called_not_sent_in_time(lot: Lot, by: Act
 def test_money_on_the_page_has_minor_units(lot: Lot, by: Actor) -> None:
     bid = sent_bid(lot, ["1000", "0.5"], by=by)
 
-    text = _text(signed_in(by).get(reverse("bid", args=[bid.pk])))
+    text = _text(client_of(by).get(reverse("bid", args=[bid.pk])))
 
     assert "10,005.00" in text

@@ -11,12 +11,12 @@ from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
 
-from marketplace.permissions import Actor
 from marketplace.services import tokens
 from marketplace.shared import clock
 from procurement.models import Contract, Delivery
 from procurement.services import deliveries as service
 from procurement.web import deliveries
+from tests.factories.clients import client_of
 from tests.factories.contracts import signed_contract
 from tests.factories.deliveries import came, confirmed, items
 from tests.factories.marketplace import HeadingFactory, accredited_buyer, accredited_supplier, member
@@ -32,15 +32,8 @@ def contract_fixture() -> Contract:
     return signed_contract(accredited_buyer(), accredited_supplier(), lines, signed_at=SIGNED, quantity="10")
 
 
-def browser(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person)
-    return client
-
-
 def test_a_delivery_goes_from_the_supplier_to_the_buyer_and_into_a_file(contract: Contract) -> None:
-    supplier, buyer = browser(member(contract.supplier)), browser(member(contract.buyer))
+    supplier, buyer = client_of(member(contract.supplier)), client_of(member(contract.buyer))
     first, _second = items(contract)
     page = reverse("contract", args=[contract.number])
     with clock.frozen(AT):
@@ -89,7 +82,7 @@ def test_the_contracts_page_shows_the_newest_and_the_file_all(
     for note in ("LS-1", "LS-2", "LS-3"):
         sent = came(contract, date(2026, 5, 20), "1", note_number=note)
         service.record(contract.pk, sent, key=note, by=supplier, at=AT)
-    buyer = browser(member(contract.buyer))
+    buyer = client_of(member(contract.buyer))
     page = buyer.get(reverse("contract", args=[contract.number])).content.decode()
     assert [note in page for note in ("LS-1", "LS-2", "LS-3")] == [False, True, True]
     assert "The newest 2 of 3 records." in page
@@ -101,7 +94,7 @@ def test_all_of_it_goes_back_once_though_the_form_is_sent_twice(contract: Contra
     found = confirmed(contract, date(2026, 5, 20), "4", at=AT)
     item = items(contract)[0]
     sent = {"delivered_on": "2026-05-21", "remark": "Wrong size", "key": "b", f"quantity_{item.pk}": "4"}
-    buyer = browser(member(contract.buyer))
+    buyer = client_of(member(contract.buyer))
     with clock.frozen(AT):
         back = reverse("delivery_return", args=[contract.number, found.number])
         assert [buyer.post(back, sent).status_code for _click in range(2)] == [302, 302]

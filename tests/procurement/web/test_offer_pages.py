@@ -11,10 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import Role, StaffRole
-from marketplace.permissions import Actor
 from marketplace.services import tokens
 from marketplace.shared import clock
 from procurement.models import OfferRequest
+from tests.factories.clients import client_of
 from tests.factories.marketplace import NOON, accredited_buyer, accredited_supplier, member, staff
 from tests.factories.offers import NEED, asked
 
@@ -25,17 +25,10 @@ _SENT = {
 }  # fmt: skip
 
 
-def browser(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person)
-    return client
-
-
 def test_a_buyer_asks_on_the_suppliers_page_and_reads_the_answer() -> None:
     buyer, supplier = member(accredited_buyer()), accredited_supplier()
     seller, theirs = member(supplier, Role.REPRESENTATIVE), reverse("company", args=[supplier.pk])
-    ours = browser(buyer)
+    ours = client_of(buyer)
     with clock.frozen(NOON):
         assert reverse("offer_ask", args=[supplier.pk]) in ours.get(theirs).content.decode()
         form = reverse("offer_ask", args=[supplier.pk])
@@ -52,7 +45,7 @@ def test_a_buyer_asks_on_the_suppliers_page_and_reads_the_answer() -> None:
         # The state looked for is a tab, not the page's own.
         assert ("Nothing fits" in none_declined, "status-badge" in none_declined) == (True, False)
 
-        desk = browser(seller)
+        desk = client_of(seller)
         assert NEED in desk.get(f"{reverse('offer_requests')}?side=received").content.decode()
         refused = desk.post(reverse("offer_request_act", args=[request.pk, "decline"]), {"because": ""})
         assert refused.status_code == 422
@@ -61,14 +54,14 @@ def test_a_buyer_asks_on_the_suppliers_page_and_reads_the_answer() -> None:
         assert "At 118 EUR each." in page
         assert "Withdraw the request" not in page
 
-        other = browser(staff(StaffRole.OPERATOR)).get(reverse("offer_requests"))
+        other = client_of(staff(StaffRole.OPERATOR)).get(reverse("offer_requests"))
         told = other.content.decode()
         assert (other.status_code, "you act for none" in told, "Register one" in told) == (403, True, False)
 
 
 def test_the_list_asks_the_database_as_often_for_three_as_for_one() -> None:
     buyer, counts = member(accredited_buyer()), []
-    ours = browser(buyer)
+    ours = client_of(buyer)
     for more in (1, 2):
         for _number in range(more):
             asked(accredited_supplier(), buyer)

@@ -20,6 +20,7 @@ from procurement.models import BidRoll, ExportStatus, ProcedureExport, Tender
 from procurement.services import bid_roll, export_jobs, opening
 from procurement.web import proof
 from tests.factories.bids import LATER, bidder, sent_bid, tender_taking_bids
+from tests.factories.clients import client_of
 from tests.factories.marketplace import member, staff
 from tests.factories.signatures import trust
 
@@ -31,13 +32,6 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 def _trust(freeze: Any) -> None:
     freeze(LATER + timedelta(minutes=1))
     trust()
-
-
-def logged_in(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person, backend=BACKEND)
-    return client
 
 
 def opened(*bidders: Actor) -> Tender:
@@ -78,7 +72,7 @@ def test_a_time_stamp_is_shown_and_taken_away(client: Client) -> None:
 
 def test_the_buyer_reads_whether_the_stored_bids_are_those_of_the_roll() -> None:
     tender = opened(bidder())
-    client = logged_in(member(tender.buyer))
+    client = client_of(member(tender.buyer))
     url = reverse("tender_proof", args=[tender.number])
     assert "Checked just now: the bids as they are stored lead to this root." in client.get(url).content.decode()
 
@@ -93,7 +87,7 @@ def test_a_long_roll_is_read_in_pages_and_compared_when_the_buyer_asks(monkeypat
     monkeypatch.setattr(proof, "_LEAVES", 2)
     monkeypatch.setattr(proof, "_COMPARED_AT_ONCE", 2)
     tender = opened(bidder(), bidder(), bidder())
-    client, url = logged_in(member(tender.buyer)), reverse("tender_proof", args=[tender.number])
+    client, url = client_of(member(tender.buyer)), reverse("tender_proof", args=[tender.number])
     leaves = bid_roll.hashes_of(tender.roll)
 
     first = client.get(url).content.decode()
@@ -112,7 +106,7 @@ def test_a_bidder_sees_that_its_bid_is_in_the_roll_and_takes_the_proof_away(clie
     by = bidder()
     tender = opened(by, bidder())
     bid = tender.lots.get().bids.get(supplier=by.organisation)
-    own = logged_in(by)
+    own = client_of(by)
 
     page = own.get(reverse("bid", args=[bid.pk])).content.decode()
     taken = own.get(reverse("bid_proof", args=[bid.pk]))
@@ -132,7 +126,7 @@ def test_a_bidder_is_told_when_its_stored_bid_is_not_the_one_of_the_roll() -> No
     envelope.received_at -= timedelta(seconds=1)
     envelope.save(update_fields=["received_at"])
 
-    page = logged_in(by).get(reverse("bid", args=[bid.pk])).content.decode()
+    page = client_of(by).get(reverse("bid", args=[bid.pk])).content.decode()
 
     assert "Your bid is not as it stood in the roll" in page
 
@@ -163,20 +157,20 @@ def test_a_small_export_comes_at_once_and_is_recorded() -> None:
     by = bidder()
     tender = opened(by)
     for who, scope in ((member(tender.buyer), "buyer"), (staff(StaffRole.AUDITOR), "auditor"), (by, "supplier")):
-        response = logged_in(who).post(reverse("procedure_export", args=[tender.number]))
+        response = client_of(who).post(reverse("procedure_export", args=[tender.number]))
         content = b"".join(response.streaming_content)  # type: ignore[attr-defined]
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             index = json.loads(archive.read("index.json"))
         assert index["content"]["scope"] == scope
         assert response["Content-Length"] == str(len(content))
     assert AuditRecord.objects.filter(action="export.taken", object_id=tender.pk).count() == 3
-    assert logged_in(bidder()).post(reverse("procedure_export", args=[tender.number])).status_code == 404
+    assert client_of(bidder()).post(reverse("procedure_export", args=[tender.number])).status_code == 404
 
 
 def test_a_large_export_is_built_by_a_task_for_the_one_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     by = bidder()
     tender = opened(by)
-    client = logged_in(by)
+    client = client_of(by)
     monkeypatch.setattr(export_jobs, "SMALL_BYTES", -1)
 
     asked = client.post(reverse("procedure_export", args=[tender.number]))
@@ -199,7 +193,7 @@ def test_a_large_export_is_built_by_a_task_for_the_one_who_asked(monkeypatch: py
     assert len(content) == export.size
     assert Notification.objects.get(kind="export_ready").person == by.person
     colleague = member(by.organisation)  # type: ignore[arg-type]
-    assert logged_in(colleague).get(file).status_code == 404
+    assert client_of(colleague).get(file).status_code == 404
 
 
 def test_with_documents_is_another_export() -> None:
@@ -223,7 +217,7 @@ def test_an_export_that_breaks_says_so_and_old_ones_are_dropped(monkeypatch: pyt
 
     export_jobs.run(export.pk, lambda: LATER)
 
-    page = logged_in(by).get(reverse("procedure_export_state", args=[tender.number, export.pk])).content.decode()
+    page = client_of(by).get(reverse("procedure_export_state", args=[tender.number, export.pk])).content.decode()
     assert "It could not be built" in page
     assert export_jobs.remove_old(at=LATER + timedelta(days=1)) == 0
     assert export_jobs.remove_old(at=LATER + timedelta(days=3)) == 1
@@ -231,5 +225,5 @@ def test_an_export_that_breaks_says_so_and_old_ones_are_dropped(monkeypatch: pyt
 
 def test_the_protocol_names_the_root() -> None:
     tender = opened(bidder())
-    page = logged_in(member(tender.buyer)).get(reverse("opening_protocol", args=[tender.number])).content.decode()
+    page = client_of(member(tender.buyer)).get(reverse("opening_protocol", args=[tender.number])).content.decode()
     assert tender.roll.root in page

@@ -15,23 +15,16 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.models import QueuedSignature, RevocationSource, SigningRequest, StaffRole, TrustedCertificate
-from marketplace.permissions import Actor
 from marketplace.services import signature_queue
 from procurement.models import Bid
 from procurement.services import bids
 from tests.factories.bids import CLOSES, bidder, drafted_bid, tender_taking_bids
+from tests.factories.clients import client_of
 from tests.factories.marketplace import NOON, member, staff
 from tests.factories.signatures import bring_lists, lose_lists, signed, trust
 
 pytestmark = pytest.mark.django_db
 IN_TIME = CLOSES - timedelta(minutes=1)
-
-
-def signed_in(actor: Actor) -> Client:
-    client = Client()
-    assert actor.person is not None
-    client.force_login(actor.person)
-    return client
 
 
 def read(client: Client, url: str, **named: Any) -> str:
@@ -45,7 +38,7 @@ def test_from_the_signature_to_the_opening_everybody_reads_what_it_waits_for(fre
     trust()
     tender, by = tender_taking_bids(), bidder()
     bid = drafted_bid(tender.lots.get(), ["1", "2"], by=by)
-    client, buyer, operator = signed_in(by), signed_in(member(tender.buyer)), signed_in(staff(StaffRole.OPERATOR))
+    client, buyer, operator = client_of(by), client_of(member(tender.buyer)), client_of(staff(StaffRole.OPERATOR))
     sign = client.post(reverse("bid_review", args=[bid.pk])).url
     request = SigningRequest.objects.get()
     body = {"signature": base64.b64encode(signed(request)).decode()}
@@ -103,7 +96,7 @@ def test_a_waiting_signature_is_cancelled_on_its_page(freeze: Callable[..., Any]
     trust()
     by = bidder()
     bid = drafted_bid(tender_taking_bids().lots.get(), ["1", "2"], by=by)
-    client = signed_in(by)
+    client = client_of(by)
     sign = client.post(reverse("bid_review", args=[bid.pk])).url
     body = {"signature": base64.b64encode(signed(SigningRequest.objects.get())).decode()}
     lose_lists()
@@ -122,7 +115,7 @@ def test_a_waiting_signature_is_cancelled_on_its_page(freeze: Callable[..., Any]
 def test_the_operators_list_costs_the_same_however_many_wait(freeze: Callable[..., Any]) -> None:
     freeze(NOON)
     trust()
-    lot, operator = tender_taking_bids().lots.get(), signed_in(staff(StaffRole.OPERATOR))
+    lot, operator = tender_taking_bids().lots.get(), client_of(staff(StaffRole.OPERATOR))
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as asked:
