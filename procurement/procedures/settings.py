@@ -313,12 +313,12 @@ def _together(values: Mapping[str, object]) -> Iterable[Problem]:
         yield Problem(
             "reference",
             "rank_only_needs_own_reference",
-            gettext_noop("Where only ranks are shown, bidders improve their own price."),
+            gettext_noop("Where bidders see their rank alone, a bid must beat the bidder’s own last one."),
         )
     stop = _whole_or_none(values.get("hard_stop_minutes"))
     if stop is not None and stop < _whole(values["auction_duration_minutes"]):
         yield Problem(
             "hard_stop_minutes",
             "hard_stop_before_end",
-            gettext_noop("The hard stop is not before the end of the auction."),
+            gettext_noop("At least as long as the auction lasts."),
         )

@@ -16,7 +16,7 @@ from marketplace.shared.errors import Sentence
 from marketplace.shared.money import minor_unit
 from procurement import procedures
 from procurement.models import Lot, Tender
-from procurement.rules.auction.base import SingleBidPrice, StepKind
+from procurement.rules.auction.base import AuctionKind, SingleBidPrice, StepKind
 from procurement.rules.auction.judging import step_amount
 from procurement.services import criteria, custody, timetable, words
 from procurement.services.lots import field_problems
@@ -113,7 +113,12 @@ def _of_auction(preset: procedures.Procedure, lot: Lot, place: str) -> Iterator[
         words = _("Lot %(lot)s has no limit price, and a single bid is to win at it.") % names
         yield Missing("limit_price_missing", words, place)
     if asks.step and (lot.step_value is None or not lot.step_kind):
-        yield Missing("step_missing", _("Lot %(lot)s has no auction step.") % names, place)
+        words = (
+            _("Lot %(lot)s does not say by how much its clock ticks.")
+            if asks.clock
+            else _("Lot %(lot)s has no auction step.")
+        )
+        yield Missing("step_missing", words % names, place)
     elif asks.step and limit is not None and lot.step_kind == "amount" and (lot.step_value or 0) >= limit:
         words = _("The step of lot %(lot)s is not below its limit price.")
         if preset.is_sale:
@@ -128,8 +133,10 @@ def _of_auction(preset: procedures.Procedure, lot: Lot, place: str) -> Iterator[
             )
         yield Missing("step_tells_limit", words % names, place)
     if asks.clock and clock is None:
-        words = _("Lot %(lot)s does not say what the best price of its clock is.") % names
-        yield Missing("clock_price_missing", words, place)
+        words = _("Lot %(lot)s does not say where its clock stops.")
+        if preset.auction is AuctionKind.DUTCH:
+            words = _("Lot %(lot)s does not say where its clock begins.")
+        yield Missing("clock_price_missing", words % names, place)
     elif asks.clock and clock is not None and limit is not None:
         yield from _of_clock(preset, lot, limit, clock, place)
 
@@ -137,12 +144,14 @@ def _of_auction(preset: procedures.Procedure, lot: Lot, place: str) -> Iterator[
 def _of_clock(preset: procedures.Procedure, lot: Lot, limit: Decimal, best: Decimal, place: str) -> Iterator[Missing]:
     names = {"lot": lot.number, "most": TICKS_MAX}
     if not preset.axes.direction.better(Fraction(best), Fraction(limit)):
-        words = _("The best price of the clock of lot %(lot)s is not better for you than its limit price.") % names
-        yield Missing("clock_price_not_better", words, place)
+        words = _("The clock of lot %(lot)s has to stop below its limit price.")
+        if preset.auction is AuctionKind.DUTCH:
+            words = _("The clock of lot %(lot)s has to begin below its limit price.")
+        yield Missing("clock_price_not_better", words % names, place)
     elif lot.step_value and lot.step_kind:
         tick = step_amount(StepKind(lot.step_kind), lot.step_value, limit, minor_unit(lot.currency))
         if abs(limit - best) > tick * TICKS_MAX:
-            words = _("The clock of lot %(lot)s would tick more than %(most)s times. Choose a larger step.") % names
+            words = _("The clock of lot %(lot)s would tick more than %(most)s times. Choose a larger tick.") % names
             yield Missing("clock_too_long", words, place)
 
 
