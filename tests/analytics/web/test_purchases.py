@@ -32,7 +32,6 @@ from tests.factories.marketplace import NOON, accredited_supplier, member, staff
 from tests.factories.purchases import loaded, row
 
 pytestmark = pytest.mark.django_db
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 CSV = b"customer,order,date,item,category,qty,price\nK1,1,2026-05-01,nut,metal,2,1.50\nK2,2,bad,nut,metal,2,1.50\n"
 DAY = date(2026, 5, 1)
 

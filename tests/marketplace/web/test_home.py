@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -24,6 +23,7 @@ from marketplace.models import (
 from marketplace.permissions import Actor
 from marketplace.queries import waiting as own
 from marketplace.services.notifications import notify
+from tests.factories.clients import text_of
 from tests.factories.marketplace import (
     NOON,
     AccreditationFactory,
@@ -40,10 +40,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _now(freeze: Callable[..., Any]) -> None:
     freeze(NOON)
-
-
-def text(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
 def told(actor: Actor) -> list[str]:
@@ -95,7 +91,7 @@ class TestTasks:
 class TestPage:
     def test_somebody_without_an_organisation_is_told_what_to_do(self, client: Client) -> None:
         client.force_login(PersonFactory.create())
-        page = text(client.get("/"))
+        page = text_of(client.get("/"))
         assert "ask them to invite you" in page
         assert "Register your organisation" in page
 
@@ -108,7 +104,7 @@ class TestPage:
         supplier: Organisation = OrganisationFactory.create(is_supplier=True, is_buyer=True)
         actor = member(supplier)
         client.force_login(actor.person)  # type: ignore[arg-type]
-        assert "Ask for accreditation as a buyer" in text(client.get("/"))
+        assert "Ask for accreditation as a buyer" in text_of(client.get("/"))
 
     def test_what_other_apps_register_is_shown_earliest_first(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
@@ -117,7 +113,7 @@ class TestPage:
         soon = waiting.Task("Answer a question", "/y/", due_at=NOON + timedelta(hours=1))
         monkeypatch.setattr(waiting, "_tasks", [lambda actor, at: [late, waiting.Task("Read", "/z/"), soon]])
         client.force_login(PersonFactory.create())
-        page = text(client.get("/"))
+        page = text_of(client.get("/"))
         assert page.index("Answer a question") < page.index("Open the bids") < page.index("Read")
 
 
@@ -129,15 +125,15 @@ class TestNotifications:
         return person
 
     def test_the_list_with_nothing_says_what_comes_here(self, client: Client, reader: Person) -> None:
-        assert "No notifications yet" in text(client.get("/notifications/"))
+        assert "No notifications yet" in text_of(client.get("/notifications/"))
 
     def test_following_marks_as_read(self, client: Client, reader: Person) -> None:
         notify(reader, "news", "You won lot 1.", "/account/", at=NOON, mail=False)
         one = Notification.objects.get()
-        assert "You won lot 1." in text(client.get("/notifications/?show=new"))
+        assert "You won lot 1." in text_of(client.get("/notifications/?show=new"))
         assert client.get(f"/notifications/{one.pk}/")["Location"] == "/account/"
-        assert "Nothing new" in text(client.get("/notifications/?show=new"))
-        assert "You won lot 1." in text(client.get("/notifications/"))
+        assert "Nothing new" in text_of(client.get("/notifications/?show=new"))
+        assert "You won lot 1." in text_of(client.get("/notifications/"))
 
     def test_it_leads_to_this_site_only(self, client: Client, reader: Person) -> None:
         notify(reader, "news", "Look", "https://evil.example/", at=NOON, mail=False)
@@ -155,7 +151,7 @@ class TestNotifications:
 
     def test_the_bell_counts_what_is_new(self, client: Client, reader: Person) -> None:
         notify(reader, "news", "News", at=NOON, mail=False)
-        assert "1 new notification" in text(client.get("/account/"))
+        assert "1 new notification" in text_of(client.get("/account/"))
 
     def test_the_list_is_paged(self, client: Client, reader: Person) -> None:
         for number in range(31):

@@ -27,6 +27,7 @@ from marketplace.models import (
 from marketplace.permissions import Actor
 from marketplace.services import invitations, tokens
 from marketplace.services.notifications import notify
+from tests.factories.clients import text_of
 from tests.factories.marketplace import (
     NOON,
     AccreditationFactory,
@@ -67,10 +68,6 @@ def observer(client: Client, acme: Organisation) -> Person:
     return person
 
 
-def text(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
-
-
 PAGES = [
     "organisation",
     "organisation_people",
@@ -90,7 +87,7 @@ def test_somebody_without_an_organisation_is_told_so(client: Client, name: str) 
     client.force_login(PersonFactory.create())
     response = client.get(reverse(name))
     assert response.status_code == 403
-    assert "You are not acting for an organisation" in text(response)
+    assert "You are not acting for an organisation" in text_of(response)
 
 
 @pytest.mark.parametrize("name", [*PAGES, "organisation_edit", "person", "security", "notifications"])
@@ -113,8 +110,8 @@ class TestRequisites:
         assert client.post("/organisation/edit/", self.FORM)["Location"] == "/organisation/"
         acme.refresh_from_db()
         assert (acme.full_name, acme.version) == ("Acme AG", 2)
-        assert "changed the organisation’s details" in text(client.get("/organisation/history/"))
-        assert "full name: Acme GmbH → Acme AG" in text(client.get("/organisation/history/"))
+        assert "changed the organisation’s details" in text_of(client.get("/organisation/history/"))
+        assert "full name: Acme GmbH → Acme AG" in text_of(client.get("/organisation/history/"))
 
     def test_a_registered_number_stays(self, client: Client, boss: Person, acme: Organisation) -> None:
         response = client.post("/organisation/edit/", {**self.FORM, "identifier_VAT": "DE811569869"})
@@ -125,7 +122,7 @@ class TestRequisites:
         client.post("/organisation/edit/", self.FORM)
         response = client.post("/organisation/edit/", {**self.FORM, "short_name": "Mine"})
         assert response.status_code == 422
-        assert "changed: full name" in text(response)
+        assert "changed: full name" in text_of(response)
         assert 'value="Mine"' in response.content.decode()
 
     def test_an_observer_may_not(self, client: Client, observer: Person) -> None:
@@ -146,7 +143,7 @@ class TestRequisites:
         assert response["Location"] == "/organisation/"
         assert [a.city for a in acme.addresses.all()] == ["Bonn"]
         assert list(acme.headings_offered.all()) == [heading]
-        assert "same as the legal address" in text(client.get("/organisation/"))
+        assert "same as the legal address" in text_of(client.get("/organisation/"))
 
 
 class TestPeople:
@@ -157,14 +154,14 @@ class TestPeople:
             response = client.post(
                 "/organisation/people/", {"email": "bo@acme.example", "roles": ["signer"]}, follow=True
             )
-        assert "The invitation was sent to bo@acme.example." in text(response)
+        assert "The invitation was sent to bo@acme.example." in text_of(response)
         link = re.search(r"/invitations/[\w-]+/", mail.outbox[-1].body)
         assert link
         newcomer = Client()
-        assert "Acme GmbH" in text(newcomer.get(link.group()))
+        assert "Acme GmbH" in text_of(newcomer.get(link.group()))
         sent = {"full_name": "Bo Li", "password": "a long enough secret", "position": "", "phone": ""}
         joined = newcomer.post(link.group(), sent, follow=True)
-        assert "You act for Acme now." in text(joined)
+        assert "You act for Acme now." in text_of(joined)
         assert Membership.objects.get(person__email="bo@acme.example").roles == ["signer"]
 
     def test_an_invited_person_with_an_account_joins(self, client: Client, acme: Organisation) -> None:
@@ -178,12 +175,12 @@ class TestPeople:
         client.force_login(PersonFactory.create())
         response = client.post(f"/invitations/{secret}/")
         assert response.status_code == 422
-        assert "This invitation was sent to bo@acme.example" in text(response)
+        assert "This invitation was sent to bo@acme.example" in text_of(response)
 
     def test_a_wrong_link_says_what_to_do(self, client: Client) -> None:
         response = client.get("/invitations/nothing/")
         assert response.status_code == 404
-        assert "Ask the colleague who invited you to send a new one." in text(response)
+        assert "Ask the colleague who invited you to send a new one." in text_of(response)
 
     def test_the_link_does_not_leak(self, client: Client, acme: Organisation) -> None:
         response = client.get(f"/invitations/{invited(acme, 'bo@acme.example')}/")
@@ -193,8 +190,8 @@ class TestPeople:
     def test_an_invitation_is_sent_again_or_withdrawn(self, client: Client, boss: Person, acme: Organisation) -> None:
         invited(acme, "bo@acme.example")
         one = Invitation.objects.get()
-        assert "Sent again" in text(client.post(f"/organisation/invitations/{one.pk}/again/", follow=True))
-        assert "is withdrawn" in text(client.post(f"/organisation/invitations/{one.pk}/withdraw/", follow=True))
+        assert "Sent again" in text_of(client.post(f"/organisation/invitations/{one.pk}/again/", follow=True))
+        assert "is withdrawn" in text_of(client.post(f"/organisation/invitations/{one.pk}/withdraw/", follow=True))
         one.refresh_from_db()
         assert one.revoked_at == NOON
 
@@ -205,19 +202,19 @@ class TestPeople:
         client.post(page, {"roles": ["signer", "approver"]})
         other.refresh_from_db()
         assert other.roles == ["signer", "approver"]
-        assert "Choose at least one role" in text(client.post(page, {"roles": []}))
+        assert "Choose at least one role" in text_of(client.post(page, {"roles": []}))
 
     def test_the_last_administrator_is_told_what_to_do_first(
         self, client: Client, boss: Person, acme: Organisation
     ) -> None:
         own = Membership.objects.get(person=boss)
         response = client.post(f"/organisation/people/{own.pk}/end/", follow=True)
-        assert "Make a colleague administrator first" in text(response)
+        assert "Make a colleague administrator first" in text_of(response)
         assert Membership.objects.get(person=boss).active
 
     def test_a_member_leaves(self, client: Client, observer: Person) -> None:
         own = Membership.objects.get(person=observer)
-        assert "Leave Acme?" in text(client.get(f"/organisation/people/{own.pk}/end/"))
+        assert "Leave Acme?" in text_of(client.get(f"/organisation/people/{own.pk}/end/"))
         assert client.post(f"/organisation/people/{own.pk}/end/")["Location"] == "/"
         assert not Membership.objects.get(person=observer).active
 
@@ -271,21 +268,21 @@ class TestTokens:
         client.post("/organisation/tokens/", {"name": "ERP", "days": "30", "read_only": "on"})
         token = ApiToken.objects.get()
         assert (token.expires_at, token.read_only) == (NOON + timedelta(days=30), True)
-        page = text(client.get("/organisation/tokens/"))
+        page = text_of(client.get("/organisation/tokens/"))
         assert "1 Apr 2026" in page
         assert "reads only" in page
 
     def test_a_token_is_revoked_after_a_question(self, client: Client, boss: Person, acme: Organisation) -> None:
         client.post("/organisation/tokens/", {"name": "ERP", "days": "90"})
         token = ApiToken.objects.get()
-        assert "Revoke “ERP”?" in text(client.get(f"/organisation/tokens/{token.pk}/revoke/"))
+        assert "Revoke “ERP”?" in text_of(client.get(f"/organisation/tokens/{token.pk}/revoke/"))
         client.post(f"/organisation/tokens/{token.pk}/revoke/")
         token.refresh_from_db()
         assert token.revoked_at == NOON
 
     def test_others_do_not_see_ones_tokens(self, client: Client, acme: Organisation, observer: Person) -> None:
         tokens.create("Their ERP", by=member(acme, Role.BID_MANAGER), at=NOON)
-        assert "Their ERP" not in text(client.get("/organisation/tokens/"))
+        assert "Their ERP" not in text_of(client.get("/organisation/tokens/"))
 
 
 def test_certificates_say_whether_they_are_valid(client: Client, boss: Person, acme: Organisation) -> None:
@@ -302,7 +299,7 @@ def test_certificates_say_whether_they_are_valid(client: Client, boss: Person, a
             not_after=end,
             first_used_at=NOON,
         )
-    page = text(client.get("/organisation/certificates/"))
+    page = text_of(client.get("/organisation/certificates/"))
     assert page.index("Valid ") < page.index("Expires soon") < page.index("Expired")
     assert "Holder 0, Acme, Sons" in page
 
@@ -338,23 +335,23 @@ class TestCompanies:
     ) -> None:
         Organisation.objects.filter(pk=acme.pk).update(phone="+4930901820")
         AccreditationFactory.create(organisation=acme)
-        seen = text(Client().get(f"/companies/{acme.pk}/"))
+        seen = text_of(Client().get(f"/companies/{acme.pk}/"))
         assert "DE136695976" in seen
         assert "Accredited as a supplier" in seen
         assert "+4930901820" not in seen
-        assert "+4930901820" in text(client.get(f"/companies/{acme.pk}/"))
+        assert "+4930901820" in text_of(client.get(f"/companies/{acme.pk}/"))
 
     def test_drafts_are_not_public(self, client: Client) -> None:
         draft = OrganisationFactory.create(status=OrganisationStatus.DRAFT, short_name="Hidden")
         assert client.get(f"/companies/{draft.pk}/").status_code in (302, 404)
-        assert "Hidden" not in text(client.get("/companies/"))
+        assert "Hidden" not in text_of(client.get("/companies/"))
 
     @pytest.mark.parametrize(
         ("query", "found"),
         [("q=acm", True), ("q=DE136695976", True), ("q=nothing", False), ("side=buyer", False), ("country=FR", False)],
     )
     def test_they_are_found(self, client: Client, acme: Organisation, query: str, found: bool) -> None:
-        assert ("Acme GmbH" in text(client.get(f"/companies/?{query}"))) is found
+        assert ("Acme GmbH" in text_of(client.get(f"/companies/?{query}"))) is found
 
     def test_the_list_is_paged_and_its_queries_do_not_grow(self, client: Client) -> None:
         OrganisationFactory.create_batch(31)

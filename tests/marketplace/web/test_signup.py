@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from marketplace.models import (
     Role,
     SigningRequest,
 )
+from tests.factories.clients import text_of
 from tests.factories.marketplace import NOON, HeadingFactory, OrganisationFactory, PersonFactory
 from tests.factories.signatures import certificate_of, signed, trust
 
@@ -75,10 +75,6 @@ def draft() -> Organisation:
     return Organisation.objects.get(short_name="Acme")
 
 
-def text(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
-
-
 def to_addresses(client: Client) -> None:
     assert client.post("/signup/company/", COMPANY).status_code == 302
 
@@ -103,7 +99,7 @@ def test_the_whole_way_ends_in_a_registered_organisation(
     assert payload.content == bytes(request.payload)
     sent = {"signing_request": request.nonce, "signature": base64.b64encode(signed(request)).decode()}
     response = client.post("/signup/sign/", sent, follow=True)
-    assert "Acme is registered. Welcome!" in text(response)
+    assert "Acme is registered. Welcome!" in text_of(response)
     acme = draft()
     assert (acme.status, acme.registered_at) == (OrganisationStatus.REGISTERED, NOON)
     assert Membership.objects.get().person.email == "anna@acme.example"
@@ -121,7 +117,7 @@ def test_a_refused_signature_says_why_and_leaves_everything_saved(
     sent = {"signing_request": request.nonce, "signature": base64.b64encode(foreign).decode()}
     response = client.post("/signup/sign/", sent)
     assert response.status_code == 422
-    assert "the certificate must name your organisation’s registration number" in text(response)
+    assert "the certificate must name your organisation’s registration number" in text_of(response)
     assert draft().status == OrganisationStatus.DRAFT
     good = {**sent, "signature": base64.b64encode(signed(request)).decode()}
     assert client.post("/signup/sign/", good)["Location"] == "/"
@@ -132,7 +128,7 @@ def test_no_signature_at_all_is_said(client: Client, anna: Person, heading: Head
     request = to_signing(client, heading)
     response = client.post("/signup/sign/", {"signing_request": request.nonce, "signature": ""})
     assert response.status_code == 422
-    assert "There is no signature in this." in text(response)
+    assert "There is no signature in this." in text_of(response)
 
 
 def test_opening_the_last_page_again_prepares_nothing_new(client: Client, anna: Person, heading: Heading) -> None:
@@ -143,7 +139,7 @@ def test_opening_the_last_page_again_prepares_nothing_new(client: Client, anna: 
 
 def test_what_is_signed_is_shown_in_plain_words(client: Client, anna: Person, heading: Heading) -> None:
     to_signing(client, heading)
-    page = text(client.get("/signup/sign/"))
+    page = text_of(client.get("/signup/sign/"))
     for words in ("Register the organisation", "Acme Maschinenbau GmbH (VATDE-136695976)", "39112000 Chairs"):
         assert words in page
 
@@ -168,7 +164,7 @@ def test_a_mistyped_number_is_told_beside_it(client: Client, anna: Person) -> No
 def test_a_registered_number_shows_the_way_out(client: Client, anna: Person) -> None:
     OrganisationFactory.create(identifier="DE136695976")
     response = client.post("/signup/company/", COMPANY)
-    assert "Ask one of its administrators to invite you" in text(response)
+    assert "Ask one of its administrators to invite you" in text_of(response)
 
 
 def test_the_numbers_of_another_country_are_asked_for_with_and_without_scripts(client: Client, anna: Person) -> None:
@@ -229,7 +225,7 @@ def test_a_stale_form_says_what_changed_and_keeps_the_input(client: Client, anna
     client.post("/signup/company/", {**COMPANY, "phone": "+49 30 901821", "revision": version})
     response = client.post("/signup/company/", {**COMPANY, "short_name": "Other", "revision": version})
     assert response.status_code == 422
-    assert "Anna Berg changed: phone." in text(response)
+    assert "Anna Berg changed: phone." in text_of(response)
     assert 'value="Other"' in response.content.decode()
     assert draft().short_name == "Acme"
 
@@ -251,7 +247,7 @@ def test_headings_are_found_by_a_part_of_a_word_and_the_chosen_ones_stay(
 
 def test_what_is_missing_is_listed_before_signing(client: Client, anna: Person) -> None:
     to_addresses(client)
-    page = text(client.get("/signup/sign/"))
+    page = text_of(client.get("/signup/sign/"))
     assert "There is no legal address yet." in page
     assert "Choose at least one heading that you offer." in page
 

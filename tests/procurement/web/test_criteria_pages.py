@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.urls import reverse
 from procurement.models import Bid, Tender
 from procurement.services import bid_drafts, evaluation, opening
 from tests.factories.bids import LATER, bidder, send, tender_taking_bids
+from tests.factories.clients import text_of
 from tests.factories.marketplace import NOON, member
 from tests.factories.procurement import draft_tender, published_tender
 from tests.factories.signatures import trust
@@ -41,10 +41,6 @@ TYPED = {
     "criteria-q0_o2_share": "",
     "criteria-q1_name": "",
 }
-
-
-def text_of(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
 def test_a_buyer_says_what_counts_and_sees_what_it_comes_to(client: Client) -> None:

@@ -25,7 +25,6 @@ from tests.factories.marketplace import member, staff
 from tests.factories.signatures import trust
 
 pytestmark = pytest.mark.django_db
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @pytest.fixture(autouse=True)

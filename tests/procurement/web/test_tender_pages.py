@@ -17,6 +17,7 @@ from procurement.models import Bid, Tender
 from procurement.procedures import Family
 from procurement.services import clarifications, documents, lots, publishing
 from procurement.web.item_table import TableTooLong, TableUnreadable, cells_of, decoded
+from tests.factories.clients import text_of
 from tests.factories.marketplace import NOON, HeadingFactory, accredited_buyer, accredited_supplier, member, staff
 from tests.factories.procurement import draft_tender, published_tender
 from tests.factories.signatures import trust
@@ -45,10 +46,6 @@ def visit(client):
         return client.get(url, query, headers=headers) if data is None else client.post(url, data, headers=headers)
 
     return visit
-
-
-def text_of(response):
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
 # Who sees what
