@@ -21,6 +21,8 @@ from tests.patience import PATIENCE_S, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 A_DAY_S = 86_400
+# Where the database is taken away: when a process is to give up waiting for it.
+GIVES_UP_SOON = {"DATABASE_POOL_TIMEOUT_SECONDS": "2"}
 
 
 def database_url() -> str:

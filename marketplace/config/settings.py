@@ -132,8 +132,11 @@ DATABASES["default"]["OPTIONS"] = {
     **_NOTICE_SILENCE,
     **DATABASES["default"].get("OPTIONS", {}),
     "application_name": env.str("OPENLOT_PROCESS", "openlot"),
-    **({} if TESTING else {"pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 16), "timeout": 10}}),
 }
+# Whoever waits for a connection for longer than the timeout takes the database for away.
+_POOL = {"max_size": env.int("DATABASE_POOL_SIZE", 16), "timeout": env.int("DATABASE_POOL_TIMEOUT_SECONDS", 10)}
+if not TESTING:
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, **_POOL}
 _suffix = env.str("OPENLOT_TEST_DB", "")
 DATABASES["default"]["TEST"] = {"NAME": f"test_openlot_{_suffix}" if _suffix else "test_openlot"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -16,7 +16,7 @@ from procurement.rules.auction.log import replay
 from procurement.services import auction_log
 from tests.database_time import movable
 from tests.factories.auctions import running_auction, seats
-from tests.gateway import database_url, kill, running, started
+from tests.gateway import GIVES_UP_SOON, database_url, kill, running, started
 from tests.patience import PATIENCE_S, wait_until
 from tests.procurement.auction.asgi_client import token_of
 from tests.procurement.auction.test_process import post
@@ -104,11 +104,11 @@ def test_a_clock_killed_between_taking_a_moment_and_doing_it_leaves_it_to_the_ne
 
 def test_what_a_kill_of_everything_and_a_lost_database_took_from_an_auction_is_given_back(tmp_path):
     with movable() as time:
-        _kill_of_everything(tmp_path / "log", time, {"OUTAGE_TOLERANCE_SECONDS": "600"})
+        _kill_of_everything(tmp_path / "log", time, {"OUTAGE_TOLERANCE_SECONDS": "600", **GIVES_UP_SOON})
 
 
-def _kill_of_everything(log, time, tolerance):
-    with running(log, **tolerance) as gateway, clock_process(log, **tolerance) as clock:
+def _kill_of_everything(log, time, environment):
+    with running(log, **environment) as gateway, clock_process(log, **environment) as clock:
         wait_until(lambda: backends("clock"))
         with transaction.atomic():  # else the clock starts it
             auction = running_auction(start=datetime.now(UTC) - timedelta(minutes=5))
@@ -118,10 +118,10 @@ def _kill_of_everything(log, time, tolerance):
     old_end = auction.ends_at
     time.move_by(HOUR)
     assert not Outage.objects.exists()
-    with clock_process(log, **tolerance), clock_process(log, **tolerance):
+    with clock_process(log, **environment), clock_process(log, **environment):
         wait_until(lambda: AuctionEvent.objects.filter(kind="paused").exists())
         assert Auction.objects.get().status == "paused"
-        with running(log, **tolerance) as gateway:
+        with running(log, **environment) as gateway:
             wait_until(lambda: Outage.objects.filter(settled_at__isnull=False).exists())
             status, answer = post(gateway.address, auction.lot_id, token_of(a), "95.00", "after-the-outage")
             assert (status, answer["accepted"]) == (201, True)

@@ -24,7 +24,7 @@ from procurement.models import AuctionEvent
 from procurement.queries import auctions as rooms
 from procurement.rules.auction.log import replay
 from tests.factories.auctions import running_auction, seats
-from tests.gateway import database_url, running
+from tests.gateway import GIVES_UP_SOON, database_url, running
 from tests.patience import PATIENCE_S, wait_until
 from tests.procurement.auction.asgi_client import token_of
 from tests.procurement.auction.test_process import post
@@ -164,7 +164,7 @@ def test_a_kill_of_postgresql_loses_no_bid_that_was_answered(own_server, tmp_pat
     auction = started()
     tokens = tokens_of(auction)
     database = moved_to(places, "killed")
-    with running(tmp_path / "gateway.log", DATABASE_URL=database) as only:
+    with running(tmp_path / "gateway.log", DATABASE_URL=database, **GIVES_UP_SOON) as only:
         address = only.address
         bidders = bidders_of(auction, tokens, address)
         wait_until(lambda: acknowledged(bidders) > 20)
@@ -200,7 +200,7 @@ def test_a_full_disk_takes_no_bid_that_it_cannot_keep(own_server, tmp_path):
     tokens = tokens_of(auction)
     database = moved_to(places, "full")
     filler = places.local / "filler"
-    with running(tmp_path / "gateway.log", DATABASE_URL=database) as only:
+    with running(tmp_path / "gateway.log", DATABASE_URL=database, **GIVES_UP_SOON) as only:
         address = only.address
         bidders = bidders_of(auction, tokens, address)
         wait_until(lambda: acknowledged(bidders) > 10)
