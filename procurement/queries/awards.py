@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from marketplace.shared.money import minor_unit
-from procurement.models import Award, Bid, Item, Lot, Tender
+from procurement.models import AuctionEvent, AuctionParticipant, Award, Bid, Item, Lot, Tender
 from procurement.queries import bids
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Room, SingleBidPrice, Terms
+from procurement.rules.auction.log import EventKind
 from procurement.rules.evaluation import AbnormallyLow, Cell, Column, Comparison, PricedBid, PricedItem, compare
 from procurement.rules.lifecycle import AuctionStatus, AwardStatus, BidStatus
 from procurement.rules.ranking import Standing
@@ -38,7 +39,8 @@ class LotComparison:
 
 
 def comparison_of(lot: Lot, opened: Iterable[Bid], items: Iterable[Item] | None = None) -> Comparison:
-    """The rules' comparison of bids whose prices are loaded; bidders are the bids' ids as strings."""
+    """The rules' comparison of bids whose prices are loaded; bidders are the bids' ids as strings. Where an auction has
+    ended its ranking is the lot's."""
     terms = lot.tender.terms
     priced = [PricedItem(item.pk, item.quantity) for item in (lot.items.all() if items is None else items)]
     return compare(
@@ -48,7 +50,19 @@ def comparison_of(lot: Lot, opened: Iterable[Bid], items: Iterable[Item] | None 
         direction=lot.tender.preset.axes.direction,
         limit=lot.limit_price,
         thresholds=AbnormallyLow(terms.abnormally_low_below_mean, terms.abnormally_low_below_next),
+        places=_places_in_auction(lot) if lot.tender.preset.live else {},
     )
+
+
+def _places_in_auction(lot: Lot) -> dict[str, int]:
+    """The place of each bid of the lot, by its id, in which its live auction left it; nothing where none has ended."""
+    ended = AuctionEvent.objects.filter(
+        auction__lot=lot, number=F("auction__last_event"), kind=EventKind.ENDED.value
+    ).first()
+    if ended is None:
+        return {}
+    bids_of = dict(AuctionParticipant.objects.filter(auction=ended.auction_id).values_list("pk", "bid_id"))
+    return {str(bids_of[int(line["bidder"])]): line["rank"] for line in ended.detail["ranking"]}
 
 
 def price_to_pay(lot: Lot, chosen: Bid, standing: Sequence[Bid]) -> Decimal:

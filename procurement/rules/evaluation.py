@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from types import MappingProxyType
 
 from procurement.rules.effective import PRICE_ALONE, EffectivePrice, half_up_to
 from procurement.rules.ranking import Direction, Standing, ranking
@@ -117,12 +118,18 @@ def compare(
     direction: Direction = Direction.DOWN,
     limit: Decimal | None = None,
     thresholds: AbnormallyLow | None = None,
+    places: Mapping[str, int] = MappingProxyType({}),
 ) -> Comparison:
     """The comparison table of a lot. Bidders whose totals count as the same stand in the order in which their amounts
-    were received."""
+    were received.
+
+    `places` are those in which a live auction has left its bidders, and go before anything else: it knows which of two
+    bids of one instant came first, and at which price of its clock a bidder stood before that was rounded to an amount.
+    """
     lines = ranking((Standing(b.bidder, b.total, b.effective, b.received_at) for b in bids), direction)
     by_bidder = {bid.bidder: bid for bid in bids}
     ordered = [by_bidder[line.standing.bidder] for line in lines]
+    ordered.sort(key=lambda bid: places.get(bid.bidder, len(places) + 1))
     flags = abnormally_low(ordered, thresholds or AbnormallyLow()) if direction is Direction.DOWN else {}
     best = ordered[0].effective if ordered else Fraction(0)
     columns = tuple(
@@ -169,7 +176,8 @@ def _column(
         total=bid.total,
         effective=bid.effective,
         best=rank == 1,
-        above_best=percent((bid.effective - best) * sign, best),
+        # What a clock's price was rounded by is no distance.
+        above_best=percent(max((bid.effective - best) * sign, Fraction(0)), best),
         saving=saving,
         saving_percent=None if saving is None or limit is None else percent(Fraction(saving), Fraction(limit)),
         within_limit=limit is None or not direction.better(Fraction(limit), bid.effective),

@@ -21,7 +21,7 @@ from procurement.procedures import Rebidding
 from procurement.queries import bids as bid_queries
 from procurement.queries.awards import comparison_of
 from procurement.rules.lifecycle import AuctionStatus, AwardStatus, BidStatus, LotStatus, TenderStatus
-from procurement.rules.ranking import Direction, Standing, ranking
+from procurement.rules.ranking import Direction
 from procurement.services import auctions, outcomes
 from procurement.services.transitions import move
 
@@ -45,18 +45,16 @@ class AlreadyDecided(DomainError):
 
 
 def rank(lot: Lot, at: datetime) -> None:
-    """Rank the bids that still count, by what their amounts count as and then by receipt; flag what looks too low or is
-    above the limit."""
+    """Rank the bids that still count, by what their amounts count as and then by receipt, or as a live auction left
+    them; flag what looks too low or is above the limit."""
     bids = list(bid_queries.opened(at).filter(lot=lot).prefetch_related("prices"))
     counted = [bid for bid in bids if bid.status != BidStatus.REJECTED and bid.amount is not None]
-    places = {
-        line.standing.bidder: line.rank
-        for line in ranking((_standing(bid, lot) for bid in counted), lot.tender.preset.axes.direction)
-    }
-    low = {column.bidder: column.abnormally_low for column in comparison_of(lot, counted).columns}
+    columns = {column.bidder: column for column in comparison_of(lot, counted).columns}
     for bid in bids:
-        bid.rank = places.get(str(bid.pk))
-        bid.flags = [*low.get(str(bid.pk), ()), *([ABOVE_LIMIT] if _beyond_limit(bid, lot) else [])]
+        column = columns.get(str(bid.pk))
+        bid.rank = column.rank if column else None
+        low = column.abnormally_low if column else ()
+        bid.flags = [*low, *([ABOVE_LIMIT] if _beyond_limit(bid, lot) else [])]
         bid.save(update_fields=["rank", "flags", "updated_at"])
 
 
@@ -237,12 +235,6 @@ def _beyond_limit(bid: Bid, lot: Lot) -> bool:
     if lot.limit_price is None or bid.amount is None:
         return False
     return lot.tender.preset.axes.direction.better(Fraction(lot.limit_price), lot.formula(bid.answers).of(bid.amount))
-
-
-def _standing(bid: Bid, lot: Lot) -> Standing:
-    assert bid.amount is not None
-    assert bid.amount_received_at is not None
-    return Standing(str(bid.pk), bid.amount, lot.formula(bid.answers).of(bid.amount), bid.amount_received_at, bid.pk)
 
 
 def _stream(lot: Lot) -> str:
