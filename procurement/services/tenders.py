@@ -231,12 +231,6 @@ def _in_words(tender: Tender) -> dict[str, str]:
 
 def _settings_in_words(tender: Tender) -> dict[str, str]:
     return {
-        _(setting.label): _setting_in_words(tender.settings.get(setting.name, setting.default))
+        _(setting.label): words.setting(setting, tender.settings.get(setting.name, setting.default))
         for setting in tender.preset.settings
     }
-
-
-def _setting_in_words(value: object) -> str:
-    if isinstance(value, bool):
-        return words.yes_no(value)
-    return "" if value is None else _(str(value))

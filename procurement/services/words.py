@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel.numbers import format_decimal, get_currency_precision
@@ -15,9 +16,23 @@ from marketplace.shared.errors import Sentence
 from marketplace.shared.money import DECIMAL_PLACES, Money
 from procurement.models import Item
 from procurement.models.units import counted
-from procurement.procedures import Problem
+from procurement.procedures import Problem, Setting
 from procurement.rules.periods import PeriodUnit
 
+#: What a choice says, by setting and value.
+CHOICES: Final[dict[tuple[str, str], Sentence]] = {
+    ("day_kind", "calendar"): gettext_lazy("calendar days"),
+    ("day_kind", "working"): gettext_lazy("working days"),
+    ("reference", "leader"): gettext_lazy("the leading bid"),
+    ("reference", "own"): gettext_lazy("the bidder’s own last bid"),
+    ("shown", "price"): gettext_lazy("the best price"),
+    ("shown", "rank"): gettext_lazy("their own rank"),
+    ("shown", "both"): gettext_lazy("the best price and their own rank"),
+    ("single_bid_price", "own"): gettext_lazy("its own price"),
+    ("single_bid_price", "limit"): gettext_lazy("the limit price"),
+    ("soft_close_from", "receipt"): gettext_lazy("the moment the bid was received"),
+    ("soft_close_from", "end"): gettext_lazy("the end as it stood"),
+}
 _UNITS: dict[str, Sentence] = {
     "days": gettext_lazy("days"),
     "minutes": gettext_lazy("minutes"),
@@ -66,6 +81,17 @@ def item(row: Item) -> str:
     delivery = " – ".join(filter(None, (day(row.deliver_from), day(row.deliver_until))))
     parts = (row.description, f"{plain(row.quantity)} {counted(row.unit, row.quantity)}", row.category.code, delivery)
     return ", ".join(part for part in parts if part)
+
+
+def setting(found: Setting, value: object) -> str:
+    """What a setting says: “the leading bid”, “45 minutes”; empty for none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return yes_no(value)
+    if found.kind == "choice":
+        return str(CHOICES.get((found.name, str(value)), value))
+    return f"{value} {unit(found.unit)}".strip()
 
 
 def problem(found: Problem) -> str:

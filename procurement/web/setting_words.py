@@ -13,19 +13,6 @@ from marketplace.web import formats
 from procurement.procedures import Setting
 from procurement.services import words
 
-CHOICE_WORDS: dict[tuple[str, str], Sentence] = {
-    ("day_kind", "calendar"): gettext_lazy("calendar days"),
-    ("day_kind", "working"): gettext_lazy("working days"),
-    ("reference", "leader"): gettext_lazy("the leading bid"),
-    ("reference", "own"): gettext_lazy("the bidder’s own last bid"),
-    ("shown", "price"): gettext_lazy("the best price"),
-    ("shown", "rank"): gettext_lazy("their own rank"),
-    ("shown", "both"): gettext_lazy("the best price and their own rank"),
-    ("single_bid_price", "own"): gettext_lazy("its own price"),
-    ("single_bid_price", "limit"): gettext_lazy("the limit price"),
-    ("soft_close_from", "receipt"): gettext_lazy("the moment the bid was received"),
-    ("soft_close_from", "end"): gettext_lazy("the end as it stood"),
-}
 #: What a buyer asks before it answers; the rest is said by the label.
 HELP: dict[str, Sentence] = {
     "day_kind": gettext_lazy("Working days leave out weekends and your country’s public holidays."),
@@ -74,7 +61,7 @@ def in_words(setting: Setting, value: object) -> str:
     if setting.kind == "flag":
         return _("yes") if value else _("no")
     if setting.kind == "choice":
-        return str(CHOICE_WORDS.get((setting.name, str(value)), value))
+        return str(words.CHOICES.get((setting.name, str(value)), value))
     if setting.unit in _LENGTHS:
         length = timedelta(**{setting.unit: int(str(value))})
         # 900 seconds are 15 minutes to whoever reads; beyond a day the words would leave minutes out.

@@ -17,9 +17,10 @@ from procurement import procedures
 from procurement.models import Lot, Tender
 from procurement.procedures import Setting
 from procurement.rules.periods import PeriodUnit
+from procurement.services.words import CHOICES
 from procurement.web.fields import MomentField, NumberField
 from procurement.web.search import currency_choices
-from procurement.web.setting_words import CHOICE_WORDS, OF_BIDS, PERIODS, explained, label_of
+from procurement.web.setting_words import OF_BIDS, PERIODS, explained, label_of
 
 
 class RevisionForm(forms.Form):
@@ -240,7 +241,7 @@ def _setting_field(setting: Setting, *, is_sale: bool) -> forms.Field:
     if setting.kind == "flag":
         return forms.BooleanField(label=label, required=False, help_text=help_text)
     if setting.kind == "choice":
-        words = [(value, CHOICE_WORDS.get((setting.name, value), value)) for value in setting.choices]
+        words = [(value, CHOICES.get((setting.name, value), value)) for value in setting.choices]
         return forms.ChoiceField(label=label, choices=words, help_text=help_text)
     if setting.kind == "integer":
         return forms.IntegerField(label=label, required=not setting.nullable, help_text=help_text)

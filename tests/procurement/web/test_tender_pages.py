@@ -400,8 +400,11 @@ def test_the_rules_are_saved_within_their_bounds(visit):
     by = member(tender.buyer)
     form = visit("tender_edit", tender.number, by=by).context["terms"]
     data = {f"terms-{name}": value for name, value in form.initial.items() if value not in (None, False)}
-    good = visit("tender_save_terms", tender.number, by=by, data=data | {"terms-auction_duration_minutes": 45})
+    changed = {"terms-auction_duration_minutes": 45, "terms-reference": "own"}
+    good = visit("tender_save_terms", tender.number, by=by, data=data | changed)
     assert good.status_code == 302
+    said = text_of(visit("tender_audit", tender.number, by=by))
+    assert ("45 minutes" in said, "the bidder’s own last bid" in said) == (True, True)
     tender.refresh_from_db()
     assert tender.terms.auction.duration_minutes == 45
     bad = data | {"terms-auction_duration_minutes": 481, "terms-revision": tender.revision}
