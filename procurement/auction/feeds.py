@@ -36,6 +36,9 @@ _MOST_STREAMS = 20_000
 # A viewer that has not taken an update for so long is let go: it comes back with its Last-Event-ID.
 _LONGEST_SEND_S = 10.0
 _LOOK_EVERY_S = 1.0
+# A feed that nobody watches any more is kept up to date for so long, and so many of them.
+_UNWATCHED_FOR_S = 60.0
+_MOST_UNWATCHED = 20
 
 
 class TooManyStreams(Exception):
@@ -50,6 +53,8 @@ class Feeds:
         # What else is listened for on the same connection: who is told, by channel.
         self.hears: dict[str, Callable[[str], None]] = {}
         self._feeds: dict[int, Feed] = {}
+        # Those that nobody watches any more, by their lots, the longest first, and since when.
+        self._unwatched: dict[int, float] = {}
         self._streams = 0
         self._behind: set[Feed] = set()
         self._heard_something = asyncio.Event()
@@ -58,7 +63,7 @@ class Feeds:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="feeds")
 
     def get(self, lot: int) -> Feed | None:
-        """The lot's feed, if somebody watches it here."""
+        """The lot's feed, if somebody watches it here, or did lately."""
         return self._feeds.get(lot)
 
     async def welcome(self, ticket: Ticket) -> bool:
@@ -88,6 +93,7 @@ class Feeds:
         self._streams += 1
         subscriber = Subscriber(ticket, viewer, seen)
         feed.subscribers.add(subscriber)
+        self._unwatched.pop(lot, None)
         try:
             async with feed.opening:
                 if feed.hall is None:
@@ -99,15 +105,19 @@ class Feeds:
         return feed, subscriber
 
     def leave(self, feed: Feed, subscriber: Subscriber) -> None:
-        """End the subscription; a feed that nobody watches is forgotten."""
+        """End the subscription. A feed that nobody watches is kept for a while: whoever comes back would have the whole
+        log read again, as often as it comes."""
         feed.subscribers.discard(subscriber)
         self._streams -= 1
         feed.streams[subscriber.ticket.person] -= 1
         if not feed.streams[subscriber.ticket.person]:
             del feed.streams[subscriber.ticket.person]
         if not feed.subscribers and self._feeds.get(feed.lot) is feed:
-            del self._feeds[feed.lot]
-            self._behind.discard(feed)
+            self._unwatched[feed.lot] = asyncio.get_running_loop().time()
+            if feed.hall is None:
+                self._forget(feed.lot)
+            elif len(self._unwatched) > _MOST_UNWATCHED:
+                self._forget(next(iter(self._unwatched)))
 
     async def part(self, feed: Feed, subscriber: Subscriber) -> bytes | None:
         """What is to be sent to the subscriber next, None when it knows all."""
@@ -158,7 +168,7 @@ class Feeds:
             found = await self.in_thread(lambda: rooms.events_of(known))
         except Exception:
             log.exception("The logs of auctions %s could not be read", sorted(known))
-            self._behind.update(feed for feed in due if feed.subscribers)
+            self._behind.update(feed for feed in due if self._feeds.get(feed.lot) is feed)
             return
         for feed in due:
             try:
@@ -170,6 +180,7 @@ class Feeds:
         """Wake every stream now and then, and look whether anything was missed, until cancelled."""
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
+            self._forget_the_unwatched()
             self._all_behind()
             for feed in self._feeds.values():
                 feed.forget_frames()
@@ -215,11 +226,21 @@ class Feeds:
             subscriber.close()
 
     async def aclose(self) -> None:
+        self._feeds.clear()
         self._threads.shutdown()
 
     async def in_thread(self, ask: Callable[[], Any]) -> Any:
         """Run a question to the database in a thread, on a connection that is given back at once."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, _asked, ask)
+
+    def _forget(self, lot: int) -> None:
+        del self._unwatched[lot]
+        self._behind.discard(self._feeds.pop(lot))
+
+    def _forget_the_unwatched(self) -> None:
+        long_ago = asyncio.get_running_loop().time() - _UNWATCHED_FOR_S
+        for lot in [lot for lot, since in self._unwatched.items() if since <= long_ago]:
+            self._forget(lot)
 
     def _subscribers(self) -> list[Subscriber]:
         return [subscriber for feed in self._feeds.values() for subscriber in feed.subscribers]

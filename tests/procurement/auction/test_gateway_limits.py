@@ -172,6 +172,38 @@ def test_of_a_long_auction_only_the_latest_events_are_kept_and_the_rest_is_read_
     run(errand())
 
 
+def test_who_comes_back_has_no_log_read_again_for_a_while(monkeypatch):
+    monkeypatch.setattr(feeds, "_MOST_UNWATCHED", 1)
+    monkeypatch.setattr(feeds, "_HEARTBEAT_S", 0.05)
+    one, two = running_auctions(lots=2, start=datetime.now(UTC) - timedelta(seconds=1), reference="own")
+    a, *_ = seats(one)
+    b, *_ = seats(two)
+    wholly_read, read = [], feed.Feed.read
+
+    def counted(opened):
+        wholly_read.append(opened.lot)
+        read(opened)
+
+    monkeypatch.setattr(feed.Feed, "read", counted)
+
+    async def errand():
+        async with gateway() as client:
+            for number in (2, 3, 4):
+                async with client.stream(one.lot_id, token_of(a)) as stream:
+                    await stream.until(number)
+                # While nobody watches.
+                assert (await client.bid(a, f"{90 - number}.00", f"bid-number-{number}"))[0] == 201
+            assert wholly_read == [one.lot_id]
+            async with client.stream(two.lot_id, token_of(b)) as stream:
+                await stream.until(2)
+            assert [client.app.feeds.get(auction.lot_id) is None for auction in (one, two)] == [True, False]
+            monkeypatch.setattr(feeds, "_UNWATCHED_FOR_S", 0.0)
+            while client.app.feeds.get(two.lot_id) is not None:  # noqa: ASYNC110  (they are forgotten without a word)
+                await asyncio.sleep(0.01)
+
+    run(errand())
+
+
 def test_a_bid_that_nobody_knows_of_is_told_so_in_time_and_counts_once_when_sent_again(monkeypatch):
     assert max(intake._UNKNOWN_S, intake._TAKEN_BACK_S) + intake._LOOK_AGAIN_S < 5
     monkeypatch.setattr(intake, "_UNKNOWN_S", 0.1)
