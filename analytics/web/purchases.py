@@ -100,6 +100,9 @@ class ColumnsForm(CurrencyForm):
             for name, label, hint in words.COLUMNS
         }  # fmt: skip
         self.fields["currency"].label = _("Where no column says the currency")
+        if not said:
+            for name in offered:
+                self.fields[name].help_text = _("As with your last file.")
         self.fields = {**columns, **self.fields}
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 from babel.numbers import format_percent
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from analytics.rules import effect
 from analytics.rules.cards import Kind
@@ -70,7 +71,8 @@ def percent(value: float | None) -> str:
 def points(difference: float) -> str:
     """A difference of shares in percentage points, with its sign."""
     value = round(100 * difference)
-    return _("%(n)s points") % {"n": f"{'+' if value > 0 else '−' if value < 0 else ''}{charts.count(abs(value))}"}
+    signed = f"{'+' if value > 0 else '−' if value < 0 else ''}{charts.count(abs(value))}"
+    return ngettext("%(n)s point", "%(n)s points", abs(value)) % {"n": signed}
 
 
 def share(found: Share) -> str:

@@ -31,11 +31,24 @@ def same_sales(request: HttpRequest) -> HttpResponse:
     page = listed(request, orders, ["-pk"])
     context: dict[str, Any] = {
         "list": page,
-        "rows": [(one, Money(one.amount, one.currency).rounded() if one.currency else None) for one in page.rows],
+        "rows": [
+            (
+                one,
+                Money(one.amount, one.currency).rounded() if one.currency else None,
+                # The platform's representatives read no contracts of others.
+                _contract_url(one.contract) if book.owner_id else "",
+            )
+            for one in page.rows
+        ],
         "manages": permissions.is_manager(actor, book),
         "crumbs": [parts.Crumb(_("Purchase history"), reverse("insights_purchases"))],
     }
     return render(request, "analytics/same_sales.html", context)
+
+
+def _contract_url(number: str) -> str:
+    contract, _slash, delivery = number.partition("/")
+    return reverse("delivery", args=[contract, int(delivery)]) if delivery else reverse("contract", args=[contract])
 
 
 @require_POST

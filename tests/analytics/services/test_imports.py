@@ -172,7 +172,9 @@ def test_what_a_file_does_not_show_is_remembered_for_the_next_that_does_not(book
 
     same = uploaded(book, manager, (heads + "K1;05/04/2026;2,500\n").encode("cp874"))
     assert (same.found["said"], same.found["guesses"]) == (said, ["no_quantity_column_one_assumed"])
-    assert {name: ColumnsForm(same).initial[name] for name in said} == said
+    form = ColumnsForm(same)
+    assert {name: form.initial[name] for name in said} == said
+    assert {str(form.fields[name].help_text) for name in said} == {"As with your last file."}
     assert same.found["columns"] == {"account": "ลูกค้า", "ts": "วันที่", "amount": "จำนวนเงิน"}
     # A file that shows it goes by what it shows, and makes nothing forgotten.
     plain = uploaded(book, manager, heads + "K1;25/04/2026;2.5\n")

@@ -189,3 +189,9 @@ def test_without_cards_the_page_says_so(rosa: Actor) -> None:
 def test_only_the_level_that_fell_back_is_said_to_have(stored: str, begins: list[str]) -> None:
     found = results_words.fallbacks({"recovery_fallback": stored})
     assert [words[: len(begin)] for words, begin in zip(found, begins, strict=True)] == begins
+
+
+def test_differences_are_counted_in_points() -> None:
+    assert [results_words.points(one) for one in (-0.012, 0.008, 0.0, 0.25)] == [
+        "−1 point", "+1 point", "0 points", "+25 points",
+    ]  # fmt: skip
