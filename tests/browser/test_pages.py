@@ -124,7 +124,7 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         added_at=now, next_at=now + timedelta(hours=1), failures=2, error="status:503",
     )  # fmt: skip
     held = held_draft(buyer=opened.tender.buyer, officers=[holder_of(buyer)], escrow=True)
-    planned = draft_tender(buyer=opened.tender.buyer)
+    planned = draft_tender(buyer=opened.tender.buyer, procedure="auction_english_forward")
     members = [one.actor.person.pk for one in held.holders if one.actor.person]
     custody.plan(planned.pk, Plan(members, 2), by=buyer, at=now)
     people = {
@@ -158,9 +158,12 @@ def _world() -> tuple[dict[str, Actor], list[Seen]]:
         Seen("requests-for-offers", "buyer", reverse("offer_requests")),
         Seen("committee-key", "buyer", reverse("committee_key")),
         Seen("custody", "buyer", reverse("tender_custody", args=[held.tender.number])),
+        Seen("draft-of-an-auction", "buyer", reverse("tender_edit", args=[planned.number])),
         Seen("ceremony", "buyer", reverse("tender_ceremony", args=[planned.number])),
         Seen("review-with-committee", "buyer", reverse("tender_review", args=[held.tender.number])),
         Seen("shares", "buyer", reverse("tender_shares", args=[held.tender.number])),
+        Seen("auctions-of-all", "operator", reverse("auctions")),
+        Seen("outages", "operator", reverse("outages")),
         Seen("queue", "operator", reverse("accreditation_queue")),
         Seen("trust-store", "operator", reverse("trust_store")),
         Seen("authority", "operator", reverse("trusted", args=[TrustedCertificate.objects.latest("pk").pk])),
