@@ -59,7 +59,8 @@ def rank(lot: Lot, at: datetime) -> None:
 
 
 def begin(tender: Tender, at: datetime) -> None:
-    """What follows the opening: where live rebidding is due, fitting bids are admitted and their auction is set.
+    """What follows the opening: where live rebidding is due, fitting bids are admitted and their auction is set; in a
+    sealed auction bids beyond a hidden limit price are rejected.
 
     The caller holds the tender's lock.
     """
@@ -68,6 +69,8 @@ def begin(tender: Tender, at: datetime) -> None:
         if auctions.schedule(tender.pk, at=at):
             tender.refresh_from_db()
             return
+    elif tender.preset.auction is not None:
+        _reject_beyond_limit(tender, at)
     settle(tender, at)
 
 
@@ -122,14 +125,7 @@ def disqualify(bid: Bid, reason: str, by: Actor, at: datetime) -> None:
         proposed.save(update_fields=["status"])
     rank(bid.lot, at)
     audit.record("bid.rejected", bid, by=by, at=at, stream=_stream(bid.lot), reason=reason)
-    words = _("Your bid for lot %(lot)s of %(tender)s was rejected: %(reason)s") % {
-        "lot": bid.lot.number,
-        "tender": bid.lot.tender.number,
-        "reason": reason,
-    }
-    notifications.notify(
-        bid.supplier, "bid_rejected", words, reverse("bid", args=[bid.pk]), at=at, roles=[Role.BID_MANAGER]
-    )
+    _tell_rejected(bid, at)
 
 
 def settle(tender: Tender, at: datetime, *, by: Actor | None = None) -> None:
@@ -181,19 +177,53 @@ def _admit_to_auctions(tender: Tender, at: datetime) -> None:
 
 def _reject_the_rest(lot: Lot, at: datetime) -> None:
     """A bid above a hidden limit price cannot start: in an auction the limit is where bidding begins."""
-    for bid in Bid.objects.select_related("supplier").filter(lot=lot, status=BidStatus.OPENED.value):
+    reason = (
+        _("What the bid counts as does not meet the limit price, where the auction starts.")
+        if lot.tender.criteria
+        else _("The bid is below the reserve price, where the auction starts.")
+        if lot.tender.preset.axes.direction is Direction.UP
+        else _("The bid is above the limit price, where the auction starts.")
+    )
+    undecided = Bid.objects.select_related("supplier").filter(lot=lot, status=BidStatus.OPENED.value)
+    _reject(list(undecided), reason, lot, at)
+
+
+def _reject_beyond_limit(tender: Tender, at: datetime) -> None:
+    """In a sealed auction the limit is for the bid itself: one that does not meet it neither wins nor sets a price."""
+    for lot in Lot.objects.filter(tender=tender, status=LotStatus.ACTIVE.value):
+        lot.tender = tender
+        opened = bid_queries.opened(at).filter(lot=lot, status=BidStatus.OPENED.value)
+        reason = (
+            _("What the bid counts as does not meet the limit price.")
+            if tender.criteria
+            else _("The bid is below the reserve price.")
+            if tender.preset.axes.direction is Direction.UP
+            else _("The bid is above the limit price.")
+        )
+        _reject([bid for bid in opened if ABOVE_LIMIT in bid.flags], reason, lot, at)
+
+
+def _reject(found: list[Bid], reason: str, lot: Lot, at: datetime) -> None:
+    for bid in found:
         bid.lot = lot
         move(bid, BidStatus.REJECTED)
-        bid.decision_reason = (
-            _("What the bid counts as does not meet the limit price, where the auction starts.")
-            if lot.tender.criteria
-            else _("The bid is below the reserve price, where the auction starts.")
-            if lot.tender.preset.axes.direction is Direction.UP
-            else _("The bid is above the limit price, where the auction starts.")
-        )
+        bid.decision_reason = reason
         bid.save(update_fields=["status", "decision_reason", "updated_at"])
-        audit.record("bid.rejected", bid, by=None, at=at, stream=_stream(lot), reason=bid.decision_reason)
-    rank(lot, at)
+        audit.record("bid.rejected", bid, by=None, at=at, stream=_stream(lot), reason=reason)
+        _tell_rejected(bid, at)
+    if found:
+        rank(lot, at)
+
+
+def _tell_rejected(bid: Bid, at: datetime) -> None:
+    words = _("Your bid for lot %(lot)s of %(tender)s was rejected: %(reason)s") % {
+        "lot": bid.lot.number,
+        "tender": bid.lot.tender.number,
+        "reason": bid.decision_reason,
+    }
+    notifications.notify(
+        bid.supplier, "bid_rejected", words, reverse("bid", args=[bid.pk]), at=at, roles=[Role.BID_MANAGER]
+    )
 
 
 def _admit(bid: Bid, by: Actor | None, at: datetime) -> None:
