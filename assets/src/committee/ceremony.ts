@@ -15,7 +15,7 @@ export interface Plan {
   readonly members: readonly (Recipient & { readonly index: number; readonly info: string })[];
 }
 
-export function planOf(form: HTMLElement): Plan {
+function planOf(form: HTMLElement): Plan {
   const source = document.getElementById(form.dataset.plan ?? "");
   return JSON.parse(source?.textContent ?? "") as Plan;
 }

@@ -8,7 +8,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bytes, KEY_SIZE, OVERHEAD, SealingError, hex, joined, open, seal } from "./hpke";
 
-export const CHUNK = 1024 * 1024;
+const CHUNK = 1024 * 1024;
 /** Chunks read at once: each reading asks another process for the bytes. */
 const READ = 8;
 const TAG_SIZE = 16;

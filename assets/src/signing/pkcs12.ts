@@ -18,7 +18,7 @@ class Unreadable extends Error {}
 
 const ASCII = /^[\x20-\x7e]*$/;
 const MAX_DEPTH = 4;
-export const MAX_FILE_BYTES = 256 * 1024;
+const MAX_FILE_BYTES = 256 * 1024;
 
 /** The file's bytes; a file too large to be one is not read at all. */
 export async function bytesOf(file: Blob): Promise<ArrayBuffer> {
