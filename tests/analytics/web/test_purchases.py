@@ -152,7 +152,7 @@ def test_nobody_sees_anothers_purchases_merges_and_runs(book: Book, manager: Cli
 
 
 def test_a_sale_counted_once_is_told_apart_and_taken_as_one_again(book: Book, manager: Client) -> None:
-    assert "No order is a contract" in shown(manager, "insights_same_sales")
+    assert "No sale is here twice" in shown(manager, "insights_same_sales")
     contract = [row("K-1", "OL-2026-000001-1-1", DAY, "100", quantity="5")]
     loaded(book, contract, ImportKind.CONTRACTS)
     batch, _done = loaded(book, [row("K-1", "R-77", DAY, "100", quantity="5", name="Acme")])
