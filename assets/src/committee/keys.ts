@@ -33,7 +33,7 @@ export class DoesNotOpen extends Error {
 }
 
 export const SEED_SIZE = 32;
-const ITERATIONS = 600_000;
+export const ITERATIONS = 600_000;
 const KDF = "PBKDF2-SHA256";
 const WRAP_CONTEXT = text("openlot-committee-key-1");
 const p256 = new CipherSuite({ kem: new DhkemP256HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });

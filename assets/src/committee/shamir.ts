@@ -54,7 +54,7 @@ export function multiply(a: number, b: number): number {
 }
 
 /** 1/a, as a²⁵⁴. */
-function inverse(a: number): number {
+export function inverse(a: number): number {
   let power = 1;
   let square = a;
   for (let step = 0; step < 7; step++) {
