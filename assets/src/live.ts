@@ -238,8 +238,9 @@ class LivePage implements Desk {
       this.tell(say("You were logged out. Log in in another tab and load this page again; the auction goes on."), "bad", Infinity);
     } else {
       // The page knows more of it than the gateway.
-      const now = (await this.fetched())?.dataset.mayNot;
-      const why = now && now !== this.page.dataset.mayNot ? now : is.barred;
+      const fresh = await this.fetched();
+      const reasons = fresh ? all(fresh, ".error-summary li").map((reason) => reason.textContent?.replace(/\s+/g, " ").trim()) : [];
+      const why = reasons.join(" ") || is.barred;
       if (is.status !== 429) this.allow(false, why);
       this.tell(why, "bad", Infinity);
     }
