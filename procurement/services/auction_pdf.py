@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typst
 from django.conf import settings
-from django.utils.translation import get_language, get_language_bidi, gettext_lazy
+from django.utils.translation import get_language, get_language_bidi, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from marketplace.shared.errors import Sentence
@@ -20,6 +20,7 @@ from procurement.rules.auction.base import AuctionKind, ExtendFrom, Reference
 from procurement.rules.auction.log import EventKind
 from procurement.rules.auction.views import Shown
 from procurement.rules.ranking import Direction
+from procurement.services import words
 
 TEMPLATE: Final = Path(settings.BASE_DIR) / "templates" / "procurement" / "auction_protocol.typ"
 #: An auction of more events is printed up to here; the document as JSON has them all.
@@ -94,7 +95,8 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
     tender, lot, came_out = document["tender"], document["lot"], document["result"]
     zone = ZoneInfo(tender["time_zone"])
     labels = {row["bidder"]: row["label"] for row in document["bidders"]}
-    price = f"{came_out['price']} {came_out['currency']}" if came_out["price"] else "—"
+    currency = came_out["currency"]
+    price = words.price(Decimal(came_out["price"]), currency) if came_out["price"] else "—"
     winner = _bidder(came_out["winner"]) if came_out["winner"] else _("nobody")
     facts = [
         (_("Buyer"), tender["buyer"]["name"]),
@@ -117,7 +119,7 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
             _bidders(document["bidders"], came_out["currency"]),
             *_pauses(came_out["pauses"]),
             _terms(document["terms"], zone),
-            _events(document["events"], labels, zone, Decimal(document["terms"]["rules"]["minor_unit"])),
+            _events(document["events"], labels, zone, currency),
             _proof(document),
         ],
     }
@@ -145,7 +147,7 @@ def _ranking(came_out: Mapping[str, Any]) -> dict[str, Any]:
         (
             str(line["rank"]),
             _bidder(line["label"]),
-            _("%(amount)s, counts as %(counts_as)s") % line if "counts_as" in line else line["amount"],
+            _amount(line, came_out["currency"]),
             _utc(line["received_at"]),
         )
         for line in came_out["ranking"]
@@ -154,10 +156,25 @@ def _ranking(came_out: Mapping[str, Any]) -> dict[str, Any]:
     return _section(_("Ranking"), heads=heads, rows=rows, widths=["auto", "1fr", "auto", "auto"], figures=[0, 2])
 
 
+def _amount(line: Mapping[str, Any], currency: str) -> str:
+    amount = _figure(line["amount"], currency)
+    if "counts_as" not in line:
+        return amount
+    told: str = _("%(amount)s, counts as %(counts_as)s") % {
+        "amount": amount, "counts_as": _figure(line["counts_as"], currency),
+    }  # fmt: skip
+    return told
+
+
+def _figure(amount: str | None, currency: str) -> str:
+    return words.figure(Decimal(amount), currency) if amount else "—"
+
+
 def _bidders(bidders: Sequence[Mapping[str, Any]], currency: str) -> dict[str, Any]:
     named = bool(bidders) and bidders[0]["name"] is not None
     rows = [
-        (_bidder(row["label"]), row["name"] or "—", row["amount"] or "—", _utc(row["received_at"])) for row in bidders
+        (_bidder(row["label"]), row["name"] or "—", _figure(row["amount"], currency), _utc(row["received_at"]))
+        for row in bidders
     ]
     notes = [] if named else [str(_("Names are told once the lot is awarded."))]
     if any("formula" in row for row in bidders):
@@ -175,8 +192,8 @@ def _bidders(bidders: Sequence[Mapping[str, Any]], currency: str) -> dict[str, A
 def _formula(row: Mapping[str, Any]) -> str:
     """“Bidder 2: price × 7/8 + 0”: exact, as the log has it."""
     formula = row.get("formula", {"factor": "1", "addend": "0"})
-    words: str = _("price × %(factor)s + %(addend)s") % formula
-    return f"{_bidder(row['label'])}: {words}"
+    told: str = _("price × %(factor)s + %(addend)s") % formula
+    return f"{_bidder(row['label'])}: {told}"
 
 
 def _pauses(pauses: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -207,15 +224,18 @@ def _terms(terms: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     if terms["hard_stop_at"]:
         rows.append((_("Never later than"), _both(terms["hard_stop_at"], zone)))
     if terms["start_price"]:
-        rows.append((_("Limit price"), f"{terms['start_price']} {currency}"))
-    rows.append((_("Step"), f"{rules['step']} {currency}"))
+        selling = Direction(rules["direction"]) is Direction.UP
+        name = _("Reserve price") if selling else _("Limit price")
+        rows.append((name, words.price(Decimal(terms["start_price"]), currency)))
+    rows.append((_("Step"), words.price(Decimal(rules["step"]), currency)))
     if kind is AuctionKind.ENGLISH:
         rows.append((_("A bid must beat, by the step"), str(_REFERENCES[Reference(rules["reference"])])))
         rows.append((_("An end that moves"), _soft_close(rules["soft_close"])))
     rows.append((_("Bidders see"), str(_SHOWN[Shown(rules["shown"])])))
     if clock := rules.get("clock"):
-        words = _("from %(start)s by %(tick)s every %(interval)s s to %(last)s")
-        rows.append((_("The price moves"), words % {**clock, "interval": clock["interval_s"]} + f" {currency}"))
+        prices = {name: words.figure(Decimal(clock[name]), currency) for name in ("start", "tick", "last")}
+        told = _("from %(start)s by %(tick)s every %(interval)s s to %(last)s")
+        rows.append((_("The price moves"), told % {**prices, "interval": clock["interval_s"]} + f" {currency}"))
     note = _(
         "As they were fixed when the auction was scheduled, in its first event. The document as JSON has them all."
     )
@@ -223,33 +243,38 @@ def _terms(terms: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _soft_close(soft: Mapping[str, Any]) -> str:
-    if not soft["window_s"]:
+    window, extend, most = soft["window_s"], soft["extend_s"], soft["max_extensions"]
+    if not window or not extend or most == 0:
         return _("no")
-    words = _("a bid in the last %(window)s s moves the end to %(extend)s s after the bid")
-    if ExtendFrom(soft["from"]) is ExtendFrom.END:
-        words = _("a bid in the last %(window)s s moves the end by %(extend)s s")
-    found: str = words % {"window": soft["window_s"], "extend": soft["extend_s"]}
-    if soft["max_extensions"] is not None:
-        found += ", " + _("at most %(n)s times") % {"n": soft["max_extensions"]}
+    if ExtendFrom(soft["from"]) is ExtendFrom.RECEIPT:
+        # The end never comes earlier: a bid moves it where it leaves less time than it gives.
+        window = min(window, extend)
+        told = _("a bid with %(window)s s or less to go moves the end: it is then %(extend)s s after the bid")
+    else:
+        told = _("a bid with %(window)s s or less to go moves the end by %(extend)s s")
+    found: str = told % {"window": window, "extend": extend}
+    if most is not None:
+        found += ", " + ngettext("at most once", "at most %(n)s times", most) % {"n": most}
     return found
 
 
 def _events(
-    entries: Sequence[Mapping[str, Any]], labels: Mapping[str, str], zone: ZoneInfo, minor_unit: Decimal
+    entries: Sequence[Mapping[str, Any]], labels: Mapping[str, str], zone: ZoneInfo, currency: str
 ) -> dict[str, Any]:
     shown = entries[:MOST_EVENTS]
     rows, end = [], None
     for entry in shown:
         content = entry["content"]
-        what, now = str(in_words(content["kind"])), content["detail"].get("ends_at", end)
+        now = content["detail"].get("ends_at", end)
+        lines = [str(in_words(content["kind"])), *_brought(content, labels, currency)]
         if end not in (None, now):
-            what += "\n" + _("end: %(time)s UTC") % {"time": _utc(now)[11:19]}
+            lines.append(_("end: %(time)s UTC") % {"time": _utc(now)[11:19]})
         end = now
         who = _bidder(labels[content["bidder"]]) if content["bidder"] else ""
         price = content["amount"] or content["detail"].get("price")
-        amount = f"{Decimal(price).quantize(minor_unit):f}" if price else ""
+        amount = words.figure(Decimal(price), currency) if price else ""
         rows.append(
-            (str(content["number"]), _utc(content["at"]), _local(content["at"], zone), what, who, amount,
+            (str(content["number"]), _utc(content["at"]), _local(content["at"], zone), "\n".join(lines), who, amount,
              entry["hash"][:16])
         )  # fmt: skip
     note = ""
@@ -262,6 +287,16 @@ def _events(
     return _section(
         _("Every event"), note=note, heads=heads, rows=rows, widths=widths, figures=[0, 5], mono=[1, 2, 6]
     )  # fmt: skip
+
+
+def _brought(content: Mapping[str, Any], labels: Mapping[str, str], currency: str) -> Iterator[str]:
+    """Who bid what, and who is out, by what time brought about; a bid that is published stands in its own columns."""
+    detail = content["detail"]
+    if content["bidder"] is None:
+        for bid in detail.get("bids", ()):
+            yield f"{_bidder(labels[bid['bidder']])}: {_figure(bid['amount'], currency)}"
+    for bidder in detail.get("out", ()):
+        yield _("%(bidder)s is out") % {"bidder": _bidder(labels[bidder])}
 
 
 def _proof(document: Mapping[str, Any]) -> dict[str, Any]:

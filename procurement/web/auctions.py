@@ -278,7 +278,10 @@ def _rows(hall: Hall, events: list[tuple[Event, str]], viewer: str | None) -> li
     """Every event with its hash; what a bidder may not see of it stays out, an observer sees all of what is over."""
     rows, extensions = [], 0
     for event, head in events:
-        told = viewer is None or shown_event(hall, event, viewer, event.number) is not None
+        shown = shown_event(hall, event, viewer, event.number)
+        told = viewer is None or shown is not None
+        # A bid that is published stands in the columns of its own bidder.
+        brought = shown if shown is not None and event.bidder is None else {}
         moved = event.detail.get("extensions", 0) > extensions
         extensions = event.detail.get("extensions", extensions)
         rows.append(
@@ -291,6 +294,8 @@ def _rows(hall: Hall, events: list[tuple[Event, str]], viewer: str | None) -> li
                 "label": hall.labels.get(event.bidder or "", "") if told else "",
                 "own": event.bidder is not None and event.bidder == viewer,
                 "amount": _amount(event) if told else None,
+                "bids": [{**bid, "amount": Decimal(bid["amount"])} for bid in brought.get("bids", ())],
+                "out": brought.get("out", ()),
                 "hash": head,
             }
         )

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,8 @@ from marketplace.shared import clock
 from procurement.auction.room import Desk
 from procurement.models import Auction
 from procurement.queries import auction_lists
-from procurement.services import auctions
+from procurement.rules.auction.base import Action
+from procurement.services import auction_pdf, auction_protocol, auctions
 from tests.database_time import look_at
 from tests.factories.auctions import START, running_auction, seats
 from tests.factories.marketplace import accredited_supplier, member, staff
@@ -164,6 +166,27 @@ def test_the_log_of_what_is_over_tells_the_buyer_every_amount_and_each_bidder_wh
         assert ("97.50" in log, "96.50" in log) == (sees_first, sees_second)
         # When it ends was told to all of them.
         assert log.count("The end moves to") == 2
+
+
+def test_the_log_tells_who_bid_by_the_system_and_whose_limit_was_dropped(client: Client) -> None:
+    auction = running_auction(proxy_bids=True)
+    a, b, _ = seats(auction)
+    limit = replace(b.bid("50.00", START + timedelta(seconds=1)), action=Action.LIMIT)
+    Desk().decide([limit, a.bid("96.00", START + timedelta(seconds=2))])
+    b.participant.bid.lot.bids.filter(supplier=b.participant.supplier).update(status="rejected")
+    Desk().decide([a.bid("94.00", START + timedelta(seconds=3))])
+    auctions.end(auction.pk, at=auction.ends_at + auctions.DRAIN)
+    buyer = member(auction.lot.tender.buyer)
+    text = get(client, buyer, page(auction, "auction_log")).content.decode()
+    for amount in ("97.00", "95.00"):
+        assert f'<span class="cell-note">Bidder {b.participant.label}: <bdi>{amount}</bdi></span>' in text
+    assert "Limit dropped: its bidder could bid no more" in text
+    assert "You: <bdi>95.00</bdi>" in get(client, b.by, page(auction, "auction_log")).content.decode()
+    document = auction_protocol.document(Auction.objects.select_related("lot__tender__buyer").get())
+    (events,) = (one for one in auction_pdf._content(document)["sections"] if one["title"] == "Every event")
+    assert [row[3] for row in events["rows"] if "Automatic bids" in row[3]] == [
+        f"Automatic bids\nBidder {b.participant.label}: {amount}" for amount in ("97.00", "95.00")
+    ]
 
 
 def test_the_list_has_the_auctions_of_the_organisation_only(client: Client) -> None:
