@@ -2022,8 +2022,13 @@ def check_course(procedure: Procedure) -> None:
             require(recorded == said, "the audit trail tells another time of the opening")
 
 
+#: Procedures in which the winner is paid by the second-best bid.
+SECOND_PRICE = {"auction_sealed_second_price"}
+
+
 def check_awards(procedure: Procedure) -> None:
-    """An award is of a bid that was opened, at the amount at which it stands; without an auction that is its total."""
+    """An award is of a bid that was opened, at the amount at which it stands, or that the next one sets; without an
+    auction it stands at its total."""
     export = procedure.export
     if not procedure.tells_bidders:
         return
@@ -2046,8 +2051,28 @@ def check_awards(procedure: Procedure) -> None:
             known = {(name, None if sum_ is None else amount(sum_)) for name, sum_ in bids.values()}
             for one in content["bids"]:
                 require((one["supplier"], amount(one["amount"])) in known, "it names a bid that does not stand so")
-            if winner is not None and str(content["lot"]) not in auctioned:
-                require(winner == (content["winner"], content["amount"]), "its amount is not the winner's")
+            if winner is not None:
+                require(winner[0] == content["winner"], "it gives the winner another name")
+                _require_price(procedure, content, amount(winner[1]))
+
+
+def _require_price(procedure: Procedure, content: Mapping[str, Any], own: Decimal) -> None:
+    """The award is at the winner's own amount; in a second-price auction at that of the next bid, or with no other at
+    the limit price or its own. Where more than the price counts the next bid's amount is not the winner's."""
+    paid = amount(content["amount"])
+    if procedure.tender["procedure"] not in SECOND_PRICE:
+        require(paid == own, "its amount is not the winner's")
+        return
+    if procedure.tender.get("criteria"):
+        return
+    bids = [(one["supplier"], amount(one["amount"])) for one in content["bids"]]
+    require((content["winner"], own) in bids, "it does not name the winner's bid among all")
+    after = bids[bids.index((content["winner"], own)) + 1 :]
+    if after:
+        require(paid == after[0][1], "its amount is not the second-best")
+        return
+    (limit,) = [lot["limit_price"] for lot in procedure.tender["lots"] if lot["number"] == content["lot"]]
+    require(paid == own or limit is None or paid == amount(limit), "its amount is neither the winner's nor the limit")
 
 
 def _anchors(procedure: Procedure) -> list[Anchor]:

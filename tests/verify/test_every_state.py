@@ -6,8 +6,11 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from marketplace.models import QueuedSignature, SigningRequest
 from marketplace.permissions import Actor
 from marketplace.services import receipt_stamps, signature_queue
 from marketplace.shared import clock
+from procurement import openlot_verify
 from procurement.demo import committee as browser
 from procurement.models import Bid, Contract, ExportScope, Tender
 from procurement.models.protocol import ProtocolKind
@@ -224,6 +228,29 @@ def an_auction_in_turns() -> Built:
     return auctioned("auction_turn_based")
 
 
+def a_second_price_auction_with_a_contract() -> Built:
+    lot = opened_lot(["10", "20"], ["11", "21"], ["12", "22"], procedure="auction_sealed_second_price")
+    contract = contracted(lot)
+    assert contract.amount == Decimal(320)
+    return Tender.objects.get(pk=lot.tender_id), member(contract.supplier)
+
+
+def a_second_price_auction_of_one_at_the_limit() -> Built:
+    settings = {"single_bid_price": "limit"}
+    lot = opened_lot(["10", "20"], procedure="auction_sealed_second_price", settings=settings)
+    award = awarded(lot)
+    assert award.amount == lot.limit_price
+    return Tender.objects.get(pk=lot.tender_id), member(award.bid.supplier)
+
+
+def an_english_auction_with_an_award() -> Built:
+    tender, mine = auctioned("auction_english_reverse")
+    lot, at = tender.lots.select_related("tender__buyer").get(), CLOSES + timedelta(hours=3)
+    evaluation.rank(lot, at)
+    awarded(lot, at=at)
+    return Tender.objects.get(pk=tender.pk), mine
+
+
 def an_auction_cancelled_while_it_ran() -> Built:
     tender, mine = auctioned("auction_japanese", end=False)
     return cancelled(tender, CLOSES + timedelta(hours=1, minutes=2)), mine
@@ -253,6 +280,9 @@ STATES: list[Callable[[], Built]] = [
     a_japanese_auction,
     an_auction_in_turns,
     an_auction_cancelled_while_it_ran,
+    a_second_price_auction_with_a_contract,
+    a_second_price_auction_of_one_at_the_limit,
+    an_english_auction_with_an_award,
 ]
 
 
@@ -275,3 +305,25 @@ def test_the_exports_of_a_procedure_pass_for_every_reader(state: Callable[[], Bu
             assert said[f"{of}: time"].startswith(f"{BEFORE:%Y-%m-%d %H:%M:%S}")
             assert said[f"{of}: in time"] == "the signature existed before the deadline"
         assert zipfile.ZipFile(path).testzip() is None
+
+
+@pytest.mark.parametrize(
+    ("paid", "others", "limit", "holds"),
+    [
+        ("320", ["310", "320", "330"], None, True),
+        ("310", ["310", "320", "330"], None, False),
+        ("330", ["310", "320", "330"], None, False),
+        ("310", ["310"], "2000", True),
+        ("2000", ["310"], "2000", True),
+        ("400", ["310"], "2000", False),
+        # Passed over by the buyer, with a reason: it sets no price.
+        ("320", ["300", "310", "320"], None, True),
+    ],
+)
+def test_a_second_price_is_that_of_the_next_bid(paid: str, others: list[str], limit: str | None, holds: bool) -> None:
+    lots = [{"number": 1, "limit_price": limit}]
+    procedure: Any = SimpleNamespace(tender={"procedure": "auction_sealed_second_price", "lots": lots})
+    bids = [{"supplier": f"of {sum_}", "amount": sum_} for sum_ in others]
+    content = {"lot": 1, "winner": "of 310", "amount": paid, "bids": bids}
+    with nullcontext() if holds else pytest.raises(openlot_verify.Wrong):
+        openlot_verify._require_price(procedure, content, Decimal(310))
