@@ -23,6 +23,7 @@ from procurement.auction.seats import LIVE_BIDDERS, bidders_of, suppliers_in
 from procurement.queries import auctions as rooms
 from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action, Decision, Move, Refused, Room
+from procurement.rules.auction.concession import as_told
 from procurement.rules.auction.duel import TooManyBids
 from procurement.rules.auction.log import MOVES, Event, EventKind, Hall, bid_detail, happened, iso
 from procurement.rules.auction.views import tells_allowed
@@ -342,7 +343,8 @@ def answer_of(hall: Hall, decision: Decision, number: int | None = None) -> Answ
     """The decision in the words of the room, with no more than the bidder may be told."""
     if decision.code is not None:
         told = decision.allowed_amount if tells_allowed(hall.rules.reference, hall.rules.shown) else None
-        return Answer(decision.code, allowed_amount=_plain(hall, told), ends_at=decision.ends_at)
+        code = as_told(hall.room, decision.move.bidder, decision.code)
+        return Answer(code, allowed_amount=_plain(hall, told), ends_at=decision.ends_at)
     amount = decision.move.amount
     if amount is None and decision.move.action in _AT_A_PRICE:
         amount = decision.allowed_amount

@@ -57,6 +57,14 @@ def refused_for_price(room: Room, bidder: str, effective: Fraction) -> Refused |
     return None
 
 
+def as_told(room: Room, bidder: str, code: Refused) -> Refused:
+    """The refusal as its bidder is told it. What misses the limit price misses the step as well, where there is
+    something to beat: told apart, trying would find out a limit price that is not shown."""
+    if code is not Refused.LIMIT_NOT_MET or _to_beat(room, bidder) is None:
+        return code
+    return Refused.NO_ROOM_LEFT if allowed_amount(room, bidder) is None else Refused.STEP_NOT_MET
+
+
 def _to_beat(room: Room, bidder: str) -> Fraction | None:
     """The reference moved by the step: the worst effective price that beats it; None while nothing stands."""
     reference = room.leader if room.terms.reference is Reference.LEADER else room.standings.get(bidder)

@@ -234,11 +234,10 @@ def _bid(room: Room, limit: Limit, at: datetime) -> Room:
 
 
 def _refused_limit(room: Room, move: Move, amount: Decimal) -> Refused | None:
-    """A limit is a price, and one that could be bid; the leader's need not beat its own bid."""
+    """A limit is a price, and one that could be bid; the leader's need not beat its own bid, nor the limit price, which
+    its bid has met."""
     if code := refused_for_shape(amount, room.terms.minor_unit):
         return code
-    of = room.terms.formula(move.bidder).of(amount)
     if leads_against_itself(room, move.bidder):
-        limit = room.terms.exact_limit
-        return Refused.LIMIT_NOT_MET if limit is not None and room.terms.direction.better(limit, of) else None
-    return refused_for_price(room, move.bidder, of)
+        return None
+    return refused_for_price(room, move.bidder, room.terms.formula(move.bidder).of(amount))

@@ -72,6 +72,22 @@ def test_a_move_is_not_written_after_the_time_until_which_it_counts_wherever_it_
     assert AuctionEvent.objects.filter(auction=auction, kind="bid").count() == 1
 
 
+@pytest.mark.parametrize(("reference", "shown"), [("leader", "price"), ("own", "price"), ("own", "rank")])
+def test_a_hidden_limit_price_is_not_found_out_by_trying(reference, shown):
+    """It is 100.00: nothing that a bidder is told may differ on both sides of it."""
+    auction = running_auction(proxy_bids=True, limit_price_shown=False, reference=reference, shown=shown)
+    a, _, leader = seats(auction)
+    desk = Desk()
+
+    def tried(seat, action):
+        tries = [(replace(seat.bid(amount, later(1)), action=action)) for amount in ("100.00", "100.01", "99999.00")]
+        return [(answer.code, answer.allowed_amount) for answer in desk.decide(tries)]
+
+    for seat in (a, leader):
+        for action in (Action.BID, Action.LIMIT):
+            assert len(set(tried(seat, action))) == 1, (seat is leader, action)
+
+
 def test_a_refused_bid_leaves_no_trace():
     auction = running_auction()
     (a, *_) = seats(auction)
