@@ -2252,6 +2252,7 @@ def check_auctions(procedure: Procedure, options: argparse.Namespace) -> None:
         _tell_order(report, name, log)
         _check_ranking(procedure, name, log)
         _check_standing(procedure, name, log, standing[Path(name).stem])
+        _check_award(procedure, name, log)
         if rules is not None:
             with report.checking(f"{name}: rules", "by the rules each bid was rightly taken"):
                 rules.replay(log.auction, _events(_lines(procedure, name)))
@@ -2398,6 +2399,25 @@ def _check_standing(procedure: Procedure, name: str, log: Log, standing: Counter
     with procedure.report.checking(f"{name}: bids", "they stand as the auction left them"):
         left = Counter(amount(one["amount"]) for one in log.ranking)
         require(left <= standing, "a bid stands at another amount than the auction left it at")
+
+
+def _check_award(procedure: Procedure, name: str, log: Log) -> None:
+    """Whom the buyer chose from were the bidders of the auction, in the order in which it left them."""
+    for paper in procedure.papers.values():
+        content = paper.payload["content"]
+        if paper.payload["object"]["type"] == "award" and str(content["lot"]) == Path(name).stem:
+            with procedure.report.checking(
+                f"{name}: award {paper.number}", "from its bids, in the order it left them in"
+            ):
+                chosen_from = [amount(one["amount"]) for one in content["bids"]]
+                left = [sum_ for _bidder, sum_ in _told(log.ranking or ())]
+                require(_in_order(chosen_from, left), "its bids stand in another order than the auction left them in")
+
+
+def _in_order(some: Iterable[Decimal], of: Iterable[Decimal]) -> bool:
+    """Whether the first are among the others, in the same order."""
+    left = iter(of)
+    return all(any(one == other for other in left) for one in some)
 
 
 def _checked_protocol(procedure: Procedure, name: str, heads: Mapping[str, str]) -> tuple[dict[str, Any], Log]:

@@ -304,6 +304,8 @@ def test_the_exports_of_a_procedure_pass_for_every_reader(state: Callable[[], Bu
             of = next(name for name in said if name.endswith(": in time")).removesuffix(": in time")
             assert said[f"{of}: time"].startswith(f"{BEFORE:%Y-%m-%d %H:%M:%S}")
             assert said[f"{of}: in time"] == "the signature existed before the deadline"
+        if state is an_english_auction_with_an_award and reader.scope != ExportScope.SUPPLIER:
+            assert any(check["check"].startswith("auctions/1.jsonl: award ") for check in checks)
         assert zipfile.ZipFile(path).testzip() is None
 
 
@@ -327,3 +329,13 @@ def test_a_second_price_is_that_of_the_next_bid(paid: str, others: list[str], li
     content = {"lot": 1, "winner": "of 310", "amount": paid, "bids": bids}
     with nullcontext() if holds else pytest.raises(openlot_verify.Wrong):
         openlot_verify._require_price(procedure, content, Decimal(310))
+
+
+@pytest.mark.parametrize(
+    ("chosen_from", "holds"),
+    [("150 199 200", True), ("150 200", True), ("", True), ("199 150", False), ("150 160", False)],
+)
+def test_an_award_is_chosen_from_the_bids_of_the_auction_in_its_order(chosen_from: str, holds: bool) -> None:
+    """Who was rejected is missing, nobody else, and none changes places."""
+    left = [Decimal(150), Decimal(199), Decimal(200)]
+    assert openlot_verify._in_order(map(Decimal, chosen_from.split()), left) == holds
