@@ -98,6 +98,9 @@ class Feeds:
             async with feed.opening:
                 if feed.hall is None:
                     await self.in_thread(feed.read)
+                elif seen > feed.number_for(viewer, feed.number):
+                    # Told by another gateway, or of what is not heard of here yet; else it would be told all again.
+                    await self._read([feed])
         except BaseException:
             self.leave(feed, subscriber)
             raise

@@ -123,6 +123,23 @@ def test_a_stream_begins_with_all_that_happened_and_goes_on_where_it_was_cut():
     run(errand())
 
 
+def test_who_was_told_more_than_this_gateway_knows_is_not_told_all_again(monkeypatch):
+    auction = started_now()
+    a, b, _ = seats(auction)
+
+    async def errand():
+        async with gateway() as client:
+            async with client.stream(auction.lot_id, token_of(b)) as stream:
+                await stream.until(2)
+            monkeypatch.setattr(feeds.Feeds, "_heard", lambda self, payload: None)
+            for number, seat in enumerate([a, b, a]):
+                assert (await client.bid(seat, f"{90 - number}.00", f"bid-number-{number}"))[0] == 201
+            async with client.stream(auction.lot_id, token_of(b), last_event=4) as again:
+                assert [event["number"] for event in (await again.next())[1]["events"]] == [5]
+
+    run(errand())
+
+
 def test_bids_written_by_another_process_reach_the_stream(in_database):
     auction = started_now()
     a, b, _ = seats(auction)
