@@ -91,7 +91,7 @@ def _run(stopping: threading.Event, carried: clock.Carried) -> None:
             if clock.counted() >= beat_at:
                 beat_at = clock.counted() + _HEARTBEAT_EVERY_S
                 heartbeat(carried)
-            tick(clock.now())
+            tick(clock.now(), clock.now)
             pause = _until_next(clock.now())
         except (OperationalError, InterfaceError) as error:
             log.warning("The database is away: %s", error)
@@ -100,15 +100,18 @@ def _run(stopping: threading.Event, carried: clock.Carried) -> None:
         stopping.wait(pause)
 
 
-def tick(at: datetime) -> Tick:
+def tick(at: datetime, now: Callable[[], datetime] | None = None) -> Tick:
     """Carry out every moment that is due at `at`, the longest overdue first. A failing one stops no other.
+
+    Each at the time that it is when its turn comes (`now`; without it `at`): those before it may have taken minutes,
+    and an auction that starts late is to have its full length.
 
     Raises OperationalError or InterfaceError where the database is away.
     """
     _whatever_fails(lambda: outages.attend(_process()))
     moments.call_forward()
     done = failed = 0
-    while (succeeded := _carry_out_next(at)) is not None:
+    while (succeeded := _carry_out_next(at, now=now)) is not None:
         done += succeeded
         failed += not succeeded
     _whatever_fails(lambda: outages.settle_all(at))
@@ -148,13 +151,16 @@ def _whatever_fails(what: Callable[[], None]) -> None:
         log.exception("Outages or steps of the clock could not be seen to")
 
 
-def _carry_out_next(at: datetime, take: Callable[[], DueMoment | None] | None = None) -> bool | None:
-    """Whether the next moment that is due, and that no other clock holds, happened; None where there is none. `take`
-    takes another than the next."""
+def _carry_out_next(
+    at: datetime, take: Callable[[], DueMoment | None] | None = None, now: Callable[[], datetime] | None = None
+) -> bool | None:
+    """Whether the next moment that is due at `at`, and that no other clock holds, happened; None where there is none.
+    `take` takes another than the next; it happens at the time of `now`, without it at `at`."""
     with transaction.atomic():
         moment = _take(at) if take is None else take()
         if moment is None:
             return None
+        at = at if now is None else now()
         auction_log.broken_off_after(_STANDS_STILL_READING_S if moment.kind in _READING else auctions.STANDS_STILL_S)
         try:
             with transaction.atomic():
@@ -239,7 +245,7 @@ def _start_auction(moment: DueMoment, at: datetime) -> datetime | None:
         return None
     try:
         auctions.start(auction.pk, at=at)
-    except auctions.PlatformNotTakingBids:
+    except (auctions.AuctionNotDue, auctions.PlatformNotTakingBids):
         return at + _LOOK_AGAIN
     return None
 

@@ -47,6 +47,11 @@ class AuctionStillRunning(DomainError):
     sentence = _("The auction has not ended yet.")
 
 
+class AuctionNotDue(DomainError):
+    code = "auction_not_due"
+    sentence = _("The auction starts later than that.")
+
+
 class PlatformNotTakingBids(DomainError):
     code = "platform_not_taking_bids"
     sentence = _("The platform cannot take bids at the moment. The auction goes on by itself as soon as it can.")
@@ -85,9 +90,12 @@ def start(auction_id: int, *, at: datetime) -> Auction:
     """Open the room. Where the clock comes late, the times move so that the auction has its full length.
 
     Raises PlatformNotTakingBids where no gateway has said lately that it can take them, or where time lost in an outage
-    is still to be given back.
+    is still to be given back; AuctionNotDue before the start, which may have been put off while the locks were waited
+    for.
     """
     auction, tender, hall = locked(auction_id)
+    if at < auction.starts_at:
+        raise AuctionNotDue
     if not pulse.can_take_bids(at) or outages.owes(auction):
         raise PlatformNotTakingBids
     move(auction, AuctionStatus.RUNNING)

@@ -56,6 +56,14 @@ def test_a_planned_time_that_has_passed_is_put_off_by_the_procedures_delay():
     assert auction.starts_at == later(3660)
 
 
+def test_an_auction_whose_start_was_put_off_meanwhile_does_not_start():
+    """Whoever was to start it waited for the lock of who put it off. No log with a start before its time holds."""
+    (auction,) = auctions.schedule(evaluated_tender("98.00", "97.00").pk, at=later(-30))
+    with pytest.raises(auctions.AuctionNotDue):
+        auctions.start(auction.pk, at=START - timedelta(microseconds=1))
+    assert auctions.start(auction.pk, at=START).status == "running"
+
+
 def test_one_bidder_makes_no_auction_and_moves_nothing():
     tender = evaluated_tender("98.00")
     assert auctions.schedule(tender.pk, at=START) == []

@@ -57,6 +57,33 @@ def test_a_due_moment_happens_once_and_one_that_is_not_due_waits(handlers):
     assert (due.done_at, not_due.done_at) == (START, None)
 
 
+def test_what_is_due_together_happens_each_at_the_time_it_is_when_its_turn_comes(handlers):
+    """An opening may take minutes; what comes after it in the round has not happened meanwhile."""
+    seen, time = [], [START]
+
+    def open_for_minutes(row, at):
+        seen.append(at)
+        time[0] += timedelta(minutes=9)
+
+    handlers[MomentKind.TENDER_ENDS] = open_for_minutes
+    first, second = moment(), moment()
+    assert clock.tick(START, lambda: time[0]) == clock.Tick(done=2)
+    assert seen == [START, later(540)]
+    assert sorted(row.done_at for row in DueMoment.objects.filter(pk__in=[first.pk, second.pk])) == seen
+
+
+def test_an_auction_whose_start_comes_after_a_long_opening_has_its_full_length(handlers):
+    tender = evaluated_tender("98.00", "97.00")
+    (auction,) = auctions.schedule(tender.pk, at=later(-30))
+    time = [START]
+    handlers[MomentKind.TENDER_ENDS] = lambda row, at: time.append(later(540))
+    handlers[MomentKind.AUCTION_STARTS] = clock._start_auction
+    moment(due_at=later(-1), next_try_at=later(-1))
+    clock.tick(START, lambda: time[-1])
+    auction.refresh_from_db()
+    assert (auction.starts_at, auction.ends_at) == (later(540), later(1140))
+
+
 def test_a_failing_moment_stops_no_other_and_is_tried_again_later_and_later(handlers):
     bad, good = moment(), moment(due_at=later(1), next_try_at=later(1))
 
@@ -204,7 +231,7 @@ def test_bids_are_opened_at_the_deadline():
 def test_a_clock_without_database_waits_and_goes_on(monkeypatch):
     stopping, rounds = threading.Event(), []
 
-    def tick(at):
+    def tick(at, now):
         rounds.append(at)
         if len(rounds) == 1:
             raise OperationalError("the connection is closed")
