@@ -17,6 +17,7 @@ from marketplace.shared import clock
 from marketplace.shared.errors import NotFound
 from marketplace.web.gateway import gateway_origin
 from procurement.auction import tokens
+from procurement.auction.halls import HALLS
 from procurement.auction.projection import state
 from procurement.models import Auction, Lot
 from procurement.queries import auctions as rooms
@@ -109,7 +110,7 @@ class AuctionDetail(APIView):
         ticket = tokens.ticket_for(actor_from(request), lot)
         if reads_only(request):
             ticket = replace(ticket, may_bid=False)
-        hall = rooms.hall(lot.auction.pk)
+        hall = HALLS.of(lot.auction.pk)
         if hall is None:
             raise NotFound
         viewer = None if ticket.participant is None else rooms.bidder(ticket.participant)

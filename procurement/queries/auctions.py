@@ -77,6 +77,11 @@ def hall(auction_id: int, known: Hall | None = None) -> Hall | None:
     return folded(auction_id, events(auction_id, after=known.number if known else 0), known)
 
 
+def holds(auction_id: int, known: Hall) -> bool:
+    """Whether the log is still the one that had come to `known`: not after the database was set back."""
+    return AuctionEvent.objects.filter(auction=auction_id, number=known.number, hash=known.head).exists()
+
+
 def number_for(auction_id: int, kind: AuctionKind, number: int, viewer: str | None) -> int:
     """The number of an event as the viewer counts them: another bidder's confidential moves leave no gap."""
     if viewer is None:

@@ -32,6 +32,7 @@ from marketplace.web import formats
 from marketplace.web.gateway import gateway_origin
 from marketplace.web.parts import Action, Crumb
 from procurement.auction import tokens
+from procurement.auction.halls import HALLS
 from procurement.auction.projection import shown_event, state
 from procurement.auction.replay import LogBroken, replay_lot
 from procurement.auction.seats import entitlement
@@ -229,7 +230,7 @@ def _entered(request: HttpRequest, number: str, lot: int) -> tuple[Lot, Auction,
     if found is None:
         raise NotFound
     ticket = tokens.ticket_for(actor_of(request), found)
-    hall = rooms.hall(found.auction.pk)
+    hall = HALLS.of(found.auction.pk)
     if hall is None:
         raise NotFound
     return found, found.auction, ticket, hall
