@@ -72,6 +72,8 @@ class Feed:
         self.lot = lot
         self.auction = auction
         self.hall: Hall | None = None
+        # Of the last event: asked for several times for each of thousands of viewers.
+        self.number = 0
         self.events: deque[Event] = deque(maxlen=_WINDOW)
         self.keys: set[int] | None = set()
         # The numbers of moves that only their bidder notices: all, and each bidder's.
@@ -89,11 +91,6 @@ class Feed:
         # as which the first counts.
         self._room: tuple[int, datetime, str] = (0, _NEVER, "")
         self._told: dict[tuple[int, int, int], str] = {}
-
-    @property
-    def number(self) -> int:
-        """Of the last event."""
-        return self.hall.number if self.hall else 0
 
     def number_for(self, viewer: str | None, number: int) -> int:
         """The number of an event as the viewer counts them."""
@@ -126,6 +123,7 @@ class Feed:
         for event, head in rooms.events(self.auction):
             hall = rooms.folded(self.auction, [(event, head)], hall)
             self._remember(event, hall)
+        self.number = hall.number if hall else 0
         self.hall = hall
 
     def take(self, found: list[tuple[Event, str]]) -> None:
@@ -136,6 +134,7 @@ class Feed:
         self.hall = rooms.folded(self.auction, fresh, self.hall)
         for event, _ in fresh:
             self._remember(event, self.hall)
+        self.number = fresh[-1][0].number
         self.forget_frames()
         for subscriber in self.subscribers:
             subscriber.wake()

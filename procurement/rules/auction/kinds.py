@@ -171,9 +171,10 @@ def outcome(room: Room) -> Outcome:
 
 def course(room: Room, at: datetime) -> Course | None:
     """Where the auction is at that moment; None while it does not run, and in kinds without ticks or turns."""
-    if room.status is not AuctionStatus.RUNNING:
+    kind = _KINDS[room.terms.kind]
+    if room.status is not AuctionStatus.RUNNING or kind.course is _no_course:
         return None
-    return _KINDS[room.terms.kind].course(advance(room, at)[1], at)
+    return kind.course(advance(room, at)[1], at)
 
 
 def confidential(kind: AuctionKind) -> frozenset[Action]:
