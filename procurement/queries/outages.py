@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from procurement.models import Auction, Outage, OutageEffect
@@ -40,7 +42,15 @@ def touched(outage: Outage) -> QuerySet[Auction]:
 
 def owes(auction: Auction) -> bool:
     """Whether an outage fell upon the auction, or may have, that it has not had its time back for."""
-    return any(touched(outage).filter(pk=auction.pk).exists() or _holds(outage, auction) for outage in unsettled())
+    return owed_since(auction) is not None
+
+
+def owed_since(auction: Auction) -> datetime | None:
+    """When the first such outage began."""
+    for outage in unsettled():
+        if touched(outage).filter(pk=auction.pk).exists() or _holds(outage, auction):
+            return outage.began_at
+    return None
 
 
 def _holds(outage: Outage, auction: Auction) -> bool:

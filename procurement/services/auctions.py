@@ -116,9 +116,11 @@ def advance(auction_id: int, *, at: datetime) -> datetime | None:
     Returns when it next brings something about; None where it brings nothing but the end, or the auction does not run.
     """
     auction, tender, hall = locked(auction_id)
+    # In this order, as in `end`.
+    decided = pulse.decided_by_all(at)
     if auction.status != AuctionStatus.RUNNING or outages.owes(auction):
         return None
-    hall = auction_course.catch_up(auction, hall, pulse.decided_by_all(at))
+    hall = auction_course.catch_up(auction, hall, decided)
     return auction_course.plan(auction, tender, hall)
 
 
@@ -152,11 +154,13 @@ def pause(auction_id: int, reason: str, *, by: Actor, at: datetime) -> Auction:
     """Stop taking bids while the platform is not able to. An operator's; who did it and why is in the log.
 
     Time stops where every gateway has decided: a tick after that could shut out a move that is still on its way, and is
-    refused now.
+    refused now. Where an outage has not been made up for yet it stopped with that.
     """
     require_staff(by, StaffRole.OPERATOR)
     auction, tender, hall = locked(auction_id)
-    since = max(pulse.decided_by_all(at), auction.starts_at)
+    # In this order, as in `end`.
+    decided = pulse.decided_by_all(at)
+    since = max(min(decided, outages.owed_since(auction) or decided), auction.starts_at)
     if auction.status == AuctionStatus.RUNNING:
         hall = auction_course.catch_up(auction, hall, since)
     move(auction, AuctionStatus.PAUSED)

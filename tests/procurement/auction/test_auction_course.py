@@ -149,6 +149,37 @@ def test_an_outage_moves_the_ticks_that_are_to_come(dutch, monkeypatch):
     assert dutch.ends_at == later(400)
 
 
+def test_no_tick_of_an_outage_is_written_where_its_end_is_told_while_a_gateway_stands_in(dutch, monkeypatch):
+    """Nobody had noticed it: it is recorded with the sign that ends it, by which the ticks would have been decided."""
+    decided = pulse.decided_by_all
+
+    def sign(seconds):
+        monkeypatch.setattr(timekeeping, "look", lambda: look_at(later(seconds)))
+        pulse.gateway_beat("gateway:one:1", pulse.Progress(later(seconds)), since_last=None)
+
+    def decided_once_a_sign_came(at):
+        sign(158)
+        return decided(at)
+
+    sign(58)
+    monkeypatch.setattr(pulse, "decided_by_all", decided_once_a_sign_came)
+    assert auctions.advance(dutch.pk, at=later(158)) is None
+    assert told(dutch) == [0]
+
+
+def test_a_pause_before_an_outage_is_made_up_for_writes_none_of_its_ticks(dutch, monkeypatch):
+    operator = staff(StaffRole.OPERATOR)
+    for seconds in (70, 170):
+        monkeypatch.setattr(timekeeping, "look", lambda at=seconds: look_at(later(at)))
+        pulse.gateway_beat("gateway:one:1", pulse.Progress(later(seconds)), since_last=None)
+    auctions.pause(dutch.pk, "Bidders cannot reach us.", by=operator, at=later(170))
+    outages.attend("clock:one:1")
+    assert told(dutch) == [0, 60]
+    resumed = auctions.resume(dutch.pk, by=operator, at=later(175))
+    assert resumed.ends_at == later(300 + 105)
+    assert replay_lot(dutch.lot_id).differences == ()
+
+
 def test_an_accepted_price_ends_the_auction_at_once_and_its_protocol_holds(dutch):
     clock.tick(later(65))
     assert accept(seats(dutch)[1], 70).amount == "70.00"
