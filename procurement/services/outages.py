@@ -147,7 +147,7 @@ def _extend(effect: OutageEffect, auction: Auction, tender: Tender, hall: Hall, 
     since = _lost_since(effect.outage, auction)
     lost = at - since
     effect.kind, effect.settled_at = OutageEffectKind.UNTOUCHED, at
-    if lost <= timedelta():
+    if lost <= timedelta() or _went_on_after(effect.outage, auction):
         return
     effect.kind, effect.moved_by = OutageEffectKind.EXTENDED, lost
     hall = auction_course.catch_up(auction, hall, since)
@@ -208,6 +208,13 @@ def _lost_since(outage: Outage, auction: Auction) -> datetime:
         happened = happened.filter(at__lt=outage.ended_at)
     last = happened.values_list("at", flat=True).first()
     return max(filter(None, (outage.began_at, auction.starts_at, last)))
+
+
+def _went_on_after(outage: Outage, auction: Auction) -> bool:
+    """Whether the auction was let go on since the outage ended, for an earlier one: so it has had back all until
+    then."""
+    resumed = AuctionEvent.objects.filter(auction=auction, kind=EventKind.RESUMED.value)
+    return resumed.filter(at__gte=_ended(outage)).exists()
 
 
 def _ended(outage: Outage) -> datetime:

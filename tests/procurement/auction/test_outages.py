@@ -90,6 +90,24 @@ def test_a_gap_between_signs_is_given_back_once_and_everybody_is_told(sign):
     assert [x.code for x in Desk().decide([a.bid("90.00", later(170))])] == [None]
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_of_two_outages_in_a_row_no_time_is_given_back_twice(seen, sign, at):
+    """The platform was there for one sign, and away again before it could make up for the first."""
+    auction = running_auction()
+    sign(100)
+    if seen:
+        at(111)
+        attend(111)
+    sign(160)
+    sign(220)
+    attend(220)
+    auction.refresh_from_db()
+    assert (auction.status, auction.ends_at) == ("running", later(600 + 120))
+    assert log_of(auction) == ["scheduled", "started", "paused", "resumed"]
+    assert [effect.moved_by for effect in OutageEffect.objects.all()] == [timedelta(seconds=120), None]
+    assert not outages.owed()
+
+
 def test_signs_within_the_tolerance_are_no_outage(sign):
     auction = running_auction()
     for seconds in (100, 110, 119):
