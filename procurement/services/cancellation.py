@@ -93,7 +93,8 @@ def sign(request_id: int, cms: bytes, *, by: Actor, at: datetime, verdict: Judge
     tender, lots = _lock(int(request.object_id), lot_id, by)
     signature = signing.complete(request, cms, by=by, at=at, verdict=verdict)
     reason = content["reason"]
-    for lot in lots:
+    # In the order in which a batch of bids locks the rooms of several lots.
+    for lot in sorted(lots, key=lambda lot: lot.pk):
         _cancel_lot(tender, lot, reason, by, at)
         details = {"reason": reason, "signature": signature.pk}
         audit.record("lot.cancelled", lot, by=by, at=at, stream=stream_of(tender), number=lot.number, **details)

@@ -8,7 +8,7 @@ from marketplace.models import AuditRecord, Notification, Role
 from marketplace.permissions import RoleMissing
 from marketplace.services.signing import SignatureRefused
 from marketplace.shared.errors import Invalid, NotFound
-from procurement.models import Award, Bid, Contract, DueMoment, Tender
+from procurement.models import AuctionEvent, Award, Bid, Contract, DueMoment, Tender
 from procurement.services import auctions, cancellation
 from tests.factories.at_once import at_the_same_time
 from tests.factories.auctions import evaluated_tender
@@ -144,6 +144,17 @@ def test_a_tender_stays_in_auction_while_another_lot_is_auctioned():
     cancel(tender, first)
     tender.refresh_from_db()
     assert tender.status == "auction"
+
+
+def test_rooms_are_closed_in_the_order_in_which_bids_lock_them():
+    """Lots are put in another order in the draft; a batch of bids for both would wait for us, and we for it."""
+    tender = evaluated_tender("98.00", "97.00", lots=2)
+    first, second = tender.lots.all()
+    tender.lots.filter(pk=first.pk).update(number=3)
+    auctions.schedule(tender.pk, at=NOON)
+    cancel(tender)
+    closed = AuctionEvent.objects.filter(kind="cancelled").order_by("pk")
+    assert list(closed.values_list("auction__lot_id", flat=True)) == [first.pk, second.pk]
 
 
 def test_a_tender_whose_last_undecided_lot_falls_goes_on_to_the_award():
