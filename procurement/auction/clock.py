@@ -91,8 +91,9 @@ def _run(stopping: threading.Event, carried: clock.Carried) -> None:
             if clock.counted() >= beat_at:
                 beat_at = clock.counted() + _HEARTBEAT_EVERY_S
                 heartbeat(carried)
-            tick(clock.now(), clock.now)
-            pause = _until_next(clock.now())
+            at = clock.now()
+            tick(at, clock.now)
+            pause = _until_next(at, clock.now())
         except (OperationalError, InterfaceError) as error:
             log.warning("The database is away: %s", error)
             connection.close()
@@ -209,11 +210,14 @@ def _put_off(moment: DueMoment, at: datetime, error: Exception) -> None:
     _unmoved(moment).update(attempts=F("attempts") + 1, next_try_at=at + wait, last_error=words[:2000])
 
 
-def _until_next(at: datetime) -> float:
-    soonest = (
-        DueMoment.objects.filter(done_at=None).order_by("next_try_at").values_list("next_try_at", flat=True).first()
-    )
-    wait = _LONGEST_PAUSE if soonest is None else min(max(soonest - at, timedelta()), _LONGEST_PAUSE)
+def _until_next(looked_at: datetime, now: datetime) -> float:
+    """How long to wait, in seconds. What was due when the round began, and still is, another clock holds: it may take
+    minutes, and is not asked for a hundred times a second."""
+    waiting = DueMoment.objects.filter(done_at=None)
+    longest = _LOOK_AGAIN if waiting.filter(next_try_at__lte=looked_at).exists() else _LONGEST_PAUSE
+    later = waiting.filter(next_try_at__gt=looked_at).order_by("next_try_at")
+    soonest = later.values_list("next_try_at", flat=True).first()
+    wait = longest if soonest is None else min(max(soonest - now, timedelta()), longest)
     return max(wait.total_seconds(), 0.01)
 
 

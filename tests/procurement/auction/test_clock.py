@@ -150,6 +150,19 @@ def test_a_moment_that_another_clock_holds_is_passed_over_and_due_again_when_it_
     assert seen == [free.pk, held.pk]
 
 
+def test_a_clock_waits_for_what_comes_next_and_not_for_what_another_one_holds():
+    held, now = moment(), later(0.02)
+    assert clock._until_next(later(-0.3), later(-0.3)) == 0.3
+    assert clock._until_next(START, now) == 0.25
+    coming = moment(due_at=later(0.12), next_try_at=later(0.12))
+    assert clock._until_next(START, now) == 0.1
+    DueMoment.objects.filter(pk=held.pk).delete()
+    DueMoment.objects.filter(pk=coming.pk).update(next_try_at=later(0.01))
+    assert clock._until_next(START, now) == 0.01
+    DueMoment.objects.filter(pk=coming.pk).delete()
+    assert clock._until_next(START, now) == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_clock_that_stands_still_keeps_its_locks_for_no_longer_than_the_server_waits(handlers):
     """On a machine that is gone it would keep an auction's lot from every bid; an opening reads large documents."""
