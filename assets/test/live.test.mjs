@@ -37,7 +37,7 @@ before(async () => {
   globalThis.document = { getElementById: () => null, documentElement: { lang: "en" }, createElement: () => new Element() };
   const built = await esbuild.build({
     stdin: {
-      contents: 'export * from "./words"; export { courseAt } from "./course"; export { effect } from "./effect"; export { Lines } from "./lines";',
+      contents: 'export * from "./words"; export { courseAt } from "./course"; export { effect } from "./effect"; export { Lines } from "./lines"; export { thinned } from "./rows";',
       resolveDir: path.resolve(here, "../src/live"),
     },
     bundle: true,
@@ -154,4 +154,14 @@ test("what happened is listed once, the newest first, with every move of the end
       "12:00:00 Started",
     ],
   );
+});
+
+test("the chart keeps no more rows than it has places for, and the last one", () => {
+  const rows = Array.from({ length: 50_000 }, (_, n) => [n < 10 ? n * 1_000 : 10_000 + n / 50, 100 - n, null]);
+  const kept = live.thinned(rows, 1_000);
+  assert.ok(kept.length <= 1_001, `${kept.length} rows`);
+  // What is far from all others is never left out.
+  assert.deepEqual(kept.slice(0, 10), rows.slice(0, 10));
+  assert.deepEqual(kept.at(-1), rows.at(-1));
+  assert.deepEqual(live.thinned(rows.slice(0, 1), 1_000), rows.slice(0, 1));
 });

@@ -96,13 +96,31 @@ export function plain(value: Decimal, digits = 0): string {
   return `${units < 0n ? "-" : ""}${whole}${fraction}`;
 }
 
+/** How a language writes numbers. To find out takes much longer than to write one. */
+interface Writing {
+  readonly whole: Intl.NumberFormat;
+  readonly point: string;
+  readonly digits: readonly string[];
+}
+
+const writings = new Map<string, Writing>();
+
+function writing(language: string): Writing {
+  const known = writings.get(language);
+  if (known) return known;
+  const whole = new Intl.NumberFormat(language);
+  const parts = new Intl.NumberFormat(language, { minimumFractionDigits: 1 }).formatToParts(1.1);
+  const point = parts.find((part) => part.type === "decimal")?.value ?? ".";
+  const found = { whole, point, digits: Array.from({ length: 10 }, (_, digit) => whole.format(digit)) };
+  writings.set(language, found);
+  return found;
+}
+
 /** For reading: grouped as the language does, at least `digits` decimal places. */
 export function display(value: Decimal, digits: number, language: string): string {
   const text = plain(value, digits);
   const [whole = "0", fraction = ""] = text.replace("-", "").split(".");
-  const format = new Intl.NumberFormat(language, { minimumFractionDigits: 1 });
-  const point = format.formatToParts(1.1).find((part) => part.type === "decimal")?.value ?? ".";
-  const grouped = new Intl.NumberFormat(language).format(BigInt(whole));
-  const localFraction = fraction && [...fraction].map((digit) => new Intl.NumberFormat(language).format(Number(digit))).join("");
-  return `${value.units < 0n ? "−" : ""}${grouped}${localFraction ? point + localFraction : ""}`;
+  const { whole: format, point, digits: local } = writing(language);
+  const localFraction = [...fraction].map((digit) => local[Number(digit)]).join("");
+  return `${value.units < 0n ? "−" : ""}${format.format(BigInt(whole))}${localFraction ? point + localFraction : ""}`;
 }

@@ -4,11 +4,13 @@ import { serverNow } from "../lib/clock";
 import { colour, language } from "../lib/dom";
 import { say } from "../lib/words";
 import type { RoomEvent, RoomState } from "./room";
+import { type Row, thinned } from "./rows";
 
 // Seconds between two marks: what the labels can tell apart.
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400];
 
-type Row = [time: number, best: number | null, own: number | null];
+// Twice as many as the widest chart has places for.
+const MOST_ROWS = 8_000;
 
 /** Above and below the line; a line that is flat yet lies in the middle. */
 function margin(low: number, high: number): number {
@@ -24,7 +26,7 @@ function wide(plot: uPlot, prices: string[] | null): number {
 }
 
 export class BiddingChart {
-  private readonly rows: Row[] = [];
+  private rows: Row[] = [];
   private plot: uPlot | null = null;
   private best: number | null = null;
   private own: number | null = null;
@@ -57,8 +59,9 @@ export class BiddingChart {
         this.best = best ? Number(best) : null;
         this.own = typeof own === "string" ? Number(own) : null;
       } else if ((event.kind === "automatic_bids" || event.kind === "published") && event.bids?.length) {
+        // What is bid in a turn can be taken back until then.
         for (const bid of event.bids) this.bid(bid.counts_as ?? bid.amount, bid.leads, bid.own, state);
-      } else if (event.kind === "bid" && event.amount) {
+      } else if (event.kind === "bid" && event.amount && this.room.kind !== "turn_based") {
         this.bid(event.counts_as ?? event.amount, Boolean(event.leads), event.own === true, state);
       } else if (event.kind === "tick" && event.price) {
         this.best = Number(event.price);
@@ -70,6 +73,7 @@ export class BiddingChart {
       }
       this.rows.push([at, this.best, this.own]);
     }
+    if (this.rows.length > MOST_ROWS) this.rows = thinned(this.rows, MOST_ROWS / 2);
     this.draw();
   }
 

@@ -19,7 +19,8 @@ export class Lines {
   ) {}
 
   take(events: readonly RoomEvent[]): void {
-    for (const event of events) {
+    // More than the list holds need not be made.
+    for (const event of events.slice(-MOST_LINES)) {
       if (this.list.querySelector(`[data-number="${event.number}"]`)) continue;
       for (const line of [...this.lines(event), ...this.extension(event)]) this.list.prepend(this.made(event, line));
     }
