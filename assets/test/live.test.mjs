@@ -34,10 +34,11 @@ class Element {
 }
 
 before(async () => {
+  globalThis.Element = Element;
   globalThis.document = { getElementById: () => null, documentElement: { lang: "en" }, createElement: () => new Element() };
   const built = await esbuild.build({
     stdin: {
-      contents: 'export * from "./words"; export { courseAt } from "./course"; export { effect } from "./effect"; export { Lines } from "./lines"; export { thinned } from "./rows";',
+      contents: 'export * from "./words"; export { courseAt } from "./course"; export { effect } from "./effect"; export { Lines } from "./lines"; export { thinned } from "./rows"; export { ClockPanel } from "./clock-panel"; export { BidPanel } from "./bid-panel";',
       resolveDir: path.resolve(here, "../src/live"),
     },
     bundle: true,
@@ -164,4 +165,61 @@ test("the chart keeps no more rows than it has places for, and the last one", ()
   assert.deepEqual(kept.slice(0, 10), rows.slice(0, 10));
   assert.deepEqual(kept.at(-1), rows.at(-1));
   assert.deepEqual(live.thinned(rows.slice(0, 1), 1_000), rows.slice(0, 1));
+});
+
+/** As much of the page as the panels take: its slots by name, and what its controls hear. */
+function panelled(state) {
+  const slots = new Map();
+  const slot = (name) => slots.get(name) ?? slots.set(name, control()).get(name);
+  const heard = {};
+  const listens = { addEventListener: (kind, listener) => (heard[kind] = listener), setAttribute() {}, focus() {}, select() {}, textContent: "", className: "", value: "" };
+  const control = () => ({ ...listens, disabled: false });
+  const sent = [];
+  const own = {
+    ...desk(state),
+    digits: 2,
+    mayAct: true,
+    mayNot: "",
+    page: { dataset: {}, querySelector: (name) => (name.includes("withdraw") ? null : slot(name)), querySelectorAll: () => [] },
+    amount: (value) => (typeof value === "string" ? value : value ? `${value.units / 100n}.00` : "—"),
+    withCurrency: (value) => own.amount(value),
+    write: (name, text) => (slot(`[data-live-${name}]`).textContent = text),
+    moves: { ofEarlierPage: () => [], make: (...move) => new Promise(() => sent.push(move)) },
+  };
+  const form = { ...listens, querySelector: () => control() };
+  return { desk: own, form, control, sent, said: () => slot("[data-live-message]").textContent, press: () => heard.submit({ preventDefault() {} }) };
+}
+
+test("why a press was refused is taken back when it holds no longer", () => {
+  const state = room({ kind: "dutch", status: "scheduled", starts_at: new Date(Date.now() + 60_000).toISOString(), ends_at: new Date(Date.now() + 600_000).toISOString() });
+  for (const panelOf of [
+    ({ desk, form, control }) => new live.ClockPanel(desk, { ...control(), form }, "accept"),
+    ({ desk, form, control }) => new live.BidPanel(desk, { ...control(), form, value: "93.00" }),
+  ]) {
+    const shown = { ...state };
+    const page = panelled(shown);
+    const panel = panelOf(page);
+    panel.show();
+    page.press();
+    assert.equal(page.said(), "The auction has not started yet.");
+    shown.status = "running";
+    panel.tick(Date.now());
+    assert.equal(page.said(), "");
+  }
+});
+
+test("far better than needed takes a second press, and a double click is one", (context) => {
+  const clock = context.mock.method(performance, "now", () => 1_000);
+  const page = panelled(room({ ends_at: new Date(Date.now() + 600_000).toISOString() }));
+  const input = { ...page.control(), form: page.form, value: "9.00" };
+  const panel = new live.BidPanel(page.desk, input);
+  panel.show();
+  page.press();
+  assert.equal(page.said(), "This is far better than is needed. If you mean it, press once more.");
+  clock.mock.mockImplementation(() => 1_200);
+  page.press();
+  assert.deepEqual(page.sent, []);
+  clock.mock.mockImplementation(() => 2_000);
+  page.press();
+  assert.deepEqual(page.sent.map((move) => move.slice(0, 2)), [["bid", "9.00"]]);
 });

@@ -3,19 +3,23 @@ import { serverNow } from "../lib/clock";
 import { add, compare, type Decimal, display, multiply, parse, plain, subtract } from "../lib/decimal";
 import { all, language } from "../lib/dom";
 import { say } from "../lib/words";
-import { type Desk, message, type Panel, said } from "./desk";
+import { type Desk, message, type Panel, said, unsay } from "./desk";
 import { effect } from "./effect";
 import type { Outcome, Waiting } from "./moves";
 import { tell, tellWaiting } from "./outcome";
 import type { Action } from "./room";
 
 const SLIP_PER_CENT = 5n;
+const DOUBLE_CLICK = 500;
 
 export class BidPanel implements Panel {
   private readonly button: HTMLButtonElement;
   private readonly withdraw: HTMLButtonElement | null;
   private prefilled = "";
   private armed = "";
+  private armedAt = 0;
+  /** Why a press was refused here last. */
+  private refusal = "";
   /** A move is under way, or nobody knows yet what became of it: until then nothing else is sent. */
   private sending: "" | "sending" | "unknown" = "";
 
@@ -36,11 +40,8 @@ export class BidPanel implements Panel {
 
   show(): void {
     const { status } = this.desk.state();
-    if (this.armed && (status === "ended" || status === "cancelled")) {
-      // Nobody is to press once more.
-      this.armed = "";
-      message(this.desk, "", "");
-    }
+    // Nobody is to press once more.
+    if (status === "ended" || status === "cancelled") this.disarm();
     this.prefill();
     this.showButton();
   }
@@ -63,6 +64,10 @@ export class BidPanel implements Panel {
       if (change === undefined) return;
       event.preventDefault();
       this.step(change);
+    });
+    // A key that is held down is one press.
+    input.form?.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.repeat) event.preventDefault();
     });
     input.form?.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -91,8 +96,14 @@ export class BidPanel implements Panel {
     this.input.value = this.prefilled;
     // What is typed now replaces the amount, wherever it came from.
     if (document.activeElement === this.input) this.input.select();
-    this.armed = "";
+    this.disarm();
     this.showButton();
+  }
+
+  /** Another amount is asked for anew. */
+  private disarm(): void {
+    if (this.armed) unsay(this.desk, slipWords());
+    this.armed = "";
   }
 
   /** The best allowed amount stands in the field until the person types another; what was typed is never lost. */
@@ -128,7 +139,7 @@ export class BidPanel implements Panel {
     const next = add(from, multiply(step, { units: times, scale: 0 }));
     if (next.units <= 0n) return;
     this.input.value = display(next, this.desk.digits, language);
-    this.armed = "";
+    this.disarm();
     this.prefill();
     this.showButton();
   }
@@ -153,6 +164,10 @@ export class BidPanel implements Panel {
   private showButton(): void {
     const { desk, button } = this;
     const why = this.reasonNot();
+    if (why !== this.refusal) {
+      unsay(desk, this.refusal);
+      this.refusal = "";
+    }
     const typed = this.typed();
     button.setAttribute("aria-disabled", String(Boolean(why) || this.sending === "unknown"));
     const made = desk.state().own?.made ?? null;
@@ -189,6 +204,7 @@ export class BidPanel implements Panel {
     if (this.sending) return;
     if (why || !amount) {
       message(desk, why, "bad");
+      this.refusal = why;
       this.showButton();
       this.input.focus();
       return;
@@ -196,10 +212,13 @@ export class BidPanel implements Panel {
     const exact = plain(amount, desk.digits);
     if (this.looksLikeSlip(amount) && this.armed !== plain(amount)) {
       this.armed = plain(amount);
+      this.armedAt = performance.now();
       this.showButton();
-      message(desk, say("This is far better than is needed. If you mean it, press once more."), "warn");
+      message(desk, slipWords(), "warn");
       return;
     }
+    // Who clicks twice at once has read nothing.
+    if (this.armed && performance.now() - this.armedAt < DOUBLE_CLICK) return;
     this.sending = "sending";
     message(desk, say("Sending {amount}…", { amount: desk.withCurrency(exact) }), "");
     this.showButton();
@@ -235,6 +254,10 @@ export class BidPanel implements Panel {
     this.sending = "sending";
     this.settle(await this.desk.moves.make("withdraw", null, (how) => this.waits("withdraw", null, how)));
   }
+}
+
+function slipWords(): string {
+  return say("This is far better than is needed. If you mean it, press once more.");
 }
 
 /** Without digits below the minor unit when they are zeros; null where they say something. */

@@ -2,7 +2,7 @@
 import { serverNow } from "../lib/clock";
 import { say } from "../lib/words";
 import { courseAt } from "./course";
-import { type Desk, message, type Panel, said } from "./desk";
+import { type Desk, message, type Panel, said, unsay } from "./desk";
 import type { Outcome, Waiting } from "./moves";
 import { tell, tellWaiting } from "./outcome";
 import type { Action, Course } from "./room";
@@ -15,6 +15,8 @@ export class ClockPanel implements Panel {
   private number = -1;
   /** What was answered last is that the auction was over already. */
   private late = false;
+  /** Why a press was refused here last. */
+  private refusal = "";
   /** What was answered last came long after the press: it stays until the next one. */
   private stays = false;
 
@@ -49,6 +51,10 @@ export class ClockPanel implements Panel {
       this.number = course.number;
     }
     const why = this.reasonNot(course, now);
+    if (why !== this.refusal) {
+      unsay(this.desk, this.refusal);
+      this.refusal = "";
+    }
     this.button.setAttribute("aria-disabled", String(Boolean(why) || this.sending === "unknown"));
     const price = this.price(course);
     const words = price
@@ -101,6 +107,7 @@ export class ClockPanel implements Panel {
     if (this.sending) return;
     if (why || !course) {
       message(desk, why, "bad");
+      this.refusal = why;
       return;
     }
     this.sending = "sending";

@@ -41,3 +41,8 @@ export function message(desk: Desk, text: string, tone: Tone, name = "message"):
 export function said(desk: Desk): string {
   return desk.page.querySelector("[data-live-message]")?.textContent ?? "";
 }
+
+/** Takes back what is said there, where it still is that. */
+export function unsay(desk: Desk, text: string): void {
+  if (text && said(desk) === text) message(desk, "", "");
+}
