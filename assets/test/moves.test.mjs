@@ -146,6 +146,9 @@ test("what only this sending was refused for says nothing of one without an answ
     const gateway = new Gateway(new Clock(), "takes, and is silent", later);
     assert.deepEqual(known(await pressed(gateway)), ["taken", true, undefined, "again", "unknown"], later.content.code);
   }
+  // That it is too late by the clock of this gateway says nothing of an earlier sending that came to another.
+  const late = new Gateway(new Clock(), "takes, and is silent", refusal(409, "move_expired"));
+  assert.deepEqual(known(await pressed(late)), ["taken", true, undefined, "again", "unknown"]);
   // The room looks for the key first.
   const decided = new Gateway(new Clock(), "nothing", refusal(409, "step_not_met", DECIDED));
   assert.deepEqual(known(await pressed(decided)), ["refused", false, "step_not_met", "again"]);
