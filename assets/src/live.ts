@@ -47,8 +47,11 @@ class LivePage implements Desk {
   private reason = "";
   private tickPrice: string | null = null;
   private badge: RoomState["status"] | null = null;
+  /** How long it was to the end at the last look, in milliseconds. */
+  private toEnd = 0;
   /** Who is out of a Japanese clock. */
   private readonly out = new Set<string>();
+  private readonly formats = new Map<string, Intl.DateTimeFormat>();
 
   constructor(page: HTMLElement) {
     this.page = page;
@@ -125,14 +128,15 @@ class LivePage implements Desk {
   }
 
   clockTime(moment: string | number, milliseconds = false): string {
-    return new Intl.DateTimeFormat(language, {
-      hour: "2-digit",
-      minute: "2-digit",
-      second: "2-digit",
-      ...(milliseconds ? { fractionalSecondDigits: 3 as const } : {}),
-      hourCycle: "h23",
-      timeZone: this.zone,
-    }).format(new Date(moment));
+    return this.inWords(moment, { hour: "2-digit", minute: "2-digit", second: "2-digit", ...(milliseconds ? { fractionalSecondDigits: 3 as const } : {}) });
+  }
+
+  /** To make a format takes a hundred times as long as to use it. */
+  private inWords(moment: string | number, wanted: Intl.DateTimeFormatOptions): string {
+    const name = JSON.stringify(wanted);
+    const format = this.formats.get(name) ?? new Intl.DateTimeFormat(language, { ...wanted, hourCycle: "h23", timeZone: this.zone });
+    this.formats.set(name, format);
+    return format.format(new Date(moment));
   }
 
   /* What the gateway says */
@@ -147,11 +151,9 @@ class LivePage implements Desk {
 
   /** A moment of another day has its date. */
   moment(moment: string): string {
-    const day = (one: string): string => new Date(one).toLocaleDateString("en", { timeZone: this.zone });
+    const day = (one: string): string => this.inWords(one, { year: "numeric", month: "numeric", day: "numeric" });
     if (day(moment) === day(this.room.starts_at)) return this.clockTime(moment);
-    return new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.zone }).format(
-      new Date(moment),
-    );
+    return this.inWords(moment, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   }
 
   private take(update: Update): void {
@@ -167,8 +169,10 @@ class LivePage implements Desk {
     this.lines.take(update.events);
     this.show();
     this.announce(before, update.state);
-    const paused = [before.status, update.state.status].includes("paused") && before.status !== update.state.status;
-    if (paused || update.state.starts_at !== before.starts_at) void this.refresh();
+    const turned = before.status !== update.state.status;
+    const paused = turned && [before.status, update.state.status].includes("paused");
+    const operated = turned && this.page.querySelector(".live-pause") !== null;
+    if (paused || operated || update.state.starts_at !== before.starts_at) void this.refresh();
   }
 
   /** What the server writes and a pause or an outage changes: how far the end moves at most, and what an operator may do. */
@@ -179,9 +183,11 @@ class LivePage implements Desk {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 5_000));
     }
     const fresh = await this.fetched();
+    if (!fresh) return;
     for (const name of [".live-how", ".live-pause"]) {
-      const [here, there] = [this.page.querySelector(name), fresh?.querySelector(name)];
-      if (here && there) here.replaceWith(there);
+      const [here, there] = [this.page.querySelector(name), fresh.querySelector(name)];
+      if (there) here?.replaceWith(there);
+      else here?.remove();
     }
   }
 
@@ -334,6 +340,9 @@ class LivePage implements Desk {
     const course = courseAt(state, now);
     const { label, until, over } = timer(state, course);
     const left = until - now;
+    const toEnd = Date.parse(state.ends_at) - now;
+    if (state.status === "running" && toEnd <= LAST_OF_AUCTION && this.toEnd > LAST_OF_AUCTION) this.say(say("One minute left"));
+    this.toEnd = toEnd;
     const open = state.status === "running" || state.status === "scheduled";
     this.write("timer", open ? label : say("Time"));
     this.write("left", open ? (left > 0 ? timeLeft(left) : over) : this.statusWords());
@@ -350,7 +359,7 @@ class LivePage implements Desk {
     this.page.classList.toggle("is-asked", mustConfirm(state, course));
     this.write("clock", this.clockTime(now));
     document.title = this.tabTitle(left);
-    this.showBanner(now, Date.parse(state.ends_at) - now);
+    this.showBanner(now, toEnd);
     for (const panel of this.panels) panel.tick(now);
   }
 
@@ -367,16 +376,22 @@ class LivePage implements Desk {
 
   private showBanner(now: number, left: number): void {
     const slot = this.slot("banner");
-    let shown = this.banner && this.banner.until > now ? this.banner : null;
-    if (this.room.status === "paused") shown = { text: this.because(say("The auction is paused. The time lost is given back when it goes on.")), tone: "warn", until: 0 };
-    else if (this.room.status === "running" && left <= 0) shown = { text: say("The time is over. Bids received in time are still being decided."), tone: "live", until: 0 };
-    else if (this.room.status === "ended") shown = { text: this.overWords(), tone: this.room.own?.leading ? "good" : "quiet", until: 0 };
-    else if (this.room.status === "cancelled") shown = { text: this.because(say("The auction was cancelled.")), tone: "bad", until: 0 };
-    if (this.lostAt) shown = { text: say("Connection lost at {time}. Reconnecting: the auction goes on meanwhile.", { time: this.clockTime(new Date(this.lostAt).toISOString()) }), tone: "bad", until: 0 };
+    const shown = this.lasting(left) ?? (this.banner && this.banner.until > now ? this.banner : null);
     slot.classList.toggle("is-shown", shown !== null);
     slot.className = slot.className.replace(/ ?tone-\w+/g, "") + (shown ? ` tone-${shown.tone}` : "");
     this.write("banner-words", shown?.text ?? "");
     for (const after of all(this.page, "[data-live-after]")) after.hidden = this.room.status !== "ended";
+  }
+
+  /** What is said for as long as it holds. A page that is not live does not know what goes on, but why it does not. */
+  private lasting(left: number): { text: string; tone: Tone } | null {
+    const { status, own } = this.room;
+    if (status === "ended") return { text: this.overWords(), tone: own?.leading ? "good" : "quiet" };
+    if (status === "cancelled") return { text: this.because(say("The auction was cancelled.")), tone: "bad" };
+    if (this.lostAt) return { text: say("Connection lost at {time}. Reconnecting: the auction goes on meanwhile.", { time: this.clockTime(this.lostAt) }), tone: "bad" };
+    if (this.barred) return null;
+    if (status === "paused") return { text: this.because(say("The auction is paused. The time lost is given back when it goes on.")), tone: "warn" };
+    return status === "running" && left <= 0 ? { text: say("The time is over. Bids received in time are still being decided."), tone: "live" } : null;
   }
 
   private because(text: string): string {

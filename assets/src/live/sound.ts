@@ -14,6 +14,8 @@ export class Sound {
   play(tone: "high" | "low"): void {
     if (!this.on) return;
     this.context ??= new AudioContext();
+    // Made before anything was pressed in this page, it waits.
+    if (this.context.state !== "running") void this.context.resume();
     const oscillator = this.context.createOscillator();
     const volume = this.context.createGain();
     const now = this.context.currentTime;
