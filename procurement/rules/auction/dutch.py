@@ -6,7 +6,7 @@ and last price say which way it goes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from procurement.rules.auction.base import (
@@ -15,20 +15,12 @@ from procurement.rules.auction.base import (
     Decision,
     Happening,
     Move,
-    Play,
     Refused,
     Room,
 )
 from procurement.rules.auction.judging import effective_of, refused_in_room
-from procurement.rules.auction.ticking import amount_at, begins, clock_of, tick_at, ticked
+from procurement.rules.auction.ticking import Ticked, amount_at, begins, clock_of, tick_at, ticked
 from procurement.rules.ranking import Standing
-
-
-@dataclass(frozen=True, slots=True)
-class Ticking(Play):
-    """The last tick that has begun; -1 before the first."""
-
-    tick: int = -1
 
 
 def decide(room: Room, move: Move) -> tuple[Decision, Room]:
@@ -59,10 +51,10 @@ def allowed(room: Room, bidder: str, at: datetime) -> Allowance:
 
 def coming(room: Room) -> tuple[Happening, Room] | None:
     """The next tick; none after the last, nor after an acceptance."""
-    tick = (room.play.tick if isinstance(room.play, Ticking) else -1) + 1
+    tick = (room.play.tick if isinstance(room.play, Ticked) else -1) + 1
     if room.leader is not None or tick > clock_of(room).last_tick:
         return None
-    return ticked(room, tick), replace(room, play=Ticking(tick))
+    return ticked(room, tick), replace(room, play=Ticked(tick))
 
 
 def _refused(may: Allowance, move: Move) -> Refused | None:

@@ -16,22 +16,19 @@ from procurement.rules.auction.base import (
     Happening,
     HappeningKind,
     Move,
-    Play,
     Refused,
     Room,
 )
 from procurement.rules.auction.judging import effective_of, refused_in_room
-from procurement.rules.auction.ticking import amount_at, begins, clock_of, price_at, ticked
+from procurement.rules.auction.ticking import Ticked, amount_at, begins, clock_of, price_at, ticked
 from procurement.rules.ranking import Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Confirming(Play):
-    """The last tick that has begun (-1 before the first), who is still in, who has confirmed it, whether it was the
-    last."""
+class Confirming(Ticked):
+    """Besides, who is still in, who has confirmed the tick, whether it was the last."""
 
-    tick: int
-    remaining: frozenset[str]
+    remaining: frozenset[str] = frozenset()
     confirmed: frozenset[str] = frozenset()
     stopped: bool = False
 

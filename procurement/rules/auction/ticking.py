@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from procurement.rules.auction.base import Course, Happening, HappeningKind, Room, Terms
+from procurement.rules.auction.base import Course, Happening, HappeningKind, Play, Room, Terms
 from procurement.rules.auction.timetable import PriceClock
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked(Play):
+    """The last tick that has begun; -1 before the first."""
+
+    tick: int = -1
 
 
 def clock_of(room: Room) -> PriceClock:
@@ -25,8 +33,12 @@ def length(terms: Terms, _bidders: int) -> timedelta:
 
 
 def tick_at(room: Room, at: datetime) -> int:
-    """The tick that runs at that moment, by the time that the auction did not stand still."""
-    return clock_of(room).tick_at(at - room.starts_at - room.delay)
+    """The tick that runs at that moment, by the time that the auction did not stand still.
+
+    None runs a second time: what is given back from before the tick that runs makes that one longer.
+    """
+    counted = clock_of(room).tick_at(at - room.starts_at - room.delay)
+    return max(counted, room.play.tick) if isinstance(room.play, Ticked) else counted
 
 
 def begins(room: Room, tick: int) -> datetime:

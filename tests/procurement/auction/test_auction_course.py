@@ -11,6 +11,8 @@ from procurement.auction import clock
 from procurement.auction.replay import replay_lot
 from procurement.auction.room import Desk, WaitingBid
 from procurement.models import Auction, AuctionEvent, DueMoment, MomentKind
+from procurement.queries import auctions as rooms
+from procurement.rules.auction import kinds
 from procurement.rules.auction.base import Action
 from procurement.rules.auction.document import check
 from procurement.services import auction_protocol, auctions, outages, pulse
@@ -118,6 +120,20 @@ def test_a_pause_moves_the_ticks_that_are_to_come(dutch):
     auctions.resume(dutch.pk, by=operator, at=later(190))
     clock.tick(later(225))
     assert told(dutch) == [0, 60, 220]
+    assert replay_lot(dutch.lot_id).differences == ()
+
+
+def test_time_given_back_runs_no_tick_a_second_time(dutch):
+    """An operator says that bidders were cut off for a minute before the pause: the tick that runs becomes longer."""
+    operator = staff(StaffRole.OPERATOR)
+    clock.tick(later(125))
+    auctions.pause(dutch.pk, "Bidders cannot reach us.", by=operator, at=later(130))
+    auctions.resume(dutch.pk, by=operator, at=later(200), outage_began_at=later(65))
+    hall = rooms.hall(dutch.pk)
+    course = kinds.course(hall.room, later(201))
+    assert (course.number, course.price, course.until) == (2, 80, later(315))
+    assert accept(seats(dutch)[0], 201).amount == "80.00"
+    assert told(dutch) == [0, 60, 120]
     assert replay_lot(dutch.lot_id).differences == ()
 
 
