@@ -1,6 +1,6 @@
 /** The live auction page: templates/procurement/auction.html. Everything runs by the server's clock and the gateway's word. */
 import { timeLeft } from "./app/times";
-import { clockOffset, serverNow } from "./lib/clock";
+import { clockOffset, readPageTime, serverNow, watchForSleep } from "./lib/clock";
 import { type Decimal, display, parse } from "./lib/decimal";
 import { all, language } from "./lib/dom";
 import { say } from "./lib/words";
@@ -71,6 +71,7 @@ class LivePage implements Desk {
       tellWaiting(this, move, "unknown");
       void outcome.then((known) => tell(this, known));
     }
+    watchForSleep(() => void this.measure());
     this.show();
     this.tick();
     setInterval(() => this.tick(), 200);
@@ -409,4 +410,8 @@ class LivePage implements Desk {
 }
 
 const page = document.querySelector<HTMLElement>("[data-live]");
-if (page) new LivePage(page);
+if (page) {
+  // Until the gateway says better, and where it is away.
+  readPageTime();
+  new LivePage(page);
+}

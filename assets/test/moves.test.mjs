@@ -12,7 +12,7 @@ let live;
 before(async () => {
   globalThis.document = { getElementById: () => null, documentElement: { lang: "en" } };
   const built = await esbuild.build({
-    stdin: { contents: 'export * from "./moves"; export * from "./outcome"; export { Gateway as Wire } from "./gateway";', resolveDir: path.resolve(here, "../src/live") },
+    stdin: { contents: 'export * from "./moves"; export * from "./outcome"; export { Gateway as Wire } from "./gateway"; export { hearServerTime, localNow, serverNow } from "../lib/clock";', resolveDir: path.resolve(here, "../src/live") },
     bundle: true,
     format: "esm",
     platform: "browser",
@@ -253,6 +253,38 @@ test("a stream that is refused is no lost connection: its viewer is told why, an
   wire.stop();
   heard.online();
   await listening;
+});
+
+test("a stream that died while the machine slept is noticed when it wakes", async (context) => {
+  let look;
+  context.mock.method(globalThis, "setTimeout", () => 0);
+  context.mock.method(globalThis, "setInterval", (callback) => (look = callback));
+  const now = context.mock.method(Date, "now", () => START);
+  globalThis.addEventListener = () => {};
+  globalThis.fetch = (_address, { signal }) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const wire = new live.Wire("", "7", "ticket", async () => null);
+  const told = [];
+  void wire.listen(() => {}, (is) => told.push(is));
+  look();
+  await new Promise(setImmediate);
+  assert.deepEqual(told, []);
+  now.mock.mockImplementation(() => START + 3_600_000);
+  look();
+  await new Promise(setImmediate);
+  assert.deepEqual(told, ["lost"]);
+  wire.stop();
+});
+
+test("an answer that took long does not move the clock that is known better, but a clock that was set does", () => {
+  const hear = (ahead, took, late = took / 2) => {
+    const sent = live.localNow();
+    live.hearServerTime(sent + late + ahead, sent, sent + took);
+    return Math.round(live.serverNow() - live.localNow());
+  };
+  assert.equal(hear(500, 20), 500);
+  assert.equal(hear(500, 3_000, 2_900), 500);
+  assert.equal(hear(500, 10, 8), 503);
+  assert.equal(hear(60_000, 40), 60_000);
 });
 
 test("every outcome is a plain sentence", () => {

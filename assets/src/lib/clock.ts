@@ -1,6 +1,8 @@
 /** The server's clock in the browser: every deadline runs by it. Times are milliseconds since the epoch. */
 
 let offset = 0;
+/** By how much it may be wrong; unknown before the server was asked. */
+let doubt = Infinity;
 
 /** Local time that no adjustment of the machine's clock moves. */
 function local(): number {
@@ -16,8 +18,15 @@ export function clockOffset(): number {
   return serverNow() - Date.now();
 }
 
-export function setServerTime(server: number, at: number = local()): void {
-  offset = server - at;
+/**
+ * What the server said its time was, asked at `sent` and heard at `back` by `localNow`: somewhere between the two it said so. An answer
+ * that took long does not move what is known better, unless the two cannot both be true: then a clock was set.
+ */
+export function hearServerTime(server: number, sent: number, back: number): void {
+  const [heard, half] = [server - (sent + back) / 2, (back - sent) / 2];
+  if (half > doubt && Math.abs(heard - offset) <= half + doubt) return;
+  offset = heard;
+  doubt = half;
 }
 
 export const localNow = local;
@@ -33,13 +42,17 @@ export function readPageTime(): void {
   offset = stale ? Date.now() - local() : Date.parse(said) - arrived;
 }
 
-/** Monotonic time stands still while a machine sleeps; the wall clock tells by how much. */
-export function watchForSleep(): void {
+/** Monotonic time stands still while a machine sleeps; the wall clock tells by how much, until the server says it better. */
+export function watchForSleep(woken = (): void => {}): void {
   let wall = Date.now();
   let steady = local();
   setInterval(() => {
     const slept = Date.now() - wall - (local() - steady);
-    if (slept > 2_000) offset += slept;
+    if (slept > 2_000) {
+      offset += slept;
+      doubt = Infinity;
+      woken();
+    }
     wall = Date.now();
     steady = local();
   }, 5_000);

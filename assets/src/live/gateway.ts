@@ -2,7 +2,7 @@
  * The wire to the gateway: a stream of server-sent events over fetch (so that the ticket travels in a header and the last event's
  * number with it), bids, and the measurement of the server's clock.
  */
-import { localNow, setServerTime } from "../lib/clock";
+import { hearServerTime, localNow } from "../lib/clock";
 import type { Answer, Wire } from "./moves";
 import type { Update } from "./room";
 
@@ -76,7 +76,11 @@ export class Gateway implements Wire {
 
   private async stream(take: (update: Update) => void, open: () => void): Promise<"broken" | "refused" | { readonly barred: string; readonly status: number }> {
     this.aborted = new AbortController();
-    let silence = setTimeout(() => this.aborted.abort(), SILENCE);
+    let heard = Date.now();
+    // By the clock that goes on while the machine sleeps: what came to nothing meanwhile is noticed at once.
+    const silence = setInterval(() => {
+      if (Math.abs(Date.now() - heard) > SILENCE) this.aborted.abort();
+    }, 1_000);
     try {
       const answer = await fetch(`${this.origin}/live/lots/${this.lot}/events`, {
         headers: { ...this.headers(), Accept: "text/event-stream", ...(this.lastEvent ? { "Last-Event-ID": this.lastEvent } : {}) },
@@ -95,14 +99,13 @@ export class Gateway implements Wire {
       for (let rest = ""; ; ) {
         const { value, done } = await reader.read();
         if (done) return "broken";
-        clearTimeout(silence);
-        silence = setTimeout(() => this.aborted.abort(), SILENCE);
+        heard = Date.now();
         const parts = (rest + value).split("\n\n");
         rest = parts.pop() ?? "";
         for (const part of parts) this.event(part, take);
       }
     } finally {
-      clearTimeout(silence);
+      clearInterval(silence);
     }
   }
 
@@ -152,19 +155,19 @@ export class Gateway implements Wire {
     }
   }
 
-  /** Sets the server's clock from the fastest of some answers; returns the round trip in milliseconds, or null when away. */
+  /** Hears the server's time some times; returns the shortest round trip in milliseconds, or null when away. */
   async measure(samples: number): Promise<number | null> {
     let best: number | null = null;
     for (let i = 0; i < samples; i++) {
       try {
         const sent = localNow();
         const answer = await fetch(`${this.origin}/live/time`, { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(4_000) });
-        const { now } = (await answer.json()) as { now: string };
+        const server = Date.parse(((await answer.json()) as { now: string }).now);
         const back = localNow();
-        if (best === null || back - sent < best) {
-          best = back - sent;
-          setServerTime(Date.parse(now), (sent + back) / 2);
-        }
+        // A proxy may have answered.
+        if (Number.isNaN(server)) continue;
+        hearServerTime(server, sent, back);
+        best = Math.min(best ?? Infinity, back - sent);
       } catch {
         // the next measurement comes soon
       }
