@@ -183,7 +183,7 @@ class LivePage implements Desk {
       // Not all who watch at once.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 5_000));
     }
-    const fresh = await this.fetched();
+    const fresh = await this.fetched().catch(() => null);
     if (!fresh) return;
     for (const name of [".live-how", ".live-pause"]) {
       const [here, there] = [this.page.querySelector(name), fresh.querySelector(name)];
@@ -242,10 +242,10 @@ class LivePage implements Desk {
     } else if (is === "lost") {
       this.lostAt ||= serverNow();
     } else if (is === "refused") {
-      this.tell(say("You were logged out. Log in in another tab and load this page again; the auction goes on."), "bad", Infinity);
+      this.tell(say("You were logged out, and the auction goes on. Log in in another tab: this page then goes on as well."), "bad", Infinity);
     } else {
       // The page knows more of it than the gateway.
-      const fresh = await this.fetched();
+      const fresh = await this.fetched().catch(() => null);
       const reasons = fresh ? all(fresh, ".error-summary li").map((reason) => reason.textContent?.replace(/\s+/g, " ").trim()) : [];
       const why = reasons.join(" ") || is.barred;
       if (is.status !== 429) this.allow(false, why);
@@ -269,9 +269,11 @@ class LivePage implements Desk {
     return fresh?.dataset.seat === this.page.dataset.seat ? fresh?.dataset.token || null : null;
   }
 
+  /** This page as it is now; null where there is none for the viewer. Fails where the server cannot say. */
   private async fetched(): Promise<HTMLElement | null> {
-    const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" }).catch(() => null);
-    if (!answer?.ok) return null;
+    const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" });
+    if (answer.status === 429 || answer.status >= 500) throw new Error(`the page was not had: ${answer.status}`);
+    if (!answer.ok) return null;
     return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector<HTMLElement>("[data-live]");
   }
 

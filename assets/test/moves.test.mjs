@@ -255,6 +255,39 @@ test("a stream that is refused is no lost connection: its viewer is told why, an
   await listening;
 });
 
+test("only a log-in that is over is told as one, and a new one is found out", async (context) => {
+  const heard = {};
+  const pauses = [];
+  context.mock.method(globalThis, "setTimeout", (_done, milliseconds) => pauses.push(milliseconds));
+  Object.assign(globalThis.document, { addEventListener: () => {} });
+  globalThis.addEventListener = (name, listener) => (heard[name] = listener);
+  const sent = [];
+  globalThis.fetch = async (_address, { headers }) => {
+    sent.push(headers.Authorization);
+    return { status: 401, json: async () => ({}) };
+  };
+  const renewals = [() => Promise.reject(new Error("502")), async () => null, async () => "new"];
+  const wire = new live.Wire("", "7", "old", () => (renewals.shift() ?? (async () => null))());
+  const told = [];
+  const listening = wire.listen(() => {}, (is) => told.push(is));
+  const pause = async (times) => {
+    while (pauses.length < times) await new Promise(setImmediate);
+    return pauses.at(-1);
+  };
+  assert.ok((await pause(1)) < 1_000, "the web is away: soon again");
+  heard.online();
+  assert.ok((await pause(2)) > 30_000);
+  heard.online();
+  await pause(3);
+  heard.online();
+  assert.deepEqual(told, ["lost", "refused"]);
+  while (sent.length < 4) await new Promise(setImmediate);
+  assert.deepEqual(sent, ["Bearer old", "Bearer old", "Bearer old", "Bearer new"]);
+  wire.stop();
+  heard.online();
+  await listening.catch(() => {});
+});
+
 test("a stream that died while the machine slept is noticed when it wakes", async (context) => {
   let look;
   context.mock.method(globalThis, "setTimeout", () => 0);

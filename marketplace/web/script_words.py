@@ -36,7 +36,7 @@ SENTENCES: Final = (
     _("You are now at rank {rank}."),
     _("Price to beat: {amount}"),
     _("Connected again. Nothing was missed: what happened meanwhile is in the list."),
-    _("You were logged out. Log in in another tab and load this page again; the auction goes on."),
+    _("You were logged out, and the auction goes on. Log in in another tab: this page then goes on as well."),
     _("reconnecting…"),
     _("live"),
     _("not live"),

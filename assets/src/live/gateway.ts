@@ -24,6 +24,7 @@ export class Gateway implements Wire {
     private readonly origin: string,
     private readonly lot: string,
     private token: string,
+    /** A new ticket; null where there is none for this viewer any more. Fails where nobody knows. */
     private readonly renew: () => Promise<string | null>,
   ) {
     addEventListener("online", () => this.wake?.());
@@ -43,23 +44,23 @@ export class Gateway implements Wire {
 
   /** Runs until stopped. `connection` is told when the stream breaks and when it is back. */
   async listen(take: (update: Update) => void, connection: (is: Connection) => void): Promise<void> {
-    for (let attempt = 0; !this.stopped; ) {
+    for (let attempt = 0, barred = false; !this.stopped; ) {
       const opened = await this.stream(take, () => {
         attempt = 0;
         connection("open");
       }).catch(() => "broken" as const);
       if (this.stopped) return;
       if (opened === "refused") {
-        const token = await this.renew();
-        if (token === null) {
-          connection("refused");
-          return;
-        }
-        this.token = token;
+        const token = await this.renew().catch(() => undefined);
+        if (token === undefined) connection("lost");
+        else if (token === null) connection("refused");
+        else this.token = token;
+        barred = token === null;
       } else {
         connection(opened === "broken" ? "lost" : opened);
+        barred = opened !== "broken";
       }
-      const wait = typeof opened === "object" ? BARRED_FOR : (WAITS[Math.min(attempt++, WAITS.length - 1)] ?? 8_000);
+      const wait = barred ? BARRED_FOR : (WAITS[Math.min(attempt++, WAITS.length - 1)] ?? 8_000);
       await this.pause(wait * (0.75 + Math.random() / 2));
     }
   }
