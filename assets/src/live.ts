@@ -78,6 +78,8 @@ class LivePage implements Desk {
     setInterval(() => this.chart.draw(), 1_000);
     void this.measure();
     setInterval(() => void this.measure(1), 10_000);
+    // Not all who watch at once.
+    setInterval(() => this.renewAhead(), Number(page.dataset.renewAfter) * 1000 * (0.8 + Math.random() * 0.4));
     void this.gateway.listen(
       (update) => this.take(update),
       (is) => void this.connection(is),
@@ -261,6 +263,10 @@ class LivePage implements Desk {
     this.mayAct = may;
     this.mayNot = mayNot;
     for (const panel of this.panels) panel.show();
+  }
+
+  private renewAhead(): void {
+    if (this.room.status !== "ended" && this.room.status !== "cancelled") void this.gateway.renewAhead();
   }
 
   /** A new ticket, out of a fresh copy of this page; null where the log-in is over, or is somebody else's by now. */

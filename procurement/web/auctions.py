@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -55,6 +56,7 @@ from procurement.web import auction_words
 _PRESS = {AuctionKind.DUTCH: Move.ACCEPT.value, AuctionKind.JAPANESE: Move.CONFIRM.value}
 # From how many signs on: "1,000,000,000.00" and "10,000,000.00".
 _LENGTHS = ((16, "has-longest"), (13, "has-long"))
+_SOONEST_RENEWAL_S = 60
 _FIRST_OVER = ("-ends_at", "-pk")
 
 
@@ -124,6 +126,8 @@ def live(request: HttpRequest, number: str, lot: int) -> HttpResponse:
         "room": room,
         "statuses": [(status.value, name) for status, name in AUCTION_STATUS_NAMES.items()],
         "token": tokens.issue(ticket),
+        # Long before it runs out: nobody waits for a new one in the last minute.
+        "renew_after": max(settings.GATEWAY_TOKEN_SECONDS // 2, _SOONEST_RENEWAL_S),
         "seat": "-".join(map(str, ticket.seat)),
         "may_bid": ticket.may_bid and not hindrances,
         "hindrances": hindrances,

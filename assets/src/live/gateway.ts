@@ -122,6 +122,12 @@ export class Gateway implements Wire {
     if (id) this.lastEvent = id;
   }
 
+  /** Take a new ticket while the old one still serves: nobody waits for it then. */
+  async renewAhead(): Promise<void> {
+    const token = await this.renew().catch(() => null);
+    if (token !== null) this.token = token;
+  }
+
   /** Send a move, once. */
   send(content: object, patience: number): Promise<Answer | null> {
     const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };

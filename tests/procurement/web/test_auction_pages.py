@@ -55,6 +55,7 @@ def test_a_bidder_sees_its_own_standing_and_nobody_elses_amounts(client: Client)
     assert "ranking" not in state
     assert "99.00" not in response.content.decode()
     assert "data-live-input" in response.content.decode()
+    assert 'data-renew-after="1800"' in response.content.decode()
 
 
 @pytest.mark.parametrize(("best", "length"), [("9999999.00", ""), ("10000000.00", " has-long")])
