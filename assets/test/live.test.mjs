@@ -223,3 +223,14 @@ test("far better than needed takes a second press, and a double click is one", (
   page.press();
   assert.deepEqual(page.sent.map((move) => move.slice(0, 2)), [["bid", "9.00"]]);
 });
+
+test("who is in at the last price of the clock waits for no other", () => {
+  const said = (number) => {
+    const course = { ...TICK, number, last: 4, until: new Date(Date.now() + 60_000).toISOString() };
+    const page = panelled(room({ kind: "japanese", clock: CLOCK, course, refused: "already_confirmed", ends_at: new Date(Date.now() + 600_000).toISOString() }));
+    new live.ClockPanel(page.desk, { ...page.control(), form: page.form }, "confirm").show();
+    return page.desk.page.querySelector("[data-live-why]").textContent;
+  };
+  assert.match(said(3), /^You are in at this price\. The next one comes at \d\d:\d\d:\d\d\.$/);
+  assert.equal(said(4), "You are in at this price. It is the last one.");
+});

@@ -236,6 +236,7 @@ SENTENCES: Final = (
     _("Whoever does not confirm before the price moves is out for good."),
     _("You did not confirm a price in time: you are out. You may go on watching."),
     _("You are in at this price. The next one comes at {time}."),
+    _("You are in at this price. It is the last one."),
     _("The price appears in a moment."),
     _("No answer yet. Sending it again; it counts once."),
     _("Accepted at {time}: {amount}. The lot is yours."),

@@ -88,6 +88,7 @@ export class ClockPanel implements Panel {
     if (status === "paused") return say("The auction is paused.");
     if (status !== "running" || Date.parse(ends_at) <= now) return say("The auction is over.");
     if (refused === "bidder_out") return say("You did not confirm a price in time: you are out. You may go on watching.");
+    if (this.isConfirmed(course) && course?.number === course?.last) return say("You are in at this price. It is the last one.");
     if (this.isConfirmed(course)) return say("You are in at this price. The next one comes at {time}.", { time: course?.until ? this.desk.clockTime(course.until) : "" });
     if (course === null) return say("The price appears in a moment.");
     return "";
