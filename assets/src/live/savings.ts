@@ -1,4 +1,4 @@
-/** What the buyer saves as it happens: the best price beside the limit price, and beside the best first bid. */
+/** What the buyer saves as it happens: the best price beside the limit price. */
 import { compare, type Decimal, parse, subtract } from "../lib/decimal";
 import { language } from "../lib/dom";
 import { say } from "../lib/words";
