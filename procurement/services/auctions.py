@@ -16,8 +16,9 @@ from marketplace import audit
 from marketplace.models import Role, StaffRole
 from marketplace.permissions import Actor, require_staff
 from marketplace.services import notifications
-from marketplace.shared.errors import DomainError
+from marketplace.shared.errors import DomainError, IllegalTransition
 from procurement.models import Auction, Bid, Lot, MomentKind, Tender
+from procurement.models.auction import AUCTION_STATUS_NAMES
 from procurement.procedures import AuctionSettings
 from procurement.queries import auctions as rooms
 from procurement.queries import outages
@@ -98,7 +99,7 @@ def start(auction_id: int, *, at: datetime) -> Auction:
         raise AuctionNotDue
     if not pulse.can_take_bids(at) or outages.owes(auction):
         raise PlatformNotTakingBids
-    move(auction, AuctionStatus.RUNNING)
+    _let_run(auction, AuctionStatus.SCHEDULED)
     late = at - auction.starts_at
     if late > PUNCTUAL:
         shift(auction, late)
@@ -181,7 +182,7 @@ def resume(auction_id: int, *, by: Actor, at: datetime, outage_began_at: datetim
     auction, tender, hall = locked(auction_id)
     if not pulse.can_take_bids(at) or outages.owes(auction):
         raise PlatformNotTakingBids
-    move(auction, AuctionStatus.RUNNING)
+    _let_run(auction, AuctionStatus.PAUSED)
     began = min(filter(None, (auction.paused_at, outage_began_at)), default=at)
     # No bidder lost time before the auction ran, or what was given back when it ran again, nor after now.
     runs = auction.events.filter(kind__in=[EventKind.STARTED.value, EventKind.RESUMED.value]).order_by("-number")
@@ -311,6 +312,15 @@ def shift(auction: Auction, by: timedelta) -> None:
     auction.ends_at += by
     if auction.hard_stop_at is not None:
         auction.hard_stop_at += by
+
+
+def _let_run(auction: Auction, before: AuctionStatus) -> None:
+    """From that state alone: what has not begun does not go on, and what is paused does not begin. Raises
+    IllegalTransition."""
+    if auction.status != before:
+        running = AUCTION_STATUS_NAMES[AuctionStatus.RUNNING]
+        raise IllegalTransition(auction.get_status_display(), str(running))
+    move(auction, AuctionStatus.RUNNING)
 
 
 def _settle(auction: Auction, tender: Tender, hall: Hall, at: datetime) -> None:

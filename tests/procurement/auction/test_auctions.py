@@ -156,6 +156,18 @@ def test_what_one_pause_gave_back_is_not_given_back_by_the_next():
     assert resumed.ends_at == later(600 + 60 + 20)
 
 
+def test_what_has_not_begun_does_not_go_on_and_what_is_paused_does_not_begin():
+    """Either would be in the log, and in no log that holds."""
+    operator = staff(StaffRole.OPERATOR)
+    (scheduled,) = auctions.schedule(evaluated_tender("98.00", "97.00").pk, at=later(-30))
+    with pytest.raises(IllegalTransition):
+        auctions.resume(scheduled.pk, by=operator, at=later(1))
+    paused = auctions.pause(running_auction().pk, "As it must be.", by=operator, at=later(1))
+    with pytest.raises(IllegalTransition):
+        auctions.start(paused.pk, at=later(2))
+    assert sorted(Auction.objects.values_list("status", flat=True)) == ["paused", "scheduled"]
+
+
 def test_only_an_operator_pauses():
     auction = running_auction()
     with pytest.raises(NotFound):
