@@ -57,6 +57,8 @@ _PRESS = {AuctionKind.DUTCH: Move.ACCEPT.value, AuctionKind.JAPANESE: Move.CONFI
 # From how many signs on: "1,000,000,000.00" and "10,000,000.00".
 _LENGTHS = ((16, "has-longest"), (13, "has-long"))
 _SOONEST_RENEWAL_S = 60
+# So many are listed at once; what ends later moves up.
+_MOST_OPEN = 100
 _FIRST_OVER = ("-ends_at", "-pk")
 
 
@@ -95,8 +97,11 @@ def auctions(request: HttpRequest) -> HttpResponse:
         size=20,
     )
     results = auction_lists.results(over.rows, actor.organisation.pk if actor.organisation else None)
+    still_open = auction_lists.still_open(mine)
+    listed = [(auction, _kind_name(auction)) for auction in still_open[:_MOST_OPEN]]
     context = {
-        "open_auctions": [(auction, _kind_name(auction)) for auction in auction_lists.still_open(mine)[:100]],
+        "open_auctions": listed,
+        "left_out": still_open.count() - len(listed) if len(listed) == _MOST_OPEN else 0,
         "over": [(auction, _kind_name(auction), results.get(auction.pk)) for auction in over.rows],
         "next_url": f"?after={over.after}" if over.after else "",
         "previous_url": f"?before={over.before}" if over.before else "",

@@ -20,8 +20,9 @@ from procurement.models import Auction
 from procurement.queries import auction_lists
 from procurement.rules.auction.base import Action
 from procurement.services import auction_pdf, auction_protocol, auctions
+from procurement.web import auctions as auction_pages
 from tests.database_time import look_at
-from tests.factories.auctions import START, running_auction, seats
+from tests.factories.auctions import START, running_auction, running_auctions, seats
 from tests.factories.marketplace import accredited_supplier, member, staff
 
 pytestmark = pytest.mark.django_db
@@ -195,6 +196,18 @@ def test_the_list_has_the_auctions_of_the_organisation_only(client: Client) -> N
     response = get(client, seats(auction)[0].by, reverse("auctions"))
     assert page(auction) in response.content.decode()
     assert page(foreign) not in response.content.decode()
+
+
+def test_the_list_says_how_many_it_leaves_out(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auction_pages, "_MOST_OPEN", 2)
+    first, *_ = running_auctions(lots=3)
+    buyer = member(first.lot.tender.buyer)
+    assert (
+        "1 more auction, which ends later, is not listed yet"
+        in get(client, buyer, reverse("auctions")).content.decode()
+    )
+    auctions.end(first.pk, at=first.ends_at + auctions.DRAIN)
+    assert "not listed yet" not in get(client, buyer, reverse("auctions")).content.decode()
 
 
 def test_the_list_says_how_what_is_over_came_out_for_the_one_who_reads(
